@@ -1,0 +1,1 @@
+"""Recommendation requests before ketamine infusions."""

@@ -1,0 +1,249 @@
+"""Settings: read from REFERRAL_* variables here and nowhere else."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import os
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal, Self
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PREFIX = "REFERRAL_"
+MASTER_KEY_BYTES = 32
+_POSTGRES_SCHEMES = ("postgresql", "postgres", "postgresql+psycopg")
+_REDIS_SCHEMES = ("redis", "rediss", "unix", "redis+socket")
+
+
+class SettingsError(Exception):
+    """Start-up is refused; the message names every value that is missing or wrong, one a line."""
+
+
+@dataclass(frozen=True, slots=True)
+class SmtpServer:
+    """Where mail is handed in."""
+
+    host: str
+    port: int
+    user: str | None
+    password: str | None
+    security: Literal["none", "starttls", "tls"]
+
+
+def _postgres_url(url: str) -> str:
+    """Return the URL in SQLAlchemy's spelling for psycopg 3."""
+    scheme, separator, rest = url.partition("://")
+    if not separator or scheme not in _POSTGRES_SCHEMES:
+        raise ValueError("must look like postgresql://USER:PASSWORD@HOST/DATABASE")
+    return f"postgresql+psycopg://{rest}"
+
+
+def _redis_url(url: str) -> str:
+    """Return the URL in redis-py's spelling."""
+    parts = urlsplit(url)
+    if parts.scheme not in _REDIS_SCHEMES:
+        raise ValueError("must look like redis://HOST:6379/0, rediss://… or unix:///PATH?db=0")
+    if parts.scheme == "redis+socket":
+        database = parse_qs(parts.query).get("virtual_host", ["0"])[0]
+        return f"unix://{parts.path}?db={database}"
+    return url
+
+
+def _base_url(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("must look like https://referrals.example.org")
+    if parts.path.strip("/") or parts.query or parts.fragment:
+        raise ValueError("must not have a path: the service lives at the root of its host")
+    return url.rstrip("/")
+
+
+def _smtp_url(url: SecretStr) -> SecretStr:
+    parts = urlsplit(url.get_secret_value())
+    if parts.scheme not in ("smtp", "smtps") or not parts.hostname:
+        raise ValueError("must look like smtp://USER:PASSWORD@HOST:587?starttls=1 or smtps://…")
+    return url
+
+
+def _master_key(key: SecretStr) -> SecretStr:
+    try:
+        raw = base64.b64decode(key.get_secret_value(), validate=True)
+    except (binascii.Error, ValueError):
+        raw = b""
+    if len(raw) != MASTER_KEY_BYTES:
+        raise ValueError("must be 32 random bytes in base64, as `openssl rand -base64 32` prints")
+    return key
+
+
+class Settings(BaseSettings):
+    """What one process of the service needs to know.
+
+    Without `database_url` and `redis_url` the embedded default is meant: the service runs its own
+    PostgreSQL and Redis-compatible server in `data_dir`.
+    """
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] = 8000
+    # The address that people and EHRs use; portal links start with it. https makes cookies Secure.
+    base_url: Annotated[str, AfterValidator(_base_url)] = ""
+    data_dir: Path = Path(".data")
+    # The service's own role, without ownership and subject to row-level security.
+    database_url: Annotated[str, AfterValidator(_postgres_url)] | None = None
+    # The owner, for `referral migrate`; None means database_url.
+    migration_database_url: Annotated[str, AfterValidator(_postgres_url)] | None = None
+    redis_url: Annotated[str, AfterValidator(_redis_url)] | None = None
+    # None: messages are kept and shown in the outbox viewer instead of being sent.
+    smtp_url: Annotated[SecretStr, AfterValidator(_smtp_url)] | None = None
+    mail_from: str = "Referrals <no-reply@referral.example>"
+    # 32 bytes in base64; every other secret is derived from it. The embedded default makes its own.
+    master_key: Annotated[SecretStr, AfterValidator(_master_key)] | None = None
+    # Set by the supervisor for its children: the two URLs point at the engines that it runs.
+    embedded: bool = False
+    # Invented people and accounts with known passwords: on, and only possible, on the embedded default.
+    demo: bool = False
+    log_format: Literal["auto", "console", "json"] = "auto"
+    worker_concurrency: Annotated[int, Field(ge=1, le=64)] = 2
+    # For tests of the reminder ladder: a file holding an ISO instant that every process takes for now.
+    pretend_now_file: Path | None = None
+    # Other programs than the bundled ones, for the embedded default.
+    postgres_bin: Path | None = None
+    valkey_server: Path | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_in(cls, values: dict[str, object]) -> dict[str, object]:
+        filled = dict(values)
+        if not filled.get("base_url"):
+            filled["base_url"] = f"http://127.0.0.1:{filled.get('port', 8000)}"
+        filled.setdefault("embedded", "database_url" not in filled and "redis_url" not in filled)
+        filled.setdefault("demo", filled["embedded"])
+        return filled
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        wrong = []
+        if (self.database_url is None) != (self.redis_url is None):
+            missing = "DATABASE_URL" if self.database_url is None else "REDIS_URL"
+            wrong.append(
+                f"{PREFIX}{missing}: is missing; set both addresses, or neither for the embedded default"
+            )
+        if not self.embedded and self.master_key is None:
+            wrong.append(f"{PREFIX}MASTER_KEY: is missing; `openssl rand -base64 32` makes one, keep it safe")
+        if self.demo and not self.embedded:
+            wrong.append(f"{PREFIX}DEMO: demo accounts are only possible on the embedded default")
+        if self.smtp_url is not None and "mail_from" not in self.model_fields_set:
+            wrong.append(f"{PREFIX}MAIL_FROM: is missing; mail needs a sender")
+        if wrong:
+            raise ValueError("\n".join(wrong))
+        return self
+
+    @property
+    def broker_url(self) -> str | None:
+        """`redis_url` in kombu's spelling."""
+        if self.redis_url is None or not self.redis_url.startswith("unix://"):
+            return self.redis_url
+        parts = urlsplit(self.redis_url)
+        database = parse_qs(parts.query).get("db", ["0"])[0]
+        return f"redis+socket://{parts.path}?virtual_host={database}"
+
+    @property
+    def smtp(self) -> SmtpServer | None:
+        if self.smtp_url is None:
+            return None
+        parts = urlsplit(self.smtp_url.get_secret_value())
+        starttls = parse_qs(parts.query).get("starttls", ["0"])[0] not in ("0", "no", "false")
+        implicit = parts.scheme == "smtps"
+        return SmtpServer(
+            host=parts.hostname or "",
+            port=parts.port or (465 if implicit else 587 if starttls else 25),
+            user=unquote(parts.username) if parts.username else None,
+            password=unquote(parts.password) if parts.password else None,
+            security="tls" if implicit else "starttls" if starttls else "none",
+        )
+
+    @property
+    def master_key_bytes(self) -> bytes:
+        if self.master_key is None:
+            raise SettingsError(f"{PREFIX}MASTER_KEY: is missing")
+        return base64.b64decode(self.master_key.get_secret_value())
+
+    @property
+    def secure_cookies(self) -> bool:
+        return self.base_url.startswith("https://")
+
+    def as_environment(self) -> dict[str, str]:
+        """The variables that give a child process these settings."""
+        environment = {}
+        for name in type(self).model_fields:
+            value = getattr(self, name)
+            if value is not None:
+                text = value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+                environment[PREFIX + name.upper()] = text
+        return environment
+
+
+def load_settings(**overrides: object) -> Settings:
+    """Read the environment; raise SettingsError naming everything that is missing or wrong.
+
+    Overrides win over the environment. On the embedded default the master key is made on first use.
+    """
+    problems = _unknown_variables()
+    settings = None
+    try:
+        settings = Settings(**overrides)  # type: ignore[arg-type]
+    except ValidationError as error:
+        problems += _in_words(error)
+    if problems or settings is None:
+        raise SettingsError("\n".join(problems))
+    data_dir = settings.data_dir.absolute()
+    key = settings.master_key or (SecretStr(_own_master_key(data_dir)) if settings.embedded else None)
+    return settings.model_copy(update={"data_dir": data_dir, "master_key": key})
+
+
+def _unknown_variables() -> list[str]:
+    """A misspelt setting would otherwise be ignored in silence."""
+    known = {PREFIX + name.upper() for name in Settings.model_fields}
+    return [
+        f"{name}: is not a setting of this service"
+        for name in sorted(os.environ)
+        if name.startswith(PREFIX) and name not in known
+    ]
+
+
+def _in_words(error: ValidationError) -> list[str]:
+    """The value is never repeated: it may be a secret."""
+    lines = []
+    for problem in error.errors(include_input=False, include_url=False):
+        text = problem["msg"].removeprefix("Value error, ")
+        if problem["loc"]:
+            lines.append(f"{PREFIX}{str(problem['loc'][0]).upper().removeprefix(PREFIX)}: {text}")
+        else:
+            lines.append(text)
+    return lines
+
+
+def _own_master_key(data_dir: Path) -> str:
+    """Read the key beside the embedded data, made by the first process that asks."""
+    path = data_dir / "master.key"
+    data_dir.mkdir(parents=True, exist_ok=True)
+    candidate = data_dir / f".master.key.{os.getpid()}"
+    if not path.exists():
+        descriptor = os.open(candidate, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(base64.b64encode(secrets.token_bytes(MASTER_KEY_BYTES)).decode() + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            os.link(candidate, path)  # fails where another process was first; its key is the one
+        except FileExistsError:
+            pass
+        finally:
+            candidate.unlink()
+    return _master_key(SecretStr(path.read_text().strip())).get_secret_value()
