@@ -1,0 +1,1 @@
+"""The rulebook: plain Python, no I/O, no clock, no library."""

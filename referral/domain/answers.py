@@ -1,0 +1,110 @@
+"""What a clinician filled in, checked against the form."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+
+from referral.domain.codes import POSITIVE, ClinicianKind, Decision
+from referral.domain.errors import InvalidInput, Issue
+from referral.domain.form import Item, Kind, items_for
+from referral.domain.npi import is_valid_npi
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """Checked answers by link id: one value each, but a tuple of codes for the item of kind MANY."""
+
+    values: Mapping[str, str | tuple[str, ...]]
+
+    def text(self, link_id: str) -> str | None:
+        value = self.values.get(link_id)
+        return value if isinstance(value, str) else None
+
+    @property
+    def decision(self) -> Decision:
+        return Decision(str(self.values["decision"]))
+
+    @property
+    def red_flags(self) -> tuple[str, ...]:
+        """Link ids answered yes or don't-know."""
+        return tuple(
+            item.link_id
+            for kind in (ClinicianKind.PSYCHIATRIST, ClinicianKind.PRIMARY_CARE)
+            for item in items_for(kind)
+            if item.red_flag and self.values.get(item.link_id) in ("yes", "unknown")
+        )
+
+    @property
+    def is_positive(self) -> bool:
+        return self.decision in POSITIVE
+
+
+def check_answers(raw: Mapping[str, list[str]], kind: ClinicianKind, today: date) -> Answers:
+    """Return the checked answers, or raise InvalidInput with one issue per item (`expression` is the link id).
+
+    Items that the decision makes meaningless are dropped, so that a changed mind leaves no stray answer.
+    `today` is the clinician's date; a last visit lies not after it, a planned visit not before.
+    """
+    issues: list[Issue] = []
+    values: dict[str, str | tuple[str, ...]] = {}
+    for item in items_for(kind):
+        given = [value.strip() for value in raw.get(item.link_id, []) if value.strip()]
+        if not _is_asked(item, values):
+            continue
+        if not given:
+            if item.required or item.needed_when is not None:
+                issues.append(Issue(f"{_label(item)}: please answer.", (item.link_id,), "required"))
+            continue
+        problem = _problem(item, given, today)
+        if problem:
+            issues.append(Issue(problem, (item.link_id,), "value"))
+        elif item.kind is Kind.MANY:
+            values[item.link_id] = tuple(dict.fromkeys(given))
+        else:
+            values[item.link_id] = given[0]
+    if issues:
+        raise InvalidInput(*issues)
+    return Answers(values)
+
+
+def _is_asked(item: Item, values: Mapping[str, str | tuple[str, ...]]) -> bool:
+    if item.needed_when is None:
+        return True
+    other, wanted = item.needed_when
+    return values.get(other) in wanted
+
+
+def _label(item: Item) -> str:
+    return "Agreement" if item.kind is Kind.TICK else item.text.rstrip("?")
+
+
+def _problem(item: Item, given: list[str], today: date) -> str | None:
+    codes = {option.code for option in item.options}
+    if item.kind is Kind.MANY:
+        return None if set(given) <= codes else f"{_label(item)}: choose from the list."
+    value = given[0]
+    if codes:
+        return None if value in codes else f"{_label(item)}: choose one of the answers."
+    if item.kind is Kind.TICK:
+        return None if value == "yes" else "Agreement: tick the box to sign."
+    if len(value) > item.max_length:
+        return f"{_label(item)}: at most {item.max_length} characters, these are {len(value)}."
+    if item.kind is Kind.DATE:
+        return _date_problem(item, value, today)
+    if item.link_id == "signer-npi" and not is_valid_npi(value):
+        return "NPI: ten digits with a valid check digit, or leave it empty."
+    return None
+
+
+def _date_problem(item: Item, value: str, today: date) -> str | None:
+    try:
+        day = date.fromisoformat(value)
+    except ValueError:
+        return f"{_label(item)}: write the date as year-month-day, for example {today.isoformat()}."
+    if item.link_id == "last-seen" and day > today:
+        return f"{_label(item)}: this day has not come yet."
+    if item.link_id == "visit-planned" and day < today:
+        return f"{_label(item)}: this day has passed."
+    return None

@@ -1,0 +1,68 @@
+"""Business days and hours of one recipient, in that recipient's time zone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BusinessCalendar:
+    """`is_closed` says whether a date is a holiday or a closed day; Saturdays and Sundays always are.
+
+    Nothing goes out before `opens` or at or after `closes`, local time; a rung is climbed at `sends`.
+    """
+
+    time_zone: ZoneInfo
+    is_closed: Callable[[date], bool]
+    opens: time = time(8)
+    closes: time = time(17)
+    sends: time = time(9)
+
+    def is_business_day(self, day: date) -> bool:
+        return day.weekday() < 5 and not self.is_closed(day)
+
+    def local_date(self, moment: datetime) -> date:
+        return moment.astimezone(self.time_zone).date()
+
+    def _at(self, day: date, clock: time) -> datetime:
+        """Local wall time as UTC. A time that a DST change skips moves forward with the clock."""
+        return datetime.combine(day, clock, self.time_zone).astimezone(UTC)
+
+    def is_open(self, moment: datetime) -> bool:
+        local = moment.astimezone(self.time_zone)
+        return self.is_business_day(local.date()) and self.opens <= local.time() < self.closes
+
+    def next_opening(self, moment: datetime) -> datetime:
+        """The moment itself when it lies in business hours, else the next opening; UTC."""
+        if self.is_open(moment):
+            return moment
+        local = moment.astimezone(self.time_zone)
+        day = local.date()
+        if local.time() >= self.opens:
+            day += timedelta(days=1)
+        return self._at(self._first_business_day(day), self.opens)
+
+    def business_day_after(self, start: datetime, count: int) -> datetime:
+        """`sends` o'clock on the `count`-th business day after the local day of `start` (0: that day or the next open one)."""
+        day = self._first_business_day(self.local_date(start))
+        for _ in range(count):
+            day = self._first_business_day(day + timedelta(days=1))
+        return self._at(day, self.sends)
+
+    def business_days_between(self, start: datetime, end: datetime) -> int:
+        """Business days that began after the local day of `start`, up to and including that of `end`."""
+        day, last, count = self.local_date(start), self.local_date(end), 0
+        while day < last:
+            day += timedelta(days=1)
+            count += self.is_business_day(day)
+        return count
+
+    def _first_business_day(self, day: date) -> date:
+        for _ in range(366):
+            if self.is_business_day(day):
+                return day
+            day += timedelta(days=1)
+        raise ValueError("no business day within a year: the calendar is closed throughout")

@@ -1,0 +1,284 @@
+"""The recommendation form as data: what is asked, of which discipline, and what an answer must hold.
+
+The FHIR Questionnaire, the portal page and the tick-box page of the letter are all made from this table.
+Red flags follow the clinic's exclusion list; none of them refuses or opens anything by itself: a yes or a
+don't-know sends the answer to the medical director.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from referral.domain.codes import ClinicianKind, Decision
+
+VERSION: Final = "1.0.0"
+
+
+class Kind(StrEnum):
+    """How an item is answered; `FLAG` is yes, no or not known."""
+
+    CHOICE = "choice"
+    FLAG = "flag"
+    YES_NO = "yes-no"
+    TEXT = "text"
+    LINE = "line"
+    DATE = "date"
+    TICK = "tick"
+    MANY = "many"
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    code: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Item:
+    """One question. `asked_of` None means everybody; `needed_when` maps another item's link id to the answers that make this one required."""
+
+    link_id: str
+    text: str
+    kind: Kind
+    section: str
+    options: tuple[Option, ...] = ()
+    required: bool = False
+    asked_of: frozenset[ClinicianKind] | None = None
+    needed_when: tuple[str, frozenset[str]] | None = None
+    red_flag: bool = False
+    hint: str = ""
+    max_length: int = 2000
+
+
+YES_NO_UNKNOWN: Final = (Option("yes", "Yes"), Option("no", "No"), Option("unknown", "Don’t know"))
+YES_NO: Final = (Option("yes", "Yes"), Option("no", "No"))
+
+SECTIONS: Final = {
+    "decision": "Your answer",
+    "care": "Your care of this patient",
+    "flags": "To your knowledge, does the patient have",
+    "follow-up": "Follow-up during and after the course",
+    "signature": "Sign",
+}
+
+DECISIONS: Final = (
+    Option(Decision.RECOMMENDED, "I recommend it"),
+    Option(Decision.RECOMMENDED_WITH_CONDITIONS, "I recommend it with conditions"),
+    Option(Decision.NOT_RECOMMENDED, "I do not recommend it"),
+    Option(Decision.NEEDS_INFORMATION, "I need to see the patient first"),
+    Option(Decision.NOT_MY_PATIENT, "Not my patient"),
+)
+
+_OPINION = frozenset({Decision.RECOMMENDED, Decision.RECOMMENDED_WITH_CONDITIONS, Decision.NOT_RECOMMENDED})
+_POSITIVE = frozenset({Decision.RECOMMENDED, Decision.RECOMMENDED_WITH_CONDITIONS})
+_MENTAL = frozenset({ClinicianKind.PSYCHIATRIST, ClinicianKind.PSYCHOLOGIST, ClinicianKind.SOCIAL_WORKER})
+_MEDICAL = frozenset(
+    {
+        ClinicianKind.PSYCHIATRIST,
+        ClinicianKind.PRIMARY_CARE,
+        ClinicianKind.NURSE_PRACTITIONER,
+        ClinicianKind.PHYSICIAN_ASSISTANT,
+        ClinicianKind.OTHER,
+    }
+)
+_BODY = _MEDICAL - {ClinicianKind.PSYCHIATRIST}
+
+
+def _flag(link_id: str, text: str, asked_of: frozenset[ClinicianKind] | None = None) -> Item:
+    return Item(
+        link_id=link_id,
+        text=text,
+        kind=Kind.FLAG,
+        section="flags",
+        options=YES_NO_UNKNOWN,
+        asked_of=asked_of,
+        needed_when=("decision", _POSITIVE),
+        red_flag=True,
+    )
+
+
+ITEMS: Final = (
+    Item(
+        link_id="decision",
+        text="Do you recommend it?",
+        kind=Kind.CHOICE,
+        section="decision",
+        options=DECISIONS,
+        required=True,
+    ),
+    Item(
+        link_id="conditions",
+        text="Which conditions?",
+        kind=Kind.TEXT,
+        section="decision",
+        needed_when=("decision", frozenset({Decision.RECOMMENDED_WITH_CONDITIONS})),
+        hint="For example: blood pressure below 140/90 first; no lamotrigine on infusion days.",
+    ),
+    Item(
+        link_id="reason-code",
+        text="Main reason",
+        kind=Kind.CHOICE,
+        section="decision",
+        options=(
+            Option("contraindication", "A contraindication"),
+            Option("not-indicated", "Not indicated, or other treatment first"),
+            Option("unstable", "The patient is not stable enough now"),
+            Option("other", "Another reason"),
+        ),
+        needed_when=("decision", frozenset({Decision.NOT_RECOMMENDED})),
+    ),
+    Item(
+        link_id="reason",
+        text="In your words",
+        kind=Kind.TEXT,
+        section="decision",
+        needed_when=("decision", frozenset({Decision.NOT_RECOMMENDED})),
+        hint="Please do not send psychotherapy notes.",
+    ),
+    Item(
+        link_id="visit-planned",
+        text="When will you see the patient?",
+        kind=Kind.DATE,
+        section="decision",
+        needed_when=("decision", frozenset({Decision.NEEDS_INFORMATION})),
+        hint="Reminders pause until the day after.",
+    ),
+    Item(
+        link_id="last-seen",
+        text="Last visit with you",
+        kind=Kind.DATE,
+        section="care",
+        needed_when=("decision", _OPINION),
+    ),
+    Item(
+        link_id="diagnosis-confirmed",
+        text="Does your record support this diagnosis?",
+        kind=Kind.CHOICE,
+        section="care",
+        options=YES_NO_UNKNOWN,
+        needed_when=("decision", _OPINION),
+    ),
+    Item(
+        link_id="prior-treatments",
+        text="Treatments tried so far",
+        kind=Kind.TEXT,
+        section="care",
+        asked_of=_MENTAL,
+        hint="Names are enough. Optional.",
+    ),
+    Item(
+        link_id="medication",
+        text="Current psychotropic medication",
+        kind=Kind.TEXT,
+        section="care",
+        hint="Optional.",
+    ),
+    _flag("psychosis", "Psychosis", _MENTAL),
+    _flag("mania", "Mania, or bipolar disorder without a mood stabiliser", _MENTAL),
+    _flag("substance-use", "Active substance use disorder"),
+    _flag("suicide-risk", "A suicidal plan or a recent attempt", _MENTAL),
+    _flag("hypertension", "Uncontrolled hypertension or unstable heart disease", _MEDICAL),
+    _flag("vascular", "Aneurysm, AVM, intracerebral bleed, or raised intracranial or eye pressure", _BODY),
+    _flag("liver-bladder", "Severe liver disease, seizures or bladder symptoms", _BODY),
+    _flag("pregnancy", "Pregnancy or breastfeeding"),
+    _flag("dementia", "Dementia"),
+    _flag(
+        "interaction",
+        "Interacting medication: benzodiazepine, opioid, MAOI, stimulant, lamotrigine, or ketamine allergy",
+    ),
+    Item(
+        link_id="continues-care",
+        text="We continue to see this patient",
+        kind=Kind.YES_NO,
+        section="follow-up",
+        options=YES_NO,
+        needed_when=("decision", _POSITIVE),
+    ),
+    Item(
+        link_id="next-visit",
+        text="Next visit within",
+        kind=Kind.CHOICE,
+        section="follow-up",
+        options=(
+            Option("2-weeks", "2 weeks"),
+            Option("4-weeks", "4 weeks"),
+            Option("3-months", "3 months"),
+            Option("none", "No visit planned"),
+        ),
+        needed_when=("decision", _POSITIVE),
+    ),
+    Item(
+        link_id="medication-adjuster",
+        text="Who adjusts medication during the course?",
+        kind=Kind.CHOICE,
+        section="follow-up",
+        options=(
+            Option("we", "We do"),
+            Option("clinic", "The clinic, and tells us"),
+            Option("other", "Another prescriber"),
+        ),
+        needed_when=("decision", _POSITIVE),
+    ),
+    Item(
+        link_id="crisis-contact",
+        text="Whom do we reach in a crisis?",
+        kind=Kind.LINE,
+        section="follow-up",
+        hint="Name and telephone. Optional.",
+        max_length=200,
+    ),
+    Item(
+        link_id="reports",
+        text="Please send us",
+        kind=Kind.MANY,
+        section="follow-up",
+        options=(
+            Option("decision", "Your decision to treat or not"),
+            Option("mid-course", "A mid-course report"),
+            Option("end-of-course", "An end-of-course report"),
+            Option("adverse-event", "Any serious adverse event"),
+        ),
+    ),
+    Item(
+        link_id="attestation",
+        text="I am the clinician named below, or sign with that clinician’s authority, and agree to sign electronically. "
+        "This is my opinion on the information I have. The decision to treat, consent and monitoring remain with the clinic.",
+        kind=Kind.TICK,
+        section="signature",
+        required=True,
+    ),
+    Item(
+        link_id="signer-name",
+        text="Your name",
+        kind=Kind.LINE,
+        section="signature",
+        required=True,
+        max_length=120,
+    ),
+    Item(
+        link_id="signer-credentials",
+        text="Credentials",
+        kind=Kind.LINE,
+        section="signature",
+        required=True,
+        max_length=60,
+        hint="For example MD, PhD",
+    ),
+    Item(
+        link_id="signer-npi",
+        text="NPI",
+        kind=Kind.LINE,
+        section="signature",
+        max_length=10,
+        hint="Ten digits. Optional.",
+    ),
+)
+
+BY_LINK_ID: Final = {item.link_id: item for item in ITEMS}
+
+
+def items_for(kind: ClinicianKind) -> tuple[Item, ...]:
+    """The questions that fit a discipline, in the order they are asked: a psychologist is not asked about blood pressure."""
+    return tuple(item for item in ITEMS if item.asked_of is None or kind in item.asked_of)

@@ -1,0 +1,187 @@
+"""May this order be treated? The same rule for screens, FHIR and CDS Hooks; the database repeats it at the start.
+
+Rule of product.md ("The rule"): initial consultation for everybody; for a mental-health indication also one
+positive, valid, strongly enough identified recommendation of an eligible clinician that covers it. Unknown is closed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from referral.domain.codes import POSITIVE, ClinicianKind, Decision, Requirement, Strength, Verdict
+from referral.domain.npi import KIND_LABEL
+from referral.domain.policy import Indication, Policy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recommendation:
+    """One clinician's answer as the gate sees it. `review` is the medical director's word, None while there is none."""
+
+    id: str
+    decision: Decision
+    clinician_kind: ClinicianKind
+    strength: Strength
+    answered_at: datetime
+    valid_until: datetime
+    covers: frozenset[str]
+    has_red_flags: bool = False
+    confirmed_by_phone: bool = False
+    review: bool | None = None
+    voided: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateFacts:
+    """All that the rule looks at for one order."""
+
+    indications: tuple[Indication, ...]
+    consulted: str | None
+    recommendations: tuple[Recommendation, ...] = ()
+    open_requests: int = 0
+    order_usable: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class RequirementState:
+    """`by` is the id of what satisfies it (an Encounter or a recommendation)."""
+
+    requirement: Requirement
+    satisfied: bool
+    by: str | None = None
+    valid_until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateDecision:
+    """Advice as of a time. `reasons` holds one sentence per requirement that is not met; empty when open."""
+
+    open: bool
+    verdict: Verdict
+    as_of: datetime
+    reasons: tuple[str, ...]
+    requirements: tuple[RequirementState, ...] = field(default=())
+
+
+def needs_review(answer: Recommendation, policy: Policy) -> bool:
+    """True while a person has to look before the answer can count."""
+    if answer.review is not None:
+        return False
+    conditions = policy.conditions_need_director and answer.decision is Decision.RECOMMENDED_WITH_CONDITIONS
+    flags = policy.red_flags_need_director and answer.has_red_flags
+    weak = answer.strength not in policy.counts_at_once and not answer.confirmed_by_phone
+    return conditions or flags or weak
+
+
+def _verdict_of(answer: Recommendation, facts: GateFacts, policy: Policy, now: datetime) -> Verdict | None:
+    """What one answer amounts to for this order; None when it says nothing about it."""
+    needed = {indication.code for indication in policy.needing_recommendation(facts.indications)}
+    if answer.decision not in POSITIVE:
+        return Verdict.DECLINED if answer.decision is Decision.NOT_RECOMMENDED and not answer.voided else None
+    if answer.voided or not needed <= answer.covers:
+        return Verdict.VOIDED
+    if answer.clinician_kind not in policy.eligible or answer.review is False:
+        return Verdict.DECLINED
+    if answer.valid_until <= now:
+        return Verdict.EXPIRED
+    if needs_review(answer, policy):
+        return Verdict.ANSWERED_NEEDS_REVIEW
+    conditional = answer.decision is Decision.RECOMMENDED_WITH_CONDITIONS
+    return Verdict.SATISFIED_WITH_CONDITIONS if conditional else Verdict.SATISFIED
+
+
+# The best answer decides: any one eligible clinician is enough.
+_RANK = (
+    Verdict.SATISFIED,
+    Verdict.SATISFIED_WITH_CONDITIONS,
+    Verdict.ANSWERED_NEEDS_REVIEW,
+    Verdict.DECLINED,
+    Verdict.EXPIRED,
+    Verdict.VOIDED,
+)
+_GOOD = (Verdict.SATISFIED, Verdict.SATISFIED_WITH_CONDITIONS)
+
+
+def _recommendation_state(
+    facts: GateFacts, policy: Policy, now: datetime
+) -> tuple[Verdict, Recommendation | None]:
+    verdicts = [(_verdict_of(answer, facts, policy, now), answer) for answer in facts.recommendations]
+    for wanted in _RANK:
+        for verdict, answer in verdicts:
+            if verdict is wanted:
+                waits = wanted not in (*_GOOD, Verdict.ANSWERED_NEEDS_REVIEW) and facts.open_requests
+                return (Verdict.REQUESTED if waits else wanted), answer
+    return (Verdict.REQUESTED if facts.open_requests else Verdict.NOT_REQUESTED), None
+
+
+def who_may_recommend(policy: Policy) -> str:
+    labels = [KIND_LABEL[kind] for kind in ClinicianKind if kind in policy.eligible]
+    return labels[0] if len(labels) == 1 else f"{', '.join(labels[:-1])} or {labels[-1]}"
+
+
+_WHY = {
+    Verdict.REQUESTED: "the request is not answered yet",
+    Verdict.NOT_REQUESTED: "nobody has been asked yet",
+    Verdict.ANSWERED_NEEDS_REVIEW: "the answer waits for review by the clinic",
+    Verdict.DECLINED: "the answer received does not recommend it or was not accepted",
+    Verdict.EXPIRED: "the recommendation has expired",
+    Verdict.VOIDED: "the recommendation no longer counts",
+}
+
+
+def decide(facts: GateFacts, policy: Policy, now: datetime) -> GateDecision:
+    """Return open or closed with reasons in sentences. Anything missing or unknown is closed."""
+    reasons: list[str] = []
+    states = [
+        RequirementState(Requirement.INITIAL_CONSULTATION, facts.consulted is not None, facts.consulted)
+    ]
+    if not facts.order_usable:
+        reasons.append("The infusion order is not in use (revoked, completed or entered in error).")
+    if facts.consulted is None:
+        reasons.append("The initial consultation has not been recorded.")
+    unknown = policy.unclassified(facts.indications)
+    needing = policy.needing_recommendation(facts.indications)
+    verdict = Verdict.NOT_REQUIRED
+    if unknown or not facts.indications:
+        verdict = Verdict.UNCLASSIFIED
+        names = ", ".join(indication.label for indication in unknown) or "no indication given"
+        reasons.append(f"Indication not classified: {names}. The medical director can classify it.")
+        states.append(RequirementState(Requirement.RECOMMENDATION, False))
+    elif needing:
+        verdict, answer = _recommendation_state(facts, policy, now)
+        good = verdict in _GOOD
+        states.append(
+            RequirementState(
+                Requirement.RECOMMENDATION,
+                good,
+                answer.id if good and answer else None,
+                answer.valid_until if good and answer else None,
+            )
+        )
+        if not good:
+            reasons.append(f"{needs_sentence(needing, policy)}; {_WHY[verdict]}.")
+    return GateDecision(
+        open=not reasons, verdict=verdict, as_of=now, reasons=tuple(reasons), requirements=tuple(states)
+    )
+
+
+def needs_sentence(needing: tuple[Indication, ...], policy: Policy) -> str:
+    """'Depression (F33.2) needs a recommendation from a psychiatrist, …', without the final stop."""
+    names = ", ".join(indication.label for indication in needing)
+    names = names[:1].upper() + names[1:]
+    return (
+        f"{names} need{'s' if len(needing) == 1 else ''} a recommendation from a {who_may_recommend(policy)}"
+    )
+
+
+def requirement_sentence(indications: tuple[Indication, ...], policy: Policy) -> str:
+    """What a receptionist reads as soon as the indication is picked."""
+    if policy.unclassified(indications) or not indications:
+        return (
+            "Not classified: treatment stays blocked until the medical director classifies this indication."
+        )
+    needing = policy.needing_recommendation(indications)
+    if needing:
+        return f"Recommendation needed, because {needs_sentence(needing, policy)}. The initial consultation comes first."
+    names = ", ".join(indication.label for indication in indications)
+    return f"No recommendation needed, because {names} is treated as chronic pain. The initial consultation comes first."

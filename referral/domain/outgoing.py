@@ -1,0 +1,74 @@
+"""Messages that leave: their kinds, states, keys and retries."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import timedelta
+from enum import StrEnum
+from typing import Final
+
+# A fixed namespace, so that a row and its generation always give a provider the same key.
+_KEY_NAMESPACE: Final = uuid.UUID("7d0f4a52-5e0b-5c8f-9a47-0b6a2f1c9d31")
+MAX_TRIES: Final = 8
+# A row that killed its worker at this many claims is parked: a poison row must not stop the queue.
+MAX_CRASHES: Final = 3
+LEASE: Final = timedelta(seconds=60)
+_LONGEST_WAIT: Final = timedelta(hours=1)
+
+
+class MessageKind(StrEnum):
+    """Each has templates under templates/messages/ (a guard test looks)."""
+
+    REQUEST = "request"
+    REMINDER = "reminder"
+    IDENTITY_CODE = "identity-code"
+    FRESH_LINK = "fresh-link"
+    CANCELLED = "cancelled"
+    THANK_YOU = "thank-you"
+
+
+# Those that carry a portal credential of their own.
+WITH_LINK: Final = frozenset({MessageKind.REQUEST, MessageKind.REMINDER, MessageKind.FRESH_LINK})
+# Those that somebody is waiting for at this moment; business hours do not hold them back.
+AT_ONCE: Final = frozenset({MessageKind.IDENTITY_CODE, MessageKind.FRESH_LINK})
+# Those that make no sense once the request is answered, cancelled or expired.
+ONLY_WHILE_OPEN: Final = frozenset(
+    {MessageKind.REQUEST, MessageKind.REMINDER, MessageKind.IDENTITY_CODE, MessageKind.FRESH_LINK}
+)
+
+
+class MessageState(StrEnum):
+    """queued → rendering → ready → sending → accepted → delivered, or one of the other ends."""
+
+    QUEUED = "queued"
+    RENDERING = "rendering"
+    READY = "ready"
+    SENDING = "sending"
+    ACCEPTED = "accepted"
+    DELIVERED = "delivered"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+    CANCELLED = "cancelled"
+    DEAD = "dead"
+
+
+FINAL: Final = frozenset(
+    {
+        MessageState.DELIVERED,
+        MessageState.FAILED,
+        MessageState.UNKNOWN,
+        MessageState.CANCELLED,
+        MessageState.DEAD,
+    }
+)
+
+
+def provider_key(message_id: uuid.UUID, generation: int) -> uuid.UUID:
+    """The idempotency key that a provider is given; a resend decided by a person is a new generation."""
+    return uuid.uuid5(_KEY_NAMESPACE, f"{message_id}:{generation}")
+
+
+def retry_delay(tries: int, fraction: float) -> timedelta:
+    """Full jitter: `fraction` in [0, 1) of 30 s × 2^tries, an hour at most. `tries` counts the calls made so far."""
+    seconds: int = 30 * 2 ** min(tries, 10)
+    return min(timedelta(seconds=seconds), _LONGEST_WAIT) * fraction
