@@ -1,0 +1,357 @@
+"""What staff templates show: one frozen view model per page, plain values only.
+
+Pages for asking and following (new request, request, order) are in `request_models.py`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from referral.web.form import Form
+
+
+@dataclass(frozen=True, slots=True)
+class When:
+    """A time as people read it in the clinic's zone, and as machines do."""
+
+    text: str
+    iso: str
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    label: str
+    href: str
+
+
+@dataclass(frozen=True, slots=True)
+class Badge:
+    """`state` is open, closed, waiting, info or neutral; `icon` overrides the state's own symbol."""
+
+    state: str
+    text: str
+    icon: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """A label with its text; a link when `href` is set."""
+
+    label: str
+    text: str
+    href: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One option of a select, or one radio or tick box."""
+
+    value: str
+    label: str
+    detail: str = ""
+    badge: Badge | None = None
+    checked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """The answer to what was just done, shown once at the top of the next page."""
+
+    state: str
+    title: str
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Shell:
+    """What surrounds every signed-in page. `active` is the key of the current place in the navigation."""
+
+    clinic: str
+    user: str
+    role: str
+    token: str
+    active: str = ""
+    notice: Notice | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """May treatment start? `reasons` are whole sentences."""
+
+    is_open: bool
+    title: str
+    reasons: tuple[str, ...]
+    as_of: When
+
+
+@dataclass(frozen=True, slots=True)
+class Paging:
+    """What of a list is shown, in words, and where the rest is; an empty href means there is none."""
+
+    text: str
+    first_href: str = ""
+    next_href: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DemoAccount:
+    email: str
+    password: str
+    role: str
+
+
+@dataclass(frozen=True, slots=True)
+class SignInPage:
+    """`demo` is empty everywhere but on the embedded default. `next` is where to go afterwards."""
+
+    clinic: str
+    form: Form
+    next: str = ""
+    demo: tuple[DemoAccount, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorPage:
+    """`reference` finds the entry in the log; empty where nothing was logged."""
+
+    status: int
+    title: str
+    happened: str
+    advice: str
+    action: Link
+    reasons: tuple[str, ...] = ()
+    reference: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    label: str
+    value: int
+    href: str
+
+
+@dataclass(frozen=True, slots=True)
+class InfusionRow:
+    """One of the next chairs. `badge` says open or closed, `reason` why."""
+
+    when: When
+    patient: str
+    href: str
+    indication: str
+    badge: Badge
+    reason: str
+    action: Link
+
+
+@dataclass(frozen=True, slots=True)
+class AttentionRow:
+    """Something that stays still until a person acts."""
+
+    badge: Badge
+    patient: str
+    href: str
+    sentence: str
+    since: When
+    action: Link
+
+
+@dataclass(frozen=True, slots=True)
+class CallRow:
+    """`waiting` is in business days, in words. `phone` is empty when the directory has none."""
+
+    clinician: str
+    phone: str
+    patient: str
+    href: str
+    waiting: str
+    infusion: When | None
+    action: Link
+
+
+@dataclass(frozen=True, slots=True)
+class TodayPage:
+    date: When
+    counts: tuple[Count, ...]
+    infusions: tuple[InfusionRow, ...]
+    attention: tuple[AttentionRow, ...]
+    calls: tuple[CallRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class OrderRow:
+    number: str
+    href: str
+    patient: str
+    indication: str
+    infusion: When | None
+    badge: Badge
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class OrdersPage:
+    """`states` are the filters of the list; the chosen one is checked."""
+
+    query: str
+    states: tuple[Choice, ...]
+    rows: tuple[OrderRow, ...]
+    paging: Paging
+
+
+@dataclass(frozen=True, slots=True)
+class PatientRow:
+    name: str
+    href: str
+    born: str
+    summary: str
+
+
+@dataclass(frozen=True, slots=True)
+class PatientsPage:
+    query: str
+    rows: tuple[PatientRow, ...]
+    paging: Paging
+
+
+@dataclass(frozen=True, slots=True)
+class RequestRow:
+    """A request in a list; `state` is one sentence."""
+
+    number: str
+    href: str
+    clinician: str
+    badge: Badge
+    sentence: str
+    asked: When
+
+
+@dataclass(frozen=True, slots=True)
+class PatientPage:
+    """`new_request` leads to the form with this patient chosen."""
+
+    name: str
+    born: str
+    facts: tuple[Fact, ...]
+    orders: tuple[OrderRow, ...]
+    requests: tuple[RequestRow, ...]
+    new_request: str
+
+
+@dataclass(frozen=True, slots=True)
+class MessageRow:
+    """One message. `href` shows it as the recipient gets it; `document` is its PDF, empty when none."""
+
+    kind: str
+    channel: str
+    icon: str
+    to: str
+    when: When
+    badge: Badge
+    href: str
+    document: str = ""
+    about: Link | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxPage:
+    """`unsent` names the channels that have no provider here, so that their messages end in this list."""
+
+    unsent: str
+    states: tuple[Choice, ...]
+    rows: tuple[MessageRow, ...]
+    paging: Paging
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    label: str
+    href: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class MessagePage:
+    """`unsent` says in a sentence why nothing left the house, empty when it did. `body` keeps its lines.
+
+    `links` are the links of the body, to be followed from here; `error` says why a failed one failed.
+    """
+
+    kind: str
+    badge: Badge
+    unsent: str
+    facts: tuple[Fact, ...]
+    subject: str
+    body: str
+    links: tuple[Link, ...]
+    attachments: tuple[Attachment, ...]
+    about: Link
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """One way to reach a clinician. `verify` is where the form posts, empty when it is verified already."""
+
+    channel: str
+    icon: str
+    value: str
+    source: str
+    verified: str
+    badge: Badge
+    history: str
+    verify: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ClinicianRow:
+    """`warning` says why the clinic does not accept a recommendation from this kind, empty when it does."""
+
+    name: str
+    href: str
+    kind: str
+    practice: str
+    contacts: tuple[Badge, ...]
+    warning: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ClinicianOptions:
+    """What the selects of a new clinician offer."""
+
+    kinds: tuple[Choice, ...]
+    states: tuple[Choice, ...]
+    time_zones: tuple[Choice, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DirectoryPage:
+    query: str
+    rows: tuple[ClinicianRow, ...]
+    paging: Paging
+
+
+@dataclass(frozen=True, slots=True)
+class NewClinicianPage:
+    form: Form
+    options: ClinicianOptions
+
+
+@dataclass(frozen=True, slots=True)
+class ClinicianPage:
+    name: str
+    kind: str
+    warning: str
+    facts: tuple[Fact, ...]
+    contacts: tuple[Contact, ...]
+    requests: tuple[RequestRow, ...]
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class ComponentsPage:
+    """Every component once, on real view models."""
+
+    form: Form
+    broken: Form
+    gates: tuple[Gate, ...]
+    options: tuple[Choice, ...]

@@ -1,0 +1,182 @@
+"""View models of the pages that ask for a recommendation and follow it: new request, request, order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from referral.web.form import Form
+from referral.web.staff.models import (
+    Badge,
+    Choice,
+    ClinicianOptions,
+    Fact,
+    Gate,
+    Link,
+    MessageRow,
+    RequestRow,
+    When,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Finder:
+    """A search: `chosen` are picked already, `found` may be picked, `note` says what to do next."""
+
+    query: str = ""
+    chosen: tuple[Choice, ...] = ()
+    found: tuple[Choice, ...] = ()
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """Is a recommendation needed, and why; `state` colours it."""
+
+    state: str
+    title: str
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Duplicate:
+    """An open request that asks the same clinician already."""
+
+    sentence: str
+    link: Link
+
+
+@dataclass(frozen=True, slots=True)
+class NewRequestPage:
+    """`summary` is what sending would do; `letter` what the clinician is going to read, in its own words."""
+
+    form: Form
+    patients: Finder
+    indications: Finder
+    clinicians: Finder
+    languages: tuple[Choice, ...]
+    options: ClinicianOptions
+    need: Need | None = None
+    duplicate: Duplicate | None = None
+    warning: str = ""
+    summary: tuple[Fact, ...] = ()
+    letter: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NextStep:
+    """What happens by itself, when, and by which rule."""
+
+    title: str
+    when: When
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One entry of a timeline, newest first."""
+
+    state: str
+    icon: str
+    title: str
+    when: When
+    detail: str = ""
+    links: tuple[Link, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RedFlag:
+    """A question that was answered yes or don't know."""
+
+    question: str
+    answer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the clinician said. `strength` says in a sentence how well their identity was established."""
+
+    badge: Badge
+    signed: str
+    when: When
+    conditions: str
+    reason: str
+    red_flags: tuple[RedFlag, ...]
+    follow_up: tuple[Fact, ...]
+    strength: str
+    valid_until: str
+    document: str
+
+
+@dataclass(frozen=True, slots=True)
+class RequestPage:
+    """`actions` are the steps that this person may take now: resend, pause, resume, confirm, review, void, cancel.
+
+    Each posts to `{href}/{action}`. `failed` is the one whose form came back with errors, and is shown open.
+    """
+
+    number: str
+    href: str
+    patient: Link
+    born: str
+    clinician: Link
+    kind: str
+    badge: Badge
+    gate: Gate
+    facts: tuple[Fact, ...]
+    timeline: tuple[Event, ...]
+    messages: tuple[MessageRow, ...]
+    form: Form
+    actions: tuple[str, ...] = ()
+    channels: tuple[Choice, ...] = ()
+    reasons: tuple[Choice, ...] = ()
+    next_step: NextStep | None = None
+    answer: Answer | None = None
+    failed: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Requirement:
+    badge: Badge
+    title: str
+    sentence: str
+    action: Link | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    when: When
+    by: str
+    basis: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unclassified:
+    """An indication that clinic policy does not know yet."""
+
+    code: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class OrderPage:
+    """`actions`: consultation, start, classify, ask. `start` is listed whenever this person may start at all.
+
+    `failed` is the one whose form came back with errors.
+    """
+
+    number: str
+    href: str
+    patient: Link
+    born: str
+    indications: tuple[str, ...]
+    gate: Gate
+    facts: tuple[Fact, ...]
+    requirements: tuple[Requirement, ...]
+    requests: tuple[RequestRow, ...]
+    starts: tuple[Start, ...]
+    form: Form
+    actions: tuple[str, ...] = ()
+    unclassified: tuple[Unclassified, ...] = ()
+    classes: tuple[Choice, ...] = ()
+    ask: str = ""
+    failed: str = ""
