@@ -72,12 +72,6 @@ def _texts(name: str) -> Column[Any]:
     return Column(name, ARRAY(Text), nullable=False, server_default=text("'{}'"))
 
 
-def _to(target: Table, *columns: str, remote: tuple[str, ...] = ()) -> ForeignKeyConstraint:
-    """A foreign key that carries the clinic, so that no row can point into another one."""
-    names = ("clinic_id", *columns)
-    return ForeignKeyConstraint(names, [target.c[name] for name in ("clinic_id", *(remote or columns))])
-
-
 def _to_clinic() -> ForeignKeyConstraint:
     return ForeignKeyConstraint(["clinic_id"], ["clinic.clinic_id"])
 
@@ -127,9 +121,7 @@ indication_rule = Table(
     _text("prefix"),
     _text("indication_class"),
     PrimaryKeyConstraint("clinic_id", "version", "system", "prefix"),
-    ForeignKeyConstraint(
-        ["clinic_id", "version"], ["policy_version.clinic_id", "policy_version.version"]
-    ),
+    ForeignKeyConstraint(["clinic_id", "version"], ["policy_version.clinic_id", "policy_version.version"]),
     CheckConstraint("indication_class IN ('mental-health', 'pain')", name="class"),
 )
 
@@ -229,8 +221,9 @@ search_entry = Table(
         "clinic_id",
         "type",
         "parameter",
-        text("value text_pattern_ops"),
+        "value",
         "id",
+        postgresql_ops={"value": "text_pattern_ops"},
         postgresql_where=text("value IS NOT NULL"),
     ),
     Index(
@@ -262,7 +255,7 @@ patient = Table(
     _flag("active", "true"),
     PrimaryKeyConstraint("clinic_id", "id"),
     _to_clinic(),
-    Index("ix_patient_search_name", "clinic_id", text("search_name text_pattern_ops")),
+    Index("ix_patient_search_name", "clinic_id", "search_name", postgresql_ops={"search_name": "text_pattern_ops"}),
 )
 
 clinician = Table(
@@ -284,7 +277,7 @@ clinician = Table(
     _flag("active", "true"),
     PrimaryKeyConstraint("clinic_id", "id"),
     _to_clinic(),
-    Index("ix_clinician_search_name", "clinic_id", text("search_name text_pattern_ops")),
+    Index("ix_clinician_search_name", "clinic_id", "search_name", postgresql_ops={"search_name": "text_pattern_ops"}),
 )
 
 contact = Table(
@@ -403,7 +396,17 @@ recommendation = Table(
     PrimaryKeyConstraint("clinic_id", "id"),
     UniqueConstraint("clinic_id", "patient_id", "order_id", "id"),
     UniqueConstraint("clinic_id", "referral_id", "response_id"),
-    _to_order(),
+    # The answer is that of the clinician who was asked about this order of this patient, and nobody else's.
+    ForeignKeyConstraint(
+        ["clinic_id", "patient_id", "order_id", "referral_id", "clinician_id"],
+        [
+            "referral.clinic_id",
+            "referral.patient_id",
+            "referral.order_id",
+            "referral.id",
+            "referral.clinician_id",
+        ],
+    ),
     Index(None, "clinic_id", "order_id"),
     CheckConstraint(
         "decision IN ('recommended', 'recommended-with-conditions', 'not-recommended')", name="decision"
@@ -513,6 +516,7 @@ referral = Table(
     PrimaryKeyConstraint("clinic_id", "id"),
     UniqueConstraint("clinic_id", "number"),
     UniqueConstraint("clinic_id", "task_id"),
+    UniqueConstraint("clinic_id", "patient_id", "order_id", "id", "clinician_id"),
     _to_order(),
     ForeignKeyConstraint(["clinic_id", "clinician_id"], ["clinician.clinic_id", "clinician.id"]),
     Index(None, "clinic_id", "order_id"),

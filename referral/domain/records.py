@@ -1,0 +1,110 @@
+"""The things the workflow is about, as immutable values. Ids are FHIR logical ids unless said otherwise."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from referral.domain.codes import BusinessStatus, Channel, ClinicianKind, TaskStatus
+from referral.domain.policy import Indication
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patient:
+    """`language` is a BCP 47 tag; `telephone` is E.164 or as the client sent it."""
+
+    id: str
+    family: str
+    given: str
+    birth_date: date | None = None
+    telephone: str | None = None
+    email: str | None = None
+    language: str | None = None
+
+    @property
+    def name(self) -> str:
+        return f"{self.given} {self.family}".strip()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contact:
+    """One way to reach a clinician. The id is ours: contacts are telecom entries, not FHIR resources."""
+
+    id: str
+    channel: Channel
+    address: str
+    source: str
+    verified_at: datetime | None = None
+    last_success_at: datetime | None = None
+    last_failure_at: datetime | None = None
+
+    @property
+    def is_verified(self) -> bool:
+        return self.verified_at is not None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clinician:
+    """An outside clinician in one role: `id` is the PractitionerRole. `time_zone` is an IANA name."""
+
+    id: str
+    name: str
+    kind: ClinicianKind
+    time_zone: str
+    practitioner_id: str | None = None
+    organization_id: str | None = None
+    credentials: str = ""
+    npi: str | None = None
+    taxonomy: str | None = None
+    practice: str = ""
+    address: tuple[str, ...] = ()
+    contacts: tuple[Contact, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """An infusion order; `id` is its ServiceRequest. `status` is a RequestStatus code."""
+
+    id: str
+    patient_id: str
+    status: str
+    indications: tuple[Indication, ...]
+    planned_sessions: int | None
+    first_infusion_on: date | None
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Referral:
+    """A recommendation request to one clinician; `id` is its ServiceRequest, `number` is for people.
+
+    `version` is the row's, for optimistic locking. `started_at` is the ladder's day 0.
+    """
+
+    id: str
+    number: str
+    requisition: str
+    task_id: str
+    patient_id: str
+    order_id: str
+    clinician_id: str
+    status: TaskStatus
+    business_status: BusinessStatus | None
+    status_reason: str | None
+    version: int
+    created_by: str
+    created_at: datetime
+    started_at: datetime
+    due_at: datetime
+    delivered_at: datetime | None
+    identified_at: datetime | None
+    closed_at: datetime | None
+    climbed: int
+    shifted_days: int
+    extended_days: int
+    held_at: datetime | None
+    next_step_at: datetime | None
+
+    @property
+    def is_open(self) -> bool:
+        return self.closed_at is None

@@ -1,0 +1,69 @@
+"""Brings a database to the newest schema."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, create_engine, text
+from sqlalchemy.pool import NullPool
+
+from referral.storage.tables import metadata
+
+# Two processes may start at once; the second waits here and then finds nothing to do.
+_LOCK: Final = 0x7265666572
+OLDEST_SERVER: Final = 150000
+
+
+def _config(connection: Connection | None = None) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).with_name("migrations")))
+    config.attributes["connection"] = connection
+    return config
+
+
+def upgrade(url: str) -> None:
+    """Apply every missing migration, one transaction each. `url` belongs to a role that may create roles.
+
+    Raises RuntimeError for a server older than PostgreSQL 15.
+    """
+    engine = create_engine(url, poolclass=NullPool)
+    with engine.connect() as connection:
+        version = int(connection.scalar(text("SHOW server_version_num")) or 0)
+        if version < OLDEST_SERVER:
+            raise RuntimeError(f"PostgreSQL 15 or newer is needed, this server is {version // 10000}.")
+        connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": _LOCK})
+        connection.commit()
+        try:
+            if _current(connection) != newest():
+                connection.rollback()
+                command.upgrade(_config(connection), "head")
+        finally:
+            connection.rollback()
+            connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": _LOCK})
+            connection.commit()
+    engine.dispose()
+
+
+def _current(connection: Connection) -> str | None:
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+def newest() -> str | None:
+    """The head of the migrations that this program carries; raises if there are two."""
+    return ScriptDirectory.from_config(_config()).get_current_head()
+
+
+def applied(connection: Connection) -> str | None:
+    """The migration that the database stands at, None for an empty one."""
+    return connection.scalar(text("SELECT version_num FROM alembic_version"))
+
+
+def differences(connection: Connection) -> list[object]:
+    """What the tables in code and in the database disagree on; empty when they agree."""
+    return list(compare_metadata(MigrationContext.configure(connection), metadata))

@@ -1,0 +1,1 @@
+"""Alembic migrations; committed with the change that needs them, never edited afterwards."""
