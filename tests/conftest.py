@@ -1,0 +1,47 @@
+"""The engines that every test runs on, and the rule that tests talk to this machine only."""
+
+from __future__ import annotations
+
+import ipaddress
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from referral.embedded import Engines
+
+# Tests kill processes, not the machine: what the system has been given survives without being flushed.
+_FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+
+
+def _refuse_the_outside(event: str, arguments: tuple[object, ...]) -> None:
+    if event != "socket.connect" or not isinstance(arguments[1], tuple):
+        return
+    host = str(arguments[1][0])
+    if host != "localhost" and not ipaddress.ip_address(host).is_loopback:
+        raise RuntimeError(f"a test tried to reach {host}")
+
+
+sys.addaudithook(_refuse_the_outside)
+
+
+@pytest.fixture
+def data_dir() -> Iterator[Path]:
+    """An empty directory with a short path, for sockets, that is gone after the test."""
+    directory = Path(tempfile.mkdtemp(prefix="referral-test-"))
+    yield directory
+    shutil.rmtree(directory)
+
+
+@pytest.fixture(scope="session")
+def engines() -> Iterator[Engines]:
+    """A real PostgreSQL and Valkey for this test process: `admin_url`, `app_url`, `redis_url`."""
+    directory = Path(tempfile.mkdtemp(prefix="referral-test-"))
+    try:
+        with Engines(directory, postgres_settings=_FAST) as started:
+            yield started
+    finally:
+        shutil.rmtree(directory)
