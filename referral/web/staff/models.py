@@ -254,9 +254,10 @@ class MessageRow:
 
 @dataclass(frozen=True, slots=True)
 class OutboxPage:
-    """`unsent` names the channels that have no provider here, so that their messages end in this list."""
+    """`unsent` says which channels have no provider here, so that their messages end in this list."""
 
     unsent: str
+    query: str
     states: tuple[Choice, ...]
     rows: tuple[MessageRow, ...]
     paging: Paging

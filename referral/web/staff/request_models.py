@@ -60,6 +60,7 @@ class NewRequestPage:
     warning: str = ""
     summary: tuple[Fact, ...] = ()
     letter: tuple[str, ...] = ()
+    send_label: str = "Send request"
 
 
 @dataclass(frozen=True, slots=True)

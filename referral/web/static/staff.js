@@ -1,0 +1,41 @@
+// What the staff pages do more comfortably with script. Every page works without it.
+
+import { enhanceFinders } from "./finder.js";
+import { enhancePreview } from "./preview.js";
+
+document.documentElement.classList.add("js");
+
+// The account menu closes by Escape and by a click elsewhere.
+for (const menu of document.querySelectorAll("[data-menu]")) {
+  document.addEventListener("click", (event) => {
+    if (!menu.contains(event.target)) menu.open = false;
+  });
+  menu.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape" || !menu.open) return;
+    menu.open = false;
+    menu.querySelector("summary").focus();
+  });
+}
+
+// A link to a folded action opens it.
+function unfold() {
+  const target = location.hash && document.getElementById(location.hash.slice(1));
+  const fold = target && target.closest("details");
+  if (fold) fold.open = true;
+}
+addEventListener("hashchange", unfold);
+unfold();
+
+// A second click on the same button sends nothing; coming back to the page makes it live again.
+addEventListener("submit", (event) => {
+  const form = event.target;
+  if (form.target || form.method !== "post") return;
+  if (form.dataset.sent) event.preventDefault();
+  form.dataset.sent = "yes";
+});
+addEventListener("pageshow", () => {
+  for (const form of document.forms) delete form.dataset.sent;
+});
+
+for (const form of document.querySelectorAll("form[data-preview]")) enhancePreview(form);
+enhanceFinders();
