@@ -215,11 +215,11 @@ class PatientsPage:
 
 @dataclass(frozen=True, slots=True)
 class RequestRow:
-    """A request in a list; `state` is one sentence."""
+    """A request in a list; `title` is the clinician, or the patient on the page of a clinician."""
 
     number: str
     href: str
-    clinician: str
+    title: str
     badge: Badge
     sentence: str
     asked: When

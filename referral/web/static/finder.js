@@ -77,7 +77,7 @@ class Finder {
     } catch (error) {
       if (error.name === "AbortError") return;
       this.close();
-      this.status.textContent = "The search did not answer. What you typed is kept; you may be signed out or offline.";
+      this.tell("The search did not answer. What you typed is kept; you may be signed out or offline.");
     }
   }
 
@@ -90,7 +90,13 @@ class Finder {
     this.list.hidden = this.items.length === 0;
     this.input.ariaExpanded = String(!this.list.hidden);
     this.move(query && this.items.length ? 0 : -1);
-    this.status.textContent = this.say(query, found);
+    this.tell(this.say(query, found));
+  }
+
+  // Read out always; shown too, unless the page shows the same already.
+  tell(sentence, onlyAloud = false) {
+    this.status.classList.toggle("visually-hidden", onlyAloud);
+    this.status.textContent = sentence;
   }
 
   say(query, found) {
@@ -151,7 +157,7 @@ class Finder {
     const box = item.value === "new" ? this.newcomer.querySelector("input") : this.add(item);
     box.checked = true;
     box.dispatchEvent(new Event("change", { bubbles: true }));
-    this.status.textContent = item.value === "new" ? "" : `Chosen: ${item.label}`;
+    this.tell(item.value === "new" ? "" : `Chosen: ${item.label}`, true);
     this.goOn(item, typed);
   }
 
