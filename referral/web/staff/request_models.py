@@ -110,7 +110,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class RequestPage:
-    """`actions` are the steps that this person may take now: resend, pause, resume, confirm, review, void, cancel.
+    """`actions` are the steps open to this person now: resend, pause, resume, confirm, review, void, cancel.
 
     Each posts to `{href}/{action}`. `failed` is the one whose form came back with errors, and is shown open.
     """

@@ -1,0 +1,1 @@
+"""The doors: staff pages, the portal, FHIR and CDS Hooks, on FastAPI."""
