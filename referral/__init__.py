@@ -1,1 +1,3 @@
 """Recommendation requests before ketamine infusions."""
+
+__version__ = "0.1.0"

@@ -13,6 +13,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.pool import NullPool
 
+from referral.storage.db import APPLICATION_ROLE
 from referral.storage.tables import metadata
 
 # Two processes may start at once; the second waits here and then finds nothing to do.
@@ -27,9 +28,10 @@ def _config(connection: Connection | None = None) -> Config:
     return config
 
 
-def upgrade(url: str) -> None:
+def upgrade(url: str, app_password: str | None = None) -> None:
     """Apply every missing migration, one transaction each. `url` belongs to a role that may create roles.
 
+    `app_password` is set on the application's role where servers are reached over a network.
     Raises RuntimeError for a server older than PostgreSQL 15.
     """
     engine = create_engine(url, poolclass=NullPool)
@@ -43,11 +45,19 @@ def upgrade(url: str) -> None:
             if _current(connection) != newest():
                 connection.rollback()
                 command.upgrade(_config(connection), "head")
+            if app_password is not None:
+                _set_password(connection, app_password)
         finally:
             connection.rollback()
             connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": _LOCK})
             connection.commit()
     engine.dispose()
+
+
+def _set_password(connection: Connection, password: str) -> None:
+    literal = connection.scalar(text("SELECT quote_literal(:password)"), {"password": password})
+    connection.exec_driver_sql(f"ALTER ROLE {APPLICATION_ROLE} PASSWORD {literal}".replace("%", "%%"))
+    connection.commit()
 
 
 def _current(connection: Connection) -> str | None:
@@ -61,7 +71,8 @@ def newest() -> str | None:
 
 def applied(connection: Connection) -> str | None:
     """The migration that the database stands at, None for an empty one."""
-    return connection.scalar(text("SELECT version_num FROM alembic_version"))
+    found: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
+    return found
 
 
 def differences(connection: Connection) -> list[object]:

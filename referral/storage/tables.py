@@ -49,7 +49,9 @@ def _text(name: str, *, nullable: bool = False, default: str | None = None) -> C
 
 
 def _time(name: str, *, nullable: bool = False, now: bool = False) -> Column[Any]:
-    return Column(name, DateTime(timezone=True), nullable=nullable, server_default=func.now() if now else None)
+    return Column(
+        name, DateTime(timezone=True), nullable=nullable, server_default=func.now() if now else None
+    )
 
 
 def _flag(name: str, default: str = "false") -> Column[Any]:
@@ -141,7 +143,9 @@ staff_user = Table(
     PrimaryKeyConstraint("clinic_id", "id"),
     UniqueConstraint("email"),
     _to_clinic(),
-    CheckConstraint("role IN ('front-desk', 'clinician', 'medical-director', 'admin', 'auditor')", name="role"),
+    CheckConstraint(
+        "role IN ('front-desk', 'clinician', 'medical-director', 'admin', 'auditor')", name="role"
+    ),
 )
 
 staff_session = Table(
@@ -255,7 +259,12 @@ patient = Table(
     _flag("active", "true"),
     PrimaryKeyConstraint("clinic_id", "id"),
     _to_clinic(),
-    Index("ix_patient_search_name", "clinic_id", "search_name", postgresql_ops={"search_name": "text_pattern_ops"}),
+    Index(
+        "ix_patient_search_name",
+        "clinic_id",
+        "search_name",
+        postgresql_ops={"search_name": "text_pattern_ops"},
+    ),
 )
 
 clinician = Table(
@@ -277,7 +286,12 @@ clinician = Table(
     _flag("active", "true"),
     PrimaryKeyConstraint("clinic_id", "id"),
     _to_clinic(),
-    Index("ix_clinician_search_name", "clinic_id", "search_name", postgresql_ops={"search_name": "text_pattern_ops"}),
+    Index(
+        "ix_clinician_search_name",
+        "clinic_id",
+        "search_name",
+        postgresql_ops={"search_name": "text_pattern_ops"},
+    ),
 )
 
 contact = Table(

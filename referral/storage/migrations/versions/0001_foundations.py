@@ -18,7 +18,7 @@ def upgrade() -> None:
     for name in ("0001_roles.sql", "0001_tables.sql", "0001_security.sql", "0001_gate.sql"):
         script = Path(__file__).with_name(name).read_text(encoding="utf-8")
         # Straight to the driver: the scripts hold several statements, colons and percent signs.
-        op.get_bind().connection.cursor().execute(script)  # type: ignore[union-attr]
+        op.get_bind().connection.cursor().execute(script)
     op.execute(text("RESET ROLE"))
 
 

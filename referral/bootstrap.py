@@ -1,0 +1,72 @@
+"""Settings → Runtime: what a process needs to do its work, made once."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Protocol
+
+from referral.channels.base import Channels, OutboxViewer, Transport
+from referral.channels.email import SmtpTransport
+from referral.config import Settings
+from referral.domain.codes import Channel
+from referral.storage.db import Database, Session
+from referral.storage.vault import Vault
+
+
+class Clock(Protocol):
+    """The present, aware UTC."""
+
+    def __call__(self) -> datetime: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """Shared by all requests or tasks of a process; `now` is a pretend clock where the settings say so."""
+
+    settings: Settings
+    database: Database
+    channels: Channels
+    now: Clock
+
+    def transaction(self, clinic_id: str | None = None) -> AbstractContextManager[Session]:
+        return self.database.transaction(clinic_id)
+
+    def close(self) -> None:
+        self.database.close()
+
+
+def build_runtime(settings: Settings, *, pool_size: int = 8) -> Runtime:
+    """Connects lazily: a database that is down is noticed by the first request, not here."""
+    if settings.database_url is None:
+        raise ValueError("no database: the supervisor sets REFERRAL_DATABASE_URL for its children")
+    return Runtime(
+        settings=settings,
+        database=Database(settings.database_url, Vault(settings.master_key_bytes), pool_size=pool_size),
+        channels=_channels(settings),
+        now=_clock(settings.pretend_now_file),
+    )
+
+
+def _clock(pretend: Path | None) -> Clock:
+    if pretend is None:
+        return lambda: datetime.now(UTC)
+    return lambda: datetime.fromisoformat(pretend.read_text(encoding="utf-8").strip()).astimezone(UTC)
+
+
+def _channels(settings: Settings) -> Channels:
+    """Every channel has a transport: the outbox viewer where no provider is configured."""
+    transports: dict[Channel, Transport] = {channel: OutboxViewer() for channel in Channel}
+    if settings.smtp is not None:
+        server = settings.smtp
+        transports[Channel.EMAIL] = SmtpTransport(
+            server.host,
+            server.port,
+            security=server.security,
+            user=server.user,
+            password=server.password,
+            mail_from=settings.mail_from,
+        )
+    return Channels(transports, settings.mail_from)

@@ -1,0 +1,123 @@
+"""E-mail: constant words with a reference and a link, handed to an SMTP server."""
+
+from __future__ import annotations
+
+import smtplib
+import ssl
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.policy import SMTP
+from email.utils import format_datetime, parseaddr
+from typing import Final, Literal
+
+from referral.channels.base import Envelope, Outcome, Sent
+from referral.domain.errors import InvalidInput, Issue
+
+_TIMEOUT_SECONDS: Final = 15
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """`sender` and `recipient` are addresses, possibly with a name; `text` has no personal data in it."""
+
+    sender: str
+    recipient: str
+    subject: str
+    text: str
+
+
+def compose(mail: Mail, message_id: uuid.UUID, now: datetime) -> bytes:
+    """The complete message; the same input gives the same bytes. Refuses control characters in any header."""
+    for value in (mail.sender, mail.recipient, mail.subject):
+        if any(ord(character) < 32 or ord(character) == 127 for character in value):
+            raise InvalidInput(Issue("An address or a subject holds a control character; please correct the contact."))
+    name, address = parseaddr(mail.sender)
+    message = EmailMessage(policy=SMTP)
+    message["From"] = Address(name, addr_spec=address)
+    message["To"] = Address(addr_spec=mail.recipient)
+    message["Subject"] = mail.subject
+    message["Date"] = format_datetime(now)
+    message["Message-ID"] = f"<{message_id}@{address.partition('@')[2]}>"
+    message["Auto-Submitted"] = "auto-generated"
+    message.set_content(mail.text)
+    return message.as_bytes()
+
+
+class SmtpTransport:
+    """One connection per message: a clinic sends few, and a broken connection then concerns only one.
+
+    SMTP has no idempotency key, so a connection that breaks after DATA leaves the outcome unknown.
+    """
+
+    is_real = True
+    repeatable = False
+
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        *,
+        security: Literal["none", "starttls", "tls"],
+        user: str | None,
+        password: str | None,
+        mail_from: str,
+    ) -> None:
+        self._host, self._port, self._security = host, port, security
+        self._user, self._password = user, password
+        self._sender = parseaddr(mail_from)[1]
+
+    def _connect(self) -> smtplib.SMTP:
+        context = ssl.create_default_context()
+        if self._security == "tls":
+            server: smtplib.SMTP = smtplib.SMTP_SSL(self._host, self._port, timeout=_TIMEOUT_SECONDS, context=context)
+        else:
+            server = smtplib.SMTP(self._host, self._port, timeout=_TIMEOUT_SECONDS)
+            if self._security == "starttls":
+                server.starttls(context=context)
+        if self._user is not None:
+            server.login(self._user, self._password or "")
+        return server
+
+    def send(self, envelope: Envelope) -> Sent:
+        try:
+            server = self._connect()
+        except (OSError, smtplib.SMTPException) as error:
+            return Sent(Outcome.LATER, reason=f"no SMTP connection ({type(error).__name__})")
+        try:
+            return self._hand_over(server, envelope)
+        finally:
+            _quietly(server.quit)
+
+    def _hand_over(self, server: smtplib.SMTP, envelope: Envelope) -> Sent:
+        """MAIL, RCPT and DATA one by one: what fails before DATA was certainly not taken."""
+        try:
+            server.ehlo_or_helo_if_needed()
+            for code, _ in (server.mail(self._sender), server.rcpt(envelope.address)):
+                if code >= 400:
+                    return _refused(code, "sender or recipient")
+        except (OSError, smtplib.SMTPException) as error:
+            return Sent(Outcome.LATER, reason=f"SMTP broke off before the message ({type(error).__name__})")
+        try:
+            code, _ = server.data(envelope.content)
+        except smtplib.SMTPDataError as error:
+            return _refused(error.smtp_code, "message")
+        except (OSError, smtplib.SMTPException) as error:
+            return Sent(Outcome.UNKNOWN, reason=f"SMTP broke off during the message ({type(error).__name__})")
+        return Sent(Outcome.ACCEPTED, reference=f"smtp:{envelope.key}") if code < 400 else _refused(code, "message")
+
+
+def _refused(code: int, what: str) -> Sent:
+    """4xx means later, 5xx means never (RFC 5321, 4.2.1). The server's words may quote the address: not kept."""
+    outcome = Outcome.LATER if code < 500 else Outcome.REFUSED
+    return Sent(outcome, reason=f"the mail server answered {code} to the {what}")
+
+
+def _quietly(close: Callable[[], object]) -> None:
+    try:
+        close()
+    except (OSError, smtplib.SMTPException):
+        return

@@ -1,0 +1,42 @@
+"""The words of mails and short messages: constant texts with a reference, a link or a code, and no patient."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from referral.domain.outgoing import MessageKind
+
+TEMPLATES: Final = Path(__file__).resolve().parents[2] / "templates" / "messages"
+# autoescape stays off: these are plain texts, and every value in them is ours.
+_ENVIRONMENT: Final = Environment(
+    loader=FileSystemLoader(TEMPLATES),
+    undefined=StrictUndefined,
+    keep_trailing_newline=True,
+    trim_blocks=True,
+    autoescape=False,  # noqa: S701 - plain text, not HTML
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Words:
+    """All that a mail may say. None of it is about the patient; `sender_name` is the clinic's neutral name."""
+
+    sender_name: str
+    request_number: str
+    telephone: str
+    link: str = ""
+    reply_by: str = ""
+    code: str = ""
+    minutes: int = 10
+
+
+def render(kind: MessageKind, words: Words) -> tuple[str, str]:
+    """(subject, body) of one kind of message."""
+    values = {name: getattr(words, name) for name in Words.__slots__}
+    text = _ENVIRONMENT.get_template(f"{kind}.txt.j2").render(values)
+    subject, _, body = text.partition("\n")
+    return subject.removeprefix("Subject: ").strip(), body.lstrip("\n")

@@ -1,0 +1,138 @@
+"""Signing in, and making users and clients."""
+
+from __future__ import annotations
+
+import secrets
+import uuid
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cache
+from typing import Final
+
+from argon2 import PasswordHasher
+from argon2.exceptions import VerificationError
+from email_validator import EmailNotValidError, validate_email
+
+from referral.domain.audit import Action, Actor, AuditEntry
+from referral.domain.codes import Role
+from referral.domain.credential import random_token
+from referral.domain.errors import InvalidInput, Issue
+from referral.storage import accounts, audit
+from referral.storage.accounts import ApiClient, StaffUser
+from referral.storage.db import Session
+
+MINIMUM_PASSWORD: Final = 15
+_LOCK_AFTER: Final = 10
+_LOCK_FOR: Final = timedelta(minutes=15)
+
+
+@cache
+def _hasher() -> PasswordHasher:
+    """argon2id with the library's defaults (RFC 9106, low memory)."""
+    return PasswordHasher()
+
+
+@cache
+def _decoy() -> str:
+    """Checked when there is no such user, so that the time taken does not tell."""
+    return _hasher().hash(secrets.token_hex(16))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewUser:
+    email: str
+    name: str
+    role: Role
+    password: str
+
+
+def add_user(session: Session, actor: Actor, new: NewUser, now: datetime) -> str:
+    """Returns the id. Refuses a short password, an unusable address and an address that has an account."""
+    issues = []
+    try:
+        email = normal_email(new.email)
+    except InvalidInput as error:
+        issues, email = list(error.issues), ""
+    if len(new.password) < MINIMUM_PASSWORD:
+        issues.append(Issue(f"The password needs at least {MINIMUM_PASSWORD} characters.", ("password",)))
+    if not new.name.strip():
+        issues.append(Issue("The name is missing.", ("name",)))
+    if issues:
+        raise InvalidInput(*issues)
+    user = StaffUser(
+        clinic_id=session.clinic,
+        id=str(uuid.uuid4()),
+        email=email,
+        name=new.name.strip(),
+        role=new.role,
+        password_hash=_hasher().hash(new.password),
+        active=True,
+        failed_sign_ins=0,
+        locked_until=None,
+    )
+    accounts.add_user(session, user)
+    entry = AuditEntry(action=Action.CREATE, subtype="add-user", entity=f"User/{user.id}", detail={"role": user.role})
+    audit.record(session, actor, entry)
+    return user.id
+
+
+def normal_email(text: str) -> str:
+    """Lower case, checked for its form only: nothing is asked of the network."""
+    try:
+        return validate_email(text.strip(), check_deliverability=False, test_environment=True).normalized.lower()
+    except EmailNotValidError:
+        raise InvalidInput(Issue("This is not an e-mail address.", ("email",))) from None
+
+
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    """The token goes into the cookie and is nowhere else."""
+
+    token: str
+    user: StaffUser
+
+
+def check_password(session: Session, email: str, password: str, now: datetime) -> StaffUser | None:
+    """The user, or None for anything wrong; counts failures, ten of which lock the account for 15 minutes.
+
+    The caller commits also when the answer is None, or the count would be lost.
+    """
+    user = accounts.find_user_by_email(session, email.strip().lower())
+    locked = user is not None and user.locked_until is not None and user.locked_until > now
+    try:
+        _hasher().verify(user.password_hash if user else _decoy(), password)
+        right = user is not None and user.active and not locked
+    except VerificationError:
+        right = False
+    if user is None or not right:
+        if user is not None and not locked:
+            failed = user.failed_sign_ins + 1
+            lock = now + _LOCK_FOR if failed >= _LOCK_AFTER else None
+            accounts.change_user(session, user.id, failed_sign_ins=0 if lock else failed, locked_until=lock)
+            audit.record(session, _actor(user, None), AuditEntry(action=Action.EXECUTE, subtype="sign-in", outcome="4"))
+        return None
+    return user
+
+
+def open_staff_session(session: Session, user: StaffUser, address: str | None, now: datetime) -> SignedIn:
+    token = random_token()
+    accounts.change_user(session, user.id, failed_sign_ins=0, locked_until=None)
+    accounts.open_session(session, token, user, random_token(size=18), now)
+    audit.record(session, _actor(user, address), AuditEntry(action=Action.EXECUTE, subtype="sign-in"))
+    return SignedIn(token, user)
+
+
+def _actor(user: StaffUser, address: str | None) -> Actor:
+    return Actor(user.clinic_id, "staff", user.id, user.role, address)
+
+
+def add_client(session: Session, actor: Actor, name: str, now: datetime) -> str:
+    """Register a system and return its bearer token, which is shown once and kept only as a digest."""
+    if not name.strip() or len(name) > 100:
+        raise InvalidInput(Issue("The client needs a name of at most 100 characters.", ("name",)))
+    token = f"rfr_{random_token()}"
+    client = ApiClient(clinic_id=session.clinic, id=str(uuid.uuid4()), name=name.strip(), scopes=("system/*.crus",))
+    accounts.add_client(session, client, token, now)
+    entry = AuditEntry(action=Action.CREATE, subtype="add-client", entity=f"Client/{client.id}")
+    audit.record(session, actor, entry)
+    return token

@@ -1,0 +1,196 @@
+"""Staff users, their sessions, and API clients."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import func, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from referral.domain.codes import Role
+from referral.domain.credential import digest
+from referral.domain.errors import DuplicateRequest
+from referral.storage.db import Session
+from referral.storage.tables import api_client, staff_session, staff_user
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StaffUser:
+    clinic_id: str
+    id: str
+    email: str
+    name: str
+    role: Role
+    password_hash: str
+    active: bool
+    failed_sign_ins: int
+    locked_until: datetime | None
+
+
+_FIELDS: Final = tuple(StaffUser.__slots__)
+
+
+def _to_user(row: Any) -> StaffUser:
+    values = dict(zip(_FIELDS, row, strict=True))
+    values["clinic_id"] = str(values["clinic_id"])
+    values["role"] = Role(values["role"])
+    return StaffUser(**values)
+
+
+def add_user(session: Session, user: StaffUser) -> None:
+    """Raises DuplicateRequest for an e-mail address that is taken, in whichever clinic."""
+    try:
+        with session.connection.begin_nested():
+            session.connection.execute(
+                insert(staff_user), {name: getattr(user, name) for name in _FIELDS}
+            )
+    except IntegrityError as error:
+        raise DuplicateRequest("This e-mail address has an account already.", user.id) from error
+
+
+def find_user_by_email(session: Session, email: str) -> StaffUser | None:
+    """Enters the user's clinic when there is one."""
+    session.show_key(email)
+    row = session.connection.execute(
+        select(*(staff_user.c[name] for name in _FIELDS)).where(staff_user.c.email == email)
+    ).one_or_none()
+    if row is None:
+        return None
+    user = _to_user(row)
+    session.enter_clinic(user.clinic_id)
+    return user
+
+
+def get_users(session: Session) -> dict[str, StaffUser]:
+    rows = session.connection.execute(
+        select(*(staff_user.c[name] for name in _FIELDS))
+        .where(staff_user.c.clinic_id == session.clinic)
+        .order_by(staff_user.c.name)
+    )
+    return {row.id: _to_user(row) for row in rows}
+
+
+def change_user(session: Session, user_id: str, **values: Any) -> None:
+    session.connection.execute(
+        update(staff_user).where(staff_user.c.clinic_id == session.clinic, staff_user.c.id == user_id).values(**values)
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StaffSession:
+    """Who is signed in; `token_digest` identifies the session, the token itself is only in the cookie."""
+
+    clinic_id: str
+    token_digest: bytes
+    user_id: str
+    csrf_token: str
+    created_at: datetime
+    seen_at: datetime
+    name: str
+    email: str
+    role: Role
+
+
+def open_session(session: Session, token: str, user: StaffUser, csrf_token: str, now: datetime) -> None:
+    session.connection.execute(
+        insert(staff_session).inline(),
+        {
+            "clinic_id": user.clinic_id,
+            "token_digest": digest(token),
+            "user_id": user.id,
+            "csrf_token": csrf_token,
+            "created_at": now,
+            "seen_at": now,
+        },
+    )
+
+
+def find_session(session: Session, token: str) -> StaffSession | None:
+    """The running session of an active user; enters its clinic."""
+    key = digest(token)
+    session.show_key(key.hex())
+    table = staff_session
+    row = session.connection.execute(
+        select(table.c.clinic_id, table.c.user_id, table.c.csrf_token, table.c.created_at, table.c.seen_at).where(
+            table.c.token_digest == key, table.c.ended_at.is_(None)
+        )
+    ).one_or_none()
+    if row is None:
+        return None
+    session.enter_clinic(str(row.clinic_id))
+    user = session.connection.execute(
+        select(staff_user.c.name, staff_user.c.email, staff_user.c.role).where(
+            staff_user.c.clinic_id == row.clinic_id, staff_user.c.id == row.user_id, staff_user.c.active
+        )
+    ).one_or_none()
+    if user is None:
+        return None
+    return StaffSession(
+        clinic_id=str(row.clinic_id),
+        token_digest=key,
+        user_id=row.user_id,
+        csrf_token=row.csrf_token,
+        created_at=row.created_at,
+        seen_at=row.seen_at,
+        name=user.name,
+        email=user.email,
+        role=Role(user.role),
+    )
+
+
+def touch_session(session: Session, token_digest: bytes, now: datetime) -> None:
+    session.connection.execute(
+        update(staff_session).where(staff_session.c.token_digest == token_digest).values(seen_at=now)
+    )
+
+
+def end_session(session: Session, token_digest: bytes, now: datetime) -> None:
+    session.connection.execute(
+        update(staff_session).where(staff_session.c.token_digest == token_digest).values(ended_at=now)
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiClient:
+    clinic_id: str
+    id: str
+    name: str
+    scopes: tuple[str, ...]
+
+
+def add_client(session: Session, client: ApiClient, token: str, now: datetime) -> None:
+    session.connection.execute(
+        insert(api_client),
+        {
+            "clinic_id": client.clinic_id,
+            "id": client.id,
+            "name": client.name,
+            "token_digest": digest(token),
+            "scopes": list(client.scopes),
+            "created_at": now,
+        },
+    )
+
+
+def find_client(session: Session, token: str) -> ApiClient | None:
+    """The client whose bearer token this is, unless it was revoked; enters its clinic."""
+    key = digest(token)
+    session.show_key(key.hex())
+    row = session.connection.execute(
+        select(api_client.c.clinic_id, api_client.c.id, api_client.c.name, api_client.c.scopes).where(
+            api_client.c.token_digest == key, api_client.c.revoked_at.is_(None)
+        )
+    ).one_or_none()
+    if row is None:
+        return None
+    session.enter_clinic(str(row.clinic_id))
+    return ApiClient(clinic_id=str(row.clinic_id), id=row.id, name=row.name, scopes=tuple(row.scopes))
+
+
+def count_users(session: Session) -> int:
+    count = session.connection.scalar(
+        select(func.count()).where(staff_user.c.clinic_id == session.clinic, staff_user.c.active)
+    )
+    return int(count or 0)

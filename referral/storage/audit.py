@@ -1,0 +1,162 @@
+"""The audit trail: rows in the transaction of the act, chained by hash shortly after.
+
+Chaining inside each transaction would make every read of a clinic wait for every other one (docs/adr/0003).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+import msgspec
+from sqlalchemy import func, insert, select
+
+from referral.domain.audit import Actor, AuditEntry
+from referral.storage.db import Session
+from referral.storage.tables import audit_chain, audit_event
+
+_INSERT: Final = insert(audit_event).inline()
+_GENESIS: Final = b"\0" * 32
+_COLUMNS: Final = (
+    *(
+        "id",
+        "at",
+        "actor_kind",
+        "actor_id",
+        "actor_role",
+        "address",
+        "request_id",
+        "action",
+        "subtype",
+        "entity",
+    ),
+    *("patient_id", "outcome", "detail"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class AuditRow:
+    """One row as it was written; `at` is the database's time, UTC."""
+
+    id: int
+    at: datetime
+    actor_kind: str
+    actor_id: str
+    actor_role: str | None
+    address: str | None
+    request_id: str | None
+    action: str
+    subtype: str
+    entity: str | None
+    patient_id: str | None
+    outcome: str
+    detail: dict[str, Any]
+
+
+def record(session: Session, actor: Actor, *entries: AuditEntry) -> None:
+    """Write one row per entry in this transaction."""
+    session.connection.execute(
+        _INSERT,
+        [
+            {
+                "clinic_id": session.clinic,
+                "actor_kind": actor.kind,
+                "actor_id": actor.id,
+                "actor_role": actor.role,
+                "address": actor.address,
+                "request_id": actor.request_id,
+                "action": entry.action,
+                "subtype": entry.subtype,
+                "entity": entry.entity,
+                "patient_id": entry.patient_id,
+                "outcome": entry.outcome,
+                "detail": entry.detail,
+            }
+            for entry in entries
+        ],
+    )
+
+
+def find(
+    session: Session,
+    *,
+    patient_id: str | None = None,
+    entity: str | None = None,
+    id: int | None = None,
+    limit: int = 50,
+) -> list[AuditRow]:
+    """Newest first."""
+    query = select(*(audit_event.c[name] for name in _COLUMNS)).where(
+        audit_event.c.clinic_id == session.clinic
+    )
+    for column, value in (("patient_id", patient_id), ("entity", entity), ("id", id)):
+        if value is not None:
+            query = query.where(audit_event.c[column] == value)
+    rows = session.connection.execute(query.order_by(audit_event.c.id.desc()).limit(limit))
+    return [AuditRow(*row) for row in rows]
+
+
+def _hash(previous: bytes, row: Any) -> bytes:
+    canonical = msgspec.json.encode(
+        [str(value) if isinstance(value, datetime) else value for value in row], order="sorted"
+    )
+    return hashlib.sha256(previous + canonical).digest()
+
+
+def chain(session: Session, limit: int = 5000) -> int:
+    """Append committed rows to the clinic's chain; returns how many. Safe to run twice: an advisory lock orders runs.
+
+    Rows of transactions that are still open may have smaller ids than chained ones; they are chained later,
+    since the order of the chain is its own.
+    """
+    session.connection.execute(select(func.pg_advisory_xact_lock(func.hashtext(session.clinic))))
+    last = session.connection.execute(
+        select(audit_chain.c.position, audit_chain.c.hash)
+        .where(audit_chain.c.clinic_id == session.clinic)
+        .order_by(audit_chain.c.position.desc())
+        .limit(1)
+    ).one_or_none()
+    position, previous = (last.position, last.hash) if last else (0, _GENESIS)
+    chained = select(audit_chain.c.event_id).where(
+        audit_chain.c.clinic_id == audit_event.c.clinic_id, audit_chain.c.event_id == audit_event.c.id
+    )
+    rows = session.connection.execute(
+        select(*(audit_event.c[name] for name in _COLUMNS))
+        .where(audit_event.c.clinic_id == session.clinic, ~chained.exists())
+        .order_by(audit_event.c.id)
+        .limit(limit)
+    ).all()
+    links = []
+    for row in rows:
+        position += 1
+        previous = _hash(previous, row)
+        links.append(
+            {"clinic_id": session.clinic, "position": position, "event_id": row.id, "hash": previous}
+        )
+    if links:
+        session.connection.execute(insert(audit_chain).inline(), links)
+    return len(links)
+
+
+def verify(session: Session) -> tuple[int, int | None]:
+    """Recompute the clinic's chain: (links that hold, position of the first that does not or None)."""
+    rows = session.connection.execute(
+        select(audit_chain.c.position, audit_chain.c.hash, *(audit_event.c[name] for name in _COLUMNS))
+        .join_from(
+            audit_chain,
+            audit_event,
+            (audit_event.c.clinic_id == audit_chain.c.clinic_id)
+            & (audit_event.c.id == audit_chain.c.event_id),
+        )
+        .where(audit_chain.c.clinic_id == session.clinic)
+        .order_by(audit_chain.c.position)
+    )
+    previous, count = _GENESIS, 0
+    for position, expected, *row in rows:
+        previous = _hash(previous, row)
+        if position != count + 1 or previous != expected:
+            return count, position
+        count += 1
+    return count, None

@@ -1,0 +1,182 @@
+"""Clinics and the versions of their policies."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import func, insert, select, update
+
+from referral.domain.codes import ClinicianKind, Strength
+from referral.domain.errors import NotFound
+from referral.domain.policy import IndicationClass, IndicationRule, Policy
+from referral.domain.reminders import Ladder, Rung, Step
+from referral.storage.db import Session
+from referral.storage.tables import clinic, indication_rule, policy_version
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clinic:
+    """`letterhead` and `settings` are plain data; `wrapped_key` and `seal_key` are encrypted."""
+
+    id: str
+    slug: str
+    name: str
+    time_zone: str
+    letterhead: dict[str, Any]
+    settings: dict[str, Any]
+    wrapped_key: bytes
+    seal_key: bytes
+
+
+def add(session: Session, new: Clinic, policy: Policy, ladder: Ladder, now: datetime) -> None:
+    """A clinic starts with its first policy: without one its gate would be closed for everything."""
+    session.enter_clinic(new.id)
+    session.connection.execute(
+        insert(clinic),
+        {
+            "clinic_id": new.id,
+            "slug": new.slug,
+            "name": new.name,
+            "time_zone": new.time_zone,
+            "letterhead": new.letterhead,
+            "settings": new.settings,
+            "wrapped_key": new.wrapped_key,
+            "seal_key": new.seal_key,
+            "created_at": now,
+        },
+    )
+    add_policy(session, policy, ladder, created_by="system")
+
+
+def _to_clinic(row: Any) -> Clinic:
+    return Clinic(
+        id=str(row.clinic_id),
+        slug=row.slug,
+        name=row.name,
+        time_zone=row.time_zone,
+        letterhead=row.letterhead,
+        settings=row.settings,
+        wrapped_key=row.wrapped_key,
+        seal_key=row.seal_key,
+    )
+
+
+def current(session: Session) -> Clinic:
+    """The clinic of this transaction."""
+    return get(session, session.clinic)
+
+
+def get(session: Session, clinic_id: str) -> Clinic:
+    row = session.connection.execute(select(clinic).where(clinic.c.clinic_id == clinic_id)).one_or_none()
+    if row is None:
+        raise NotFound("There is no such clinic.")
+    return _to_clinic(row)
+
+
+def every(session: Session) -> list[Clinic]:
+    """All clinics, oldest first; needs no clinic to have been entered."""
+    rows = session.connection.execute(select(clinic).order_by(clinic.c.created_at, clinic.c.clinic_id))
+    return [_to_clinic(row) for row in rows]
+
+
+def find_by_slug(session: Session, slug: str) -> Clinic | None:
+    row = session.connection.execute(select(clinic).where(clinic.c.slug == slug)).one_or_none()
+    return _to_clinic(row) if row else None
+
+
+def set_settings(session: Session, settings: dict[str, Any]) -> None:
+    session.connection.execute(
+        update(clinic).where(clinic.c.clinic_id == session.clinic).values(settings=settings)
+    )
+
+
+def add_policy(session: Session, policy: Policy, ladder: Ladder, created_by: str) -> int:
+    """Store the next version; returns its number. Older versions stay readable."""
+    last = session.connection.scalar(
+        select(func.max(policy_version.c.version)).where(policy_version.c.clinic_id == session.clinic)
+    )
+    version = int(last or 0) + 1
+    session.connection.execute(
+        insert(policy_version),
+        {
+            "clinic_id": session.clinic,
+            "version": version,
+            "eligible": sorted(policy.eligible),
+            "validity_days": policy.validity.days,
+            "counts_at_once": sorted(policy.counts_at_once),
+            "allow_single_channel": policy.allow_single_channel,
+            "red_flags_need_director": policy.red_flags_need_director,
+            "conditions_need_director": policy.conditions_need_director,
+            "ladder": [[rung.business_day, rung.step] for rung in ladder.rungs],
+            "created_by": created_by,
+        },
+    )
+    session.connection.execute(
+        insert(indication_rule),
+        [
+            {
+                "clinic_id": session.clinic,
+                "version": version,
+                "system": rule.system,
+                "prefix": rule.prefix,
+                "indication_class": rule.indication_class,
+            }
+            for rule in policy.rules
+        ],
+    )
+    return version
+
+
+# A version never changes, so a process may keep it; the number is read each time.
+_KEPT: dict[tuple[str, int], tuple[Policy, Ladder]] = {}
+
+
+def policy_in_force(session: Session) -> tuple[Policy, Ladder]:
+    """The newest version. Raises NotFound where a clinic has none (its gate is closed then)."""
+    version = session.connection.scalar(
+        select(func.max(policy_version.c.version)).where(policy_version.c.clinic_id == session.clinic)
+    )
+    if version is None:
+        raise NotFound("This clinic has no policy.")
+    return policy_of(session, int(version))
+
+
+def kept_policy(clinic_id: str, version: int) -> Policy | None:
+    """A version that this process has read before; spares the hot gate read a query."""
+    found = _KEPT.get((clinic_id, version))
+    return found[0] if found else None
+
+
+def policy_of(session: Session, version: int) -> tuple[Policy, Ladder]:
+    key = (session.clinic, version)
+    if key not in _KEPT:
+        _KEPT[key] = _load(session, version)
+    return _KEPT[key]
+
+
+def _load(session: Session, version: int) -> tuple[Policy, Ladder]:
+    of_version = (policy_version.c.clinic_id == session.clinic, policy_version.c.version == version)
+    row = session.connection.execute(select(policy_version).where(*of_version)).one()
+    rules = session.connection.execute(
+        select(indication_rule.c.system, indication_rule.c.prefix, indication_rule.c.indication_class).where(
+            indication_rule.c.clinic_id == session.clinic, indication_rule.c.version == version
+        )
+    )
+    policy = Policy(
+        version=version,
+        rules=tuple(IndicationRule(r.system, r.prefix, IndicationClass(r.indication_class)) for r in rules),
+        eligible=frozenset(ClinicianKind(kind) for kind in row.eligible),
+        validity=timedelta(days=row.validity_days),
+        counts_at_once=frozenset(Strength(strength) for strength in row.counts_at_once),
+        allow_single_channel=row.allow_single_channel,
+        red_flags_need_director=row.red_flags_need_director,
+        conditions_need_director=row.conditions_need_director,
+    )
+    return policy, Ladder(tuple(Rung(day, Step(step)) for day, step in row.ladder))
+
+
+def new_clinic_id() -> str:
+    return str(uuid.uuid4())

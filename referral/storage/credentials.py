@@ -1,0 +1,258 @@
+"""Portal credentials, their sessions and the throttle. Only digests are stored."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from sqlalchemy import and_, case, insert, or_, select, update
+from sqlalchemy.dialects.postgresql import insert as upsert
+
+from referral.domain.codes import Channel
+from referral.domain.credential import FREEZE_AFTER, PAUSE, PAUSE_AFTER, Minted, digest, matches, normal_code
+from referral.storage import clinics
+from referral.storage.db import Session
+from referral.storage.tables import portal_credential, portal_session, portal_throttle
+
+_THROTTLE_WINDOW: Final = timedelta(hours=1)
+_MISSES_PER_WINDOW: Final = 30
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credential:
+    """One link. `channel` and `contact_verified` say how it travelled."""
+
+    clinic_id: str
+    selector: str
+    referral_id: str
+    message_id: uuid.UUID
+    secret_digest: bytes
+    channel: Channel
+    contact_verified: bool
+    created_at: datetime
+    expires_at: datetime
+    revoked_at: datetime | None
+    revoked_for: str | None
+    attempts: int
+    paused_until: datetime | None
+    frozen_at: datetime | None
+
+    def is_usable(self, now: datetime) -> bool:
+        paused = self.paused_until is not None and self.paused_until > now
+        return self.revoked_at is None and self.frozen_at is None and now < self.expires_at and not paused
+
+
+_FIELDS: Final = tuple(Credential.__slots__)
+_SELECT: Final = select(*(portal_credential.c[name] for name in _FIELDS))
+
+
+def _to_credential(row: Any) -> Credential:
+    values = dict(zip(_FIELDS, row, strict=True))
+    values["clinic_id"] = str(values["clinic_id"])
+    values["channel"] = Channel(values["channel"])
+    return Credential(**values)
+
+
+def add(
+    session: Session,
+    minted: Minted,
+    *,
+    referral_id: str,
+    message_id: uuid.UUID,
+    channel: Channel,
+    contact_verified: bool,
+    now: datetime,
+    expires_at: datetime,
+) -> None:
+    session.connection.execute(
+        insert(portal_credential).inline(),
+        {
+            "clinic_id": session.clinic,
+            "selector": minted.selector,
+            "referral_id": referral_id,
+            "message_id": message_id,
+            "secret_digest": minted.secret_digest,
+            "code_digest": minted.code_digest,
+            "channel": channel,
+            "contact_verified": contact_verified,
+            "created_at": now,
+            "expires_at": expires_at,
+        },
+    )
+
+
+def find_by_link(session: Session, selector: str, secret: str) -> Credential | None:
+    """The credential whose selector and secret these are, whatever its state; None for a wrong one.
+
+    Enters the credential's clinic when it is found.
+    """
+    session.show_key(selector)
+    row = session.connection.execute(_SELECT.where(portal_credential.c.selector == selector)).one_or_none()
+    if row is None or not matches(secret, row.secret_digest):
+        return None
+    return _enter(session, row)
+
+
+def find_by_code(session: Session, typed: str) -> Credential | None:
+    """The credential whose short code was typed. The code is no secret on its own: a birth date follows."""
+    code = digest(normal_code(typed))
+    session.show_key(code.hex())
+    row = session.connection.execute(_SELECT.where(portal_credential.c.code_digest == code)).one_or_none()
+    return _enter(session, row) if row else None
+
+
+def _enter(session: Session, row: Any) -> Credential:
+    found = _to_credential(row)
+    session.enter_clinic(found.clinic_id)
+    return found
+
+
+def get(session: Session, selector: str, *, lock: bool = False) -> Credential | None:
+    query = _SELECT.where(portal_credential.c.clinic_id == session.clinic, portal_credential.c.selector == selector)
+    row = session.connection.execute(query.with_for_update() if lock else query).one_or_none()
+    return _to_credential(row) if row else None
+
+
+def take_attempt(session: Session, selector: str, now: datetime) -> bool:
+    """Pay for one guess before it is looked at; False when none is left. Commit before evaluating.
+
+    The counter moves under the row's lock: however many guess at once, an eleventh guess is never evaluated.
+    The 5th pauses the credential for 15 minutes, the 10th freezes it.
+    """
+    table = portal_credential
+    counted = table.c.attempts + 1
+    changed = session.connection.execute(
+        update(table)
+        .where(
+            table.c.clinic_id == session.clinic,
+            table.c.selector == selector,
+            table.c.frozen_at.is_(None),
+            table.c.revoked_at.is_(None),
+            table.c.attempts < FREEZE_AFTER,
+            or_(table.c.paused_until.is_(None), table.c.paused_until <= now),
+        )
+        .values(
+            attempts=counted,
+            paused_until=case((counted == PAUSE_AFTER, now + PAUSE), else_=table.c.paused_until),
+            frozen_at=case((counted >= FREEZE_AFTER, now), else_=None),
+        )
+    )
+    return changed.rowcount == 1
+
+
+def forgive(session: Session, selector: str) -> None:
+    """A right answer clears the counter."""
+    session.connection.execute(
+        update(portal_credential)
+        .where(portal_credential.c.clinic_id == session.clinic, portal_credential.c.selector == selector)
+        .values(attempts=0, paused_until=None, frozen_at=None)
+    )
+
+
+def revoke_all(session: Session, referral_id: str, reason: str, now: datetime) -> int:
+    """End every link of a request, and every session that came by one."""
+    table = portal_credential
+    changed = session.connection.execute(
+        update(table)
+        .where(table.c.clinic_id == session.clinic, table.c.referral_id == referral_id, table.c.revoked_at.is_(None))
+        .values(revoked_at=now, revoked_for=reason)
+    )
+    return changed.rowcount
+
+
+def freeze(session: Session, selector: str, now: datetime) -> None:
+    session.connection.execute(
+        update(portal_credential)
+        .where(portal_credential.c.clinic_id == session.clinic, portal_credential.c.selector == selector)
+        .values(frozen_at=now)
+    )
+
+
+def has_misses_left(session: Session, source: str, now: datetime) -> bool:
+    """Count one look-up of an unknown code from `source` (a digest of the address); False past 30 in an hour."""
+    window = now.replace(minute=0, second=0, microsecond=0)
+    statement = upsert(portal_throttle).values(source=source, window_start=window, misses=1)
+    misses = session.connection.scalar(
+        statement.on_conflict_do_update(
+            index_elements=["source", "window_start"], set_={"misses": portal_throttle.c.misses + 1}
+        ).returning(portal_throttle.c.misses)
+    )
+    return misses is not None and int(misses) <= _MISSES_PER_WINDOW
+
+
+# ---- Sessions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PortalSession:
+    """What a visitor has proven so far. `came_by` is link or code."""
+
+    clinic_id: str
+    token_digest: bytes
+    selector: str
+    csrf_token: str
+    came_by: str
+    created_at: datetime
+    seen_at: datetime
+    ended_at: datetime | None
+    one_time_digest: bytes | None
+    one_time_until: datetime | None
+    one_time_channel: str | None
+    second_factor_at: datetime | None
+    identified_at: datetime | None
+    strength: str | None
+    sealed_draft: bytes | None
+
+
+_SESSION_FIELDS: Final = tuple(PortalSession.__slots__)
+
+
+def open_session(session: Session, token: str, *, selector: str, csrf_token: str, came_by: str, now: datetime) -> None:
+    session.connection.execute(
+        insert(portal_session).inline(),
+        {
+            "clinic_id": session.clinic,
+            "token_digest": digest(token),
+            "selector": selector,
+            "csrf_token": csrf_token,
+            "came_by": came_by,
+            "created_at": now,
+            "seen_at": now,
+        },
+    )
+
+
+def find_session(session: Session, token: str) -> PortalSession | None:
+    """Enters the clinic of the session when it is found; whether it is still alive is the caller's question."""
+    key = digest(token)
+    session.show_key(key.hex())
+    row = session.connection.execute(
+        select(*(portal_session.c[name] for name in _SESSION_FIELDS)).where(portal_session.c.token_digest == key)
+    ).one_or_none()
+    if row is None:
+        return None
+    values = dict(zip(_SESSION_FIELDS, row, strict=True))
+    values["clinic_id"] = str(values["clinic_id"])
+    session.enter_clinic(values["clinic_id"])
+    return PortalSession(**values)
+
+
+def change_session(session: Session, token_digest: bytes, **values: Any) -> None:
+    session.connection.execute(
+        update(portal_session)
+        .where(and_(portal_session.c.clinic_id == session.clinic, portal_session.c.token_digest == token_digest))
+        .values(**values)
+    )
+
+
+def seal_draft(session: Session, token_digest: bytes, draft: bytes) -> bytes:
+    return session.vault.seal(clinics.current(session).wrapped_key, draft, f"draft/{token_digest.hex()}")
+
+
+def open_draft(session: Session, found: PortalSession) -> bytes | None:
+    if found.sealed_draft is None:
+        return None
+    wrapped = clinics.current(session).wrapped_key
+    return session.vault.open(wrapped, found.sealed_draft, f"draft/{found.token_digest.hex()}")

@@ -1,0 +1,141 @@
+"""Transactions: one connection, one clinic, committed once at the edge."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.pool import NullPool
+
+from referral.domain.errors import Unavailable
+from referral.storage import entries
+from referral.storage.vault import Vault
+
+APPLICATION_ROLE: Final = "referral_app"
+_SET_CLINIC: Final = text("SELECT set_config('referral.clinic_id', :clinic, true)")
+_SET_KEY: Final = text("SELECT set_config('referral.key', :key, true)")
+# Codes of PostgreSQL that mean "not now": lock_timeout, deadlock, serialization, shutting down, too many clients.
+_NOT_NOW: Final = frozenset({"55P03", "40P01", "40001", "57P01", "57P02", "57P03", "53300"})
+
+
+class Session:
+    """One transaction. Everything below `services` takes it first; nothing below the edge commits it.
+
+    `pending` are rows that storage writes in one statement just before the commit (or before a read needs them).
+    """
+
+    __slots__ = ("clinic_id", "connection", "pending", "vault")
+
+    def __init__(self, connection: Connection, vault: Vault) -> None:
+        self.connection = connection
+        self.vault = vault
+        self.clinic_id: str | None = None
+        self.pending: list[dict[str, Any]] = []
+
+    def enter_clinic(self, clinic_id: str) -> None:
+        """Make the rows of this clinic visible, until the end of the transaction."""
+        self.connection.execute(_SET_CLINIC, {"clinic": clinic_id})
+        self.clinic_id = clinic_id
+
+    def show_key(self, key: str) -> None:
+        """Make the one row with this key visible (row-level security of 0001_security.sql)."""
+        self.connection.execute(_SET_KEY, {"key": key})
+
+    @property
+    def clinic(self) -> str:
+        """The clinic of this transaction; a programming error if none was entered."""
+        if self.clinic_id is None:
+            raise RuntimeError("no clinic was entered in this transaction")
+        return self.clinic_id
+
+
+class Database:
+    """The pool of one process. `url` signs in as the application's role, or as one that may become it."""
+
+    def __init__(self, url: str, vault: Vault, *, pool_size: int = 8) -> None:
+        self.url = url
+        self.vault = vault
+        self.engine: Engine = create_engine(
+            url,
+            pool_size=pool_size,
+            max_overflow=0,
+            pool_timeout=5,
+            pool_pre_ping=False,
+            connect_args={"connect_timeout": 5},
+        )
+        self._reads: Engine = self.engine.execution_options(isolation_level="AUTOCOMMIT")
+        event.listen(self.engine, "connect", _become_application)
+
+    @contextmanager
+    def transaction(self, clinic_id: str | None = None) -> Iterator[Session]:
+        """Commit when the block ends, roll back when it raises.
+
+        Raises Unavailable where the database cannot answer now; a broken connection is replaced on the next use.
+        """
+        try:
+            with self.engine.begin() as connection:
+                session = Session(connection, self.vault)
+                if clinic_id is not None:
+                    session.enter_clinic(clinic_id)
+                yield session
+                flush(session)
+        except OperationalError as error:
+            raise _spoken(error) from error
+
+    @contextmanager
+    def statement(self) -> Iterator[Connection]:
+        """For one self-contained statement without BEGIN and COMMIT (the hot gate read)."""
+        try:
+            with self._reads.connect() as connection:
+                yield connection
+        except OperationalError as error:
+            raise _spoken(error) from error
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+
+def flush(session: Session) -> None:
+    """Write what is pending; reads that search call this first."""
+    if session.pending:
+        rows, session.pending = session.pending, []
+        entries.write(session.connection, session.clinic, rows)
+
+
+def _become_application(connection: Any, _record: Any) -> None:
+    """A pool never works as an owner or superuser, whoever it signed in as."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT session_user <> %s", (APPLICATION_ROLE,))
+        if cursor.fetchone()[0]:
+            cursor.execute(f"SET ROLE {APPLICATION_ROLE}")
+    connection.commit()
+
+
+def sql_state(error: Exception) -> str | None:
+    """PostgreSQL's five-character code of a SQLAlchemy error, None where the connection itself failed."""
+    return getattr(getattr(error, "orig", None), "sqlstate", None)
+
+
+def _spoken(error: OperationalError) -> Exception:
+    state = sql_state(error)
+    if state is None or state in _NOT_NOW or state.startswith("08"):
+        return Unavailable(
+            "The database does not answer just now; nothing was changed. Please try again in a minute."
+        )
+    return error
+
+
+def listen(url: str, channel: str, seconds: float) -> Iterator[bool]:
+    """Yield True whenever `channel` rings, and False after each `seconds` of silence; ends when the connection breaks."""
+    engine = create_engine(url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(text(f"LISTEN {channel}"))
+        driver: Any = connection.connection.driver_connection
+        while True:
+            rang = False
+            for _ in driver.notifies(timeout=seconds, stop_after=1):
+                rang = True
+            yield rang

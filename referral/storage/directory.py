@@ -1,0 +1,204 @@
+"""Patients and outside clinicians as people look for them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import insert, or_, select, update
+from sqlalchemy.exc import IntegrityError
+
+from referral.domain.codes import Channel, ClinicianKind
+from referral.domain.errors import DuplicateRequest, NotFound
+from referral.domain.records import Clinician, Contact, Patient
+from referral.storage import tables
+from referral.storage.db import Session
+from referral.storage.projections import folded
+
+
+def _to_patient(row: Any) -> Patient:
+    return Patient(
+        id=row.id,
+        family=row.family,
+        given=row.given,
+        birth_date=row.birth_date,
+        telephone=row.telephone,
+        email=row.email,
+        language=row.language,
+    )
+
+
+def get_patient(session: Session, id: str) -> Patient:
+    row = session.connection.execute(
+        select(tables.patient).where(tables.patient.c.clinic_id == session.clinic, tables.patient.c.id == id)
+    ).one_or_none()
+    if row is None:
+        raise NotFound(f"There is no Patient with id {id}.")
+    return _to_patient(row)
+
+
+def get_patients(session: Session, ids: Iterable[str]) -> dict[str, Patient]:
+    rows = session.connection.execute(
+        select(tables.patient).where(
+            tables.patient.c.clinic_id == session.clinic, tables.patient.c.id.in_(list(ids))
+        )
+    )
+    return {row.id: _to_patient(row) for row in rows}
+
+
+def _like(table: Any, words: str) -> Any:
+    """The first word begins the name, every other word begins one of its parts."""
+    first, *others = folded(words).replace("%", "").replace("_", "").split() or [""]
+    parts = [table.c.search_name.like(f"% {word}%") for word in others]
+    return or_(table.c.search_name.like(f"{first}%"), table.c.search_name.like(f"% {first}%")), *parts
+
+
+def find_patients(session: Session, words: str, limit: int = 20) -> list[Patient]:
+    """By the beginnings of family and given names, accents and case apart; sorted by name."""
+    table = tables.patient
+    rows = session.connection.execute(
+        select(table)
+        .where(table.c.clinic_id == session.clinic, table.c.active, *_like(table, words))
+        .order_by(table.c.search_name, table.c.id)
+        .limit(limit)
+    )
+    return [_to_patient(row) for row in rows]
+
+
+def _to_contact(row: Any) -> Contact:
+    return Contact(
+        id=row.id,
+        channel=Channel(row.channel),
+        address=row.address,
+        source=row.source,
+        verified_at=row.verified_at,
+        last_success_at=row.last_success_at,
+        last_failure_at=row.last_failure_at,
+    )
+
+
+def _to_clinicians(session: Session, rows: Iterable[Any]) -> list[Clinician]:
+    found = list(rows)
+    contacts: dict[str, list[Contact]] = {row.id: [] for row in found}
+    table = tables.contact
+    for row in session.connection.execute(
+        select(table)
+        .where(table.c.clinic_id == session.clinic, table.c.active, table.c.clinician_id.in_(list(contacts)))
+        .order_by(table.c.clinician_id, table.c.channel, table.c.id)
+    ):
+        contacts[row.clinician_id].append(_to_contact(row))
+    return [
+        Clinician(
+            id=row.id,
+            name=row.name,
+            kind=ClinicianKind(row.kind),
+            time_zone=row.time_zone,
+            practitioner_id=row.practitioner_id,
+            organization_id=row.organization_id,
+            credentials=row.credentials,
+            npi=row.npi,
+            taxonomy=row.taxonomy,
+            practice=row.practice,
+            address=tuple(row.address),
+            contacts=tuple(contacts[row.id]),
+        )
+        for row in found
+    ]
+
+
+def get_clinicians(session: Session, ids: Iterable[str]) -> dict[str, Clinician]:
+    table = tables.clinician
+    rows = session.connection.execute(
+        select(table).where(table.c.clinic_id == session.clinic, table.c.id.in_(list(ids)))
+    )
+    return {clinician.id: clinician for clinician in _to_clinicians(session, rows)}
+
+
+def get_clinician(session: Session, id: str) -> Clinician:
+    found = get_clinicians(session, [id])
+    if id not in found:
+        raise NotFound(f"There is no PractitionerRole with id {id}.")
+    return found[id]
+
+
+def find_clinicians(session: Session, words: str, limit: int = 20) -> list[Clinician]:
+    """By the beginnings of the parts of their names and practices, or by NPI; sorted by name."""
+    table = tables.clinician
+    by_npi = words.strip().isdigit() and len(words.strip()) == 10
+    clause = (table.c.npi == words.strip(),) if by_npi else _like(table, words)
+    rows = session.connection.execute(
+        select(table)
+        .where(table.c.clinic_id == session.clinic, table.c.active, *clause)
+        .order_by(table.c.search_name, table.c.id)
+        .limit(limit)
+    )
+    return _to_clinicians(session, rows)
+
+
+def find_role_of(session: Session, practitioner_id: str) -> str | None:
+    """The id of one active role of a Practitioner, None where there is none."""
+    table = tables.clinician
+    found: str | None = session.connection.scalar(
+        select(table.c.id)
+        .where(
+            table.c.clinic_id == session.clinic, table.c.practitioner_id == practitioner_id, table.c.active
+        )
+        .order_by(table.c.id)
+        .limit(1)
+    )
+    return found
+
+
+def set_time_zone(session: Session, clinician_id: str, time_zone: str) -> None:
+    table = tables.clinician
+    session.connection.execute(
+        update(table)
+        .where(table.c.clinic_id == session.clinic, table.c.id == clinician_id)
+        .values(time_zone=time_zone)
+    )
+
+
+def add_contact(session: Session, clinician_id: str, new: Contact, verified_by: str | None) -> None:
+    """Raises DuplicateRequest where the clinician has this address already."""
+    try:
+        with session.connection.begin_nested():
+            session.connection.execute(
+                insert(tables.contact),
+                {
+                    "clinic_id": session.clinic,
+                    "id": new.id,
+                    "clinician_id": clinician_id,
+                    "channel": new.channel,
+                    "address": new.address,
+                    "source": new.source,
+                    "verified_at": new.verified_at,
+                    "verified_by": verified_by,
+                },
+            )
+    except IntegrityError as error:
+        raise DuplicateRequest("This contact is on file already.", clinician_id) from error
+
+
+def verify_contacts(
+    session: Session, clinician_id: str, verified_by: str, now: datetime, *contact_ids: str
+) -> int:
+    """Mark contacts as confirmed by a call; without ids, all of the clinician's. Returns how many."""
+    table = tables.contact
+    clause = [table.c.clinic_id == session.clinic, table.c.clinician_id == clinician_id]
+    if contact_ids:
+        clause.append(table.c.id.in_(contact_ids))
+    changed = session.connection.execute(
+        update(table).where(*clause).values(verified_at=now, verified_by=verified_by)
+    )
+    return changed.rowcount
+
+
+def note_delivery(session: Session, contact_id: str, now: datetime, *, succeeded: bool) -> None:
+    table = tables.contact
+    column = "last_success_at" if succeeded else "last_failure_at"
+    session.connection.execute(
+        update(table)
+        .where(table.c.clinic_id == session.clinic, table.c.id == contact_id)
+        .values({column: now})
+    )

@@ -1,0 +1,80 @@
+"""Rendered letters, mails and evidence: the bytes that were sent are the bytes that are kept, encrypted."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import insert, select
+
+from referral.domain.errors import NotFound
+from referral.storage import clinics
+from referral.storage.db import Session
+from referral.storage.tables import document
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Document:
+    """`kind` is request-letter, mail, receipt …; `content` is the plain bytes and `sha256` theirs."""
+
+    id: str
+    kind: str
+    content_type: str
+    content: bytes
+    sha256: bytes
+    patient_id: str | None
+    referral_id: str | None
+    created_at: datetime
+
+
+def add(
+    session: Session,
+    *,
+    id: str,
+    kind: str,
+    content_type: str,
+    content: bytes,
+    now: datetime,
+    patient_id: str | None = None,
+    referral_id: str | None = None,
+) -> str:
+    """Keep one document under an id of the caller's; returns its SHA-256 in hex."""
+    digest = hashlib.sha256(content)
+    wrapped = clinics.current(session).wrapped_key
+    session.connection.execute(
+        insert(document).inline(),
+        {
+            "clinic_id": session.clinic,
+            "id": id,
+            "kind": kind,
+            "patient_id": patient_id,
+            "referral_id": referral_id,
+            "content_type": content_type,
+            "sha256": digest.digest(),
+            "size": len(content),
+            "sealed_content": session.vault.seal(wrapped, content, f"document/{id}"),
+            "created_at": now,
+        },
+    )
+    return digest.hexdigest()
+
+
+def get(session: Session, id: str) -> Document:
+    row = session.connection.execute(
+        select(document).where(document.c.clinic_id == session.clinic, document.c.id == id)
+    ).one_or_none()
+    if row is None:
+        raise NotFound(f"There is no document with id {id}.")
+    wrapped = clinics.current(session).wrapped_key
+    content = session.vault.open(wrapped, row.sealed_content, f"document/{id}")
+    return Document(
+        id=row.id,
+        kind=row.kind,
+        content_type=row.content_type,
+        content=content,
+        sha256=row.sha256,
+        patient_id=row.patient_id,
+        referral_id=row.referral_id,
+        created_at=row.created_at,
+    )

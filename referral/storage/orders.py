@@ -1,0 +1,349 @@
+"""Infusion orders, what the gate looks at, and treatment starts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any, Final
+
+from sqlalchemy import func, insert, select, text, update
+from sqlalchemy.exc import DBAPIError
+
+from referral.domain.audit import Actor
+from referral.domain.codes import ClinicianKind, Decision, Strength
+from referral.domain.errors import GateClosed, NotFound, TransitionRefused
+from referral.domain.gate import GateFacts, Recommendation
+from referral.domain.policy import Indication
+from referral.domain.records import Order
+from referral.storage import tables
+from referral.storage.db import Session, sql_state
+
+USABLE: Final = ("on-hold", "active")
+
+
+def add(session: Session, order: Order, created_by: str) -> None:
+    session.connection.execute(
+        insert(tables.infusion_order).inline(),
+        {
+            "clinic_id": session.clinic,
+            "id": order.id,
+            "patient_id": order.patient_id,
+            "status": order.status,
+            "planned_sessions": order.planned_sessions,
+            "first_infusion_on": order.first_infusion_on,
+            "created_by": created_by,
+            "created_at": order.created_at,
+        },
+    )
+    add_indications(session, order.id, order.indications)
+
+
+def add_indications(
+    session: Session, order_id: str, indications: Iterable[Indication], first: int = 0
+) -> None:
+    """Indications are only ever added: one more can close the gate, none can be taken away to open it."""
+    rows = [
+        {
+            "clinic_id": session.clinic,
+            "order_id": order_id,
+            "system": indication.system,
+            "code": indication.code,
+            "display": indication.display,
+            "position": first + place,
+        }
+        for place, indication in enumerate(indications)
+    ]
+    if rows:
+        session.connection.execute(insert(tables.order_indication).inline(), rows)
+
+
+def _to_orders(session: Session, rows: Iterable[Any]) -> list[Order]:
+    found = list(rows)
+    table = tables.order_indication
+    indications: dict[str, list[Indication]] = {row.id: [] for row in found}
+    for row in session.connection.execute(
+        select(table)
+        .where(table.c.clinic_id == session.clinic, table.c.order_id.in_(list(indications)))
+        .order_by(table.c.order_id, table.c.position)
+    ):
+        indications[row.order_id].append(Indication(row.system, row.code, row.display))
+    return [
+        Order(
+            id=row.id,
+            patient_id=row.patient_id,
+            status=row.status,
+            indications=tuple(indications[row.id]),
+            planned_sessions=row.planned_sessions,
+            first_infusion_on=row.first_infusion_on,
+            created_at=row.created_at,
+        )
+        for row in found
+    ]
+
+
+def get(session: Session, id: str, *, lock: bool = False) -> Order:
+    table = tables.infusion_order
+    query = select(table).where(table.c.clinic_id == session.clinic, table.c.id == id)
+    row = session.connection.execute(query.with_for_update() if lock else query).one_or_none()
+    if row is None:
+        raise NotFound(f"There is no infusion order with id {id}.")
+    return _to_orders(session, [row])[0]
+
+
+def find(
+    session: Session, *, patient_id: str | None = None, from_day: date | None = None, limit: int = 50
+) -> list[Order]:
+    """Orders in use, those with the nearest planned infusion first, then those without a date."""
+    table = tables.infusion_order
+    query = select(table).where(table.c.clinic_id == session.clinic, table.c.status.in_(USABLE))
+    if patient_id is not None:
+        query = query.where(table.c.patient_id == patient_id)
+    if from_day is not None:
+        query = query.where(table.c.first_infusion_on >= from_day)
+    ordered = query.order_by(table.c.first_infusion_on.asc().nulls_last(), table.c.created_at, table.c.id)
+    return _to_orders(session, session.connection.execute(ordered.limit(limit)))
+
+
+def set_status(session: Session, id: str, status: str) -> bool:
+    """True when the status was another one before."""
+    table = tables.infusion_order
+    changed = session.connection.execute(
+        update(table)
+        .where(table.c.clinic_id == session.clinic, table.c.id == id, table.c.status != status)
+        .values(status=status)
+    )
+    return changed.rowcount == 1
+
+
+# ---- What the gate looks at
+
+
+@dataclass(frozen=True, slots=True)
+class FactsOfOrder:
+    patient_id: str
+    policy_version: int | None
+    facts: GateFacts
+
+
+def facts_from(document: dict[str, Any]) -> FactsOfOrder:
+    """The document of the database's gate_facts() as the rulebook's values."""
+    recommendations = tuple(
+        Recommendation(
+            id=item["id"],
+            decision=Decision(item["decision"]),
+            clinician_kind=ClinicianKind(item["kind"]),
+            strength=Strength(item["strength"]),
+            answered_at=datetime.fromisoformat(item["answered_at"]),
+            valid_until=datetime.fromisoformat(item["valid_until"]),
+            covers=frozenset(item["covers"]),
+            has_red_flags=item["has_red_flags"],
+            confirmed_by_phone=item["confirmed"],
+            review=item["review"],
+            voided=item["voided"],
+        )
+        for item in document["recommendations"]
+    )
+    facts = GateFacts(
+        indications=tuple(Indication(*parts) for parts in document["indications"]),
+        consulted=document["consulted"],
+        recommendations=recommendations,
+        open_requests=document["open_requests"],
+        order_usable=document["status"] in USABLE,
+    )
+    return FactsOfOrder(document["patient_id"], document["policy"], facts)
+
+
+_FACTS: Final = text("SELECT gate_facts(:order_id)")
+_FACTS_OF_MANY: Final = text("SELECT id, gate_facts(id) AS facts FROM unnest(CAST(:ids AS text[])) AS id")
+
+
+def facts(session: Session, order_id: str) -> FactsOfOrder:
+    document = session.connection.scalar(_FACTS, {"order_id": order_id})
+    if document is None:
+        raise NotFound(f"There is no infusion order with id {order_id}.")
+    return facts_from(document)
+
+
+def facts_of_many(session: Session, ids: Iterable[str]) -> dict[str, FactsOfOrder]:
+    rows = session.connection.execute(_FACTS_OF_MANY, {"ids": list(ids)})
+    return {row.id: facts_from(row.facts) for row in rows if row.facts is not None}
+
+
+_READ: Final = text(
+    "SELECT gate_read(CAST(:clinic AS uuid), :order_id, :kind, :id, :role, :address, :request_id)"
+)
+
+
+def read_gate(connection: Any, actor: Actor, order_id: str) -> FactsOfOrder | None:
+    """Facts and their audit row in one statement of its own (see Database.statement)."""
+    document = connection.scalar(
+        _READ,
+        {
+            "clinic": actor.clinic_id,
+            "order_id": order_id,
+            "kind": actor.kind,
+            "id": actor.id,
+            "role": actor.role,
+            "address": actor.address,
+            "request_id": actor.request_id,
+        },
+    )
+    return facts_from(document) if document is not None else None
+
+
+def add_consultation(
+    session: Session, *, encounter_id: str, order: Order, held_at: datetime, recorded_by: str
+) -> None:
+    session.connection.execute(
+        insert(tables.consultation).inline(),
+        {
+            "clinic_id": session.clinic,
+            "encounter_id": encounter_id,
+            "patient_id": order.patient_id,
+            "order_id": order.id,
+            "held_at": held_at,
+            "recorded_by": recorded_by,
+        },
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class TreatmentStart:
+    id: str
+    recommendation_id: str | None
+    started_by: str
+    started_at: datetime
+
+
+def starts(session: Session, order_id: str) -> list[TreatmentStart]:
+    """Treatment starts of an order, newest first."""
+    table = tables.treatment_start
+    rows = session.connection.execute(
+        select(table.c.id, table.c.recommendation_id, table.c.started_by, table.c.started_at)
+        .where(table.c.clinic_id == session.clinic, table.c.order_id == order_id)
+        .order_by(table.c.started_at.desc(), table.c.id)
+    )
+    return [TreatmentStart(*row) for row in rows]
+
+
+_START: Final = text(
+    "SELECT started_at, recommendation_id"
+    " FROM gate_start(:start, :order_id, :patient_id, :kind, :actor, :role, :address, :request_id)"
+)
+_SENTENCES: Final = {
+    "order-unknown": "There is no such infusion order of this patient.",
+    "order-not-in-use": "The infusion order is not in use (revoked, completed or entered in error).",
+    "consultation-missing": "The initial consultation has not been recorded.",
+    "policy-missing": "The clinic has no policy in force.",
+    "indication-unclassified": "An indication of the order is not classified.",
+    "recommendation-missing": "A valid recommendation has not been received.",
+}
+
+
+def start_treatment(
+    session: Session, actor: Actor, start_id: str, order_id: str, patient_id: str
+) -> datetime:
+    """Ask the database to start; GateClosed with its reasons, TransitionRefused when the gate is locked too long."""
+    try:
+        with session.connection.begin_nested():
+            row = session.connection.execute(
+                _START,
+                {
+                    "start": start_id,
+                    "order_id": order_id,
+                    "patient_id": patient_id,
+                    "kind": actor.kind,
+                    "actor": actor.id,
+                    "role": actor.role,
+                    "address": actor.address,
+                    "request_id": actor.request_id,
+                },
+            ).one()
+    except DBAPIError as error:
+        raise _refusal(error) from error
+    started_at: datetime = row.started_at
+    return started_at
+
+
+def _refusal(error: DBAPIError) -> Exception:
+    """A closed gate, a gate that somebody else holds, or a bug: only the last is passed on as it is."""
+    state = sql_state(error)
+    if state == "RG001":
+        detail = getattr(getattr(error.orig, "diag", None), "message_detail", None) or "unknown"
+        return GateClosed(
+            tuple(_SENTENCES.get(code, "The gate could not be read.") for code in detail.split())
+        )
+    if state == "55P03":
+        return GateClosed(("Somebody is changing this order at this moment. Please try again.",))
+    if state == "23505":
+        return TransitionRefused("This treatment has been started already.", "Procedure.status")
+    return error
+
+
+# ---- Recommendations
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewRecommendation:
+    id: str
+    patient_id: str
+    order_id: str
+    referral_id: str
+    clinician_id: str
+    clinician_kind: ClinicianKind
+    decision: Decision
+    covers: tuple[str, ...]
+    red_flags: tuple[str, ...]
+    strength: Strength
+    answered_at: datetime
+    valid_until: datetime
+    response_id: str
+    document_id: str | None = None
+
+
+def add_recommendation(session: Session, new: NewRecommendation) -> None:
+    row = {name: getattr(new, name) for name in NewRecommendation.__slots__}
+    row |= {"clinic_id": session.clinic, "covers": list(new.covers), "red_flags": list(new.red_flags)}
+    session.connection.execute(insert(tables.recommendation).inline(), row)
+
+
+def get_recommendation(session: Session, *, id: str | None = None, referral_id: str | None = None) -> Any:
+    """The row of an answer by its own id or by its request's (the newest), None where there is none."""
+    table = tables.recommendation
+    query = select(table).where(table.c.clinic_id == session.clinic)
+    query = (
+        query.where(table.c.id == id) if id is not None else query.where(table.c.referral_id == referral_id)
+    )
+    return session.connection.execute(query.order_by(table.c.answered_at.desc()).limit(1)).one_or_none()
+
+
+def remark(
+    session: Session, recommendation_id: str, table_name: str, made_by: str, reason: str, **values: Any
+) -> None:
+    """Add a review, a confirmation or a void; each moves the gate's version first (trigger move_gate)."""
+    row = get_recommendation(session, id=recommendation_id)
+    if row is None:
+        raise NotFound("There is no such recommendation.")
+    session.connection.execute(
+        insert(tables.metadata.tables[f"recommendation_{table_name}"]).inline(),
+        {
+            "clinic_id": session.clinic,
+            "patient_id": row.patient_id,
+            "order_id": row.order_id,
+            "recommendation_id": row.id,
+            "made_by": made_by,
+            "reason": reason,
+            **values,
+        },
+    )
+
+
+def count_by_status(session: Session) -> dict[str, int]:
+    table = tables.infusion_order
+    rows = session.connection.execute(
+        select(table.c.status, func.count())
+        .where(table.c.clinic_id == session.clinic)
+        .group_by(table.c.status)
+    )
+    return {status: count for status, count in rows}

@@ -1,0 +1,224 @@
+"""Messages: written in the transaction that decided them, claimed by one worker at a time, finished once."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import and_, case, func, or_, select, update
+from sqlalchemy.dialects.postgresql import insert
+
+from referral.domain.codes import Channel
+from referral.domain.outgoing import LEASE, MAX_CRASHES, MessageKind, MessageState
+from referral.storage import tables
+from referral.storage.db import Session
+
+_TABLE: Final = tables.message
+_WAITING: Final = (MessageState.QUEUED, MessageState.READY)
+_HELD: Final = (MessageState.RENDERING, MessageState.SENDING)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """One row. `attempts` is also the fence: whoever finishes a row must hold its newest attempt."""
+
+    id: uuid.UUID
+    referral_id: str
+    kind: MessageKind
+    ordinal: int
+    channel: Channel
+    contact_id: str
+    state: MessageState
+    generation: int
+    attempts: int
+    crashes: int
+    not_before: datetime
+    letter_id: str | None
+    envelope_id: str | None
+    provider_reference: str | None
+    last_error: str | None
+    secret_note: str | None
+    sent_for_real: bool
+    created_at: datetime
+    finished_at: datetime | None
+
+
+_FIELDS: Final = tuple(Message.__slots__)
+_COLUMNS: Final = tuple(_TABLE.c[name] for name in _FIELDS)
+
+
+def _to_message(row: Any) -> Message:
+    values = dict(zip(_FIELDS, row, strict=True))
+    values["kind"] = MessageKind(values["kind"])
+    values["channel"] = Channel(values["channel"])
+    values["state"] = MessageState(values["state"])
+    return Message(**values)
+
+
+def put(
+    session: Session,
+    *,
+    referral_id: str,
+    kind: MessageKind,
+    ordinal: int,
+    channel: Channel,
+    contact_id: str,
+    not_before: datetime,
+    now: datetime,
+    secret_note: str | None = None,
+) -> uuid.UUID | None:
+    """Queue a message; None when it was queued before (same request, kind and ordinal), which is no error.
+
+    `secret_note` is a value that only the rendering needs (a one-time code), sealed by the caller.
+    """
+    new_id = uuid.uuid4()
+    statement = insert(_TABLE).values(
+        clinic_id=session.clinic,
+        id=new_id,
+        referral_id=referral_id,
+        kind=kind,
+        ordinal=ordinal,
+        channel=channel,
+        contact_id=contact_id,
+        not_before=not_before,
+        created_at=now,
+        secret_note=secret_note,
+    )
+    made = session.connection.scalar(
+        statement.on_conflict_do_nothing(index_elements=["clinic_id", "referral_id", "kind", "ordinal"]).returning(
+            _TABLE.c.id
+        )
+    )
+    return made if made is None else uuid.UUID(str(made))
+
+
+def next_ordinal(session: Session, referral_id: str, kind: MessageKind) -> int:
+    last = session.connection.scalar(
+        select(func.max(_TABLE.c.ordinal)).where(
+            _TABLE.c.clinic_id == session.clinic, _TABLE.c.referral_id == referral_id, _TABLE.c.kind == kind
+        )
+    )
+    return int(last or 0) + 1
+
+
+def claim(session: Session, now: datetime, limit: int) -> list[Message]:
+    """Take messages that are due, with a lease; a lease that ran out is a crash of whoever held it.
+
+    A crash while rendering is harmless and tried again. A crash while sending leaves the outcome unknown:
+    such rows come back in state SENDING and the caller decides by the channel (never a blind resend).
+    """
+    due = (
+        select(_TABLE.c.id)
+        .where(
+            _TABLE.c.clinic_id == session.clinic,
+            or_(
+                and_(_TABLE.c.state.in_(_WAITING), _TABLE.c.not_before <= now),
+                and_(_TABLE.c.state.in_(_HELD), _TABLE.c.lease_until < now),
+            ),
+        )
+        .order_by(_TABLE.c.not_before)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    rows = session.connection.execute(
+        update(_TABLE)
+        .where(_TABLE.c.clinic_id == session.clinic, _TABLE.c.id.in_(due))
+        .values(
+            attempts=_TABLE.c.attempts + 1,
+            crashes=_TABLE.c.crashes + case((_TABLE.c.state.in_(_HELD), 1), else_=0),
+            lease_until=now + LEASE,
+            state=case((_TABLE.c.state == MessageState.SENDING, _TABLE.c.state), else_=MessageState.RENDERING),
+        )
+        .returning(*_COLUMNS)
+    )
+    return [_to_message(row) for row in rows]
+
+
+def is_poison(message: Message) -> bool:
+    """A row that took its workers down is set aside: it must not stop the queue."""
+    return message.crashes >= MAX_CRASHES
+
+
+def move(session: Session, message: Message, state: MessageState, **values: Any) -> bool:
+    """Write the next state if this attempt still holds the row; False when somebody else took it meanwhile."""
+    changed = session.connection.execute(
+        update(_TABLE)
+        .where(
+            _TABLE.c.clinic_id == session.clinic,
+            _TABLE.c.id == message.id,
+            _TABLE.c.attempts == message.attempts,
+            _TABLE.c.state.in_(_HELD),
+        )
+        .values(state=state, **values)
+    )
+    return changed.rowcount == 1
+
+
+def cancel_waiting(session: Session, referral_id: str, now: datetime, kinds: Iterable[MessageKind]) -> int:
+    """Stop what has not left yet; a message that is being sent at this moment is re-checked by its sender."""
+    changed = session.connection.execute(
+        update(_TABLE)
+        .where(
+            _TABLE.c.clinic_id == session.clinic,
+            _TABLE.c.referral_id == referral_id,
+            _TABLE.c.kind.in_(list(kinds)),
+            _TABLE.c.state.in_((*_WAITING, MessageState.RENDERING)),
+        )
+        .values(state=MessageState.CANCELLED, finished_at=now)
+    )
+    return changed.rowcount
+
+
+def get(session: Session, id: uuid.UUID | str, *, lock: bool = False) -> Message | None:
+    query = select(*_COLUMNS).where(_TABLE.c.clinic_id == session.clinic, _TABLE.c.id == id)
+    row = session.connection.execute(query.with_for_update() if lock else query).one_or_none()
+    return _to_message(row) if row else None
+
+
+def find(
+    session: Session,
+    *,
+    referral_id: str | None = None,
+    states: Iterable[MessageState] | None = None,
+    limit: int = 100,
+) -> list[Message]:
+    """Newest first."""
+    query = select(*_COLUMNS).where(_TABLE.c.clinic_id == session.clinic)
+    if referral_id is not None:
+        query = query.where(_TABLE.c.referral_id == referral_id)
+    if states is not None:
+        query = query.where(_TABLE.c.state.in_(list(states)))
+    rows = session.connection.execute(query.order_by(_TABLE.c.created_at.desc(), _TABLE.c.id).limit(limit))
+    return [_to_message(row) for row in rows]
+
+
+def requeue(session: Session, message: Message, now: datetime) -> None:
+    """A person decided to send again: a new generation, so that a provider does not take it for a repetition."""
+    session.connection.execute(
+        update(_TABLE)
+        .where(_TABLE.c.clinic_id == session.clinic, _TABLE.c.id == message.id)
+        .values(
+            state=MessageState.READY if message.letter_id or message.envelope_id else MessageState.QUEUED,
+            generation=_TABLE.c.generation + 1,
+            attempts=_TABLE.c.attempts + 1,
+            crashes=0,
+            not_before=now,
+            finished_at=None,
+            last_error=None,
+        )
+    )
+
+
+def depth(session: Session, now: datetime) -> tuple[int, float]:
+    """(messages that are due and not sent, age of the oldest in seconds): for the metrics."""
+    count, oldest = session.connection.execute(
+        select(func.count(), func.min(_TABLE.c.not_before)).where(
+            _TABLE.c.clinic_id == session.clinic,
+            _TABLE.c.state.in_((*_WAITING, *_HELD)),
+            _TABLE.c.not_before <= now,
+        )
+    ).one()
+    return int(count), (now - oldest).total_seconds() if oldest else 0.0

@@ -1,0 +1,147 @@
+"""Rows for people, made from the resources they mirror and written with them, so that the two cannot drift."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable
+from typing import Any, Final
+
+from sqlalchemy import Text, cast, func, select
+from sqlalchemy.dialects.postgresql import insert
+
+from referral.domain.records import Clinician
+from referral.fhir import patient as patient_mapping
+from referral.fhir import practitioner as practitioner_mapping
+from referral.fhir.json import decode
+from referral.storage.db import Session
+from referral.storage.tables import clinic, clinician, contact, patient, resource
+
+
+def folded(words: str) -> str:
+    """How names are compared: lower case, without accents, single spaces."""
+    plain = "".join(c for c in unicodedata.normalize("NFKD", words) if not unicodedata.combining(c))
+    return " ".join(plain.casefold().split())
+
+
+def project(session: Session, document: dict[str, Any]) -> None:
+    """Mirror a resource that people search for; other types have no mirror."""
+    mirror = _MIRRORS.get(document["resourceType"])
+    if mirror:
+        mirror(session, document)
+
+
+def _upsert(session: Session, table: Any, row: dict[str, Any]) -> None:
+    keys = [column.name for column in table.primary_key]
+    statement = insert(table).values(row)
+    rest = {name: statement.excluded[name] for name in row if name not in keys}
+    session.connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=rest))
+
+
+def _mirror_patient(session: Session, document: dict[str, Any]) -> None:
+    mapped = patient_mapping.from_fhir(document)
+    _upsert(
+        session,
+        patient,
+        {
+            "clinic_id": session.clinic,
+            "id": mapped.id,
+            "family": mapped.family,
+            "given": mapped.given,
+            "birth_date": mapped.birth_date,
+            "telephone": mapped.telephone,
+            "email": mapped.email,
+            "language": mapped.language,
+            "search_name": folded(f"{mapped.family} {mapped.given}"),
+            "active": document.get("active", True) is not False,
+        },
+    )
+
+
+def _document(session: Session, reference: Any, type: str) -> dict[str, Any] | None:
+    target = reference.get("reference", "") if isinstance(reference, dict) else ""
+    if not target.startswith(f"{type}/"):
+        return None
+    body = session.connection.scalar(
+        select(cast(resource.c.body, Text)).where(
+            resource.c.clinic_id == session.clinic,
+            resource.c.type == type,
+            resource.c.id == target.split("/")[1],
+        )
+    )
+    return decode(body.encode()) if body else None
+
+
+def _mirror_role(session: Session, document: dict[str, Any]) -> None:
+    zone = session.connection.scalar(select(clinic.c.time_zone).where(clinic.c.clinic_id == session.clinic))
+    known = session.connection.scalar(
+        select(clinician.c.time_zone).where(
+            clinician.c.clinic_id == session.clinic, clinician.c.id == document["id"]
+        )
+    )
+    mapped = practitioner_mapping.clinician_from_fhir(
+        document,
+        _document(session, document.get("practitioner"), "Practitioner"),
+        _document(session, document.get("organization"), "Organization"),
+        time_zone=str(known or zone),
+    )
+    _upsert(session, clinician, _row_of(session, mapped, document.get("active", True) is not False))
+    for channel in mapped.contacts:
+        statement = insert(contact).values(
+            clinic_id=session.clinic,
+            id=channel.id,
+            clinician_id=mapped.id,
+            channel=channel.channel,
+            address=channel.address,
+            source=channel.source,
+        )
+        session.connection.execute(statement.on_conflict_do_nothing())
+
+
+def _row_of(session: Session, mapped: Clinician, active: bool) -> dict[str, Any]:
+    return {
+        "clinic_id": session.clinic,
+        "id": mapped.id,
+        "practitioner_id": mapped.practitioner_id,
+        "organization_id": mapped.organization_id,
+        "name": mapped.name,
+        "credentials": mapped.credentials,
+        "npi": mapped.npi,
+        "taxonomy": mapped.taxonomy,
+        "kind": mapped.kind,
+        "practice": mapped.practice,
+        "address": list(mapped.address),
+        "time_zone": mapped.time_zone,
+        "search_name": folded(f"{mapped.name} {mapped.practice}"),
+        "active": active,
+    }
+
+
+def _mirror_roles_of(column: str) -> Callable[[Session, dict[str, Any]], None]:
+    """A changed Practitioner or Organization is seen through every role that points to it."""
+
+    def mirror(session: Session, document: dict[str, Any]) -> None:
+        bodies = session.connection.scalars(
+            select(cast(resource.c.body, Text))
+            .join(
+                clinician,
+                (clinician.c.clinic_id == resource.c.clinic_id) & (clinician.c.id == resource.c.id),
+            )
+            .where(
+                resource.c.clinic_id == session.clinic,
+                resource.c.type == "PractitionerRole",
+                clinician.c[column] == document["id"],
+            )
+            .order_by(func.length(resource.c.id), resource.c.id)
+        ).all()
+        for body in bodies:
+            _mirror_role(session, decode(body.encode()))
+
+    return mirror
+
+
+_MIRRORS: Final[dict[str, Callable[[Session, dict[str, Any]], None]]] = {
+    "Patient": _mirror_patient,
+    "PractitionerRole": _mirror_role,
+    "Practitioner": _mirror_roles_of("practitioner_id"),
+    "Organization": _mirror_roles_of("organization_id"),
+}

@@ -1,0 +1,167 @@
+"""Requests to clinicians: their rows, their numbers, their events."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import func, insert, select, update
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.exc import IntegrityError
+
+from referral.domain.codes import BusinessStatus, TaskStatus
+from referral.domain.errors import DuplicateRequest, NotFound, StaleVersion
+from referral.domain.records import Referral
+from referral.storage import tables
+from referral.storage.db import Session
+
+_TABLE: Final = tables.referral
+_FIELDS: Final = tuple(Referral.__slots__)
+_SELECT: Final = select(*(_TABLE.c[name] for name in _FIELDS))
+
+
+def next_number(session: Session, year: int, count: int = 1) -> list[str]:
+    """Numbers for people: R-2026-00042. Gaps are possible, doubles are not."""
+    table = tables.request_number
+    statement = upsert(table).values(clinic_id=session.clinic, year=year, last=count)
+    last = session.connection.scalar(
+        statement.on_conflict_do_update(
+            index_elements=["clinic_id", "year"], set_={"last": table.c.last + count}
+        ).returning(table.c.last)
+    )
+    return [f"R-{year}-{number:05d}" for number in range(int(last or 0) - count + 1, int(last or 0) + 1)]
+
+
+def add(session: Session, referrals: Iterable[Referral]) -> None:
+    """Raises DuplicateRequest when a clinician has an open request for the same order already."""
+    rows = [
+        {"clinic_id": session.clinic, **{name: getattr(referral, name) for name in _FIELDS}}
+        for referral in referrals
+    ]
+    try:
+        with session.connection.begin_nested():
+            session.connection.execute(insert(_TABLE).inline(), rows)
+    except IntegrityError as error:
+        if "uq_referral_open" not in str(error):
+            raise
+        raise DuplicateRequest(
+            "There is an open request to this clinician already.", rows[0]["id"]
+        ) from error
+
+
+def _to_referral(row: Any) -> Referral:
+    values = dict(zip(_FIELDS, row, strict=True))
+    values["status"] = TaskStatus(values["status"])
+    values["business_status"] = (
+        BusinessStatus(values["business_status"]) if values["business_status"] else None
+    )
+    return Referral(**values)
+
+
+def get(session: Session, id: str, *, lock: bool = False) -> Referral:
+    """`lock` holds the row until the transaction ends: take it before any decision about the request."""
+    query = _SELECT.where(_TABLE.c.clinic_id == session.clinic, _TABLE.c.id == id)
+    row = session.connection.execute(query.with_for_update() if lock else query).one_or_none()
+    if row is None:
+        raise NotFound(f"There is no request with id {id}.")
+    return _to_referral(row)
+
+
+def find_by_task(session: Session, task_id: str) -> Referral | None:
+    row = session.connection.execute(
+        _SELECT.where(_TABLE.c.clinic_id == session.clinic, _TABLE.c.task_id == task_id)
+    ).one_or_none()
+    return _to_referral(row) if row else None
+
+
+def find(
+    session: Session,
+    *,
+    order_id: str | None = None,
+    patient_id: str | None = None,
+    clinician_id: str | None = None,
+    is_open: bool | None = None,
+    lock: bool = False,
+    limit: int = 200,
+) -> list[Referral]:
+    """Newest first."""
+    query = _SELECT.where(_TABLE.c.clinic_id == session.clinic)
+    for column, value in (("order_id", order_id), ("patient_id", patient_id), ("clinician_id", clinician_id)):
+        if value is not None:
+            query = query.where(_TABLE.c[column] == value)
+    if is_open is not None:
+        query = query.where(_TABLE.c.closed_at.is_(None) if is_open else _TABLE.c.closed_at.is_not(None))
+    query = query.order_by(_TABLE.c.created_at.desc(), _TABLE.c.id).limit(limit)
+    if lock:
+        query = query.with_for_update()
+    return [_to_referral(row) for row in session.connection.execute(query)]
+
+
+def find_due(session: Session, now: datetime, limit: int) -> list[Referral]:
+    """Open requests whose next step is due, locked; rows that another worker holds are skipped."""
+    rows = session.connection.execute(
+        _SELECT.where(_TABLE.c.clinic_id == session.clinic, _TABLE.c.next_step_at <= now)
+        .order_by(_TABLE.c.next_step_at)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    return [_to_referral(row) for row in rows]
+
+
+def change(session: Session, before: Referral, **values: Any) -> Referral:
+    """Write new values over the version that was read; StaleVersion if somebody else was first."""
+    row = session.connection.execute(
+        update(_TABLE)
+        .where(
+            _TABLE.c.clinic_id == session.clinic, _TABLE.c.id == before.id, _TABLE.c.version == before.version
+        )
+        .values(version=before.version + 1, **values)
+        .returning(*(_TABLE.c[name] for name in _FIELDS))
+    ).one_or_none()
+    if row is None:
+        raise StaleVersion("Somebody else has changed this request. Reload it and try again.")
+    return _to_referral(row)
+
+
+@dataclass(frozen=True, slots=True)
+class ReferralEvent:
+    """`event` is a word of ours; `detail` holds codes and ids."""
+
+    event: str
+    actor: str
+    detail: dict[str, Any]
+    at: datetime
+
+
+def note(session: Session, referral_id: str, event: str, actor: str, at: datetime, **detail: Any) -> None:
+    session.connection.execute(
+        insert(tables.referral_event).inline(),
+        {
+            "clinic_id": session.clinic,
+            "referral_id": referral_id,
+            "event": event,
+            "actor": actor,
+            "detail": detail,
+            "at": at,
+        },
+    )
+
+
+def events(session: Session, referral_id: str) -> list[ReferralEvent]:
+    """Oldest first."""
+    table = tables.referral_event
+    rows = session.connection.execute(
+        select(table.c.event, table.c.actor, table.c.detail, table.c.at)
+        .where(table.c.clinic_id == session.clinic, table.c.referral_id == referral_id)
+        .order_by(table.c.id)
+    )
+    return [ReferralEvent(*row) for row in rows]
+
+
+def count_open(session: Session) -> int:
+    count = session.connection.scalar(
+        select(func.count()).where(_TABLE.c.clinic_id == session.clinic, _TABLE.c.closed_at.is_(None))
+    )
+    return int(count or 0)

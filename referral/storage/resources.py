@@ -1,0 +1,195 @@
+"""The resource store: every FHIR resource with all its versions, and the entries that search reads.
+
+A document is what the client sent, with our managed elements laid over it by the caller; id and meta are ours.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from sqlalchemy import Text, bindparam, cast, delete, select, text, union_all
+
+from referral.domain.errors import NotFound, StaleVersion
+from referral.fhir.json import decode, encode
+from referral.fhir.overlay import overlay
+from referral.storage import projections
+from referral.storage.db import Session
+from referral.storage.entries import entries_of
+from referral.storage.tables import resource, resource_history, search_entry
+
+_KEY: Final = (
+    resource.c.clinic_id == bindparam("clinic_id"),
+    resource.c.type == bindparam("type"),
+    resource.c.id == bindparam("id"),
+)
+_READ: Final = select(
+    cast(resource.c.body, Text).label("body"), resource.c.version, resource.c.last_updated
+).where(*_KEY)
+_INSERT: Final = text(
+    "INSERT INTO resource (clinic_id, type, id, version, body, last_updated, patient_id)"
+    " VALUES (:clinic_id, :type, :id, 1, CAST(:body AS jsonb), :last_updated, :patient_id)"
+)
+_UPDATE: Final = text(
+    "UPDATE resource SET version = version + 1, body = CAST(:body AS jsonb), last_updated = :last_updated,"
+    " patient_id = :patient_id"
+    " WHERE clinic_id = :clinic_id AND type = :type AND id = :id AND version = :version"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """One version. `body` is FHIR JSON text with id and meta, as it goes out."""
+
+    type: str
+    id: str
+    version: int
+    last_updated: datetime
+    body: str
+
+    @property
+    def document(self) -> dict[str, Any]:
+        return decode(self.body.encode())
+
+    @property
+    def reference(self) -> str:
+        return f"{self.type}/{self.id}"
+
+
+def new_id() -> str:
+    return str(uuid.uuid4())
+
+
+def instant(moment: datetime) -> str:
+    """FHIR instant in UTC with milliseconds."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def create(session: Session, documents: Iterable[dict[str, Any]], now: datetime) -> list[Stored]:
+    """Store new resources under the ids that they carry; the caller has validated them and given ids."""
+    made = [_prepare(session, document, 1, now) for document in documents]
+    if made:
+        session.connection.execute(_INSERT, [row for _, row in made])
+        for stored, _ in made:
+            projections.project(session, stored.document)
+    return [stored for stored, _ in made]
+
+
+def replace(session: Session, document: dict[str, Any], version: int, now: datetime) -> Stored:
+    """Write the next version of a resource; StaleVersion if `version` is not the current one."""
+    stored, row = _prepare(session, document, version + 1, now)
+    session.connection.execute(
+        delete(search_entry).where(
+            search_entry.c.clinic_id == session.clinic,
+            search_entry.c.type == stored.type,
+            search_entry.c.id == stored.id,
+        )
+    )
+    changed = session.connection.execute(_UPDATE, {**row, "version": version})
+    if changed.rowcount != 1:
+        raise StaleVersion(f"{stored.reference} has been changed by somebody else. Reload it and try again.")
+    projections.project(session, stored.document)
+    return stored
+
+
+def _prepare(
+    session: Session, document: dict[str, Any], version: int, now: datetime
+) -> tuple[Stored, dict[str, Any]]:
+    kind, id = document["resourceType"], document["id"]
+    meta = {**document.get("meta", {}), "versionId": str(version), "lastUpdated": instant(now)}
+    head = {"resourceType": kind, "id": id, "meta": meta}
+    complete = {**head, **{name: value for name, value in document.items() if name not in head}}
+    session.pending.extend(entries_of(complete))
+    body = encode(complete).decode()
+    row = {
+        "clinic_id": session.clinic,
+        "type": kind,
+        "id": id,
+        "body": body,
+        "last_updated": now,
+        "patient_id": patient_of(complete),
+    }
+    return Stored(kind, id, version, now, body), row
+
+
+def patient_of(document: dict[str, Any]) -> str | None:
+    """Whose record this is, for the audit row: the id of the Patient it is or is about."""
+    if document["resourceType"] == "Patient":
+        return str(document["id"])
+    for name in ("subject", "patient", "for"):
+        reference = document.get(name)
+        if isinstance(reference, dict):
+            target = str(reference.get("reference", ""))
+            if target.startswith("Patient/"):
+                return target.removeprefix("Patient/").split("/")[0]
+    return None
+
+
+def read(session: Session, type: str, id: str) -> Stored:
+    """The current version; NotFound where there is none in this clinic."""
+    found = find(session, type, id)
+    if found is None:
+        raise NotFound(f"There is no {type} with id {id}.")
+    return found
+
+
+def find(session: Session, type: str, id: str) -> Stored | None:
+    row = session.connection.execute(
+        _READ, {"clinic_id": session.clinic, "type": type, "id": id}
+    ).one_or_none()
+    return Stored(type, id, row.version, row.last_updated, row.body) if row else None
+
+
+def find_many(session: Session, references: Iterable[str]) -> dict[str, Stored]:
+    """Current versions by 'Type/id'; what does not exist is missing from the result."""
+    wanted = {tuple(reference.split("/", 1)) for reference in references if "/" in reference}
+    by_type: dict[str, list[str]] = {}
+    for type, id in sorted(wanted):
+        by_type.setdefault(type, []).append(id)
+    found: dict[str, Stored] = {}
+    for type, ids in by_type.items():
+        rows = session.connection.execute(
+            select(
+                resource.c.id,
+                resource.c.version,
+                resource.c.last_updated,
+                cast(resource.c.body, Text).label("body"),
+            ).where(resource.c.clinic_id == session.clinic, resource.c.type == type, resource.c.id.in_(ids))
+        )
+        found |= {f"{type}/{r.id}": Stored(type, r.id, r.version, r.last_updated, r.body) for r in rows}
+    return found
+
+
+def read_version(session: Session, type: str, id: str, version: int) -> Stored:
+    for stored in history(session, type, id):
+        if stored.version == version:
+            return stored
+    raise NotFound(f"{type}/{id} has no version {version}.")
+
+
+def history(session: Session, type: str, id: str) -> list[Stored]:
+    """All versions, newest first; empty for an unknown resource."""
+    parts = [
+        select(table.c.version, table.c.last_updated, cast(table.c.body, Text).label("body")).where(
+            table.c.clinic_id == session.clinic, table.c.type == type, table.c.id == id
+        )
+        for table in (resource, resource_history)
+    ]
+    rows = session.connection.execute(union_all(*parts))
+    versions = [Stored(type, id, r.version, r.last_updated, r.body) for r in rows]
+    return sorted(versions, key=lambda stored: -stored.version)
+
+
+def amend(session: Session, type: str, id: str, managed: dict[str, Any], now: datetime) -> Stored:
+    """Lay managed elements over the current version and write the next one; None removes an element."""
+    current = read(session, type, id)
+    document = overlay(
+        current.document, {name: value for name, value in managed.items() if value is not None}
+    )
+    for name, value in managed.items():
+        if value is None:
+            document.pop(name, None)
+    return replace(session, document, current.version, now)

@@ -1,0 +1,43 @@
+"""The web application of one process."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from fastapi import FastAPI
+from fastapi.staticfiles import StaticFiles
+from fastapi_offline import FastAPIOffline
+
+from referral import __version__
+from referral.bootstrap import Runtime
+from referral.logs import AccessLog
+from referral.web import cds_hooks, errors, fhir_api, health, portal
+from referral.web.middleware import Frame
+from referral.web.staff import routes as staff_routes
+
+
+def create_app(runtime: Runtime) -> FastAPI:
+    """All doors on one application. The documentation pages carry their scripts with them."""
+
+    @asynccontextmanager
+    async def life(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        runtime.close()
+
+    app = FastAPIOffline(
+        title="referral",
+        version=__version__,
+        summary="Recommendation requests before ketamine infusions.",
+        lifespan=life,
+        redoc_url=None,
+    )
+    app.state.runtime = runtime
+    app.add_middleware(Frame)
+    app.add_middleware(AccessLog)
+    app.mount("/static", StaticFiles(directory=Path(__file__).with_name("static")), name="static")
+    errors.register(app)
+    for router in (health.router, staff_routes.router, portal.router, fhir_api.router, cds_hooks.router):
+        app.include_router(router)
+    return app

@@ -1,0 +1,144 @@
+"""What a route is given: the runtime, one transaction, and who is calling."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Annotated, Any, Final
+
+from fastapi import Depends, Request
+from starlette.datastructures import FormData
+
+from referral.bootstrap import Runtime
+from referral.domain.audit import Actor
+from referral.domain.errors import Forbidden, SignInRequired
+from referral.storage import accounts
+from referral.storage.accounts import StaffSession
+from referral.storage.db import Session
+from referral.web.policy import Permission, may
+
+STAFF_IDLE: Final = timedelta(minutes=15)
+STAFF_LIFETIME: Final = timedelta(hours=12)
+# How often a busy session's last use is written: often enough for the idle limit, seldom enough to be free.
+_TOUCH_EVERY: Final = timedelta(minutes=1)
+
+
+def get_runtime(request: Request) -> Runtime:
+    runtime: Runtime = request.app.state.runtime
+    return runtime
+
+
+RuntimeDep = Annotated[Runtime, Depends(get_runtime)]
+
+
+def get_session(runtime: RuntimeDep) -> Iterator[Session]:
+    """One transaction per request, committed before the response leaves; an exception rolls it back."""
+    with runtime.transaction() as session:
+        yield session
+
+
+# scope="function": the default would commit after the response has been sent.
+SessionDep = Annotated[Session, Depends(get_session, scope="function")]
+
+
+async def posted(request: Request) -> FormData:
+    """The submitted form; empty for a GET."""
+    return await request.form(max_files=4, max_fields=200) if request.method == "POST" else FormData()
+
+
+PostedDep = Annotated[FormData, Depends(posted)]
+
+
+def cookie_name(runtime: Runtime, name: str) -> str:
+    """`__Host-` binds a cookie to this host and to https; plain http on one's own machine cannot have it."""
+    return f"__Host-{name}" if runtime.settings.secure_cookies else name
+
+
+def client_address(request: Request) -> str | None:
+    return request.client.host if request.client else None
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """A signed-in member of staff with the transaction of this request."""
+
+    runtime: Runtime
+    session: Session
+    account: StaffSession
+    actor: Actor
+    now: datetime
+
+    def may(self, permission: Permission) -> bool:
+        return may(self.account.role, permission)
+
+
+def check_origin(request: Request) -> None:
+    """A form must come from our own pages: browsers say where from in Origin."""
+    origin = request.headers.get("origin")
+    if origin is not None and origin != "null" and origin.split("://")[-1] != request.headers.get("host"):
+        raise Forbidden("This form was sent from another site. Nothing was changed.")
+
+
+def check_csrf(request: Request, form: FormData, expected: str) -> None:
+    check_origin(request)
+    given = form.get("csrf_token")
+    if not isinstance(given, str) or not hmac.compare_digest(given.encode(), expected.encode()):
+        raise Forbidden("This page was open for too long. Please go back, reload it and try again.")
+
+
+def staff(permission: Permission) -> Any:
+    """A dependency that lets in staff who hold `permission`; for a POST it also checks the form's CSRF token."""
+
+    def visitor(request: Request, runtime: RuntimeDep, session: SessionDep, form: PostedDep) -> Visitor:
+        account = signed_in(request, runtime, session)
+        if account is None:
+            raise SignInRequired("Please sign in.")
+        request.state.actor = actor = Actor(
+            account.clinic_id,
+            "staff",
+            account.user_id,
+            account.role,
+            client_address(request),
+            getattr(request.state, "request_id", None),
+        )
+        if request.method == "POST":
+            check_csrf(request, form, account.csrf_token)
+        if not may(account.role, permission):
+            raise Forbidden("Your role may not do this. Ask the clinic's administrator if it should.")
+        return Visitor(runtime, session, account, actor, runtime.now())
+
+    return _marked(visitor, f"staff:{permission}")
+
+
+def signed_in(request: Request, runtime: Runtime, session: Session) -> StaffSession | None:
+    """The running session of the cookie, or None; enters its clinic."""
+    token = request.cookies.get(cookie_name(runtime, "referral_staff"))
+    if not token:
+        return None
+    found = accounts.find_session(session, token)
+    now = runtime.now()
+    if found is None or now - found.seen_at > STAFF_IDLE or now - found.created_at > STAFF_LIFETIME:
+        return None
+    if now - found.seen_at > _TOUCH_EVERY:
+        accounts.touch_session(session, found.token_digest, now)
+    return found
+
+
+def _marked(dependency: Callable[..., Any], policy: str) -> Any:
+    """Depends(dependency), with the policy written on it where the guard test reads it."""
+    dependency.access_policy = policy  # type: ignore[attr-defined]
+    return Depends(dependency, scope="function")
+
+
+def public(reason: str) -> Any:
+    """For a route that anybody may call; the reason is read by people and by the guard test."""
+
+    def nobody() -> None:
+        return None
+
+    return _marked(nobody, f"public: {reason}")
+
+
+marked = _marked

@@ -1,0 +1,108 @@
+"""Refusals as responses: a page for people, an OperationOutcome for systems."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse, RedirectResponse, Response
+
+from referral.domain import errors
+from referral.domain.audit import Action, Actor, AuditEntry
+from referral.fhir.operation_outcome import operation_outcome
+from referral.storage import audit
+from referral.web.pages import error_page
+
+log = structlog.get_logger(__name__)
+
+STATUS: Final[dict[type[errors.ReferralError], int]] = {
+    errors.InvalidInput: 400,
+    errors.NotFound: 404,
+    errors.Forbidden: 403,
+    errors.SignInRequired: 401,
+    errors.CredentialUnusable: 403,
+    errors.StaleVersion: 412,
+    errors.DuplicateRequest: 409,
+    errors.TransitionRefused: 422,
+    errors.GateClosed: 422,
+    errors.Unavailable: 503,
+}
+_SYSTEMS: Final = ("/fhir", "/cds-services", "/health", "/metrics")
+
+
+def status_of(error: errors.ReferralError) -> int:
+    for kind in type(error).__mro__:
+        if kind in STATUS:
+            return STATUS[kind]
+    return 500
+
+
+def _for_system(request: Request) -> bool:
+    return request.url.path.startswith(_SYSTEMS)
+
+
+def _answer(request: Request, status: int, issues: tuple[errors.Issue, ...]) -> Response:
+    if _for_system(request):
+        headers = {"WWW-Authenticate": "Bearer"} if status == 401 else {}
+        return JSONResponse(
+            operation_outcome(issues), status, media_type="application/fhir+json", headers=headers
+        )
+    return error_page(request, status, tuple(issue.text for issue in issues))
+
+
+def _note_refusal(request: Request, error: errors.ReferralError, status: int) -> None:
+    """A refused start or a forbidden look keeps its audit row although its transaction was rolled back."""
+    actor: Actor | None = getattr(request.state, "actor", None)
+    if actor is None or not isinstance(error, errors.GateClosed | errors.Forbidden):
+        return
+    entry = AuditEntry(
+        action=Action.EXECUTE,
+        subtype="refused",
+        entity=getattr(request.state, "entity", None),
+        outcome="8",
+        detail={"code": error.code, "status": status, "route": request.scope["route"].path},
+    )
+    with request.app.state.runtime.transaction(actor.clinic_id) as session:
+        audit.record(session, actor, entry)
+
+
+def _refusal(request: Request, error: Exception) -> Response:
+    assert isinstance(error, errors.ReferralError)  # noqa: S101 - registered for this class only
+    status = status_of(error)
+    if isinstance(error, errors.SignInRequired) and not _for_system(request):
+        return RedirectResponse("/sign-in", 303)
+    _note_refusal(request, error, status)
+    return _answer(request, status, error.issues)
+
+
+def _http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class only
+    texts = {404: "There is no such page.", 405: "This cannot be done here.", 413: "This is too large."}
+    code = {404: "not-found", 405: "not-supported", 413: "too-long"}.get(error.status_code, "processing")
+    text = texts.get(error.status_code, str(error.detail))
+    return _answer(request, error.status_code, (errors.Issue(text, code=code),))
+
+
+def _unreadable(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this class only
+    issues = tuple(
+        errors.Issue(f"{item['msg']}.", (".".join(str(part) for part in item["loc"]),), "value")
+        for item in error.errors()
+    )
+    return _answer(request, 400, issues)
+
+
+def _bug(request: Request, error: Exception) -> Response:
+    log.error("request.failed", kind=type(error).__name__, exc_info=error)
+    text = "Something went wrong on our side; nothing was changed. Please try again, or tell us the time."
+    return _answer(request, 500, (errors.Issue(text, code="exception"),))
+
+
+def register(app: FastAPI) -> None:
+    app.add_exception_handler(errors.ReferralError, _refusal)
+    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(RequestValidationError, _unreadable)
+    app.add_exception_handler(Exception, _bug)

@@ -1,0 +1,50 @@
+"""Is this process alive, can it work, and how is the queue?"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import structlog
+from fastapi import APIRouter
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
+from starlette.responses import JSONResponse, Response
+
+from referral.domain.errors import ReferralError
+from referral.services.observe import figures
+from referral.storage import migrate
+from referral.web.dependencies import RuntimeDep, public
+
+log = structlog.get_logger(__name__)
+router: Final = APIRouter(tags=["health"])
+
+
+@router.get("/health/live", dependencies=[public("says only that the process answers")])
+def live() -> dict[str, str]:
+    return {"status": "alive"}
+
+
+@router.get("/health/ready", dependencies=[public("says only whether work is possible")])
+def ready(runtime: RuntimeDep) -> Response:
+    """200 when the database answers and stands at this program's migration, else 503 with what is missing."""
+    try:
+        with runtime.transaction() as session:
+            applied = migrate.applied(session.connection)
+    except ReferralError:
+        return JSONResponse({"status": "waiting", "missing": "database"}, 503)
+    if applied != migrate.newest():
+        return JSONResponse({"status": "waiting", "missing": "migration"}, 503)
+    return JSONResponse({"status": "ready"})
+
+
+@router.get("/metrics", dependencies=[public("counts and ages only, no clinic and no person")])
+def metrics(runtime: RuntimeDep) -> Response:
+    """Prometheus text, computed from the rows: every process gives the same answer."""
+    registry = CollectorRegistry()
+    for name, help_text, value in _figures(runtime):
+        Gauge(name, help_text, registry=registry).set(value)
+    return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+
+
+def _figures(runtime: Any) -> list[tuple[str, str, float]]:
+    with runtime.transaction() as session:
+        return figures(session, runtime.now())

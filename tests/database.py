@@ -1,0 +1,56 @@
+"""A migrated database with one clinic, for tests that need rows. Each test gets a clinic of its own."""
+
+from __future__ import annotations
+
+import base64
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import pytest
+
+from referral.domain.audit import Actor
+from referral.domain.codes import Role
+from referral.services.set_up_clinic import NewClinic, set_up_clinic
+from referral.storage import migrate
+from referral.storage.db import Database, Session
+from referral.storage.vault import Vault
+
+# A Tuesday, 10:00 in Denver: business hours for everybody in these tests.
+NOW = datetime(2026, 11, 3, 17, 0, tzinfo=UTC)
+MASTER_KEY = base64.b64encode(bytes(range(32))).decode()
+
+
+@dataclass(frozen=True, slots=True)
+class ClinicFixture:
+    """One clinic in a real database; `transaction()` commits."""
+
+    database: Database
+    id: str
+    actor: Actor
+
+    @contextmanager
+    def transaction(self) -> Iterator[Session]:
+        with self.database.transaction(self.id) as session:
+            yield session
+
+
+@pytest.fixture(scope="session")
+def database(engines: object) -> Iterator[Database]:
+    """Migrated once per xdist worker."""
+    migrate.upgrade(engines.admin_url)  # type: ignore[attr-defined]
+    made = Database(engines.app_url, Vault(base64.b64decode(MASTER_KEY)), pool_size=60)  # type: ignore[attr-defined]
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def clinic(database: Database) -> ClinicFixture:
+    """A new clinic with the default policy in the time zone of Denver."""
+    slug = f"clinic-{os.urandom(6).hex()}"
+    with database.transaction() as session:
+        new = NewClinic(slug=slug, name="Harbor Light Clinic", time_zone="America/Denver")
+        clinic_id = set_up_clinic(session, new, NOW)
+    return ClinicFixture(database, clinic_id, Actor(clinic_id, "staff", "user-1", Role.FRONT_DESK))
