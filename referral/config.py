@@ -87,7 +87,7 @@ class Settings(BaseSettings):
     PostgreSQL and Redis-compatible server in `data_dir`.
     """
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, frozen=True, extra="forbid")
 
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8000
@@ -128,19 +128,8 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        wrong = []
-        if (self.database_url is None) != (self.redis_url is None):
-            missing = "DATABASE_URL" if self.database_url is None else "REDIS_URL"
-            wrong.append(
-                f"{PREFIX}{missing}: is missing; set both addresses, or neither for the embedded default"
-            )
-        if not self.embedded and self.master_key is None:
-            wrong.append(f"{PREFIX}MASTER_KEY: is missing; `openssl rand -base64 32` makes one, keep it safe")
-        if self.demo and not self.embedded:
-            wrong.append(f"{PREFIX}DEMO: demo accounts are only possible on the embedded default")
-        if self.smtp_url is not None and "mail_from" not in self.model_fields_set:
-            wrong.append(f"{PREFIX}MAIL_FROM: is missing; mail needs a sender")
-        if wrong:
+        given = {name for name in self.model_fields_set if getattr(self, name) is not None}
+        if wrong := _do_not_fit(given, embedded=self.embedded, demo=self.demo):
             raise ValueError("\n".join(wrong))
         return self
 
@@ -200,11 +189,37 @@ def load_settings(**overrides: object) -> Settings:
         settings = Settings(**overrides)  # type: ignore[arg-type]
     except ValidationError as error:
         problems += _in_words(error)
+        if any(problem["loc"] for problem in error.errors()):  # then pydantic has not looked at the whole
+            problems += _whole_picture(overrides)
     if problems or settings is None:
         raise SettingsError("\n".join(problems))
     data_dir = settings.data_dir.absolute()
     key = settings.master_key or (SecretStr(_own_master_key(data_dir)) if settings.embedded else None)
     return settings.model_copy(update={"data_dir": data_dir, "master_key": key})
+
+
+def _whole_picture(overrides: dict[str, object]) -> list[str]:
+    """What does not fit together, judged by which values are there at all."""
+    variables = {name.removeprefix(PREFIX).lower() for name, text in os.environ.items() if text}
+    given = {name for name in Settings.model_fields if name in variables or overrides.get(name) is not None}
+    embedded = "embedded" in given or not given & {"database_url", "redis_url"}
+    return _do_not_fit(given, embedded=embedded, demo=embedded)
+
+
+def _do_not_fit(given: set[str], *, embedded: bool, demo: bool) -> list[str]:
+    """Name the settings that others make necessary or impossible."""
+    wrong = []
+    for one, other in (("database_url", "redis_url"), ("redis_url", "database_url")):
+        if one in given and other not in given:
+            both = "set both addresses, or neither for the embedded default"
+            wrong.append(f"{PREFIX}{other.upper()}: is missing; {both}")
+    if not embedded and "master_key" not in given:
+        wrong.append(f"{PREFIX}MASTER_KEY: is missing; `openssl rand -base64 32` makes one, keep it safe")
+    if demo and not embedded:
+        wrong.append(f"{PREFIX}DEMO: demo accounts are only possible on the embedded default")
+    if "smtp_url" in given and "mail_from" not in given:
+        wrong.append(f"{PREFIX}MAIL_FROM: is missing; mail needs a sender")
+    return wrong
 
 
 def _unknown_variables() -> list[str]:

@@ -62,13 +62,13 @@ class Engines:
         *,
         identity: Identity | None = None,
         postgres_settings: Mapping[str, str] | None = None,
-        give_up: Callable[[], bool] = lambda: False,
     ) -> None:
         self.data = data.absolute()
         self._binaries = binaries or find_binaries()
         self._wanted_identity = identity
         self._postgres_settings = postgres_settings or {}
-        self._give_up = give_up
+        # Asked while an engine starts: True ends the waiting with EngineError.
+        self.give_up: Callable[[], bool] = lambda: False
         self._lock: TextIO | None = None
         self._servers: list[Server] = []
         self._children: dict[str, subprocess.Popen[bytes]] = {}
@@ -184,9 +184,11 @@ class Engines:
             if child.poll() is not None:
                 lines = log.read_text(errors="replace").strip().splitlines()[-5:]
                 raise EngineError(f"{server.name} ended at once; the end of {log} says: {' / '.join(lines)}")
-            if self._give_up():
+            if self.give_up():
                 raise EngineError(f"{server.name} was told to stop while it was starting")
             if time.monotonic() > deadline:
+                child.kill()
+                child.wait()
                 raise EngineError(f"{server.name} is not ready after {_START_SECONDS} seconds; see {log}")
             time.sleep(0.01)
 

@@ -1,0 +1,173 @@
+"""The command line: `referral serve` runs everything, the others one part each."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated
+
+import typer
+
+from referral import cli_accounts, logs
+from referral.attach import at, attached, fail, make_engines, plain_errors, upgrade
+from referral.config import Settings, load_settings
+from referral.embedded import Engines
+from referral.embedded.processes import die_with_parent
+
+app = typer.Typer(
+    help="Recommendation requests before ketamine infusions.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+app.add_typer(cli_accounts.user)
+app.add_typer(cli_accounts.client)
+
+
+@app.command()
+def serve() -> None:
+    """Run the whole service: its servers if none are configured, then web, worker and beat."""
+    with plain_errors():
+        settings = load_settings()
+        logs.configure(settings.log_format)
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # until the supervisor takes over
+        listener = _listen(settings)
+        if settings.port == 0:
+            settings = load_settings(port=listener.getsockname()[1])
+        if not settings.embedded:
+            _migrate_and_supervise(settings, listener)
+            return
+        with make_engines(settings) as engines:
+            _migrate_and_supervise(at(settings, engines.addresses), listener, engines)
+
+
+@app.command()
+def api(
+    listen_fd: Annotated[
+        int | None, typer.Option(hidden=True, help="A listening socket to take over.")
+    ] = None,
+) -> None:
+    """Run the web part only: pages, FHIR and CDS Hooks."""
+    with _one_part() as settings:
+        import uvicorn
+
+        from referral.bootstrap import build_runtime
+        from referral.web.app import create_app
+
+        listener = _listen(settings) if listen_fd is None else socket.socket(fileno=listen_fd)
+        config = uvicorn.Config(
+            create_app(build_runtime(settings)),
+            loop="uvloop",
+            http="httptools",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=10,
+        )
+        uvicorn.Server(config).run(sockets=[listener])
+
+
+@app.command()
+def worker() -> None:
+    """Run the background work: letters, messages, reminders."""
+    # Pool processes are forked by Celery; they must not outlive a worker that is killed.
+    os.register_at_fork(after_in_child=lambda: die_with_parent(signal.SIGKILL))
+    with _one_part() as settings:
+        from referral.workers.celery_app import app as celery_app
+
+        celery_app.worker_main(
+            [
+                "--quiet",
+                "worker",
+                "--pool=prefork",
+                f"--concurrency={settings.worker_concurrency}",
+                "--without-mingle",
+                "--without-gossip",
+            ]
+        )
+
+
+@app.command()
+def beat() -> None:
+    """Run the clock that wakes the workers. One is enough; two do no harm."""
+    with _one_part() as settings:
+        from referral.workers.celery_app import app as celery_app
+
+        settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        schedule = settings.data_dir / "beat-schedule"
+        celery_app.start(["--quiet", "beat", f"--schedule={schedule}", "--pidfile="])
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database to the newest schema; does nothing when it is there already."""
+    with attached() as settings:
+        upgrade(settings)
+        typer.echo("The database is up to date.")
+
+
+@contextmanager
+def _one_part() -> Iterator[Settings]:
+    """Settings for a process of its own, also as the environment of what it starts."""
+    with attached() as settings:
+        os.environ.update(settings.as_environment())
+        yield settings
+
+
+def _listen(settings: Settings) -> socket.socket:
+    """Take the port; the supervisor keeps it, so requests wait while the web process is started again."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.socket(family)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    deadline = time.monotonic() + 3  # an instance that was killed a moment ago lets go of it soon
+    while True:
+        try:
+            listener.bind((settings.host, settings.port))
+            break
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE or time.monotonic() > deadline:
+                fail(
+                    f"Cannot listen on {settings.host} port {settings.port}: {error.strerror}. "
+                    "Set REFERRAL_PORT to another one.",
+                    1,
+                )
+            time.sleep(0.1)
+    listener.listen(512)
+    return listener
+
+
+def _migrate_and_supervise(
+    settings: Settings, listener: socket.socket, engines: Engines | None = None
+) -> None:
+    from referral.supervisor import FirstAnswer, Program, Supervisor
+
+    upgrade(settings)
+    itself = (sys.executable, "-m", "referral.cli")
+    address = listener.getsockname()[:2]
+    Supervisor(
+        [
+            Program("web", (*itself, "api", "--listen-fd", str(listener.fileno())), (listener.fileno(),)),
+            Program("worker", (*itself, "worker")),
+            Program("beat", (*itself, "beat")),
+        ],
+        environment={**os.environ, **settings.as_environment()},
+        engines=engines,
+        ready=FirstAnswer(address),
+        announce=lambda: _announce(settings),
+    ).run()
+
+
+def _announce(settings: Settings) -> None:
+    typer.echo(f"\n  referral is ready at {settings.base_url}\n  Stop it with Ctrl-C.\n")
+
+
+if __name__ == "__main__":
+    app()

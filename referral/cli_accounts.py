@@ -1,0 +1,87 @@
+"""The commands that make staff accounts and bearer tokens for client systems."""
+
+from __future__ import annotations
+
+import secrets
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from referral.attach import attached, fail
+from referral.domain.audit import Actor
+from referral.domain.codes import Role
+
+if TYPE_CHECKING:
+    from referral.storage.db import Session
+
+user = typer.Typer(name="user", help="Staff accounts.", no_args_is_help=True)
+client = typer.Typer(
+    name="client", help="Systems that talk to /fhir and /cds-services.", no_args_is_help=True
+)
+
+ClinicOption = Annotated[
+    str | None, typer.Option(help="The clinic's short name; not needed where there is only one.")
+]
+
+
+@user.callback()
+def _users() -> None:
+    """Keep `add` a command of its own while it is the only one."""
+
+
+@client.callback()
+def _clients() -> None:
+    """The same."""
+
+
+@user.command("add")
+def add_user(
+    email: str,
+    name: Annotated[str, typer.Option(help="As colleagues know the person.")],
+    role: Annotated[Role, typer.Option(help="What the person may do.")],
+    clinic: ClinicOption = None,
+    password_stdin: Annotated[
+        bool, typer.Option("--password-stdin", help="Read the password from standard input.")
+    ] = False,
+) -> None:
+    """Make an account. Without --password-stdin a password is made up and printed once."""
+    password = sys.stdin.readline().rstrip("\n") if password_stdin else secrets.token_urlsafe(18)
+    with attached() as settings:
+        from referral.bootstrap import build_runtime
+        from referral.services.accounts import NewUser
+        from referral.services.accounts import add_user as add
+
+        runtime = build_runtime(settings)
+        with runtime.transaction() as session:
+            actor = _enter(session, clinic)
+            add(session, actor, NewUser(email=email, name=name, role=role, password=password), runtime.now())
+        runtime.close()
+    typer.echo("Added." if password_stdin else f"Added. The password is {password}")
+
+
+@client.command("add")
+def add_client(name: str, clinic: ClinicOption = None) -> None:
+    """Register a system and print its bearer token, which is shown this once only."""
+    with attached() as settings:
+        from referral.bootstrap import build_runtime
+        from referral.services.accounts import add_client as add
+
+        runtime = build_runtime(settings)
+        with runtime.transaction() as session:
+            token = add(session, _enter(session, clinic), name, runtime.now())
+        runtime.close()
+    typer.echo(token)
+
+
+def _enter(session: Session, slug: str | None) -> Actor:
+    """Work in the named clinic, or in the only one."""
+    from referral.storage import clinics
+
+    every = clinics.every(session)
+    chosen = [known for known in every if slug in (None, known.slug)]
+    if len(chosen) != 1:
+        known = ", ".join(sorted(one.slug for one in every)) or "none"
+        fail(f"Name one clinic with --clinic; there are: {known}")
+    session.enter_clinic(chosen[0].id)
+    return Actor(chosen[0].id, "system", "command-line")

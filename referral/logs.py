@@ -1,0 +1,117 @@
+"""Logging: JSON lines for machines, calm lines for people, and no secrets or people in either."""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, Literal, TextIO
+
+import structlog
+from structlog.typing import EventDict, Processor
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+# A safety net only: code must not log these in the first place.
+_SECRETS = (
+    (re.compile(r"(/r/[\w-]+/)[\w-]+"), r"\1…"),
+    (re.compile(r"(?i)(bearer\s+)[\w.~+/-]+=*"), r"\1…"),
+    (re.compile(r"(?<=://)[^\s/@]+@"), "…@"),
+    (re.compile(r"[\w.+-]+@[\w-]+(\.[\w-]+)+"), "…@…"),
+)
+_QUIET = ("uvicorn.error", "uvicorn.access", "celery", "kombu", "alembic", "fontTools", "weasyprint")
+
+
+def configure(log_format: Literal["auto", "console", "json"], stream: TextIO | None = None) -> None:
+    """Set up structlog and the standard library's logging for this process; a later call replaces it.
+
+    `auto` is console on a terminal and JSON elsewhere.
+    """
+    stream = stream or sys.stderr
+    console = log_format == "console" or (log_format == "auto" and stream.isatty())
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.PositionalArgumentsFormatter(),
+        structlog.processors.TimeStamper(fmt="%H:%M:%S" if console else "iso", utc=not console),
+        structlog.processors.StackInfoRenderer(),
+    ]
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        cache_logger_on_first_use=False,
+    )
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[*shared, structlog.stdlib.ExtraAdder()],
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.format_exc_info,
+                _mask,
+                _calm_line if console else structlog.processors.JSONRenderer(),
+            ],
+        )
+    )
+    logging.captureWarnings(capture=True)
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(logging.INFO)
+    for name in _QUIET:
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+class AccessLog:
+    """ASGI middleware: one line a request, with the route's template; the path may hold a secret."""
+
+    def __init__(self, app: Application) -> None:
+        self._app = app
+        self._log = structlog.get_logger("referral.access")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = time.perf_counter()
+        status = 500
+
+        async def note_status(message: MutableMapping[str, Any]) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, note_status)
+        finally:
+            template = getattr(scope.get("route"), "path", None) or "(no route)"
+            milliseconds = round((time.perf_counter() - started) * 1000, 1)
+            if not template.startswith("/health"):
+                self._log.info(
+                    "request", method=scope["method"], route=template, status=status, ms=milliseconds
+                )
+
+
+def _mask(_logger: object, _name: str, event: EventDict) -> EventDict:
+    return {key: _masked(value) if isinstance(value, str) else value for key, value in event.items()}
+
+
+def _masked(text: str) -> str:
+    for pattern, replacement in _SECRETS:
+        text = pattern.sub(replacement, text)
+    return text
+
+
+def _calm_line(_logger: object, _name: str, event: EventDict) -> str:
+    """`12:30:01  worker started  pid=17`; the level only where somebody should look."""
+    stamp, level, text = event.pop("timestamp"), event.pop("level", "info"), event.pop("event")
+    trace = event.pop("exception", "")
+    urgent = f"{level.upper()}: " if level in ("warning", "error", "critical") else ""
+    details = "".join(f"  {key}={value}" for key, value in event.items())
+    return f"{stamp}  {urgent}{text}{details}" + (f"\n{trace}" if trace else "")
