@@ -69,12 +69,16 @@ class Climb:
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """`ordinal` counts from 1; `skipped` are the ordinals that an outage left behind and nobody gets."""
+    """`ordinal` counts from 1; `skipped` are the ordinals that an outage left behind and nobody gets.
+
+    `extend_days` moves the expiry away where the outage has eaten the time to answer.
+    """
 
     ordinal: int
     step: Step
     due_at: datetime
     skipped: tuple[int, ...] = ()
+    extend_days: int = 0
 
 
 def due_date(ladder: Ladder, calendar: BusinessCalendar, climb: Climb) -> datetime:
@@ -110,7 +114,9 @@ def reminder_due(climb: Climb, ladder: Ladder, calendar: BusinessCalendar, now: 
     ]
     if not due:
         return None
-    # Expiry never overtakes: after an outage the clinician is reminded first and the request expires later.
-    latest = due[-1] if due[-1].step is not Step.EXPIRE or len(due) == 1 else due[-2]
+    # Expiry never overtakes: after an outage the clinician gets the latest rung and two more business days.
+    overtaken = due[-1].step is Step.EXPIRE and len(due) > 1
+    latest = due[-2] if overtaken else due[-1]
     skipped = tuple(planned.ordinal for planned in due if planned.ordinal < latest.ordinal)
-    return Planned(latest.ordinal, latest.step, latest.due_at, skipped)
+    extend = calendar.business_days_between(due[-1].due_at, now) + 2 if overtaken else 0
+    return Planned(latest.ordinal, latest.step, latest.due_at, skipped, extend)

@@ -347,3 +347,11 @@ def count_by_status(session: Session) -> dict[str, int]:
         .group_by(table.c.status)
     )
     return {status: count for status, count in rows}
+
+
+def is_void(session: Session, recommendation_id: str) -> bool:
+    table = tables.recommendation_void
+    query = select(func.count()).where(
+        table.c.clinic_id == session.clinic, table.c.recommendation_id == recommendation_id
+    )
+    return bool(session.connection.scalar(query))

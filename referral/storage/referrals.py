@@ -125,6 +125,12 @@ def change(session: Session, before: Referral, **values: Any) -> Referral:
     return _to_referral(row)
 
 
+def require_version(referral: Referral, version: int) -> None:
+    """For what a person decided on a page that showed `version`: StaleVersion if the request has moved on."""
+    if referral.version != version:
+        raise StaleVersion("This request has changed since the page was opened. Reload it, look, and try again.")
+
+
 @dataclass(frozen=True, slots=True)
 class ReferralEvent:
     """`event` is a word of ours; `detail` holds codes and ids."""

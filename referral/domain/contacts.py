@@ -1,0 +1,60 @@
+"""Which of a clinician's contacts is used first, and which next."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from referral.domain.codes import Channel
+from referral.domain.records import Contact
+
+# Ways that carry a letter or a link by themselves; a telephone is for people.
+_WRITTEN: Final = (Channel.EMAIL, Channel.FAX, Channel.SMS, Channel.POST)
+_PAPER: Final = (Channel.FAX, Channel.POST)
+
+
+def _worked_last(contact: Contact) -> bool:
+    if contact.last_success_at is None:
+        return False
+    return contact.last_failure_at is None or contact.last_success_at > contact.last_failure_at
+
+
+def _failed_last(contact: Contact) -> bool:
+    return contact.last_failure_at is not None and not _worked_last(contact)
+
+
+def _rank(contact: Contact) -> tuple[bool, bool, bool, int, str]:
+    """What worked before comes first, what failed last; then verified ones; then the quicker channel."""
+    place = _WRITTEN.index(contact.channel)
+    return _failed_last(contact), not _worked_last(contact), not contact.is_verified, place, contact.id
+
+
+def in_order(contacts: tuple[Contact, ...]) -> tuple[Contact, ...]:
+    """Contacts that can carry a request, best first."""
+    return tuple(sorted((c for c in contacts if c.channel in _WRITTEN), key=_rank))
+
+
+def best(contacts: tuple[Contact, ...]) -> Contact | None:
+    return next(iter(in_order(contacts)), None)
+
+
+def by_another_channel(contacts: tuple[Contact, ...], used: Channel) -> Contact | None:
+    """The best contact of another channel, paper first because it carries the form; the same again if there is no other."""
+    others = [contact for contact in in_order(contacts) if contact.channel != used]
+    paper = [contact for contact in others if contact.channel in _PAPER]
+    return next(iter([*paper, *others]), None) or best(contacts)
+
+
+def other_verified(contacts: tuple[Contact, ...], used_contact_id: str) -> Contact | None:
+    """A verified contact that a second factor can travel by: another channel or address than the link took."""
+    return next((c for c in in_order(contacts) if c.id != used_contact_id and c.is_verified), None)
+
+
+def masked(contact: Contact) -> str:
+    """Enough to recognise one's own number or address, not enough to learn it."""
+    if contact.channel is Channel.EMAIL:
+        name, _, host = contact.address.partition("@")
+        return f"{name[:1]}…@{host}"
+    if contact.channel is Channel.POST:
+        return "the postal address on file"
+    digits = [c for c in contact.address if c.isdigit()]
+    return f"the number ending in {''.join(digits[-2:])}"

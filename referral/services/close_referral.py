@@ -1,0 +1,98 @@
+"""Ends a request: links die, waiting messages stop, the clinician is told."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from referral.domain import contacts
+from referral.domain.audit import Action, Actor, AuditEntry
+from referral.domain.codes import BusinessStatus
+from referral.domain.errors import InvalidInput, Issue
+from referral.domain.outgoing import ONLY_WHILE_OPEN, MessageKind, MessageState
+from referral.domain.records import Referral
+from referral.domain.referral import Event, next_status
+from referral.services import publish
+from referral.services.queue_message import queue_message
+from referral.services.refresh_gate import refresh_gate
+from referral.storage import audit, credentials, directory, outbox, referrals
+from referral.storage.db import Session
+
+
+def close_referral(
+    session: Session, referral: Referral, event: Event, now: datetime, *, reason: str | None, **values: Any
+) -> Referral:
+    """The part that every ending shares. The caller holds the row's lock and writes the audit row."""
+    closed = referrals.change(
+        session,
+        referral,
+        status=next_status(event, referral.status),
+        status_reason=reason,
+        closed_at=now,
+        next_step_at=None,
+        **values,
+    )
+    credentials.revoke_all(session, referral.id, event, now)
+    outbox.cancel_waiting(session, referral.id, now, ONLY_WHILE_OPEN)
+    publish.referral_changed(session, closed, now)
+    return closed
+
+
+def tell_clinician(session: Session, referral: Referral, kind: MessageKind, now: datetime) -> None:
+    """By the contact that the last letter reached; nobody is told of a request that never left."""
+    reached = outbox.find(session, referral_id=referral.id, states=(MessageState.ACCEPTED, MessageState.DELIVERED))
+    if not reached:
+        return
+    clinician = directory.get_clinician(session, referral.clinician_id)
+    contact = next((c for c in clinician.contacts if c.id == reached[0].contact_id), None)
+    contact = contact or contacts.best(clinician.contacts)
+    if contact is not None:
+        queue_message(session, referral, kind, contact, now, ordinal=1)
+
+
+def cancel_referral(session: Session, actor: Actor, referral_id: str, version: int, reason: str, now: datetime) -> Referral:
+    """Staff end a request. Refuses a missing reason, a request that is closed, and a page that is out of date."""
+    if not reason.strip():
+        raise InvalidInput(Issue("Please give a reason: the clinician's office may ask.", ("cancel_reason",), "required"))
+    referral = referrals.get(session, referral_id, lock=True)
+    referrals.require_version(referral, version)
+    closed = close_referral(session, referral, Event.CANCEL, now, reason=reason.strip()[:200])
+    referrals.note(session, referral_id, "cancelled", actor.id, now, reason=reason.strip()[:200])
+    tell_clinician(session, closed, MessageKind.CANCELLED, now)
+    _record(session, actor, closed, "cancel")
+    refresh_gate(session, actor, referral.order_id, now)
+    return closed
+
+
+def cancel_siblings(session: Session, actor: Actor, answered: Referral, now: datetime) -> None:
+    """One valid answer is enough: the others who were asked for this order need not answer any more."""
+    for sibling in referrals.find(session, order_id=answered.order_id, is_open=True, lock=True):
+        if sibling.id == answered.id:
+            continue
+        closed = close_referral(session, sibling, Event.CANCEL, now, reason="not-needed")
+        referrals.note(session, sibling.id, "cancelled", actor.id, now, reason="not-needed")
+        tell_clinician(session, closed, MessageKind.CANCELLED, now)
+        _record(session, actor, closed, "cancel-sibling")
+
+
+def expire_referral(session: Session, actor: Actor, referral: Referral, now: datetime) -> Referral:
+    """The ladder has ended without an answer."""
+    closed = close_referral(
+        session, referral, Event.EXPIRE, now, reason="expired", business_status=BusinessStatus.EXPIRED
+    )
+    referrals.note(session, referral.id, "expired", actor.id, now)
+    tell_clinician(session, closed, MessageKind.CANCELLED, now)
+    _record(session, actor, closed, "expire")
+    refresh_gate(session, actor, referral.order_id, now)
+    return closed
+
+
+def _record(session: Session, actor: Actor, referral: Referral, what: str) -> None:
+    entry = AuditEntry(
+        action=Action.UPDATE,
+        subtype=what,
+        entity=f"ServiceRequest/{referral.id}",
+        patient_id=referral.patient_id,
+        detail={"status": referral.status},
+    )
+    audit.record(session, actor, entry)

@@ -1,0 +1,82 @@
+"""What a letter says: rows to the values that the renderer takes."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+from referral.domain.credential import Minted
+from referral.domain.errors import InvalidInput, Issue
+from referral.domain.npi import KIND_LABEL
+from referral.domain.records import Clinician, Contact, Order, Patient, Referral
+from referral.letters.content import Letterhead, RequestLetter, long_date
+from referral.storage.clinics import Clinic
+
+
+def letterhead_of(clinic: Clinic) -> Letterhead:
+    values = {**clinic.letterhead, "address_lines": tuple(clinic.letterhead["address_lines"])}
+    return Letterhead(clinic_name=clinic.name, **values)
+
+
+def indication_words(order: Order) -> str:
+    """'recurrent depression (F33.2) and chronic pain (G89.4)': a phrase in the middle of a sentence."""
+    labels = [indication.label for indication in order.indications]
+    return labels[0] if len(labels) == 1 else f"{', '.join(labels[:-1])} and {labels[-1]}"
+
+
+def planned_course(order: Order) -> str:
+    count = order.planned_sessions
+    start = f", starting about {long_date(order.first_infusion_on)}" if order.first_infusion_on else ""
+    sessions = "intravenous ketamine infusions" if count is None else f"{count} intravenous ketamine infusions"
+    return f"a course of {sessions}{start}"
+
+
+def salutation_of(clinician: Clinician) -> str:
+    """'Dr. Lee' for doctors, the full name for everybody else: credentials are all that is known."""
+    family = clinician.name.split()[-1] if clinician.name.split() else clinician.name
+    doctor = any(title in clinician.credentials.replace(".", "").upper() for title in ("MD", "DO", "PHD", "PSYD"))
+    return f"Dr. {family}" if doctor else clinician.name
+
+
+def recipient_lines(clinician: Clinician, contact: Contact) -> tuple[str, ...]:
+    """The postal address; where none is on file, how the letter travels instead."""
+    lines = tuple(line for line in (clinician.practice, *clinician.address) if line)
+    return lines[:4] if clinician.address else (*lines[:1], f"By {contact.channel}: {contact.address}")
+
+
+def request_letter(
+    clinic: Clinic,
+    patient: Patient,
+    order: Order,
+    clinician: Clinician,
+    referral: Referral,
+    contact: Contact,
+    minted: Minted,
+    base_url: str,
+    now: datetime,
+) -> RequestLetter:
+    """Raises InvalidInput where the patient has no full date of birth: the letter and the identity check need it."""
+    if patient.birth_date is None:
+        raise InvalidInput(Issue("The patient's date of birth is missing.", ("birth_date",), "required"))
+    zone = ZoneInfo(clinician.time_zone)
+    return RequestLetter(
+        letter_id=f"{referral.number}-{minted.selector[:4]}",
+        request_number=referral.number,
+        written_at=now,
+        letterhead=letterhead_of(clinic),
+        recipient_lines=recipient_lines(clinician, contact),
+        clinician_name=f"{clinician.name}, {clinician.credentials}".rstrip(", "),
+        salutation=salutation_of(clinician),
+        clinician_role=f"treating {KIND_LABEL[clinician.kind]}",
+        clinician_kind=clinician.kind,
+        patient_name=patient.name,
+        birth_year=patient.birth_date.year,
+        indication=indication_words(order),
+        planned_course=planned_course(order),
+        due_on=referral.due_at.astimezone(zone).date(),
+        short_code=minted.short_code,
+        portal_url=minted.url(base_url),
+        portal_display=f"{urlsplit(base_url).netloc}/request",
+        time_zone=zone,
+    )

@@ -1,0 +1,76 @@
+"""What became of a message, told to everything that waits for it: request, contact, timeline, Communication."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from referral.domain import contacts
+from referral.domain.audit import Action, Actor, AuditEntry
+from referral.domain.codes import BusinessStatus, TaskStatus
+from referral.domain.outgoing import WITH_LINK, MessageKind, MessageState
+from referral.domain.records import Referral
+from referral.services import publish
+from referral.services.queue_message import queue_message
+from referral.storage import audit, directory, referrals
+from referral.storage.db import Session
+from referral.storage.outbox import Message
+
+
+def _worker(session: Session) -> Actor:
+    return Actor(session.clinic, "system", "worker")
+
+
+def prepared(session: Session, message: Message, letter_id: str | None, now: datetime) -> None:
+    if letter_id is None:
+        return
+    detail = {"message": str(message.id), "document": letter_id, "kind": message.kind}
+    referrals.note(session, message.referral_id, "letter-ready", "worker", now, **detail)
+    if message.kind is MessageKind.THANK_YOU:
+        publish.receipt(session, message.referral_id, letter_id, now)
+
+
+def accepted(session: Session, message: Message, now: datetime, *, is_real: bool) -> None:
+    """Handed over: the first one starts the clock of the answer; every one is a disclosure and is recorded as such."""
+    referral = referrals.get(session, message.referral_id, lock=True)
+    if referral.delivered_at is None and message.kind in WITH_LINK:
+        values = {"delivered_at": now}
+        if referral.business_status is BusinessStatus.DELIVERY_FAILED:
+            values |= {"business_status": BusinessStatus.SENT}
+        referral = referrals.change(session, referral, **values)
+        publish.referral_changed(session, referral, now)
+    detail = {"message": str(message.id), "kind": message.kind, "channel": message.channel, "real": is_real}
+    referrals.note(session, referral.id, "sent", "worker", now, **detail)
+    directory.note_delivery(session, message.contact_id, now, succeeded=True)
+    publish.message_done(session, str(message.id), now)
+    entry = AuditEntry(
+        action=Action.READ,
+        subtype="disclose",
+        entity=f"Communication/{message.id}",
+        patient_id=referral.patient_id,
+        detail={"kind": message.kind, "channel": message.channel, "contact": message.contact_id, "real": is_real},
+    )
+    audit.record(session, _worker(session), entry)
+
+
+def ended(session: Session, message: Message, state: MessageState, reason: str, now: datetime) -> None:
+    """Not delivered: staff see it, and a request or reminder goes by another way at once where there is one."""
+    referral = referrals.get(session, message.referral_id, lock=True)
+    detail = {"message": str(message.id), "kind": message.kind, "channel": message.channel, "state": state}
+    referrals.note(session, referral.id, "not-delivered", "worker", now, reason=reason[:200], **detail)
+    publish.message_failed(session, str(message.id), reason, now)
+    if state is MessageState.FAILED:
+        directory.note_delivery(session, message.contact_id, now, succeeded=False)
+    if message.kind not in WITH_LINK or not referral.is_open:
+        return
+    if referral.delivered_at is None and referral.status is TaskStatus.REQUESTED:
+        referral = referrals.change(session, referral, business_status=BusinessStatus.DELIVERY_FAILED)
+        publish.referral_changed(session, referral, now)
+    if state is MessageState.FAILED:
+        _switch_channel(session, referral, message, now)
+
+
+def _switch_channel(session: Session, referral: Referral, message: Message, now: datetime) -> None:
+    clinician = directory.get_clinician(session, referral.clinician_id)
+    other = contacts.by_another_channel(clinician.contacts, message.channel)
+    if other is not None and other.id != message.contact_id and other.channel != message.channel:
+        queue_message(session, referral, message.kind, other, now)

@@ -1,0 +1,178 @@
+"""Turns a queued message into finished bytes: facts are read, the letter is drawn, and both are stored."""
+
+from __future__ import annotations
+
+import base64
+import json
+import uuid
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, Protocol
+from zoneinfo import ZoneInfo
+
+from referral.channels import email, texts
+from referral.channels.base import Channels
+from referral.domain.codes import Channel
+from referral.domain.credential import CODE_LIFETIME, Minted, expires_at, mint
+from referral.domain.outgoing import WITH_LINK, MessageKind
+from referral.domain.records import Clinician, Contact, Referral
+from referral.letters.content import ReceiptRecord, RequestLetter, long_date
+from referral.letters.seal import Sealer
+from referral.services.letter_content import request_letter
+from referral.services.receipt import receipt_record
+from referral.storage import clinics, credentials, directory, documents, orders, referrals
+from referral.storage.clinics import Clinic
+from referral.storage.db import Session
+from referral.storage.outbox import Message
+
+_PAPER: Final = {Channel.FAX: "fax", Channel.POST: "print"}
+
+
+class Drawn(Protocol):
+    @property
+    def pdf(self) -> bytes: ...
+
+
+class Renderer(Protocol):
+    """What this service needs of letters.render.Renderer."""
+
+    def request(self, letter: RequestLetter, style: Any = ...) -> Drawn: ...
+
+    def receipt(self, record: ReceiptRecord) -> Drawn: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Material:
+    """All that the drawing needs, read in one transaction. `letter` or `receipt` is None where there is none."""
+
+    clinic: Clinic
+    referral: Referral
+    clinician: Clinician
+    contact: Contact
+    minted: Minted | None
+    letter: RequestLetter | None
+    receipt: ReceiptRecord | None
+    receipt_id: str | None
+    words: texts.Words
+
+
+def gather(session: Session, message: Message, base_url: str, now: datetime) -> Material:
+    """Read what the message is about. Nothing is written."""
+    clinic = clinics.current(session)
+    referral = referrals.get(session, message.referral_id)
+    clinician = directory.get_clinician(session, referral.clinician_id)
+    contact = next(c for c in clinician.contacts if c.id == message.contact_id)
+    minted = mint() if message.kind in WITH_LINK else None
+    letter = receipt = receipt_id = None
+    if minted is not None and message.kind is not MessageKind.FRESH_LINK:
+        patient = directory.get_patient(session, referral.patient_id)
+        order = orders.get(session, referral.order_id)
+        letter = request_letter(clinic, patient, order, clinician, referral, contact, minted, base_url, now)
+    if message.kind is MessageKind.THANK_YOU:
+        receipt_id, receipt = receipt_record(session, clinic, referral, base_url)
+    zone = ZoneInfo(clinician.time_zone)
+    words = texts.Words(
+        sender_name=clinic.letterhead["neutral_name"],
+        request_number=referral.number,
+        telephone=clinic.letterhead["telephone"],
+        link=minted.url(base_url) if minted else "",
+        reply_by=long_date(referral.due_at.astimezone(zone).date()),
+        code=_one_time_code(session, clinic, message),
+        minutes=int(CODE_LIFETIME.total_seconds() // 60),
+    )
+    return Material(
+        clinic=clinic,
+        referral=referral,
+        clinician=clinician,
+        contact=contact,
+        minted=minted,
+        letter=letter,
+        receipt=receipt,
+        receipt_id=receipt_id,
+        words=words,
+    )
+
+
+def _one_time_code(session: Session, clinic: Clinic, message: Message) -> str:
+    """The code that the portal sealed for this message and nobody else can read."""
+    if message.secret_note is None:
+        return ""
+    sealed = base64.b64decode(message.secret_note)
+    return session.vault.open(clinic.wrapped_key, sealed, f"code/{message.referral_id}").decode()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished:
+    """Bytes to store: `letter` is a PDF or None, `envelope` is exactly what will be handed over."""
+
+    letter: bytes | None
+    letter_kind: str
+    letter_id: str | None
+    envelope: bytes
+    content_type: str
+
+
+def draw(message: Message, material: Material, renderer: Renderer, channels: Channels, seal_key: bytes, now: datetime) -> Finished:
+    """Render outside of any transaction. Raises LetterProblem where a person has to look."""
+    letter, kind, letter_id = None, "request-letter", None
+    if material.letter is not None:
+        style = _PAPER.get(message.channel, "screen")
+        letter, letter_id = renderer.request(material.letter, style).pdf, str(uuid.uuid4())
+    elif material.receipt is not None:
+        sealer = Sealer(seal_key)
+        letter = sealer.seal(renderer.receipt(material.receipt).pdf, "Record of an answered request")
+        kind, letter_id = "receipt", material.receipt_id
+    subject, body = texts.render(message.kind, material.words)
+    if message.channel is Channel.EMAIL:
+        mail = email.Mail(channels.mail_from, material.contact.address, subject, body)
+        return _finished(letter, kind, letter_id, email.compose(mail, message.id, now), "message/rfc822")
+    if message.channel in _PAPER and letter is not None:
+        return _finished(letter, kind, letter_id, letter, "application/pdf")
+    return _finished(letter, kind, letter_id, body.encode(), "text/plain; charset=utf-8")
+
+
+def _finished(letter: bytes | None, kind: str, letter_id: str | None, envelope: bytes, content_type: str) -> Finished:
+    return Finished(
+        letter=letter, letter_kind=kind, letter_id=letter_id, envelope=envelope, content_type=content_type
+    )
+
+
+def store(session: Session, message: Message, material: Material, finished: Finished, now: datetime) -> dict[str, Any]:
+    """Keep the bytes and the credential; returns what the message row must remember."""
+    referral = material.referral
+    about = {"patient_id": referral.patient_id, "referral_id": referral.id, "now": now}
+    if finished.letter is not None and finished.letter_id is not None:
+        documents.add(
+            session,
+            id=finished.letter_id,
+            kind=finished.letter_kind,
+            content_type="application/pdf",
+            content=finished.letter,
+            **about,
+        )
+    envelope_id = str(uuid.uuid4())
+    documents.add(
+        session,
+        id=envelope_id,
+        kind="envelope",
+        content_type=finished.content_type,
+        content=finished.envelope,
+        **about,
+    )
+    if material.minted is not None:
+        credentials.add(
+            session,
+            material.minted,
+            referral_id=referral.id,
+            message_id=message.id,
+            channel=message.channel,
+            contact_verified=material.contact.is_verified,
+            now=now,
+            expires_at=expires_at(now, referral.due_at),
+        )
+    return {"letter_id": finished.letter_id, "envelope_id": envelope_id, "secret_note": None}
+
+
+def canonical(value: Any) -> bytes:
+    """JSON with sorted keys and no spaces: the same value gives the same bytes."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()

@@ -1,0 +1,49 @@
+"""Looks at the gate of an order after something changed, and lets the order say what the rule says."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from referral.domain.audit import Action, Actor, AuditEntry
+from referral.domain.codes import RequestStatus
+from referral.domain.gate import GateDecision, decide
+from referral.services import publish
+from referral.storage import audit, clinics, orders
+from referral.storage.db import Session
+from referral.storage.orders import FactsOfOrder
+
+
+def decision_of(session: Session, found: FactsOfOrder, now: datetime) -> GateDecision:
+    """The rule over facts that were read; a clinic without a policy has no open gate."""
+    policy, _ = clinics.policy_in_force(session)
+    return decide(found.facts, policy, now)
+
+
+def read_decision(session: Session, actor: Actor, order_id: str, now: datetime) -> GateDecision:
+    """The advice for one order, with the audit row of the look."""
+    found = orders.facts(session, order_id)
+    entry = AuditEntry(
+        action=Action.READ, subtype="gate", entity=f"ServiceRequest/{order_id}", patient_id=found.patient_id
+    )
+    audit.record(session, actor, entry)
+    return decision_of(session, found, now)
+
+
+def refresh_gate(session: Session, actor: Actor, order_id: str, now: datetime) -> GateDecision:
+    """Put the infusion order on-hold or active as the rule says; the starting itself is decided by the database."""
+    found = orders.facts(session, order_id)
+    decision = decision_of(session, found, now)
+    if not found.facts.order_usable:
+        return decision
+    status = RequestStatus.ACTIVE if decision.open else RequestStatus.ON_HOLD
+    if orders.set_status(session, order_id, status):
+        publish.order_changed(session, order_id, decision, now)
+        entry = AuditEntry(
+            action=Action.UPDATE,
+            subtype="gate-open" if decision.open else "gate-closed",
+            entity=f"ServiceRequest/{order_id}",
+            patient_id=found.patient_id,
+            detail={"verdict": decision.verdict},
+        )
+        audit.record(session, actor, entry)
+    return decision

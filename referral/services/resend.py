@@ -1,0 +1,39 @@
+"""Sends the request again, by the channel that staff choose."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from referral.domain.audit import Action, Actor, AuditEntry
+from referral.domain.codes import Channel
+from referral.domain.contacts import in_order
+from referral.domain.errors import InvalidInput, Issue
+from referral.domain.outgoing import MessageKind
+from referral.domain.referral import Event, next_status
+from referral.services.queue_message import queue_message
+from referral.storage import audit, directory, referrals
+from referral.storage.db import Session
+
+
+def resend(session: Session, actor: Actor, referral_id: str, version: int, channel: str, now: datetime) -> None:
+    """Queue the letter once more with a fresh link; the ladder is not moved by it."""
+    referral = referrals.get(session, referral_id, lock=True)
+    referrals.require_version(referral, version)
+    next_status(Event.RESEND, referral.status)
+    clinician = directory.get_clinician(session, referral.clinician_id)
+    contact = next((c for c in in_order(clinician.contacts) if c.channel == channel), None)
+    if contact is None:
+        names = ", ".join(dict.fromkeys(c.channel for c in in_order(clinician.contacts))) or "none"
+        raise InvalidInput(Issue(f"This clinician has no such contact on file (there is: {names}).", ("resend_channel",)))
+    queue_message(session, referral, MessageKind.REQUEST, contact, now)
+    # The version moves, so that a second click on the same page is told that the first one counted.
+    referrals.change(session, referral)
+    referrals.note(session, referral_id, "resent", actor.id, now, channel=Channel(channel))
+    entry = AuditEntry(
+        action=Action.EXECUTE,
+        subtype="resend",
+        entity=f"ServiceRequest/{referral_id}",
+        patient_id=referral.patient_id,
+        detail={"channel": channel},
+    )
+    audit.record(session, actor, entry)

@@ -1,0 +1,304 @@
+"""The clinician's side of a request: identity proven, answered, asked back. Staff who record an answer join here."""
+
+from __future__ import annotations
+
+import base64
+import uuid
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any
+
+from referral.domain.answers import Answers
+from referral.domain.audit import Action, Actor, AuditEntry
+from referral.domain.codes import BusinessStatus, Decision, Strength
+from referral.domain.errors import CredentialUnusable, TransitionRefused
+from referral.domain.form import BY_LINK_ID, VERSION, Kind, items_for
+from referral.domain.gate import needs_review
+from referral.domain.outgoing import MessageKind
+from referral.domain.records import Clinician, Order, Referral
+from referral.domain.referral import BUSINESS_STATUS_OF, EVENT_OF, Event, next_status
+from referral.services import publish
+from referral.services.climb import climb_of, ladder_and_calendar, replanned
+from referral.services.close_referral import cancel_siblings, close_referral, tell_clinician
+from referral.services.letter_content import indication_words
+from referral.services.receipt import keep_evidence
+from referral.services.refresh_gate import refresh_gate
+from referral.storage import audit, clinics, credentials, directory, orders, referrals
+from referral.storage.db import Session
+from referral.storage.orders import NewRecommendation
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Response:
+    """A signed answer and how it came. `selector` is the credential that it came by, None when staff recorded it.
+
+    `shown_text_sha256` is the digest of the exact page that was signed; `preset` are the fields that were prefilled.
+    `document` is a QuestionnaireResponse of a client's own.
+    """
+
+    referral_id: str
+    answers: Answers
+    strength: Strength
+    selector: str | None
+    contact_id: str | None = None
+    shown_text_sha256: str = ""
+    user_agent: str = ""
+    address: str | None = None
+    preset: dict[str, str] = field(default_factory=dict)
+    document: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """`document_id` is the sealed record, drawn by a worker shortly after; None for answers without an opinion."""
+
+    decision: Decision
+    document_id: str | None
+    needs_review: bool
+
+
+def note_identity(session: Session, actor: Actor, referral_id: str, now: datetime) -> Referral:
+    """The person has proven who they are: the Task is received. A second time changes nothing."""
+    referral = referrals.get(session, referral_id, lock=True)
+    status = next_status(Event.PROVE_IDENTITY, referral.status)
+    if referral.identified_at is None or status != referral.status:
+        referral = referrals.change(
+            session, referral, status=status, business_status=BusinessStatus.VIEWED, identified_at=now
+        )
+        publish.referral_changed(session, referral, now)
+        referrals.note(session, referral_id, "identity-proven", actor.id, now)
+    _record(session, actor, "prove-identity", referral)
+    return referral
+
+
+def respond(session: Session, actor: Actor, response: Response, now: datetime) -> Receipt:
+    """Record an answer, once. Refuses a request that is closed and a credential that was revoked meanwhile.
+
+    An opinion closes the request, ends its links and reminders, and opens the gate if the rule says so; "need to see
+    the patient first" keeps it open and pauses the ladder; "not my patient" gives it back to staff.
+    """
+    referral = referrals.get(session, response.referral_id, lock=True)
+    if response.selector is not None:
+        credential = credentials.get(session, response.selector, lock=True)
+        if credential is None or credential.revoked_at is not None or credential.frozen_at is not None:
+            raise CredentialUnusable("This link cannot be used any more.")
+    decision = response.answers.decision
+    next_status(EVENT_OF[decision], referral.status)
+    clinician = directory.get_clinician(session, referral.clinician_id)
+    response_id = publish.response(session, actor, referral, clinician, response.answers, response.document, now)
+    if decision is Decision.NEEDS_INFORMATION:
+        return _wait_for_visit(session, actor, referral, response.answers, now)
+    if decision is Decision.NOT_MY_PATIENT:
+        return _give_back(session, actor, referral, now)
+    return _opinion(session, actor, referral, clinician, response, response_id, now)
+
+
+def _opinion(
+    session: Session,
+    actor: Actor,
+    referral: Referral,
+    clinician: Clinician,
+    response: Response,
+    response_id: str,
+    now: datetime,
+) -> Receipt:
+    answers, order = response.answers, orders.get(session, referral.order_id)
+    policy, _ = clinics.policy_in_force(session)
+    recommendation = NewRecommendation(
+        id=str(uuid.uuid4()),
+        patient_id=referral.patient_id,
+        order_id=referral.order_id,
+        referral_id=referral.id,
+        clinician_id=clinician.id,
+        clinician_kind=clinician.kind,
+        decision=answers.decision,
+        covers=tuple(indication.code for indication in order.indications),
+        red_flags=answers.red_flags,
+        strength=response.strength,
+        answered_at=now,
+        valid_until=now + policy.validity,
+        response_id=response_id,
+        document_id=str(uuid.uuid4()),
+    )
+    fhir = publish.opinion(session, actor, referral, clinician, recommendation, answers, now)
+    _keep(session, referral, clinician, order, response, recommendation, fhir, now)
+    orders.add_recommendation(session, recommendation)
+    closed = close_referral(
+        session, referral, Event.ANSWER, now, reason=None, business_status=BUSINESS_STATUS_OF[answers.decision]
+    )
+    detail = {"decision": answers.decision, "strength": response.strength, "red_flags": list(answers.red_flags)}
+    referrals.note(session, referral.id, "answered", actor.id, now, **detail)
+    _record(session, actor, "answer", referral, **detail)
+    tell_clinician(session, closed, MessageKind.THANK_YOU, now)
+    gate = refresh_gate(session, actor, referral.order_id, now)
+    waits = any(
+        needs_review(answer, policy)
+        for answer in orders.facts(session, referral.order_id).facts.recommendations
+        if answer.id == recommendation.id
+    )
+    if answers.is_positive and not waits:
+        cancel_siblings(session, actor, closed, now)
+        refresh_gate(session, actor, referral.order_id, now)
+    _ = gate
+    return Receipt(answers.decision, recommendation.document_id, waits)
+
+
+def _wait_for_visit(session: Session, actor: Actor, referral: Referral, answers: Answers, now: datetime) -> Receipt:
+    visit = date.fromisoformat(str(answers.text("visit-planned")))
+    changed = _shift_ladder(session, referral, Event.ASK_INFORMATION, visit, now)
+    detail = {"visit": visit.isoformat()}
+    referrals.note(session, changed.id, "needs-visit", actor.id, now, **detail)
+    _record(session, actor, "needs-visit", changed, **detail)
+    return Receipt(Decision.NEEDS_INFORMATION, None, needs_review=False)
+
+
+def _shift_ladder(session: Session, referral: Referral, event: Event, until: date, now: datetime) -> Referral:
+    """Move every rung by the business days from now to the day after `until`."""
+    ladder, calendar = ladder_and_calendar(session, referral)
+    end = datetime.combine(until, calendar.closes, calendar.time_zone)
+    days = calendar.business_days_between(now, end) + 1
+    climb = climb_of(referral)
+    moved = type(climb)(
+        started_at=climb.started_at,
+        climbed=climb.climbed,
+        shifted_days=climb.shifted_days + days,
+        extended_days=climb.extended_days,
+    )
+    values = replanned(moved, ladder, calendar) | {"held_at": None}
+    if event is Event.ASK_INFORMATION:
+        values |= {"status": next_status(event, referral.status), "business_status": BusinessStatus.AWAITING_INFORMATION}
+    changed = referrals.change(session, referral, **values)
+    publish.referral_changed(session, changed, now)
+    return changed
+
+
+def pause_referral(session: Session, actor: Actor, referral_id: str, version: int, until: date, now: datetime) -> Referral:
+    """Staff move the ladder: nothing goes out until the business day after `until`."""
+    referral = referrals.get(session, referral_id, lock=True)
+    referrals.require_version(referral, version)
+    if not referral.is_open:
+        raise TransitionRefused("A closed request has no reminders to pause.", "Task.status")
+    changed = _shift_ladder(session, referral, Event.RESEND, until, now)
+    referrals.note(session, referral_id, "paused", actor.id, now, until=until.isoformat())
+    _record(session, actor, "pause", changed, until=until.isoformat())
+    return changed
+
+
+def _give_back(session: Session, actor: Actor, referral: Referral, now: datetime) -> Receipt:
+    closed = close_referral(session, referral, Event.REJECT, now, reason="not-my-patient")
+    detail = {"seen": referral.identified_at is not None}
+    referrals.note(session, closed.id, "not-my-patient", actor.id, now, **detail)
+    # The wrong person may have seen patient data: an incident that staff look at (45 CFR 164.528).
+    _record(session, actor, "misdirected", closed, **detail)
+    refresh_gate(session, actor, closed.order_id, now)
+    return Receipt(Decision.NOT_MY_PATIENT, None, needs_review=False)
+
+
+def ask_clinic(session: Session, actor: Actor, referral_id: str, kind: str, text: str, now: datetime) -> Referral:
+    """The clinician asks something, wants a call, or names a colleague (`kind` is question, call or colleague).
+
+    Reminders stop until staff have answered. The words are narrative: they are kept encrypted, not in the timeline.
+    """
+    referral = referrals.get(session, referral_id, lock=True)
+    status = next_status(Event.ASK_INFORMATION, referral.status)
+    changed = referrals.change(
+        session,
+        referral,
+        status=status,
+        business_status=BusinessStatus.AWAITING_INFORMATION,
+        held_at=now,
+        next_step_at=None,
+    )
+    publish.referral_changed(session, changed, now)
+    note_id = publish.keep_words(session, changed, text, now) if text.strip() else None
+    referrals.note(session, referral_id, f"asked-{kind}", actor.id, now, document=note_id)
+    _record(session, actor, f"asked-{kind}", changed)
+    return changed
+
+
+def resume_referral(session: Session, actor: Actor, referral_id: str, version: int, now: datetime) -> Referral:
+    """Staff have answered the clinician's question: the ladder goes on, moved by the business days that it stood."""
+    referral = referrals.get(session, referral_id, lock=True)
+    referrals.require_version(referral, version)
+    if referral.held_at is None:
+        raise TransitionRefused("This request is not waiting for the clinic.", "Task.status")
+    ladder, calendar = ladder_and_calendar(session, referral)
+    climb = climb_of(referral)
+    moved = type(climb)(
+        started_at=climb.started_at,
+        climbed=climb.climbed,
+        shifted_days=climb.shifted_days + calendar.business_days_between(referral.held_at, now),
+        extended_days=climb.extended_days,
+    )
+    changed = referrals.change(session, referral, **replanned(moved, ladder, calendar), held_at=None)
+    publish.referral_changed(session, changed, now)
+    referrals.note(session, referral_id, "resumed", actor.id, now)
+    _record(session, actor, "resume", changed)
+    return changed
+
+
+def _keep(
+    session: Session,
+    referral: Referral,
+    clinician: Clinician,
+    order: Order,
+    response: Response,
+    recommendation: NewRecommendation,
+    fhir: bytes,
+    now: datetime,
+) -> None:
+    """The evidence of safety.md 3: what was shown, typed and preset, and how the person was recognised."""
+    answers, patient = response.answers, directory.get_patient(session, referral.patient_id)
+    evidence = {
+        "signer": {
+            "name": answers.text("signer-name") or clinician.name,
+            "credentials": answers.text("signer-credentials") or clinician.credentials,
+            "npi": answers.text("signer-npi") or clinician.npi or "",
+        },
+        "patient": {"name": patient.name, "birth_year": patient.birth_date.year if patient.birth_date else 0},
+        "indication": indication_words(order),
+        "decision": _words("decision", answers.decision),
+        "answers": shown_answers(answers, clinician),
+        "attestation": BY_LINK_ID["attestation"].text,
+        "evidence": [
+            ["Identity established by", response.strength],
+            ["Answered at", now.isoformat(timespec="seconds")],
+            ["Credential", response.selector or "recorded by staff"],
+            ["Network address", response.address or "unknown"],
+            ["Browser", response.user_agent[:300] or "unknown"],
+            ["Form version", VERSION],
+            ["SHA-256 of the page as shown", response.shown_text_sha256 or "not shown on a page"],
+            ["Prefilled by the clinic", ", ".join(sorted(response.preset)) or "nothing"],
+            ["NPI on file at the time", clinician.npi or "none"],
+            ["Recommendation", recommendation.id],
+        ],
+        "fhir": base64.b64encode(fhir).decode(),
+    }
+    keep_evidence(session, referral, str(recommendation.document_id), evidence, now)
+
+
+def _words(link_id: str, code: str) -> str:
+    return next((o.text for o in BY_LINK_ID[link_id].options if o.code == code), code)
+
+
+def shown_answers(answers: Answers, clinician: Clinician) -> list[list[str]]:
+    """[question, answer] in the words that were on the page, in its order."""
+    shown = []
+    for item in items_for(clinician.kind):
+        value = answers.values.get(item.link_id)
+        if value is None or item.kind is Kind.TICK:
+            continue
+        parts = [value] if isinstance(value, str) else list(value)
+        shown.append([item.text, ", ".join(_words(item.link_id, part) for part in parts)])
+    return shown
+
+
+def _record(session: Session, actor: Actor, what: str, referral: Referral, **detail: Any) -> None:
+    entry = AuditEntry(
+        action=Action.UPDATE,
+        subtype=what,
+        entity=f"ServiceRequest/{referral.id}",
+        patient_id=referral.patient_id,
+        detail=detail,
+    )
+    audit.record(session, actor, entry)

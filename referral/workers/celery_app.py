@@ -1,0 +1,103 @@
+"""The Celery application: its settings, and the bell that wakes it."""
+
+from __future__ import annotations
+
+import threading
+from functools import cache
+from typing import Any, Final
+
+import structlog
+from celery import Celery
+from celery.signals import worker_process_init, worker_ready, worker_shutting_down
+
+from referral.bootstrap import Runtime, build_runtime
+from referral.config import load_settings
+from referral.logs import configure
+from referral.storage import db
+
+log = structlog.get_logger(__name__)
+SWEEP_SECONDS: Final = 15.0
+CHAIN_SECONDS: Final = 60.0
+QUEUE: Final = "referral"
+
+settings = load_settings()
+app = Celery("referral", broker=settings.broker_url, include=["referral.workers.tasks"])
+# Every value is argued for in docs/adr/0002: the broker may lose anything at any moment.
+app.conf.update(
+    task_default_queue=QUEUE,
+    task_acks_late=True,
+    task_reject_on_worker_lost=True,
+    task_ignore_result=True,
+    task_serializer="json",
+    accept_content=["json"],
+    task_time_limit=90,
+    task_soft_time_limit=75,
+    worker_prefetch_multiplier=1,
+    worker_max_tasks_per_child=1000,
+    worker_max_memory_per_child=400_000,
+    worker_soft_shutdown_timeout=10,
+    worker_hijack_root_logger=False,
+    worker_cancel_long_running_tasks_on_connection_loss=False,
+    broker_connection_retry_on_startup=True,
+    broker_transport_options={
+        "visibility_timeout": 300,
+        "unacked_restore_interval": 5,
+        "unacked_restore_throttle": 1,
+        "socket_connect_timeout": 5,
+        "socket_timeout": 30,
+    },
+    timezone="UTC",
+    enable_utc=True,
+    beat_schedule={
+        # A tick that nobody took in time is worth nothing: the next one does the same.
+        "sweep": {
+            "task": "referral.sweep",
+            "schedule": SWEEP_SECONDS,
+            "options": {"expires": SWEEP_SECONDS},
+        },
+        "chain-audit": {
+            "task": "referral.chain_audit",
+            "schedule": CHAIN_SECONDS,
+            "options": {"expires": CHAIN_SECONDS},
+        },
+    },
+)
+
+
+@cache
+def runtime() -> Runtime:
+    """One per process, made on first use: a forked child must not share the parent's connections."""
+    return build_runtime(settings, pool_size=4)
+
+
+@worker_process_init.connect
+def _prepare_child(**_: Any) -> None:
+    configure(settings.log_format)
+
+
+_stopping = threading.Event()
+
+
+@worker_ready.connect
+def _listen_for_work(**_: Any) -> None:
+    """Ask for a delivery whenever a message row is written, and for a sweep even when beat is dead."""
+    threading.Thread(target=_ring_for_ever, name="bell", daemon=True).start()
+
+
+@worker_shutting_down.connect
+def _stop_listening(**_: Any) -> None:
+    _stopping.set()
+
+
+def _ring_for_ever() -> None:
+    """Bell to task. Nothing here is needed for correctness: beat's sweep finds the same rows a little later."""
+    while not _stopping.is_set():
+        try:
+            for rang in db.listen(str(settings.database_url), "referral_due", SWEEP_SECONDS):
+                if _stopping.is_set():
+                    return
+                name = "referral.deliver_due" if rang else "referral.sweep"
+                app.send_task(name, expires=SWEEP_SECONDS, retry=False)
+        except Exception as error:  # noqa: BLE001 - whatever broke, wait and listen again; the cause is logged
+            log.warning("bell.interrupted", cause=type(error).__name__)
+            _stopping.wait(2.0)
