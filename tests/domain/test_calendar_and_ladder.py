@@ -1,0 +1,127 @@
+"""Business days, hours and the ladder, with the traps of real calendars."""
+
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from referral.domain.calendar import BusinessCalendar
+from referral.domain.reminders import Climb, Ladder, Step, due_date, next_step, reminder_due
+
+DENVER = ZoneInfo("America/Denver")
+THANKSGIVING = date(2026, 11, 26)
+CALENDAR = BusinessCalendar(time_zone=DENVER, is_closed=lambda day: day == THANKSGIVING)
+LADDER = Ladder()
+ZONES = [
+    "America/Denver",
+    "America/New_York",
+    "Pacific/Honolulu",
+    "America/Anchorage",
+    "Asia/Kolkata",
+    "Australia/Lord_Howe",
+]
+
+
+def at(day: int, hour: int, minute: int = 0, month: int = 11) -> datetime:
+    return datetime(2026, month, day, hour, minute, tzinfo=DENVER).astimezone(UTC)
+
+
+def test_business_hours_are_those_of_the_recipient() -> None:
+    assert CALENDAR.is_open(at(3, 8))
+    assert CALENDAR.is_open(at(3, 16, 59))
+    assert not CALENDAR.is_open(at(3, 17))
+    assert not CALENDAR.is_open(at(3, 7, 59))
+    assert not CALENDAR.is_open(at(7, 10))  # a Saturday
+    assert not CALENDAR.is_open(at(26, 10))  # Thanksgiving
+
+
+def test_the_next_opening_skips_weekends_and_holidays() -> None:
+    assert CALENDAR.next_opening(at(3, 10)) == at(3, 10)
+    assert CALENDAR.next_opening(at(3, 6)) == at(3, 8)
+    assert CALENDAR.next_opening(at(6, 18)) == at(9, 8)
+    assert CALENDAR.next_opening(at(25, 17)) == at(27, 8)
+
+
+def test_business_days_are_counted_across_holidays() -> None:
+    assert CALENDAR.business_day_after(at(24, 15), 2) == at(27, 9)
+    assert CALENDAR.business_days_between(at(24, 15), at(30, 9)) == 3
+
+
+def test_a_calendar_that_never_opens_is_an_error_and_not_a_loop() -> None:
+    shut = BusinessCalendar(time_zone=DENVER, is_closed=lambda _: True)
+    with pytest.raises(ValueError, match="no business day"):
+        shut.next_opening(at(3, 10))
+
+
+def test_the_ladder_starts_with_a_reminder_on_the_second_business_day() -> None:
+    planned = next_step(Climb(started_at=at(3, 10)), LADDER, CALENDAR)
+    assert planned is not None
+    assert (planned.ordinal, planned.step, planned.due_at) == (1, Step.REMIND, at(5, 9))
+
+
+def test_a_request_falls_due_on_the_tenth_business_day() -> None:
+    assert due_date(LADDER, CALENDAR, Climb(started_at=at(3, 10))) == at(17, 9)
+    extended = Climb(started_at=at(3, 10), extended_days=1)
+    assert due_date(LADDER, CALENDAR, extended) == at(18, 9)
+
+
+def test_a_pause_moves_every_rung() -> None:
+    planned = next_step(Climb(started_at=at(3, 10), shifted_days=3), LADDER, CALENDAR)
+    assert planned is not None
+    assert planned.due_at == at(10, 9)
+
+
+def test_nothing_is_due_while_the_clinic_owes_an_answer() -> None:
+    held = Climb(started_at=at(3, 10), held=True)
+    assert next_step(held, LADDER, CALENDAR) is None
+    assert reminder_due(held, LADDER, CALENDAR, at(20, 10)) is None
+
+
+def test_nothing_is_due_outside_business_hours() -> None:
+    climb = Climb(started_at=at(3, 10))
+    assert reminder_due(climb, LADDER, CALENDAR, at(5, 7, 59)) is None
+    assert reminder_due(climb, LADDER, CALENDAR, at(5, 9)) is not None
+
+
+def test_after_an_outage_one_catch_up_goes_out_and_the_backlog_is_skipped() -> None:
+    planned = reminder_due(Climb(started_at=at(3, 10)), LADDER, CALENDAR, at(10, 10))
+    assert planned is not None
+    assert (planned.ordinal, planned.step, planned.skipped) == (2, Step.REMIND_OTHER_CHANNEL, (1,))
+
+
+def test_after_a_long_outage_the_request_does_not_expire_unreminded() -> None:
+    planned = reminder_due(Climb(started_at=at(3, 10)), LADDER, CALENDAR, at(23, 10))
+    assert planned is not None
+    assert planned.step is Step.SUGGEST_ANOTHER
+    moved = Climb(started_at=at(3, 10), climbed=planned.ordinal, extended_days=planned.extend_days)
+    assert reminder_due(moved, LADDER, CALENDAR, at(24, 10)) is None
+    last = reminder_due(moved, LADDER, CALENDAR, at(25, 10))
+    assert last is not None
+    assert last.step is Step.EXPIRE
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    zone=st.sampled_from(ZONES),
+    start=st.datetimes(datetime(2024, 1, 1), datetime(2036, 12, 31)),  # noqa: DTZ001 - hypothesis wants naive bounds
+)
+def test_a_whole_climb_stays_in_hours_in_order_and_complete(zone: str, start: datetime) -> None:
+    calendar = BusinessCalendar(
+        time_zone=ZoneInfo(zone), is_closed=lambda day: (day.month, day.day) in ((1, 1), (12, 25))
+    )
+    climb = Climb(started_at=calendar.next_opening(start.replace(tzinfo=UTC)))
+    steps, now = [], climb.started_at
+    for _ in range(40 * 24):
+        planned = reminder_due(climb, LADDER, calendar, now)
+        if planned:
+            assert calendar.is_open(now)
+            assert planned.due_at <= now
+            assert planned.due_at.astimezone(ZoneInfo(zone)).time() == time(9)
+            steps.append(planned.step)
+            climb = Climb(started_at=climb.started_at, climbed=planned.ordinal)
+        if len(steps) == len(LADDER.rungs):
+            break
+        now += timedelta(hours=1)
+    assert steps == [rung.step for rung in LADDER.rungs]
