@@ -1,0 +1,179 @@
+"""The CapabilityStatement: what the server can do, told from the tables that route and search.
+
+Strict clients refuse properties they do not know: only elements of R4 are used, and no empty list.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from referral.fhir.elements import instant
+from referral.fhir.search_parameters import SearchParameter, parameters
+
+US_CORE_SERVER: Final = "http://hl7.org/fhir/us/core/CapabilityStatement/us-core-server"
+US_CORE: Final = "http://hl7.org/fhir/us/core/StructureDefinition/"
+# Types that we serve in the shape of a US Core profile.
+SUPPORTED_PROFILES: Final[dict[str, tuple[str, ...]]] = {
+    "CareTeam": ("us-core-careteam",),
+    "Condition": ("us-core-condition-problems-health-concerns", "us-core-condition-encounter-diagnosis"),
+    "DocumentReference": ("us-core-documentreference",),
+    "Encounter": ("us-core-encounter",),
+    "Location": ("us-core-location",),
+    "Organization": ("us-core-organization",),
+    "Patient": ("us-core-patient",),
+    "Practitioner": ("us-core-practitioner",),
+    "PractitionerRole": ("us-core-practitionerrole",),
+    "Procedure": ("us-core-procedure",),
+    "Provenance": ("us-core-provenance",),
+    "QuestionnaireResponse": ("us-core-questionnaireresponse",),
+    "ServiceRequest": ("us-core-servicerequest",),
+}
+_OAUTH_URIS: Final = "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris"
+_SECURITY_SERVICE: Final = "http://terminology.hl7.org/CodeSystem/restful-security-service"
+_SEARCH: Final = frozenset({"search-type"})
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """`name` without the dollar sign; `definition` is the canonical URL of its OperationDefinition."""
+
+    name: str
+    definition: str
+
+
+@dataclass(frozen=True, slots=True)
+class TypeSupport:
+    """What the routes of one type do. `interactions` are codes such as read, vread, update, search-type.
+
+    `conditional` holds create, read, update, delete as far as they are done conditionally.
+    """
+
+    interactions: tuple[str, ...]
+    conditional: frozenset[str] = frozenset()
+    versioning: str = "versioned"
+    includes: tuple[str, ...] = ()
+    revincludes: tuple[str, ...] = ()
+    operations: tuple[Operation, ...] = ()
+    profiles: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ServerFacts:
+    """What differs from one installation to the next; without an OAuth server its addresses are None."""
+
+    base_url: str
+    canonical_base: str
+    version: str
+    published_at: datetime
+    token_url: str | None = None
+    authorize_url: str | None = None
+    introspect_url: str | None = None
+
+
+def capability_statement(
+    facts: ServerFacts,
+    types: Mapping[str, TypeSupport],
+    *,
+    system_interactions: Sequence[str] = ("transaction", "batch"),
+    operations: Sequence[Operation] = (),
+) -> dict[str, Any]:
+    """`types` by name, in the order wanted; search parameters come from their table."""
+    rest: dict[str, Any] = {
+        "mode": "server",
+        "security": _security(facts),
+        "resource": [_resource(name, support) for name, support in types.items()],
+    }
+    _put(rest, "interaction", [{"code": code} for code in system_interactions])
+    if any(_SEARCH & set(support.interactions) for support in types.values()):
+        _put(rest, "searchParam", [_parameter(row) for row in parameters("Resource").values()])
+    _put(rest, "operation", [{"name": row.name, "definition": row.definition} for row in operations])
+    return {
+        "resourceType": "CapabilityStatement",
+        "id": "server",
+        "url": f"{facts.canonical_base}/CapabilityStatement/server",
+        "version": facts.version,
+        "name": "ReferralServer",
+        "title": "Recommendation requests before ketamine infusions",
+        "status": "active",
+        "date": instant(facts.published_at),
+        "kind": "instance",
+        "instantiates": [US_CORE_SERVER],
+        "software": {"name": "referral", "version": facts.version},
+        "implementation": {"description": "Recommendation requests and the gate", "url": facts.base_url},
+        "fhirVersion": "4.0.1",
+        "format": ["application/fhir+json", "json"],
+        "patchFormat": ["application/json-patch+json"],
+        "rest": [rest],
+    }
+
+
+def _security(facts: ServerFacts) -> dict[str, Any]:
+    security: dict[str, Any] = {
+        "cors": True,
+        "service": [
+            {
+                "coding": [
+                    {"system": _SECURITY_SERVICE, "code": "SMART-on-FHIR", "display": "SMART-on-FHIR"}
+                ],
+                "text": "OAuth2 using SMART Backend Services",
+            }
+        ],
+        "description": "A bearer token for everything but this statement.",
+    }
+    addresses = {
+        "token": facts.token_url,
+        "authorize": facts.authorize_url,
+        "introspect": facts.introspect_url,
+    }
+    uris = [{"url": name, "valueUri": address} for name, address in addresses.items() if address]
+    if uris:
+        # Strict readers want the extension before the rest of the element.
+        return {"extension": [{"url": _OAUTH_URIS, "extension": uris}], **security}
+    return security
+
+
+def _resource(name: str, support: TypeSupport) -> dict[str, Any]:
+    row: dict[str, Any] = {"type": name, "profile": f"http://hl7.org/fhir/StructureDefinition/{name}"}
+    profiles = support.profiles
+    if profiles is None:
+        profiles = tuple(US_CORE + profile for profile in SUPPORTED_PROFILES.get(name, ()))
+    _put(row, "supportedProfile", list(profiles))
+    _put(row, "interaction", [{"code": code} for code in support.interactions])
+    row["versioning"] = support.versioning
+    row["readHistory"] = "vread" in support.interactions
+    row["updateCreate"] = False
+    row["conditionalCreate"] = "create" in support.conditional
+    row["conditionalRead"] = "full-support" if "read" in support.conditional else "not-supported"
+    row["conditionalUpdate"] = "update" in support.conditional
+    row["conditionalDelete"] = "single" if "delete" in support.conditional else "not-supported"
+    _put(row, "referencePolicy", ["literal", "logical"])
+    _put(row, "searchInclude", list(support.includes))
+    _put(row, "searchRevInclude", list(support.revincludes))
+    if _SEARCH & set(support.interactions):
+        own = [p for p in parameters(name).values() if p.name not in parameters("Resource")]
+        _put(row, "searchParam", [_parameter(found) for found in own])
+    _put(
+        row,
+        "operation",
+        [{"name": found.name, "definition": found.definition} for found in support.operations],
+    )
+    return row
+
+
+def _parameter(found: SearchParameter) -> dict[str, Any]:
+    return {"name": found.name, "type": found.kind}
+
+
+def _put(row: dict[str, Any], name: str, values: list[Any]) -> None:
+    if values:
+        row[name] = values
+
+
+def reference_parameters(resource_type: str) -> tuple[str, ...]:
+    """`Type:parameter` for every reference parameter of a type: what `_include` takes."""
+    return tuple(
+        f"{resource_type}:{p.name}" for p in parameters(resource_type).values() if p.kind == "reference"
+    )

@@ -1,0 +1,35 @@
+"""OperationOutcome: how refusals, warnings and confirmations are told to a FHIR client."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from referral.domain.errors import Issue, ReferralError
+
+
+def operation_outcome(issues: Iterable[Issue]) -> dict[str, Any]:
+    """Never empty: FHIR wants one issue at least, so no issues at all are told as `informational`."""
+    rows = [_row(issue) for issue in issues]
+    return {"resourceType": "OperationOutcome", "issue": rows or [_row(all_well("Nothing to report."))]}
+
+
+def of_refusal(refusal: ReferralError) -> dict[str, Any]:
+    """What a FHIR client is told when the service refused."""
+    return operation_outcome(refusal.issues)
+
+
+def all_well(text: str) -> Issue:
+    """An issue that reports success, as `$validate` and `Prefer: return=OperationOutcome` want it."""
+    return Issue(text=text, code="informational", severity="information")
+
+
+def _row(issue: Issue) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        "severity": issue.severity,
+        "code": issue.code,
+        "details": {"text": issue.text or issue.code},
+    }
+    if issue.expression:
+        row["expression"] = list(issue.expression)
+    return row

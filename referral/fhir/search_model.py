@@ -1,0 +1,84 @@
+"""A search as data: conditions, order, includes and how much of the answer is wanted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urlencode
+
+from referral.fhir.index_values import IndexEntry
+from referral.fhir.search_values import StringValue, Value
+
+DEFAULT_COUNT: Final = 50
+MAX_COUNT: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Clause:
+    """One condition; several are joined by AND, its `values` by OR.
+
+    `parameter` is the name that index entries carry: `owner:identifier` for `owner:identifier=…`, which is
+    a token. With `missing` the values are empty and the entry has to be absent (True) or present (False).
+    `modifier` is None, `not` (no entry may match), `exact` or `contains`.
+    """
+
+    parameter: str
+    kind: str
+    values: tuple[Value, ...] = ()
+    modifier: str | None = None
+    missing: bool | None = None
+
+    def accepts(self, entries: Iterable[IndexEntry]) -> bool:
+        """Whether a resource with these entries meets the condition.
+
+        `_id` and `_lastUpdated` have to be among them where they are asked for.
+        """
+        own = [entry for entry in entries if entry.parameter == self.parameter]
+        if self.missing is not None:
+            return self.missing is not bool(own)
+        found = any(self._match(value, entry) for value in self.values for entry in own)
+        return found is not (self.modifier == "not")
+
+    def _match(self, value: Value, entry: IndexEntry) -> bool:
+        if isinstance(value, StringValue):
+            return value.accepts(entry, self.modifier)
+        return value.accepts(entry)
+
+
+@dataclass(frozen=True, slots=True)
+class Sort:
+    parameter: str
+    kind: str
+    descending: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Include:
+    """`source:parameter`, `target` None for every type; for `_revinclude` the source points here."""
+
+    source: str
+    parameter: str
+    target: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SearchQuery:
+    """`count` is at most MAX_COUNT, 0 asks for the total only; `understood` are the pairs of the `self` link."""
+
+    type: str
+    clauses: tuple[Clause, ...] = ()
+    sort: tuple[Sort, ...] = ()
+    count: int = DEFAULT_COUNT
+    include: tuple[Include, ...] = ()
+    revinclude: tuple[Include, ...] = ()
+    total: str = "none"
+    elements: tuple[str, ...] = ()
+    summary: str | None = None
+    cursor: str | None = None
+    understood: tuple[tuple[str, str], ...] = ()
+    ignored: tuple[str, ...] = ()
+
+    def self_query(self) -> str:
+        """What was understood, as a query string; without the cursor, which `next` and `previous` add."""
+        return urlencode([pair for pair in self.understood if pair[0] != "_cursor"], safe=":|,/")

