@@ -7,13 +7,14 @@ from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import func, insert, select, update
+from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.exc import IntegrityError
 
 from referral.domain.codes import Role
 from referral.domain.credential import digest
 from referral.domain.errors import DuplicateRequest
 from referral.storage.db import Session
-from referral.storage.tables import api_client, staff_session, staff_user
+from referral.storage.tables import api_client, portal_throttle, staff_session, staff_user
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,6 +139,30 @@ def find_session(session: Session, token: str) -> StaffSession | None:
         email=user.email,
         role=Role(user.role),
     )
+
+
+def count_failed_sign_in(session: Session, source: str, now: datetime) -> None:
+    """Count one refused sign-in from `source` (a digest of the address) in the current hour."""
+    statement = upsert(portal_throttle).values(source=source, window_start=_hour(now), misses=1)
+    session.connection.execute(
+        statement.on_conflict_do_update(
+            index_elements=["source", "window_start"], set_={"misses": portal_throttle.c.misses + 1}
+        )
+    )
+
+
+def failed_sign_ins(session: Session, source: str, now: datetime) -> int:
+    """How many were counted for `source` in the current hour, whoever they were for."""
+    counted = session.connection.scalar(
+        select(portal_throttle.c.misses).where(
+            portal_throttle.c.source == source, portal_throttle.c.window_start == _hour(now)
+        )
+    )
+    return int(counted or 0)
+
+
+def _hour(now: datetime) -> datetime:
+    return now.replace(minute=0, second=0, microsecond=0)
 
 
 def touch_session(session: Session, token_digest: bytes, now: datetime) -> None:

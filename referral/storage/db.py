@@ -16,6 +16,7 @@ from referral.storage.vault import Vault
 
 APPLICATION_ROLE: Final = "referral_app"
 _SET_CLINIC: Final = text("SELECT set_config('referral.clinic_id', :clinic, true)")
+_HOLD: Final = text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))")
 _SET_KEY: Final = text("SELECT set_config('referral.key', :key, true)")
 # Codes of PostgreSQL that mean "not now": lock_timeout, deadlock, serialization, shutting down, too many clients.
 _NOT_NOW: Final = frozenset({"55P03", "40P01", "40001", "57P01", "57P02", "57P03", "53300"})
@@ -103,6 +104,23 @@ def flush(session: Session) -> None:
     if session.pending:
         rows, session.pending = session.pending, []
         entries.write(session.connection, session.clinic, rows)
+
+
+@contextmanager
+def attempt(session: Session) -> Iterator[None]:
+    """A part that is undone alone when it raises, so that a page can be shown again with what was typed."""
+    pending = list(session.pending)
+    try:
+        with session.connection.begin_nested():
+            yield
+    except BaseException:
+        session.pending = pending
+        raise
+
+
+def hold(session: Session, name: str) -> None:
+    """Wait for whoever holds this name in the clinic, and hold it until the transaction ends."""
+    session.connection.execute(_HOLD, {"name": f"{session.clinic}/{name}"})
 
 
 def _become_application(connection: Any, _record: Any) -> None:

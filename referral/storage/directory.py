@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import insert, or_, select, update
@@ -54,14 +54,19 @@ def _like(table: Any, words: str) -> Any:
     return or_(table.c.search_name.like(f"{first}%"), table.c.search_name.like(f"% {first}%")), *parts
 
 
-def find_patients(session: Session, words: str, limit: int = 20) -> list[Patient]:
-    """By the beginnings of family and given names, accents and case apart; sorted by name."""
+def find_patients(session: Session, words: str, limit: int = 20, offset: int = 0) -> list[Patient]:
+    """By the beginnings of family and given names, accents and case apart, or by an ISO date of birth; sorted by name."""
     table = tables.patient
+    try:
+        clause: tuple[Any, ...] = (table.c.birth_date == date.fromisoformat(words.strip()),)
+    except ValueError:
+        clause = _like(table, words)
     rows = session.connection.execute(
         select(table)
-        .where(table.c.clinic_id == session.clinic, table.c.active, *_like(table, words))
+        .where(table.c.clinic_id == session.clinic, table.c.active, *clause)
         .order_by(table.c.search_name, table.c.id)
         .limit(limit)
+        .offset(offset)
     )
     return [_to_patient(row) for row in rows]
 
@@ -122,7 +127,7 @@ def get_clinician(session: Session, id: str) -> Clinician:
     return found[id]
 
 
-def find_clinicians(session: Session, words: str, limit: int = 20) -> list[Clinician]:
+def find_clinicians(session: Session, words: str, limit: int = 20, offset: int = 0) -> list[Clinician]:
     """By the beginnings of the parts of their names and practices, or by NPI; sorted by name."""
     table = tables.clinician
     by_npi = words.strip().isdigit() and len(words.strip()) == 10
@@ -132,6 +137,7 @@ def find_clinicians(session: Session, words: str, limit: int = 20) -> list[Clini
         .where(table.c.clinic_id == session.clinic, table.c.active, *clause)
         .order_by(table.c.search_name, table.c.id)
         .limit(limit)
+        .offset(offset)
     )
     return _to_clinicians(session, rows)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Final
 
-from sqlalchemy import func, insert, select, text, update
+from sqlalchemy import func, insert, or_, select, text, update
 from sqlalchemy.exc import DBAPIError
 
 from referral.domain.audit import Actor
@@ -18,6 +18,7 @@ from referral.domain.policy import Indication
 from referral.domain.records import Order
 from referral.storage import tables
 from referral.storage.db import Session, sql_state
+from referral.storage.projections import folded
 
 USABLE: Final = ("on-hold", "active")
 
@@ -103,6 +104,85 @@ def find(
         query = query.where(table.c.first_infusion_on >= from_day)
     ordered = query.order_by(table.c.first_infusion_on.asc().nulls_last(), table.c.created_at, table.c.id)
     return _to_orders(session, session.connection.execute(ordered.limit(limit)))
+
+
+def listed(
+    session: Session,
+    words: str,
+    statuses: Iterable[str],
+    *,
+    requested: bool | None = None,
+    limit: int,
+    offset: int,
+) -> list[Order]:
+    """As `find`, by parts of the patient's name or the beginning of the order's id; `requested` asks for an open request."""
+    table, person = tables.infusion_order, tables.patient
+    query = select(table).where(table.c.clinic_id == session.clinic, table.c.status.in_(list(statuses)))
+    for word in folded(words).replace("%", "").replace("_", "").split():
+        id_start = table.c.id.ilike(f"{word.removeprefix('o-')}%")
+        named = or_(person.c.search_name.like(f"{word}%"), person.c.search_name.like(f"% {word}%"))
+        patients = select(person.c.id).where(person.c.clinic_id == session.clinic, named)
+        query = query.where(or_(id_start, table.c.patient_id.in_(patients)))
+    if requested is not None:
+        asked = (
+            select(tables.referral.c.id)
+            .where(
+                tables.referral.c.clinic_id == session.clinic,
+                tables.referral.c.order_id == table.c.id,
+                tables.referral.c.closed_at.is_(None),
+            )
+            .exists()
+        )
+        query = query.where(asked if requested else ~asked)
+    ordered = query.order_by(table.c.first_infusion_on.asc().nulls_last(), table.c.created_at, table.c.id)
+    return _to_orders(session, session.connection.execute(ordered.limit(limit).offset(offset)))
+
+
+def of_patients(session: Session, patient_ids: Iterable[str]) -> list[Order]:
+    """All orders of these patients, newest first."""
+    table = tables.infusion_order
+    rows = session.connection.execute(
+        select(table)
+        .where(table.c.clinic_id == session.clinic, table.c.patient_id.in_(list(patient_ids)))
+        .order_by(table.c.created_at.desc(), table.c.id)
+    )
+    return _to_orders(session, rows)
+
+
+def get_many(session: Session, ids: Iterable[str]) -> dict[str, Order]:
+    table = tables.infusion_order
+    rows = session.connection.execute(
+        select(table).where(table.c.clinic_id == session.clinic, table.c.id.in_(list(ids)))
+    )
+    return {order.id: order for order in _to_orders(session, rows)}
+
+
+def with_code(session: Session, indication: Indication) -> list[str]:
+    """The ids of the orders in use that have this indication."""
+    table, order = tables.order_indication, tables.infusion_order
+    query = (
+        select(order.c.id)
+        .join(table, (table.c.clinic_id == order.c.clinic_id) & (table.c.order_id == order.c.id))
+        .where(
+            order.c.clinic_id == session.clinic,
+            order.c.status.in_(USABLE),
+            table.c.system == indication.system,
+            func.upper(table.c.code) == indication.code.upper(),
+        )
+        .order_by(order.c.id)
+    )
+    return list(session.connection.scalars(query))
+
+
+def consulted_at(session: Session, order_id: str) -> datetime | None:
+    """When the newest initial consultation of this order was held."""
+    table = tables.consultation
+    held: datetime | None = session.connection.scalar(
+        select(func.max(table.c.held_at)).where(
+            table.c.clinic_id == session.clinic, table.c.order_id == order_id
+        )
+    )
+    return held
 
 
 def set_status(session: Session, id: str, status: str) -> bool:

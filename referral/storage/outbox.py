@@ -12,9 +12,10 @@ from sqlalchemy import and_, case, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from referral.domain.codes import Channel
-from referral.domain.outgoing import LEASE, MAX_CRASHES, MessageKind, MessageState
+from referral.domain.outgoing import LEASE, MAX_CRASHES, WITH_LINK, MessageKind, MessageState
 from referral.storage import tables
 from referral.storage.db import Session
+from referral.storage.projections import folded
 
 _TABLE: Final = tables.message
 _WAITING: Final = (MessageState.QUEUED, MessageState.READY)
@@ -88,9 +89,9 @@ def put(
         secret_note=secret_note,
     )
     made = session.connection.scalar(
-        statement.on_conflict_do_nothing(index_elements=["clinic_id", "referral_id", "kind", "ordinal"]).returning(
-            _TABLE.c.id
-        )
+        statement.on_conflict_do_nothing(
+            index_elements=["clinic_id", "referral_id", "kind", "ordinal"]
+        ).returning(_TABLE.c.id)
     )
     return made if made is None else uuid.UUID(str(made))
 
@@ -130,7 +131,9 @@ def claim(session: Session, now: datetime, limit: int) -> list[Message]:
             attempts=_TABLE.c.attempts + 1,
             crashes=_TABLE.c.crashes + case((_TABLE.c.state.in_(_HELD), 1), else_=0),
             lease_until=now + LEASE,
-            state=case((_TABLE.c.state == MessageState.SENDING, _TABLE.c.state), else_=MessageState.RENDERING),
+            state=case(
+                (_TABLE.c.state == MessageState.SENDING, _TABLE.c.state), else_=MessageState.RENDERING
+            ),
         )
         .returning(*_COLUMNS)
     )
@@ -193,6 +196,68 @@ def find(
         query = query.where(_TABLE.c.state.in_(list(states)))
     rows = session.connection.execute(query.order_by(_TABLE.c.created_at.desc(), _TABLE.c.id).limit(limit))
     return [_to_message(row) for row in rows]
+
+
+def of_referrals(session: Session, referral_ids: Iterable[str]) -> list[Message]:
+    """All messages of these requests, newest first."""
+    rows = session.connection.execute(
+        select(*_COLUMNS)
+        .where(_TABLE.c.clinic_id == session.clinic, _TABLE.c.referral_id.in_(list(referral_ids)))
+        .order_by(_TABLE.c.created_at.desc(), _TABLE.c.ordinal.desc(), _TABLE.c.id)
+    )
+    return [_to_message(row) for row in rows]
+
+
+def listed(
+    session: Session, words: str, states: Iterable[MessageState], *, limit: int, offset: int
+) -> list[Message]:
+    """Newest first; `words` is part of a request number or of a recipient's address or name, '' for all."""
+    query = select(*_COLUMNS).where(_TABLE.c.clinic_id == session.clinic, _TABLE.c.state.in_(list(states)))
+    if words.strip():
+        like = f"%{folded(words).replace('%', '').replace('_', '')}%"
+        query = (
+            query.join(tables.referral, _same(tables.referral.c.id, _TABLE.c.referral_id))
+            .join(tables.contact, _same(tables.contact.c.id, _TABLE.c.contact_id))
+            .join(tables.clinician, _same(tables.clinician.c.id, tables.contact.c.clinician_id))
+            .where(
+                or_(
+                    tables.referral.c.number.ilike(like),
+                    tables.contact.c.address.ilike(like),
+                    tables.clinician.c.search_name.like(like),
+                )
+            )
+        )
+    ordered = query.order_by(_TABLE.c.created_at.desc(), _TABLE.c.id)
+    return [_to_message(row) for row in session.connection.execute(ordered.limit(limit).offset(offset))]
+
+
+def _same(left: Any, right: Any) -> Any:
+    return and_(left == right, left.table.c.clinic_id == right.table.c.clinic_id)
+
+
+def stuck(session: Session, states: Iterable[MessageState]) -> list[Message]:
+    """The newest letter of each open request, where it has ended in one of `states`; oldest first."""
+    newest = (
+        select(*_COLUMNS)
+        .join(tables.referral, _same(tables.referral.c.id, _TABLE.c.referral_id))
+        .where(
+            _TABLE.c.clinic_id == session.clinic,
+            tables.referral.c.closed_at.is_(None),
+            _TABLE.c.kind.in_(list(WITH_LINK)),
+        )
+        .order_by(_TABLE.c.referral_id, _TABLE.c.created_at.desc(), _TABLE.c.ordinal.desc())
+        .distinct(_TABLE.c.referral_id)
+        .subquery()
+    )
+    query = select(*(newest.c[name] for name in _FIELDS)).where(newest.c.state.in_(list(states)))
+    return [_to_message(row) for row in session.connection.execute(query.order_by(newest.c.created_at))]
+
+
+def count(session: Session, states: Iterable[MessageState]) -> int:
+    found = session.connection.scalar(
+        select(func.count()).where(_TABLE.c.clinic_id == session.clinic, _TABLE.c.state.in_(list(states)))
+    )
+    return int(found or 0)
 
 
 def requeue(session: Session, message: Message, now: datetime) -> None:

@@ -99,6 +99,28 @@ def find(
     return [_to_referral(row) for row in session.connection.execute(query)]
 
 
+def of_orders(session: Session, order_ids: Iterable[str]) -> list[Referral]:
+    """All requests about these orders, newest first."""
+    rows = session.connection.execute(
+        _SELECT.where(_TABLE.c.clinic_id == session.clinic, _TABLE.c.order_id.in_(list(order_ids))).order_by(
+            _TABLE.c.created_at.desc(), _TABLE.c.id
+        )
+    )
+    return [_to_referral(row) for row in rows]
+
+
+def find_many(session: Session, ids: Iterable[str]) -> dict[str, Referral]:
+    rows = session.connection.execute(
+        _SELECT.where(_TABLE.c.clinic_id == session.clinic, _TABLE.c.id.in_(list(ids)))
+    )
+    return {row.id: _to_referral(row) for row in rows}
+
+
+def exists(session: Session, id: str) -> bool:
+    query = select(_TABLE.c.id).where(_TABLE.c.clinic_id == session.clinic, _TABLE.c.id == id)
+    return session.connection.scalar(query) is not None
+
+
 def find_due(session: Session, now: datetime, limit: int) -> list[Referral]:
     """Open requests whose next step is due, locked; rows that another worker holds are skipped."""
     rows = session.connection.execute(
@@ -128,7 +150,9 @@ def change(session: Session, before: Referral, **values: Any) -> Referral:
 def require_version(referral: Referral, version: int) -> None:
     """For what a person decided on a page that showed `version`: StaleVersion if the request has moved on."""
     if referral.version != version:
-        raise StaleVersion("This request has changed since the page was opened. Reload it, look, and try again.")
+        raise StaleVersion(
+            "This request has changed since the page was opened. Reload it, look, and try again."
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +188,22 @@ def events(session: Session, referral_id: str) -> list[ReferralEvent]:
         .order_by(table.c.id)
     )
     return [ReferralEvent(*row) for row in rows]
+
+
+def latest_questions(session: Session, ids: Iterable[str]) -> dict[str, ReferralEvent]:
+    """What the clinician last asked of the clinic, by request."""
+    table = tables.referral_event
+    rows = session.connection.execute(
+        select(table.c.referral_id, table.c.event, table.c.actor, table.c.detail, table.c.at)
+        .where(
+            table.c.clinic_id == session.clinic,
+            table.c.referral_id.in_(list(ids)),
+            table.c.event.startswith("asked-"),
+        )
+        .order_by(table.c.referral_id, table.c.id.desc())
+        .distinct(table.c.referral_id)
+    )
+    return {row[0]: ReferralEvent(*row[1:]) for row in rows}
 
 
 def count_open(session: Session) -> int:
