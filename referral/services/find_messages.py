@@ -1,0 +1,139 @@
+"""The outbox: what was decided to be sent, and each message as its recipient gets it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from email import message_from_bytes
+from email.message import EmailMessage
+from email.policy import default as mail_policy
+from typing import Final, cast
+
+from referral.domain.audit import Action, Actor, AuditEntry
+from referral.domain.errors import NotFound
+from referral.domain.outgoing import MessageState
+from referral.domain.records import Clinician, Contact, Patient, Referral
+from referral.services.follow_requests import WAITING
+from referral.services.find_today import NOT_DELIVERED
+from referral.storage import audit, directory, documents, outbox, referrals
+from referral.storage.db import Session
+from referral.storage.outbox import Message
+
+PAGE: Final = 50
+FILTERS: Final[dict[str, tuple[MessageState, ...]]] = {
+    "": tuple(MessageState),
+    "waiting": WAITING,
+    "sent": (MessageState.ACCEPTED, MessageState.DELIVERED),
+    "failed": NOT_DELIVERED,
+    "cancelled": (MessageState.CANCELLED,),
+}
+# What only the recipient may use: the portal link, and the six digits of a one-time code.
+_SECRET: Final = re.compile(r"https?://\S+/r/\S+|\b\d{6}\b")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sent:
+    """A message with whom and what it is about."""
+
+    message: Message
+    referral: Referral
+    patient: Patient
+    clinician: Clinician
+    contact: Contact
+
+
+def list_messages(
+    session: Session, actor: Actor, words: str, state: str, page: int
+) -> tuple[list[Sent], bool]:
+    """Page `page` from 1, newest first, and whether there are more; an unknown filter shows all."""
+    states = FILTERS.get(state, FILTERS[""])
+    found = outbox.listed(session, words, states, limit=PAGE + 1, offset=(page - 1) * PAGE)
+    shown = _about(session, found[:PAGE])
+    entry = AuditEntry(action=Action.READ, subtype="list-messages", detail={"shown": len(shown)})
+    audit.record(session, actor, entry)
+    return shown, len(found) > PAGE
+
+
+def _about(session: Session, messages: list[Message]) -> list[Sent]:
+    about = referrals.find_many(session, {m.referral_id for m in messages})
+    patients = directory.get_patients(session, {r.patient_id for r in about.values()})
+    clinicians = directory.get_clinicians(session, {r.clinician_id for r in about.values()})
+    return [
+        Sent(
+            message=message,
+            referral=about[message.referral_id],
+            patient=patients[about[message.referral_id].patient_id],
+            clinician=clinicians[about[message.referral_id].clinician_id],
+            contact=contact_of(message, clinicians[about[message.referral_id].clinician_id]),
+        )
+        for message in messages
+    ]
+
+
+def contact_of(message: Message, clinician: Clinician) -> Contact:
+    """Where it goes; a contact that has been taken off the directory is shown as such."""
+    found = next((contact for contact in clinician.contacts if contact.id == message.contact_id), None)
+    return found or Contact(
+        id=message.contact_id,
+        channel=message.channel,
+        address="a contact no longer on file",
+        source="directory",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """The stored bytes in readable form. `masked`: link and code were left out, because the message really left."""
+
+    sent: Sent
+    subject: str
+    body: str
+    masked: bool
+    letter_size: int | None
+    sent_at: datetime | None
+
+
+def open_message(session: Session, actor: Actor, message_id: str) -> Opened:
+    """Raises NotFound. Whoever reads here must not be able to answer in the clinician's place, so what was really
+    sent is shown without its link and code."""
+    message = outbox.get(session, message_id) if _is_id(message_id) else None
+    if message is None:
+        raise NotFound(f"There is no message with id {message_id}.")
+    sent = _about(session, [message])[0]
+    subject, body = _words(session, message)
+    masked = message.sent_for_real and bool(_SECRET.search(body))
+    entry = AuditEntry(
+        action=Action.READ,
+        subtype="message",
+        entity=f"Communication/{message.id}",
+        patient_id=sent.referral.patient_id,
+    )
+    audit.record(session, actor, entry)
+    sizes = documents.sizes(session, [message.letter_id]) if message.letter_id else {}
+    return Opened(
+        sent=sent,
+        subject=subject,
+        body=_SECRET.sub("[only in the recipient's copy]", body) if masked else body,
+        masked=masked,
+        letter_size=sizes.get(message.letter_id or ""),
+        sent_at=message.finished_at if message.state in FILTERS["sent"] else None,
+    )
+
+
+def _is_id(text: str) -> bool:
+    return re.fullmatch(r"[0-9a-fA-F-]{36}", text) is not None
+
+
+def _words(session: Session, message: Message) -> tuple[str, str]:
+    """(subject, text) of the stored bytes; a letter on paper speaks for itself."""
+    if message.envelope_id is None:
+        return "", ""
+    envelope = documents.get(session, str(message.envelope_id))
+    if envelope.content_type == "message/rfc822":
+        mail = cast("EmailMessage", message_from_bytes(envelope.content, policy=mail_policy))
+        part = mail.get_body(("plain",))
+        return str(mail["Subject"] or ""), part.get_content() if part else ""
+    if envelope.content_type.startswith("text/"):
+        return "", envelope.content.decode()
+    return "", ""

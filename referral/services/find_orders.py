@@ -1,0 +1,124 @@
+"""What the pages about infusion orders show; each look leaves its audit row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from referral.domain.audit import Action, Actor, AuditEntry
+from referral.domain.gate import GateDecision, Recommendation
+from referral.domain.policy import Policy
+from referral.domain.records import Clinician, Order, Patient
+from referral.services.follow_requests import Followed, follow
+from referral.services.refresh_gate import decision_of
+from referral.storage import accounts, audit, clinics, directory, orders, referrals
+from referral.storage.db import Session
+from referral.storage.orders import TreatmentStart
+
+PAGE: Final = 50
+_ENDED: Final = ("completed", "revoked", "entered-in-error")
+# Filter of the list → statuses of the order, and whether a request is open.
+FILTERS: Final[dict[str, tuple[tuple[str, ...], bool | None]]] = {
+    "": (orders.USABLE, None),
+    "blocked": (("on-hold",), None),
+    "requested": (("on-hold",), True),
+    "not-asked": (("on-hold",), False),
+    "open": (("active",), None),
+    "ended": (_ENDED, None),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderState:
+    """An order, the advice of the gate, the answers it rests on, and its requests, newest first."""
+
+    order: Order
+    patient: Patient
+    decision: GateDecision
+    answers: tuple[Recommendation, ...]
+    requests: tuple[Followed, ...]
+
+    def basis(self) -> Recommendation | None:
+        """The answer that satisfies the rule, None where none does."""
+        ids = {state.by for state in self.decision.requirements if state.satisfied}
+        return next((answer for answer in self.answers if answer.id in ids), None)
+
+
+def states_of(session: Session, found: Iterable[Order], now: datetime) -> list[OrderState]:
+    """The same orders in the same order, with everything about them in a handful of queries."""
+    rows = list(found)
+    facts = orders.facts_of_many(session, [order.id for order in rows])
+    patients = directory.get_patients(session, {order.patient_id for order in rows})
+    requests: dict[str, list[Followed]] = {order.id: [] for order in rows}
+    for followed in follow(session, referrals.of_orders(session, requests), now):
+        requests[followed.referral.order_id].append(followed)
+    return [
+        OrderState(
+            order=order,
+            patient=patients[order.patient_id],
+            decision=decision_of(session, facts[order.id], now),
+            answers=facts[order.id].facts.recommendations,
+            requests=tuple(requests[order.id]),
+        )
+        for order in rows
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One page of a list; `more` says that there are further ones."""
+
+    rows: tuple[OrderState, ...]
+    more: bool
+
+
+def list_orders(session: Session, actor: Actor, words: str, state: str, page: int, now: datetime) -> Listed:
+    """Page `page`, counted from 1; an unknown filter shows all in use."""
+    statuses, requested = FILTERS.get(state, FILTERS[""])
+    found = orders.listed(
+        session, words, statuses, requested=requested, limit=PAGE + 1, offset=(page - 1) * PAGE
+    )
+    shown = states_of(session, found[:PAGE], now)
+    entry = AuditEntry(action=Action.READ, subtype="list-orders", detail={"shown": len(shown)})
+    audit.record(session, actor, entry)
+    return Listed(tuple(shown), len(found) > PAGE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderView:
+    """Everything that the page of one order shows. `signers` are the clinicians by recommendation id."""
+
+    state: OrderState
+    policy: Policy
+    starts: tuple[TreatmentStart, ...]
+    consulted_at: datetime | None
+    users: dict[str, str]
+    signers: dict[str, Clinician]
+
+
+def find_order(session: Session, actor: Actor, order_id: str, now: datetime) -> OrderView:
+    """Raises NotFound; the audit row names the patient."""
+    order = orders.get(session, order_id)
+    state = states_of(session, [order], now)[0]
+    policy, _ = clinics.policy_in_force(session)
+    entry = AuditEntry(
+        action=Action.READ, subtype="order", entity=f"ServiceRequest/{order.id}", patient_id=order.patient_id
+    )
+    audit.record(session, actor, entry)
+    return OrderView(
+        state=state,
+        policy=policy,
+        starts=tuple(orders.starts(session, order.id)),
+        consulted_at=orders.consulted_at(session, order.id),
+        users={id: user.name for id, user in accounts.get_users(session).items()},
+        signers=_signers(session, state),
+    )
+
+
+def _signers(session: Session, state: OrderState) -> dict[str, Clinician]:
+    """Who gave which answer: the clinician of the request that it answers."""
+    by_request = {followed.referral.id: followed.clinician for followed in state.requests}
+    rows = (orders.get_recommendation(session, id=answer.id) for answer in state.answers)
+    return {row.id: by_request[row.referral_id] for row in rows if row is not None}

@@ -1,0 +1,122 @@
+"""Patients and clinicians as lists and pages show them; each look at a patient leaves its audit row."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from referral.domain.audit import Action, Actor, AuditEntry
+from referral.domain.policy import Policy
+from referral.domain.records import Clinician, Patient
+from referral.services.find_orders import OrderState, states_of
+from referral.services.follow_requests import Followed, follow
+from referral.storage import audit, clinics, directory, orders, referrals
+from referral.storage.db import Session
+
+PAGE: Final = 50
+
+
+@dataclass(frozen=True, slots=True)
+class ListedPatient:
+    """How many orders are in use and how many requests are open."""
+
+    patient: Patient
+    orders: int
+    requests: int
+
+
+def list_patients(session: Session, actor: Actor, words: str, page: int) -> tuple[list[ListedPatient], bool]:
+    """Page `page` from 1, sorted by name, and whether there are more."""
+    found = directory.find_patients(session, words, limit=PAGE + 1, offset=(page - 1) * PAGE)
+    shown = found[:PAGE]
+    in_use: dict[str, list[str]] = {patient.id: [] for patient in shown}
+    for order in orders.of_patients(session, in_use):
+        if order.status in orders.USABLE:
+            in_use[order.patient_id].append(order.id)
+    waiting = dict.fromkeys(in_use, 0)
+    for referral in referrals.of_orders(session, [id for ids in in_use.values() for id in ids]):
+        waiting[referral.patient_id] += referral.is_open
+    _record(session, actor, "list-patients", None, shown=len(shown))
+    rows = [ListedPatient(patient, len(in_use[patient.id]), waiting[patient.id]) for patient in shown]
+    return rows, len(found) > PAGE
+
+
+def look_up_patients(session: Session, actor: Actor, words: str, limit: int) -> tuple[list[Patient], bool]:
+    """For the type-ahead: nothing for nothing."""
+    if not words.strip():
+        return [], False
+    found = directory.find_patients(session, words, limit=limit + 1)
+    _record(session, actor, "search-patients", None, shown=min(len(found), limit))
+    return found[:limit], len(found) > limit
+
+
+@dataclass(frozen=True, slots=True)
+class PatientView:
+    patient: Patient
+    orders: tuple[OrderState, ...]
+    requests: tuple[Followed, ...]
+
+
+def find_patient(session: Session, actor: Actor, patient_id: str, now: datetime) -> PatientView:
+    patient = directory.get_patient(session, patient_id)
+    states = states_of(session, orders.of_patients(session, [patient_id]), now)
+    _record(session, actor, "patient", patient_id)
+    requests = [followed for state in states for followed in state.requests]
+    requests.sort(key=lambda followed: followed.referral.created_at, reverse=True)
+    return PatientView(patient, tuple(states), tuple(requests))
+
+
+def list_clinicians(session: Session, words: str, page: int) -> tuple[list[Clinician], bool]:
+    found = directory.find_clinicians(session, words, limit=PAGE + 1, offset=(page - 1) * PAGE)
+    return found[:PAGE], len(found) > PAGE
+
+
+def look_up_clinicians(
+    session: Session, actor: Actor, words: str, patient_id: str, limit: int
+) -> tuple[list[Clinician], bool]:
+    """For the type-ahead; without words, those who were asked about this patient before, the last one first."""
+    if words.strip():
+        found = directory.find_clinicians(session, words, limit=limit + 1)
+        return found[:limit], len(found) > limit
+    if not patient_id:
+        return [], False
+    asked = dict.fromkeys(r.clinician_id for r in referrals.find(session, patient_id=patient_id))
+    _record(session, actor, "recent-clinicians", patient_id)
+    known = directory.get_clinicians(session, asked)
+    return [known[id] for id in asked][:limit], len(asked) > limit
+
+
+@dataclass(frozen=True, slots=True)
+class ClinicianView:
+    clinician: Clinician
+    policy: Policy
+    requests: tuple[Followed, ...]
+    patients: dict[str, Patient]
+
+
+def find_clinician(session: Session, actor: Actor, clinician_id: str, now: datetime) -> ClinicianView:
+    """With the newest requests to this clinician."""
+    clinician = directory.get_clinician(session, clinician_id)
+    policy, _ = clinics.policy_in_force(session)
+    asked = follow(session, referrals.find(session, clinician_id=clinician_id, limit=PAGE), now)
+    patients = directory.get_patients(session, {f.referral.patient_id for f in asked})
+    entry = AuditEntry(
+        action=Action.READ,
+        subtype="clinician",
+        entity=f"PractitionerRole/{clinician_id}",
+        detail={"requests": len(asked)},
+    )
+    audit.record(session, actor, entry)
+    return ClinicianView(clinician, policy, tuple(asked), patients)
+
+
+def _record(session: Session, actor: Actor, what: str, patient_id: str | None, **detail: int) -> None:
+    entry = AuditEntry(
+        action=Action.READ,
+        subtype=what,
+        entity=f"Patient/{patient_id}" if patient_id else None,
+        patient_id=patient_id,
+        detail=dict(detail),
+    )
+    audit.record(session, actor, entry)

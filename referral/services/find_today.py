@@ -1,0 +1,144 @@
+"""The Today board: the next infusions, what waits for a person, whom to call. One audit row per look."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Final
+
+from referral.domain.audit import Action, Actor, AuditEntry
+from referral.domain.codes import BusinessStatus, TaskStatus, Verdict
+from referral.domain.outgoing import MessageState
+from referral.services.find_orders import OrderState, states_of
+from referral.services.follow_requests import WAITING, Followed
+from referral.storage import audit, orders, outbox, referrals
+from referral.storage.db import Session
+from referral.storage.outbox import Message
+
+_CHAIRS: Final = 15
+# More orders in use than this, and the board shows those with the nearest infusions.
+_WATCHED: Final = 300
+NOT_DELIVERED: Final = (MessageState.FAILED, MessageState.UNKNOWN, MessageState.DEAD)
+
+
+class Reason(StrEnum):
+    """Why something stays still until a person acts."""
+
+    NOT_DELIVERED = "not-delivered"
+    QUESTION = "question"
+    REVIEW = "review"
+    DECLINED = "declined"
+    GIVEN_BACK = "given-back"
+    EXPIRED_REQUEST = "expired-request"
+    EXPIRED_ANSWER = "expired-answer"
+    UNCLASSIFIED = "unclassified"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attention:
+    """`followed` is the request that it is about, None where it is the order itself."""
+
+    reason: Reason
+    state: OrderState
+    since: datetime
+    followed: Followed | None = None
+    message: Message | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    followed: Followed
+    state: OrderState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Today:
+    infusions: tuple[OrderState, ...]
+    attention: tuple[Attention, ...]
+    calls: tuple[Call, ...]
+    requests_open: int
+    blocked: int
+    ready: int
+    messages_waiting: int
+
+
+def find_today(session: Session, actor: Actor, today: date, now: datetime) -> Today:
+    """`today` is the clinic's date. Infusions from today on, nearest first; the oldest trouble first."""
+    states = states_of(session, orders.find(session, limit=_WATCHED), now)
+    coming = [
+        s for s in states if s.order.first_infusion_on is not None and s.order.first_infusion_on >= today
+    ]
+    stuck = {message.referral_id: message for message in outbox.stuck(session, NOT_DELIVERED)}
+    attention = [item for state in states for item in _attention(state, stuck)]
+    calls = [
+        Call(f, state) for state in states for f in state.requests if f.referral.is_open and f.wants_call
+    ]
+    entry = AuditEntry(action=Action.READ, subtype="today", detail={"orders": len(states)})
+    audit.record(session, actor, entry)
+    return Today(
+        infusions=tuple(coming[:_CHAIRS]),
+        attention=tuple(sorted(attention, key=lambda item: item.since)),
+        calls=tuple(sorted(calls, key=_urgency)),
+        requests_open=referrals.count_open(session),
+        blocked=sum(not state.decision.open for state in states),
+        ready=sum(state.decision.open for state in states),
+        messages_waiting=outbox.count(session, WAITING),
+    )
+
+
+def _urgency(call: Call) -> tuple[date, int]:
+    return call.state.order.first_infusion_on or date.max, -call.followed.waited
+
+
+def _attention(state: OrderState, stuck: dict[str, Message]) -> Iterator[Attention]:
+    for followed in state.requests:
+        referral = followed.referral
+        if referral.id in stuck:
+            message = stuck[referral.id]
+            since = message.finished_at or message.created_at
+            yield Attention(
+                reason=Reason.NOT_DELIVERED, state=state, since=since, followed=followed, message=message
+            )
+        if referral.is_open and referral.held_at is not None and not followed.wants_call:
+            yield Attention(reason=Reason.QUESTION, state=state, since=referral.held_at, followed=followed)
+    about_order = _about_order(state)
+    if about_order is not None:
+        yield about_order
+
+
+_OF_VERDICT: Final = {
+    Verdict.ANSWERED_NEEDS_REVIEW: Reason.REVIEW,
+    Verdict.DECLINED: Reason.DECLINED,
+    Verdict.EXPIRED: Reason.EXPIRED_ANSWER,
+}
+
+
+def _about_order(state: OrderState) -> Attention | None:
+    """At most one per order: what its verdict asks for, unless somebody else is still being asked."""
+    verdict = state.decision.verdict
+    newest = state.requests[0] if state.requests else None
+    if verdict is Verdict.UNCLASSIFIED:
+        return Attention(reason=Reason.UNCLASSIFIED, state=state, since=state.order.created_at)
+    if verdict in _OF_VERDICT:
+        answered = _answered(state)
+        since = max((a.answered_at for a in state.answers), default=state.order.created_at)
+        return Attention(reason=_OF_VERDICT[verdict], state=state, since=since, followed=answered)
+    if verdict is Verdict.NOT_REQUESTED and newest is not None and newest.referral.closed_at is not None:
+        reason = _ended(newest)
+        if reason:
+            return Attention(reason=reason, state=state, since=newest.referral.closed_at, followed=newest)
+    return None
+
+
+def _answered(state: OrderState) -> Followed | None:
+    return next((f for f in state.requests if f.referral.status is TaskStatus.COMPLETED), None)
+
+
+def _ended(followed: Followed) -> Reason | None:
+    if followed.referral.status is TaskStatus.REJECTED:
+        return Reason.GIVEN_BACK
+    if followed.referral.business_status is BusinessStatus.EXPIRED:
+        return Reason.EXPIRED_REQUEST
+    return None

@@ -1,0 +1,131 @@
+"""Where requests stand: how long they wait, what happens next by itself and when. Reads only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from referral.domain import contacts
+from referral.domain.calendar import BusinessCalendar
+from referral.domain.codes import Channel
+from referral.domain.outgoing import WITH_LINK, MessageState
+from referral.domain.records import Clinician, Referral
+from referral.domain.reminders import Ladder, Planned, Step, next_step
+from referral.services.calendars import calendar_for
+from referral.services.climb import climb_of
+from referral.storage import clinics, directory, outbox, referrals
+from referral.storage.db import Session
+from referral.storage.outbox import Message
+from referral.storage.referrals import ReferralEvent
+
+WAITING: Final = (MessageState.QUEUED, MessageState.RENDERING, MessageState.READY, MessageState.SENDING)
+REACHED: Final = (MessageState.ACCEPTED, MessageState.DELIVERED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Followed:
+    """One request as it stands.
+
+    `waited` counts the recipient's business days. `planned` is the next rung and `planned_at` when it is climbed,
+    `channel` what it goes by; all None when nothing happens by itself. `letter` is a letter that is still to go
+    out, at `letter_at`. `question` is what the clinician has asked and the clinic has not answered.
+    """
+
+    referral: Referral
+    clinician: Clinician
+    messages: tuple[Message, ...]
+    waited: int
+    planned: Planned | None = None
+    planned_at: datetime | None = None
+    channel: Channel | None = None
+    letter: Message | None = None
+    letter_at: datetime | None = None
+    question: ReferralEvent | None = None
+    wants_call: bool = False
+
+
+def follow(session: Session, found: Iterable[Referral], now: datetime) -> list[Followed]:
+    """The same requests in the same order."""
+    requests = list(found)
+    _, ladder = clinics.policy_in_force(session)
+    clinic = clinics.current(session)
+    people = directory.get_clinicians(session, {r.clinician_id for r in requests})
+    sent: dict[str, list[Message]] = {r.id: [] for r in requests}
+    for message in outbox.of_referrals(session, sent):
+        sent[message.referral_id].append(message)
+    held = [r.id for r in requests if r.held_at is not None and r.is_open]
+    questions = referrals.latest_questions(session, held) if held else {}
+    return [
+        _follow_one(
+            referral,
+            people[referral.clinician_id],
+            tuple(sent[referral.id]),
+            ladder,
+            calendar_for(clinic, people[referral.clinician_id].time_zone),
+            questions.get(referral.id),
+            now,
+        )
+        for referral in requests
+    ]
+
+
+def _follow_one(
+    referral: Referral,
+    clinician: Clinician,
+    messages: tuple[Message, ...],
+    ladder: Ladder,
+    calendar: BusinessCalendar,
+    question: ReferralEvent | None,
+    now: datetime,
+) -> Followed:
+    until = referral.closed_at or now
+    waited = calendar.business_days_between(referral.started_at, until)
+    if not referral.is_open:
+        return Followed(referral=referral, clinician=clinician, messages=messages, waited=waited)
+    planned = next_step(climb_of(referral), ladder, calendar)
+    letter = next((m for m in messages if m.kind in WITH_LINK and m.state in WAITING), None)
+    return Followed(
+        referral=referral,
+        clinician=clinician,
+        messages=messages,
+        waited=waited,
+        planned=planned,
+        planned_at=_when(planned.due_at, calendar, now) if planned else None,
+        channel=_channel(planned.step, clinician, messages) if planned else None,
+        letter=letter,
+        letter_at=_when(letter.not_before, calendar, now) if letter else None,
+        question=question,
+        wants_call=_wants_call(referral, ladder, question),
+    )
+
+
+def _when(due: datetime, calendar: BusinessCalendar, now: datetime) -> datetime:
+    """What is overdue happens at the next opening: nothing goes out at night."""
+    return calendar.next_opening(max(due, now))
+
+
+def _wants_call(referral: Referral, ladder: Ladder, question: ReferralEvent | None) -> bool:
+    """The rung "the front desk calls" has been climbed, or the clinician has asked for a call."""
+    if referral.held_at is not None:
+        return question is not None and question.event == "asked-call"
+    return any(rung.step is Step.CALL for rung in ladder.rungs[: referral.climbed])
+
+
+def _channel(step: Step, clinician: Clinician, messages: tuple[Message, ...]) -> Channel | None:
+    """What a reminder would travel by, as services.send_reminders chooses it."""
+    last = next((m for m in messages if m.state in REACHED), None)
+    contact = next((c for c in clinician.contacts if last and c.id == last.contact_id), None)
+    if step is Step.REMIND:
+        contact = contact or contacts.best(clinician.contacts)
+    elif step is Step.REMIND_OTHER_CHANNEL:
+        used = last.channel if last else None
+        contact = (
+            contacts.by_another_channel(clinician.contacts, used)
+            if used
+            else contacts.best(clinician.contacts)
+        )
+    else:
+        return None
+    return contact.channel if contact else None
