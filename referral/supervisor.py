@@ -65,7 +65,7 @@ class FirstAnswer:
         if self._asked is not None:
             self._asked.close()
             self._asked = None
-        return answer.startswith(b"HTTP/1.1 200")
+        return answer.startswith((b"HTTP/1.1 200", b"HTTP/1.0 200"))
 
 
 @dataclass(slots=True)

@@ -11,8 +11,6 @@ import stat
 import subprocess
 import sys
 import textwrap
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -24,8 +22,8 @@ from referral.embedded import DataDirectoryInUse, EngineError, Engines, running_
 from referral.embedded.binaries import Binaries, debian_postgres, find_binaries
 from referral.embedded.identity import Identity
 from referral.embedded.processes import is_alive
+from tests.processes import ROOT, eventually
 
-ROOT = Path(__file__).parents[1]
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 
 
@@ -34,13 +32,6 @@ def execute(url: str, statement: str) -> object:
     with engine.connect() as connection:
         result = connection.execute(text(statement))
         return result.scalar() if result.returns_rows else None
-
-
-def eventually(condition: Callable[[], object], seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.02)
 
 
 def holder(data_dir: Path) -> subprocess.Popen[str]:

@@ -1,0 +1,77 @@
+"""Programs run by tests: started, waited for, and always gone afterwards."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+ROOT = Path(__file__).parents[1]
+T = TypeVar("T")
+
+
+def eventually(condition: Callable[[], T], seconds: float = 30) -> T:
+    """Ask until the answer is truthy, and return it."""
+    deadline = time.monotonic() + seconds
+    while not (answer := condition()):
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.02)
+    return answer
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A program under test; its output goes to files."""
+
+    process: subprocess.Popen[bytes]
+    stdout: Path
+    stderr: Path
+
+    def stop(self, number: signal.Signals = signal.SIGTERM, seconds: float = 60) -> int:
+        self.process.send_signal(number)
+        return self.process.wait(seconds)
+
+
+def children(pid: int) -> dict[int, str]:
+    """The live children of a process, with their command lines."""
+    found = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                fields = (entry / "stat").read_text().rpartition(")")[2].split()
+                command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+            except OSError:
+                continue
+            if int(fields[1]) == pid and fields[0] != "Z":
+                found[int(entry.name)] = command.strip()
+    return found
+
+
+@contextmanager
+def running(
+    command: Sequence[str], directory: Path, environment: Mapping[str, str] | None = None
+) -> Iterator[Running]:
+    """Run it with output below `directory`; kill it at the end if the test has not stopped it."""
+    stdout, stderr = directory / "out.txt", directory / "err.txt"
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("REFERRAL_")}
+    with stdout.open("ab") as out, stderr.open("ab") as err:
+        process = subprocess.Popen(
+            [sys.executable, *command],
+            cwd=ROOT,
+            env={**inherited, **(environment or {})},
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=err,
+        )
+    try:
+        yield Running(process, stdout, stderr)
+    finally:
+        process.kill()
+        process.wait()
