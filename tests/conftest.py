@@ -45,3 +45,6 @@ def engines() -> Iterator[Engines]:
             yield started
     finally:
         shutil.rmtree(directory)
+
+
+pytest_plugins = ["tests.database"]

@@ -46,11 +46,31 @@ def database(engines: object) -> Iterator[Database]:
     made.close()
 
 
-@pytest.fixture
-def clinic(database: Database) -> ClinicFixture:
+def make_clinic(database: Database) -> ClinicFixture:
     """A new clinic with the default policy in the time zone of Denver."""
     slug = f"clinic-{os.urandom(6).hex()}"
     with database.transaction() as session:
-        new = NewClinic(slug=slug, name="Harbor Light Clinic", time_zone="America/Denver")
+        new = NewClinic(
+            slug=slug,
+            name="Harbor Light Clinic",
+            time_zone="America/Denver",
+            letterhead={
+                "address_lines": ["1480 Example Avenue", "Denver, CO 80205"],
+                "telephone": "303-555-0142",
+                "fax": "303-555-0143",
+                "website": "harborlight.example",
+                "signer_name": "Elena R. Whitcombe, MD",
+            },
+        )
         clinic_id = set_up_clinic(session, new, NOW)
     return ClinicFixture(database, clinic_id, Actor(clinic_id, "staff", "user-1", Role.FRONT_DESK))
+
+
+@pytest.fixture
+def clinic(database: Database) -> ClinicFixture:
+    return make_clinic(database)
+
+
+@pytest.fixture
+def other_clinic(database: Database) -> ClinicFixture:
+    return make_clinic(database)

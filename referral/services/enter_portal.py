@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Literal
@@ -19,6 +20,8 @@ from referral.storage.db import Session
 # More would only fill the clinician's mailbox, and each link brings tries of its own.
 _FRESH_LINKS: Final = 3
 _FRESH_WINDOW: Final = timedelta(days=1)
+# What a selector can look like: anything else is no key to search by.
+_SELECTOR: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,8 @@ class Caller:
 
 def enter_by_link(session: Session, caller: Caller, selector: str, secret: str, now: datetime) -> str | None:
     """A new session's token, or None: unknown, expired, answered, paused and frozen links look the same."""
+    if not _SELECTOR.fullmatch(selector):
+        return None
     found = credentials.find_by_link(session, selector, secret)
     return _enter(session, caller, found, "link", now)
 
@@ -86,7 +91,7 @@ def send_fresh_link(
     Nothing is sent for a link that is unknown or was revoked, for a request that is closed, while wrong tries
     have paused or frozen any of its links, or after three in a day.
     """
-    found = credentials.find_by_code(session, code) if code else credentials.find_for_renewal(session, selector)
+    found = _meant(session, selector, code)
     if found is None or found.revoked_at is not None:
         return False
     referral = referrals.get(session, found.referral_id, lock=True)
@@ -105,6 +110,12 @@ def send_fresh_link(
     )
     audit.record(session, actor, entry)
     return True
+
+
+def _meant(session: Session, selector: str, code: str) -> Credential | None:
+    if code:
+        return credentials.find_by_code(session, code)
+    return credentials.find_for_renewal(session, selector) if _SELECTOR.fullmatch(selector) else None
 
 
 def _contact_on_file(session: Session, referral: Referral, found: Credential) -> Contact | None:

@@ -1,0 +1,256 @@
+"""What an identified clinician reads and does at the portal: the request, its letter, signing, asking, the receipt."""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from zoneinfo import ZoneInfo
+
+from referral.domain.answers import Answers, check_answers
+from referral.domain.audit import Action, Actor, AuditEntry
+from referral.domain.codes import ClinicianKind, Decision, Strength
+from referral.domain.errors import NotFound, StaleVersion
+from referral.domain.records import Clinician, Referral
+from referral.services.keep_draft import Signed, read_draft, write_draft
+from referral.services.letter_content import indication_words, planned_course
+from referral.services.respond_to_referral import Response, ask_clinic, respond
+from referral.storage import audit, clinics, credentials, directory, documents, orders, outbox, referrals
+from referral.storage.credentials import Credential, PortalSession
+from referral.storage.db import Session
+from referral.storage.documents import Document
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Card:
+    """The request as the clinician reads it. `due_on` and `today` are dates where the clinician is."""
+
+    number: str
+    clinic_name: str
+    patient_name: str
+    birth_year: int | None
+    indication: str
+    planned_course: str
+    clinician_name: str
+    clinician_credentials: str
+    clinician_npi: str
+    kind: ClinicianKind
+    due_on: date
+    today: date
+    has_letter: bool
+    is_single_channel: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """Who asks, as far as a mail or a fax cover says it too."""
+
+    name: str
+    telephone: str
+
+
+def read_sender(session: Session) -> Sender:
+    letterhead = clinics.current(session).letterhead
+    return Sender(letterhead["neutral_name"], letterhead["telephone"])
+
+
+def read_patient_name(session: Session, actor: Actor, credential: Credential) -> str:
+    """For the check by birth date where no letter came that names the patient; the look is recorded."""
+    referral = referrals.get(session, credential.referral_id)
+    _note_read(session, actor, referral, "portal-patient-name")
+    return directory.get_patient(session, referral.patient_id).name
+
+
+def read_card(session: Session, actor: Actor, found: PortalSession, now: datetime) -> Card:
+    """What the clinician is asked; the look is recorded."""
+    credential, referral = _of_session(session, found)
+    clinician = directory.get_clinician(session, referral.clinician_id)
+    patient = directory.get_patient(session, referral.patient_id)
+    order = orders.get(session, referral.order_id)
+    zone = ZoneInfo(clinician.time_zone)
+    _note_read(session, actor, referral, "portal-request")
+    return Card(
+        number=referral.number,
+        clinic_name=clinics.current(session).name,
+        patient_name=patient.name,
+        birth_year=patient.birth_date.year if patient.birth_date else None,
+        indication=indication_words(order),
+        planned_course=planned_course(order),
+        clinician_name=clinician.name,
+        clinician_credentials=clinician.credentials,
+        clinician_npi=clinician.npi or "",
+        kind=clinician.kind,
+        due_on=referral.due_at.astimezone(zone).date(),
+        today=now.astimezone(zone).date(),
+        has_letter=_letter_id(session, credential) is not None,
+        is_single_channel=found.strength == Strength.SINGLE_CHANNEL,
+    )
+
+
+def prefilled(card: Card) -> dict[str, str]:
+    """Fields of the signature that the clinic fills in, to be corrected by the clinician."""
+    values = {
+        "signer-name": card.clinician_name,
+        "signer-credentials": card.clinician_credentials,
+        "signer-npi": card.clinician_npi,
+    }
+    return {link_id: value for link_id, value in values.items() if value}
+
+
+def read_letter(session: Session, actor: Actor, found: PortalSession) -> Document:
+    """The letter that this very link came with.
+
+    Never another one: the code on a letter that went another way is a second factor.
+    """
+    credential, referral = _of_session(session, found)
+    letter_id = _letter_id(session, credential)
+    if letter_id is None:
+        raise NotFound("There is no letter with this link.")
+    _note_read(session, actor, referral, "portal-letter")
+    return documents.get(session, letter_id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signature:
+    """`values` are all answers by link id, `shown` the page that was signed, `key` the draft that it showed."""
+
+    key: str
+    values: dict[str, list[str]]
+    shown: bytes
+    user_agent: str
+
+
+def sign(session: Session, actor: Actor, found: PortalSession, signature: Signature, now: datetime) -> Signed:
+    """Record the answer once: the same form sent again gives what the first one gave.
+
+    Raises InvalidInput with an issue per item, and StaleVersion where the draft is not the one that was shown.
+    """
+    fresh = credentials.lock_session(session, found.token_digest)
+    draft = read_draft(session, fresh)
+    if draft.signed is not None:
+        return draft.signed
+    if draft.key != signature.key:
+        raise StaleVersion("Your answers were changed in another window. Please read them again.")
+    credential, referral = _of_session(session, fresh)
+    clinician = directory.get_clinician(session, referral.clinician_id)
+    today = now.astimezone(ZoneInfo(clinician.time_zone)).date()
+    answers = check_answers(signature.values, clinician.kind, today)
+    receipt = respond(
+        session, actor, _response(session, actor, fresh, credential, clinician, answers, signature), now
+    )
+    _keep_shown(session, referral, signature.shown, now)
+    signed = Signed(
+        decision=receipt.decision,
+        document_id=receipt.document_id,
+        needs_review=receipt.needs_review,
+        visit_on=answers.text("visit-planned") or "",
+    )
+    write_draft(session, fresh, replace(draft, signed=signed))
+    return signed
+
+
+def _response(
+    session: Session,
+    actor: Actor,
+    found: PortalSession,
+    credential: Credential,
+    clinician: Clinician,
+    answers: Answers,
+    signature: Signature,
+) -> Response:
+    message = outbox.get(session, credential.message_id)
+    preset = {
+        "signer-name": clinician.name,
+        "signer-credentials": clinician.credentials,
+        "signer-npi": clinician.npi or "",
+    }
+    return Response(
+        referral_id=credential.referral_id,
+        answers=answers,
+        strength=Strength(found.strength or Strength.SINGLE_CHANNEL),
+        selector=credential.selector,
+        contact_id=message.contact_id if message else None,
+        shown_text_sha256=hashlib.sha256(signature.shown).hexdigest(),
+        user_agent=signature.user_agent[:300],
+        address=actor.address,
+        preset={link_id: value for link_id, value in preset.items() if value},
+    )
+
+
+def _keep_shown(session: Session, referral: Referral, shown: bytes, now: datetime) -> None:
+    """The exact page whose digest the evidence names, so that the digest can be checked."""
+    documents.add(
+        session,
+        id=str(uuid.uuid4()),
+        kind="signed-page",
+        content_type="text/html; charset=utf-8",
+        content=shown,
+        now=now,
+        patient_id=referral.patient_id,
+        referral_id=referral.id,
+    )
+
+
+def ask(
+    session: Session, actor: Actor, found: PortalSession, kind: str, text: str, key: str, now: datetime
+) -> None:
+    """Ask a question, ask for a call, or name a colleague; the same form sent again asks nothing again.
+
+    Naming a colleague ends this link: staff verify the colleague and send a new one.
+    """
+    fresh = credentials.lock_session(session, found.token_digest)
+    draft = read_draft(session, fresh)
+    if key in draft.asked:
+        return
+    credential, _ = _of_session(session, fresh)
+    ask_clinic(session, actor, credential.referral_id, kind, text, now)
+    write_draft(session, fresh, replace(draft, asked=(*draft.asked, key)))
+    if kind == "colleague":
+        credentials.freeze(session, credential.selector, now)
+        leave(session, fresh, now)
+
+
+def leave(session: Session, found: PortalSession, now: datetime) -> None:
+    credentials.change_session(session, found.token_digest, ended_at=now)
+
+
+def read_receipt(session: Session, actor: Actor, found: PortalSession, document_id: str) -> Document | None:
+    """The sealed record of this session's own answer, None until a worker has drawn it."""
+    _, referral = _of_session(session, found)
+    try:
+        document = documents.get(session, document_id)
+    except NotFound:
+        return None
+    _note_read(session, actor, referral, "portal-receipt")
+    return document
+
+
+def _of_session(session: Session, found: PortalSession) -> tuple[Credential, Referral]:
+    credential = credentials.get(session, found.selector)
+    if credential is None:
+        raise NotFound("There is no such link.")
+    return credential, referrals.get(session, credential.referral_id)
+
+
+def _letter_id(session: Session, credential: Credential) -> str | None:
+    message = outbox.get(session, credential.message_id)
+    return message.letter_id if message else None
+
+
+def _note_read(session: Session, actor: Actor, referral: Referral, what: str) -> None:
+    entry = AuditEntry(
+        action=Action.READ,
+        subtype=what,
+        entity=f"ServiceRequest/{referral.id}",
+        patient_id=referral.patient_id,
+    )
+    audit.record(session, actor, entry)
+
+
+def is_opinion(decision: str) -> bool:
+    return decision in (
+        Decision.RECOMMENDED,
+        Decision.RECOMMENDED_WITH_CONDITIONS,
+        Decision.NOT_RECOMMENDED,
+    )

@@ -1,0 +1,313 @@
+"""The gate in the database: the same rule as the rulebook's, and no way round it for the application's role."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from contextlib import nullcontext
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+
+from referral.domain.codes import ClinicianKind, Decision, Strength
+from referral.domain.errors import GateClosed, TransitionRefused
+from referral.domain.gate import decide
+from referral.domain.policy import ICD_10_CM, SNOMED_CT, Indication
+from referral.services import doctor
+from referral.storage import clinics, inspect, orders
+from referral.storage.db import Session
+from tests.database import ClinicFixture
+from tests.storage.gate_rows import add_order, add_patient, add_referral, open_order, recommendation, unique
+
+
+def present() -> datetime:
+    """The database judges by its own clock, so rows that must be valid now are dated by the real one."""
+    return datetime.now(UTC) - timedelta(minutes=1)
+
+
+def start(clinic: ClinicFixture, order_id: str, patient_id: str) -> None:
+    with clinic.transaction() as session:
+        orders.start_treatment(session, clinic.actor, unique("procedure"), order_id, patient_id)
+
+
+def count_starts(clinic: ClinicFixture, order_id: str) -> int:
+    with clinic.transaction() as session:
+        return len(orders.starts(session, order_id))
+
+
+def test_an_open_order_starts_and_leaves_its_audit_row(clinic: ClinicFixture) -> None:
+    with clinic.transaction() as session:
+        order, given_answer = open_order(session, present())
+    start(clinic, order.id, order.patient_id)
+    with clinic.transaction() as session:
+        assert [s.recommendation_id for s in orders.starts(session, order.id)] == [given_answer.id]
+        rows = session.connection.execute(
+            text(
+                "SELECT entity, patient_id, detail FROM audit_event WHERE subtype = 'gate-start' AND entity = :entity"
+            ),
+            {"entity": f"ServiceRequest/{order.id}"},
+        ).all()
+    assert [(row.patient_id, row.detail["recommendation"]) for row in rows] == [
+        (order.patient_id, given_answer.id)
+    ]
+
+
+def test_a_voided_recommendation_closes_the_order_again(clinic: ClinicFixture) -> None:
+    with clinic.transaction() as session:
+        order, given_answer = open_order(session, present())
+    start(clinic, order.id, order.patient_id)
+    with clinic.transaction() as session:
+        orders.remark(session, given_answer.id, "void", "user-1", "changed her mind", cause="revoked")
+    with pytest.raises(GateClosed, match="valid recommendation"):
+        start(clinic, order.id, order.patient_id)
+    assert count_starts(clinic, order.id) == 1
+
+
+def test_another_patients_order_is_refused(clinic: ClinicFixture) -> None:
+    with clinic.transaction() as session:
+        order, _ = open_order(session, present())
+        other = add_patient(session)
+    with pytest.raises(GateClosed, match="no such infusion order of this patient"):
+        start(clinic, order.id, other)
+
+
+def test_the_same_start_cannot_be_recorded_twice(clinic: ClinicFixture) -> None:
+    with clinic.transaction() as session:
+        order, _ = open_order(session, present())
+        orders.start_treatment(session, clinic.actor, "procedure-x", order.id, order.patient_id)
+    with pytest.raises(TransitionRefused, match="started already"), clinic.transaction() as session:
+        orders.start_treatment(session, clinic.actor, "procedure-x", order.id, order.patient_id)
+
+
+INDICATIONS = [
+    Indication(ICD_10_CM, "F33.2", "depression"),
+    Indication(ICD_10_CM, "f43.10", "PTSD"),
+    Indication(ICD_10_CM, "F45.42", "pain disorder"),
+    Indication(ICD_10_CM, "G89.4", "chronic pain"),
+    Indication(SNOMED_CT, "370143000", "MDD"),
+    Indication(SNOMED_CT, "82423001", "chronic pain"),
+    Indication(ICD_10_CM, "Z99.9", "unknown"),
+    Indication("urn:elsewhere", "F33.2", "unknown system"),
+]
+answers = st.fixed_dictionaries(
+    {
+        "decision": st.sampled_from(
+            [Decision.RECOMMENDED, Decision.RECOMMENDED_WITH_CONDITIONS, Decision.NOT_RECOMMENDED]
+        ),
+        "clinician_kind": st.sampled_from(
+            [ClinicianKind.PSYCHIATRIST, ClinicianKind.PRIMARY_CARE, ClinicianKind.SOCIAL_WORKER]
+        ),
+        "strength": st.sampled_from(list(Strength)),
+        "red_flags": st.sampled_from([(), ("mania",)]),
+        "covers": st.lists(st.sampled_from([i.code for i in INDICATIONS]), unique=True).map(tuple),
+        "days_left": st.sampled_from([-1, 1, 180]),
+        "review": st.sampled_from([None, True, False]),
+        "confirmed": st.booleans(),
+        "voided": st.booleans(),
+    }
+)
+
+
+def write_answer(session: Session, order: orders.Order, drawn: dict[str, object], now: datetime) -> None:
+    answer = dict(drawn)
+    remarks = {name: answer.pop(name) for name in ("review", "confirmed", "voided")}
+    valid_until = now + timedelta(days=int(str(answer.pop("days_left"))))
+    made = recommendation(add_referral(session, order, now), now, valid_until=valid_until, **answer)
+    orders.add_recommendation(session, made)
+    if remarks["review"] is not None:
+        orders.remark(session, made.id, "review", "director", "looked at it", accepted=remarks["review"])
+    if remarks["confirmed"]:
+        orders.remark(session, made.id, "confirmation", "desk", "called", spoke_with="the office")
+    if remarks["voided"]:
+        orders.remark(session, made.id, "void", "desk", "void", cause="revoked")
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    indications=st.lists(st.sampled_from(INDICATIONS), min_size=1, max_size=3, unique=True),
+    consulted=st.booleans(),
+    drawn=st.lists(answers, max_size=3),
+    status=st.sampled_from(["on-hold", "active", "revoked", "completed"]),
+)
+def test_the_database_and_the_rulebook_agree(
+    clinic: ClinicFixture,
+    indications: list[Indication],
+    consulted: bool,
+    drawn: list[dict[str, object]],
+    status: str,
+) -> None:
+    now = present()
+    with clinic.transaction() as session:
+        order = add_order(session, add_patient(session), now, *indications)
+        if consulted:
+            orders.add_consultation(
+                session, encounter_id=unique("e"), order=order, held_at=now, recorded_by="user-1"
+            )
+        for answer in drawn:
+            write_answer(session, order, answer, now)
+        orders.set_status(session, order.id, status)
+    with clinic.transaction() as session:
+        policy, _ = clinics.policy_in_force(session)
+        decision = decide(orders.facts(session, order.id).facts, policy, datetime.now(UTC))
+    try:
+        start(clinic, order.id, order.patient_id)
+        started = True
+    except GateClosed:
+        started = False
+    assert started == decision.open, decision
+
+
+BYPASSES: dict[str, str] = {
+    "insert a start": "INSERT INTO treatment_start (clinic_id, id, patient_id, order_id, gate_version, started_by, started_at)"
+    " VALUES (current_clinic(), 'x', :patient, :order, 1, 'me', now())",
+    "change a start": "UPDATE treatment_start SET order_id = :order",
+    "delete starts": "DELETE FROM treatment_start",
+    "truncate starts": "TRUNCATE treatment_start",
+    "copy into starts": "COPY treatment_start FROM STDIN",
+    "disable the trigger": "ALTER TABLE treatment_start DISABLE TRIGGER ALL",
+    "drop the trigger": "DROP TRIGGER check_start ON treatment_start",
+    "replicate past the trigger": "SET session_replication_role = replica",
+    "become the owner": "SET ROLE referral_owner",
+    "become somebody else": "SET SESSION AUTHORIZATION postgres",
+    "replace the function": "CREATE OR REPLACE FUNCTION gate_check(p_order text, p_at timestamptz, OUT refusals text[],"
+    " OUT recommendation_id text) LANGUAGE sql AS $$ SELECT '{}'::text[], 'x' $$",
+    "alter the function": "ALTER FUNCTION gate_start(text, text, text, text, text, text, text, text) SECURITY INVOKER",
+    "shadow a table": "CREATE TABLE public.recommendation_x (id text)",
+    "make a schema": "CREATE SCHEMA mine",
+    "take off row security": "ALTER TABLE recommendation DISABLE ROW LEVEL SECURITY",
+    "turn row security off": "SET row_security = off; SELECT * FROM recommendation",
+    "move the gate's version": "UPDATE gate SET version = 0",
+    "delete the gate": "DELETE FROM gate",
+    "lengthen a recommendation": "UPDATE recommendation SET valid_until = 'infinity'",
+    "turn a refusal round": "UPDATE recommendation SET decision = 'recommended'",
+    "unvoid": "DELETE FROM recommendation_void",
+    "take back a review": "UPDATE recommendation_review SET accepted = true",
+    "take away an indication": "DELETE FROM order_indication",
+    "rename an indication": "UPDATE order_indication SET code = 'G89.4'",
+    "reclassify": "UPDATE indication_rule SET indication_class = 'pain'",
+    "forget the policy": "DELETE FROM policy_version",
+    "give the order to another patient": "UPDATE infusion_order SET patient_id = 'x'",
+    "rewrite the audit": "UPDATE audit_event SET patient_id = 'x'",
+    "delete the audit": "DELETE FROM audit_event",
+    "rewrite history": "UPDATE resource_history SET body = '{}'",
+    "call the trigger function": "SELECT make_gate()",
+    "grant oneself": "GRANT ALL ON treatment_start TO referral_app",
+    "recommend without being asked": "INSERT INTO recommendation (clinic_id, id, patient_id, order_id, referral_id,"
+    " clinician_id, clinician_kind, decision, covers, strength, answered_at, valid_until, response_id)"
+    " VALUES (current_clinic(), 'x', :patient, :order, 'nobody', 'nobody', 'psychiatrist', 'recommended', '{F33.2}',"
+    " 'two-channel', now(), 'infinity', 'x')",
+    "start in another clinic": "SELECT set_config('referral.clinic_id', gen_random_uuid()::text, true);"
+    " SELECT * FROM gate_start('x', :order, :patient, 'a', 'b', 'c', 'd', 'e')",
+    "start without a clinic": "SELECT set_config('referral.clinic_id', '', true);"
+    " SELECT * FROM gate_start('x', :order, :patient, 'a', 'b', 'c', 'd', 'e')",
+    "start with a shadowing search path": "SET LOCAL search_path = pg_temp, public; CREATE TEMP TABLE consultation AS"
+    " SELECT current_clinic() AS clinic_id, :order::text AS order_id, now() AS held_at;"
+    " SELECT * FROM gate_start('x', :order, :patient, 'a', 'b', 'c', 'd', 'e')",
+}
+
+
+GUARDED = (
+    *("treatment_start", "gate", "recommendation", "recommendation_void", "recommendation_review", "consultation"),
+    *("order_indication", "indication_rule", "policy_version", "infusion_order", "audit_event", "resource_history"),
+)
+
+
+def picture(clinic: ClinicFixture) -> dict[str, str]:
+    """A digest of every guarded table as this clinic sees it."""
+    with clinic.transaction() as session:
+        return {
+            table: session.connection.scalar(text(f"SELECT md5(coalesce(string_agg(t::text, '|' ORDER BY t::text), '')) FROM {table} t"))
+            for table in GUARDED
+        }
+
+
+@pytest.mark.parametrize("attempt", sorted(BYPASSES))
+def test_the_applications_role_cannot_go_round_the_gate(clinic: ClinicFixture, attempt: str) -> None:
+    with clinic.transaction() as session:
+        order = add_order(session, add_patient(session), present())
+        _, used = open_order(session, present())
+        orders.remark(session, used.id, "void", "user-1", "withdrawn", cause="revoked")
+    before = picture(clinic)
+    statement = BYPASSES[attempt].replace(":order", f"'{order.id}'").replace(":patient", f"'{order.patient_id}'")
+    # GRANT is answered with a warning and does nothing; everything else is an error.
+    refusal = nullcontext() if statement.startswith("GRANT") else pytest.raises(DBAPIError)
+    with refusal, clinic.transaction() as session:
+        session.connection.exec_driver_sql(statement.replace("%", "%%"))
+    assert picture(clinic) == before
+    with clinic.transaction() as session:
+        assert inspect.protections(session) == []
+
+
+def test_the_doctor_finds_every_protection_in_place(clinic: ClinicFixture) -> None:
+    with clinic.transaction() as session:
+        findings = doctor.examine(session)
+    wrong = [f.text for f in findings if not f.ok and "rows and FHIR" not in f.text]
+    assert wrong == []
+
+
+def race(first: Callable[[], None], second: Callable[[], None]) -> None:
+    barrier = threading.Barrier(2)
+
+    def run(work: Callable[[], None]) -> None:
+        barrier.wait()
+        work()
+
+    threads = [threading.Thread(target=run, args=(work,)) for work in (first, second)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+@pytest.mark.parametrize("isolation", ["READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE"])
+def test_no_start_commits_after_its_recommendation_was_voided(clinic: ClinicFixture, isolation: str) -> None:
+    late = 0
+    for _ in range(25):
+        with clinic.transaction() as session:
+            order, given_answer = open_order(session, present())
+
+        def begin(order: orders.Order = order) -> None:
+            try:
+                with clinic.database.transaction() as session:
+                    session.connection.exec_driver_sql(f"SET TRANSACTION ISOLATION LEVEL {isolation}")
+                    session.enter_clinic(clinic.id)
+                    orders.start_treatment(session, clinic.actor, unique("p"), order.id, order.patient_id)
+            except Exception:  # noqa: BLE001 - refused or rolled back: what counts is what was committed
+                return
+
+        def void(id: str = given_answer.id) -> None:
+            with clinic.transaction() as session:
+                orders.remark(session, id, "void", "user-1", "withdrawn", cause="revoked")
+
+        race(begin, void)
+        with clinic.transaction() as session:
+            late += session.connection.execute(
+                text(
+                    "SELECT count(*) FROM treatment_start s JOIN recommendation_void v USING (clinic_id, recommendation_id)"
+                    " JOIN gate g ON g.clinic_id = s.clinic_id AND g.order_id = s.order_id"
+                    " WHERE s.order_id = :order AND s.gate_version >= g.version"
+                ),
+                {"order": order.id},
+            ).scalar_one()
+    assert late == 0
+
+
+def test_one_clinic_never_sees_or_touches_another(clinic: ClinicFixture, other_clinic: ClinicFixture) -> None:
+    with clinic.transaction() as session:
+        order, _ = open_order(session, present())
+    with other_clinic.transaction() as session:
+        for table in ("infusion_order", "recommendation", "patient", "audit_event", "clinician"):
+            seen = session.connection.scalar(
+                text(f"SELECT count(*) FROM {table} WHERE clinic_id = CAST(:clinic AS uuid)"),
+                {"clinic": clinic.id},
+            )
+            assert seen == 0, table
+        assert orders.set_status(session, order.id, "revoked") is False
+    with pytest.raises(GateClosed), other_clinic.transaction() as session:
+        orders.start_treatment(session, other_clinic.actor, "x", order.id, order.patient_id)
+    with clinic.database.transaction() as session:
+        assert session.connection.scalar(text("SELECT count(*) FROM patient")) == 0
