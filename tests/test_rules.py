@@ -1,0 +1,121 @@
+"""Guard tests: what must hold for every route, message, setting, table and error that will ever be added."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from pathlib import Path
+
+import pytest
+from fastapi.routing import APIRoute
+from sqlalchemy import text
+from starlette.routing import Mount
+
+from referral.config import PREFIX, Settings
+from referral.domain import errors
+from referral.domain.outgoing import MessageKind
+from referral.storage import migrate, tables
+from referral.web import errors as web_errors
+from tests.database import ClinicFixture
+from tests.web.client import application
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def policies(route: APIRoute) -> list[str]:
+    """Every access policy that the route's dependencies carry, at any depth."""
+    found, waiting = [], [route.dependant]
+    while waiting:
+        dependant = waiting.pop()
+        policy = getattr(dependant.call, "access_policy", None)
+        if policy:
+            found.append(policy)
+        waiting.extend(dependant.dependencies)
+    return found
+
+
+def test_every_route_has_an_access_policy(clinic: ClinicFixture) -> None:
+    app = application(clinic)
+    own = {"/openapi.json", "/docs", "/docs/oauth2-redirect"}
+    routes = [route for route in app.routes if not isinstance(route, Mount)]
+    without = [
+        route.path
+        for route in routes
+        if getattr(route, "path", "") not in own and not (isinstance(route, APIRoute) and policies(route))
+    ]
+    assert without == []
+    assert len(routes) > 20
+
+
+def test_public_routes_say_why_and_are_few(clinic: ClinicFixture) -> None:
+    public = {
+        route.path
+        for route in application(clinic).routes
+        if isinstance(route, APIRoute) and all(p.startswith("public") for p in policies(route))
+    }
+    allowed = re.compile(r"/(health/.*|metrics|sign-in|r/.*|request.*|fhir/metadata|cds-services/?|verify)")
+    assert [path for path in public if not allowed.fullmatch(path)] == []
+
+
+def test_every_message_kind_has_its_words_and_none_names_a_patient() -> None:
+    folder = ROOT / "templates" / "messages"
+    assert {path.name for path in folder.iterdir()} == {f"{kind}.txt.j2" for kind in MessageKind}
+    for path in folder.iterdir():
+        words = path.read_text(encoding="utf-8")
+        assert words.startswith("Subject: ")
+        assert not re.search(r"(?i)patient|ketamine|depress|infusion|birth|diagnos", words), path.name
+
+
+def test_every_refusal_has_a_status() -> None:
+    kinds = [k for _, k in inspect.getmembers(errors, inspect.isclass) if issubclass(k, errors.ReferralError)]
+    assert len(kinds) > 8
+    for kind in kinds:
+        if kind is not errors.ReferralError:
+            assert kind in web_errors.STATUS, kind.__name__
+
+
+def test_there_is_one_migration_head_and_the_tables_match_it(clinic: ClinicFixture) -> None:
+    with clinic.transaction() as session:
+        assert migrate.applied(session.connection) == migrate.newest()
+        assert migrate.differences(session.connection) == []
+
+
+def test_every_table_carries_the_clinic_and_is_fenced(clinic: ClinicFixture) -> None:
+    shared = {"portal_throttle"}  # holds digests of network addresses, before any clinic is known
+    for table in tables.metadata.sorted_tables:
+        if table.name in shared:
+            continue
+        assert "clinic_id" in table.c, table.name
+        for foreign in table.foreign_key_constraints:
+            assert "clinic_id" in foreign.column_keys, foreign.name
+    with clinic.transaction() as session:
+        fenced = session.connection.scalars(
+            text("SELECT relname FROM pg_class WHERE relrowsecurity AND relforcerowsecurity")
+        ).all()
+    assert {table.name for table in tables.metadata.sorted_tables} - shared <= set(fenced)
+
+
+def test_every_setting_is_in_the_runbook() -> None:
+    runbook = (ROOT / "docs" / "runbook.md").read_text(encoding="utf-8")
+    missing = [name for name in Settings.model_fields if f"`{PREFIX}{name.upper()}`" not in runbook]
+    assert missing == []
+
+
+def test_the_locks_carry_hashes_and_no_hosts() -> None:
+    locks = sorted(ROOT.glob("requirements*.lock"))
+    assert len(locks) >= 2
+    for lock in locks:
+        content = lock.read_text(encoding="utf-8")
+        assert "--hash=sha256:" in content
+        assert not re.search(r"https?://|--index-url|--find-links", content), lock.name
+
+
+@pytest.mark.parametrize("folder", ["referral", "templates", "tests", "bench", "docs", "scripts"])
+def test_nothing_forgotten_is_left_in_the_tree(folder: str) -> None:
+    words = re.compile(r"\b(TO" + r"DO|FIX" + r"ME|XX" + r"X)\b|NotImplemented" + r"Error|clear" + r"ance\b")
+    allowed = {"tests/domain/test_answers.py"}
+    for path in (ROOT / folder).rglob("*"):
+        if path.suffix in {".py", ".j2", ".md", ".css", ".js", ".sql"} and str(path.relative_to(ROOT)) not in allowed:
+            assert not words.search(path.read_text(encoding="utf-8")), path
+
+
