@@ -114,6 +114,32 @@ def migrate() -> None:
         typer.echo("The database is up to date.")
 
 
+@app.command()
+def demo() -> None:
+    """Make the demo clinic on the embedded default, unless it is there, and print its accounts."""
+    with attached() as settings:
+        if not settings.demo:
+            fail("Demo accounts have known passwords; they exist on the embedded default only.")
+        typer.echo(_demo_accounts(settings))
+
+
+@app.command()
+def doctor() -> None:
+    """Examine the installation; exit code 1 when something needs somebody."""
+    with attached() as settings:
+        from referral.bootstrap import build_runtime
+        from referral.services.doctor import examine
+
+        runtime = build_runtime(settings)
+        with runtime.transaction() as session:
+            findings = examine(session)
+        runtime.close()
+    for finding in findings:
+        typer.echo(f"{'ok   ' if finding.ok else 'WRONG'}  {finding.text}")
+    if not all(finding.ok for finding in findings):
+        raise typer.Exit(1)
+
+
 @contextmanager
 def _one_part() -> Iterator[Settings]:
     """Settings for a process of its own, also as the environment of what it starts."""
@@ -166,7 +192,24 @@ def _migrate_and_supervise(
 
 
 def _announce(settings: Settings) -> None:
-    typer.echo(f"\n  referral is ready at {settings.base_url}\n  Stop it with Ctrl-C.\n")
+    typer.echo(f"\n  referral is ready at {settings.base_url}")
+    if settings.demo:
+        typer.echo(_demo_accounts(settings))
+    typer.echo("  Ctrl-C stops it.\n")
+
+
+def _demo_accounts(settings: Settings) -> str:
+    """Make the invented clinic unless it is there; return a table of its accounts."""
+    from referral.bootstrap import build_runtime
+    from referral.services.demo import ACCOUNTS, ensure_demo
+
+    runtime = build_runtime(settings)
+    with runtime.transaction() as session:
+        ensure_demo(session, runtime.now())
+    runtime.close()
+    width = max(len(account.email) for account in ACCOUNTS)
+    lines = [f"    {account.email:{width}}  {account.password}  ({account.role})" for account in ACCOUNTS]
+    return "\n".join(["  Everybody in it is invented. Sign in as one of", *lines])
 
 
 if __name__ == "__main__":
