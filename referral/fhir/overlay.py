@@ -29,22 +29,28 @@ def overlay(existing: Mapping[str, Any], managed: Mapping[str, Any]) -> dict[str
     """A new resource: each managed element replaces the client's whole element, everything else is kept.
 
     Extensions and identifiers are merged entry by entry (by url, by system). A choice element of ours removes
-    the other types of that choice, and the extensions of a primitive go with it. Neither argument is changed;
-    parts are shared with them.
+    the other types of that choice, and the extensions of a primitive go with it. An extension of ours that
+    has nothing but its url takes the client's away. Neither argument is changed; parts are shared with them.
     """
     result = dict(existing)
     for name, value in managed.items():
         for stale in _displaced(name, existing, managed):
             result.pop(stale, None)
-        merged = _MERGED.get(name)
-        had = existing.get(name)
-        result[name] = _merge(had, value, merged) if merged and isinstance(had, list) else value
+        key = _MERGED.get(name)
+        if key is not None:
+            value = _merge(existing.get(name), value, key)  # noqa: PLW2901 - the same element, merged
+        if key is not None and not value:
+            result.pop(name, None)
+        else:
+            result[name] = value
     return result
 
 
-def _merge(had: list[Any], ours: list[Any], key: Key) -> list[Any]:
+def _merge(had: object, ours: list[Any], key: Key) -> list[Any]:
     replaced = {key(entry) for entry in ours}
-    return [entry for entry in had if not isinstance(entry, Mapping) or key(entry) not in replaced] + ours
+    theirs = had if isinstance(had, list) else []
+    kept = [entry for entry in theirs if not isinstance(entry, Mapping) or key(entry) not in replaced]
+    return kept + [entry for entry in ours if entry.keys() != {"url"}]
 
 
 # The choice elements that our builders write.

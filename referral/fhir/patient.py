@@ -15,7 +15,7 @@ _LAST = 10_000
 
 
 def to_fhir(patient: Patient, *, local: LocalSystems = DEFAULT) -> Resource:
-    """The resource of a patient whom the front desk creates (US Core minimum). Gender is not asked: `unknown`."""
+    """A patient whom the front desk creates (US Core minimum); gender is not asked, so it is `unknown`."""
     name: dict[str, Any] = {"use": "official", "text": patient.name}
     if patient.family:
         name["family"] = patient.family

@@ -164,7 +164,7 @@ class LocalSystems:
         return {"coding": [coding], "text": wording} if wording else {"coding": [coding]}
 
     def identifier(self, kind: str, value: str) -> dict[str, Any]:
-        """An Identifier in a namespace of ours, BASE/identifier/KIND: `patient`, `request-number` and so on."""
+        """An Identifier in a namespace of ours, BASE/identifier/KIND, such as `request-number`."""
         return {"system": self.identifier_system(kind), "value": value}
 
     def identifier_system(self, kind: str) -> str:

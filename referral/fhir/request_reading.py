@@ -1,0 +1,113 @@
+"""What the workflow reads out of a client's ServiceRequest, whatever else is in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+from referral.domain.policy import Indication
+from referral.fhir.condition import indications_from
+from referral.fhir.elements import every, read_date, reference_id
+from referral.fhir.service_request import PLANNED_SESSIONS
+from referral.fhir.systems import DEFAULT, LocalSystems
+
+
+def subject_id(resource: Mapping[str, Any]) -> str | None:
+    """The Patient's id; None for a group, a device, a location, or a reference that is not relative."""
+    return reference_id(resource.get("subject"), "Patient")
+
+
+def performer_ids(resource: Mapping[str, Any]) -> tuple[str, ...]:
+    """PractitionerRole ids in order, each once: several performers are alternatives, not a team."""
+    found = (reference_id(performer, "PractitionerRole") for performer in every(resource, "performer"))
+    return tuple(dict.fromkeys(id_ for id_ in found if id_))
+
+
+def other_performers(resource: Mapping[str, Any]) -> tuple[str, ...]:
+    """Performers that nobody can be asked through here, as written, so that a refusal can name them."""
+    return tuple(
+        str(performer.get("reference") or performer.get("type") or "without a reference")
+        for performer in every(resource, "performer")
+        if reference_id(performer, "PractitionerRole") is None
+    )
+
+
+def practitioner_ids(resource: Mapping[str, Any]) -> tuple[str, ...]:
+    """Performers given as Practitioner: whoever knows their only role may use that."""
+    found = (reference_id(performer, "Practitioner") for performer in every(resource, "performer"))
+    return tuple(dict.fromkeys(id_ for id_ in found if id_))
+
+
+def condition_ids(resource: Mapping[str, Any]) -> tuple[str, ...]:
+    """Conditions given as the reason, in order."""
+    found = (reference_id(reason, "Condition") for reason in every(resource, "reasonReference"))
+    return tuple(dict.fromkeys(id_ for id_ in found if id_))
+
+
+def unread_reasons(resource: Mapping[str, Any]) -> int:
+    """How many reason references are no Condition of this server: each may hide an indication."""
+    return sum(reference_id(r, "Condition") is None for r in every(resource, "reasonReference"))
+
+
+def coded_reasons(resource: Mapping[str, Any]) -> tuple[Indication, ...]:
+    """Indications out of reasonCode; those of the conditions are read from the Conditions."""
+    found = [i for reason in every(resource, "reasonCode") for i in indications_from(reason)]
+    return tuple({(i.system, i.code): i for i in found}.values())
+
+
+def order_id(resource: Mapping[str, Any]) -> str | None:
+    """The infusion order that a recommendation request is about: in basedOn, else first in supportingInfo."""
+    for name in ("basedOn", "supportingInfo"):
+        for target in every(resource, name):
+            found = reference_id(target, "ServiceRequest")
+            if found:
+                return found
+    return None
+
+
+def needed_by(resource: Mapping[str, Any]) -> date | None:
+    """The day the answer is needed: the end of the occurrence, or its only date."""
+    period = resource.get("occurrencePeriod")
+    if isinstance(period, Mapping):
+        return read_date(period.get("end"))
+    return read_date(resource.get("occurrenceDateTime"))
+
+
+def planned_sessions(resource: Mapping[str, Any], local: LocalSystems = DEFAULT) -> int | None:
+    """How many infusions are planned: Timing.repeat.count, else our extension, else a whole quantity."""
+    timing = resource.get("occurrenceTiming")
+    repeat = timing.get("repeat") if isinstance(timing, Mapping) else None
+    quantity = resource.get("quantityQuantity")
+    candidates: list[object] = [repeat.get("count") if isinstance(repeat, Mapping) else None]
+    for extension in every(resource, "extension"):
+        if extension.get("url") == local.extension(PLANNED_SESSIONS):
+            candidates += [extension.get("valuePositiveInt"), extension.get("valueInteger")]
+    candidates.append(quantity.get("value") if isinstance(quantity, Mapping) else None)
+    return next((count for value in candidates if (count := _whole(value)) is not None), None)
+
+
+def _whole(value: object) -> int | None:
+    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
+        return None
+    return int(value) if value > 0 and value == int(value) else None
+
+
+def first_infusion_on(resource: Mapping[str, Any]) -> date | None:
+    """The first day of treatment as the client wrote it; None when there is no full date."""
+    timing = resource.get("occurrenceTiming")
+    if isinstance(timing, Mapping):
+        events = timing.get("event")
+        dates = (
+            sorted(day for event in events if (day := read_date(event))) if isinstance(events, list) else []
+        )
+        if dates:
+            return dates[0]
+        repeat = timing.get("repeat")
+        bounds = repeat.get("boundsPeriod") if isinstance(repeat, Mapping) else None
+        return read_date(bounds.get("start")) if isinstance(bounds, Mapping) else None
+    period = resource.get("occurrencePeriod")
+    if isinstance(period, Mapping):
+        return read_date(period.get("start"))
+    return read_date(resource.get("occurrenceDateTime"))
