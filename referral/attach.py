@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NoReturn
+from urllib.parse import unquote, urlsplit
 
 import typer
 
@@ -59,10 +60,15 @@ def attached() -> Iterator[Settings]:
 
 
 def upgrade(settings: Settings) -> None:
-    """Bring the database to the newest schema."""
+    """Bring the database to the newest schema.
+
+    Where the owner's address is given as well, the service's role gets the password of its own address.
+    """
     from referral.storage import migrate
 
-    migrate.upgrade(settings.migration_database_url or settings.database_url or "")
+    app_url = settings.database_url or ""
+    password = urlsplit(app_url).password if settings.migration_database_url else None
+    migrate.upgrade(settings.migration_database_url or app_url, unquote(password) if password else None)
 
 
 @contextmanager
