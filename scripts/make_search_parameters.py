@@ -51,7 +51,7 @@ PART = re.compile(
     r"|\.where\(system='(?P<system>\w+)'\))?(?P<rest>(?:\.\w+)*)"
 )
 # Parameters of our own, after SDOHCC and for the due date.
-OURS = {
+OURS: dict[tuple[str, str], tuple[str, str, list[str]]] = {
     ("Task", "due"): ("date", "Task.restriction.period", []),
     ("Task", "output"): ("reference", "Task.output.value", []),
     ("ServiceRequest", "supporting-info"): ("reference", "ServiceRequest.supportingInfo", []),

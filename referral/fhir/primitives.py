@@ -18,6 +18,8 @@ Check = Callable[[Any], str | None]
 
 _BLANK_OR_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 _INT32 = 2**31 - 1
+# Everything but white space, controls and halves of surrogate pairs.
+_VISIBLE = r"[^\s\x00-\x1f\x7f\ud800-\udfff]+"
 
 
 def _text(value: Any) -> str | None:
@@ -82,37 +84,37 @@ def _base64(value: Any) -> str | None:
 
 
 _MONTH_DAY = r"-(?:0[1-9]|1[0-2])"
-_DAY = r"-(?:0[1-9]|[12]\d|3[01])"
-_CLOCK = r"(?:[01]\d|2[0-3]):[0-5]\d:(?:[0-5]\d|60)(?:\.\d+)?"
-_ZONE = r"(?:Z|[+-](?:0\d|1[0-4]):[0-5]\d)"
+_DAY = r"-(?:0[1-9]|[12][0-9]|3[01])"
+_CLOCK = r"(?:[01][0-9]|2[0-3]):[0-5][0-9]:(?:[0-5][0-9]|60)(?:\.[0-9]+)?"
+_ZONE = r"(?:Z|[+-](?:0[0-9]|1[0-4]):[0-5][0-9])"
 
 PRIMITIVES: Final[dict[str, Check]] = {
     "base64Binary": _base64,
     "boolean": _boolean,
-    "canonical": _like(r"\S+", "has to be a canonical URL without spaces"),
-    "code": _like(r"[^\s]+(?: [^\s]+)*", "has to be a code: a text without spaces around it"),
+    "canonical": _like(_VISIBLE, "has to be a canonical URL without spaces"),
+    "code": _like(rf"{_VISIBLE}(?: {_VISIBLE})*", "has to be a code: a text without spaces around it"),
     "date": _dated(
-        rf"\d{{4}}(?:{_MONTH_DAY}(?:{_DAY})?)?", "has to be a date such as 2026-03-01, 2026-03 or 2026"
+        rf"[0-9]{{4}}(?:{_MONTH_DAY}(?:{_DAY})?)?", "has to be a date such as 2026-03-01, 2026-03 or 2026"
     ),
     "dateTime": _dated(
-        rf"\d{{4}}(?:{_MONTH_DAY}(?:{_DAY}(?:T{_CLOCK}{_ZONE})?)?)?",
+        rf"[0-9]{{4}}(?:{_MONTH_DAY}(?:{_DAY}(?:T{_CLOCK}{_ZONE})?)?)?",
         "has to be a date, or a time with seconds and zone such as 2026-03-01T10:00:00Z",
     ),
     "decimal": _decimal,
     "id": _like(r"[A-Za-z0-9\-.]{1,64}", "has to be 1 to 64 letters, digits, hyphens or dots"),
     "instant": _dated(
-        rf"\d{{4}}{_MONTH_DAY}{_DAY}T{_CLOCK}{_ZONE}",
+        rf"[0-9]{{4}}{_MONTH_DAY}{_DAY}T{_CLOCK}{_ZONE}",
         "has to be a time with seconds and zone such as 2026-03-01T10:00:00Z",
     ),
     "integer": _whole(-_INT32 - 1, "has to be a whole number, without quotation marks"),
     "markdown": _text,
-    "oid": _like(r"urn:oid:[0-2](?:\.(?:0|[1-9]\d*))+", "has to be an OID such as urn:oid:1.2.3"),
+    "oid": _like(r"urn:oid:[0-2](?:\.(?:0|[1-9][0-9]*))+", "has to be an OID such as urn:oid:1.2.3"),
     "positiveInt": _whole(1, "has to be a whole number from 1"),
     "string": _text,
     "time": _like(_CLOCK, "has to be a time of day such as 10:00:00"),
     "unsignedInt": _whole(0, "has to be a whole number from 0"),
-    "uri": _like(r"\S+", "has to be a URI without spaces"),
-    "url": _like(r"\S+", "has to be a URL without spaces"),
+    "uri": _like(_VISIBLE, "has to be a URI without spaces"),
+    "url": _like(_VISIBLE, "has to be a URL without spaces"),
     "uuid": _like(
         r"urn:uuid:[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}",
         "has to be a UUID such as urn:uuid:c757873d-ec9a-4326-a141-556f43239520",
@@ -124,7 +126,7 @@ PRIMITIVES: Final[dict[str, Check]] = {
 SYNTAX: Final[dict[str, Check]] = {
     "mimetypes": _like(
         # FHIR's own short names for its formats are used where a MIME type is wanted.
-        r"xml|json|ttl|[\w.+!#$&^-]+/[\w.+!#$&^*-]+(?:\s*;\s*\S+)*",
+        r"xml|json|ttl|[\w.+!#$&^-]+/[\w.+!#$&^*-]+(?:\s*;\s*[^\s;]+)*",
         "has to be a MIME type such as text/plain",
     ),
     "currencies": _like(r"[A-Z]{3}", "has to be a currency such as USD"),

@@ -64,7 +64,7 @@ class Include:
 
 @dataclass(frozen=True, slots=True)
 class SearchQuery:
-    """`count` is at most MAX_COUNT, 0 asks for the total only; `understood` are the pairs of the `self` link."""
+    """`count` is at most MAX_COUNT, 0 asks for the total; `understood` are the pairs of the `self` link."""
 
     type: str
     clauses: tuple[Clause, ...] = ()

@@ -19,7 +19,7 @@ from functools import cache, partial
 from types import MappingProxyType
 from typing import Any, Final
 
-from referral.fhir.definitions import table
+from referral.fhir.definitions import SERVED_TYPES, table
 from referral.fhir.index_values import INDEXERS, IndexEntry, Indexer
 from referral.fhir.reference_targets import parse_reference
 
@@ -54,9 +54,13 @@ class _Plan:
     system: str | None
 
 
-@cache
 def parameters(resource_type: str) -> Mapping[str, SearchParameter]:
     """By name, those of every type included; a type that is not served has only these."""
+    return _parameters(resource_type if resource_type in SERVED_TYPES else "Resource")
+
+
+@cache
+def _parameters(resource_type: str) -> Mapping[str, SearchParameter]:
     rows = _table()
     found = {**rows["Resource"], **rows.get(resource_type, {})}
     return MappingProxyType(
@@ -77,7 +81,8 @@ def extract(resource: Mapping[str, Any]) -> list[IndexEntry]:
 
     Never raises: what cannot be read is not indexed.
     """
-    plans = _plans(str(resource.get("resourceType")))
+    name = resource.get("resourceType")
+    plans = _plans(name if isinstance(name, str) and name in SERVED_TYPES else "Resource")
     entries: list[IndexEntry] = []
     emit = entries.append
     for key, value in resource.items():
