@@ -1,0 +1,242 @@
+"""What a letter and a sealed record say, as values; every text made printable and kept within its limit."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from datetime import date, datetime
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from referral.domain.codes import ClinicianKind
+from referral.domain.errors import InvalidInput, Issue, ReferralError
+
+DEFAULT_ACCENT: Final = "#0f5257"
+_JOINERS: Final = "\u200c\u200d"
+# Written out because strftime follows the locale of the process, and the same letter must have the same
+# bytes.
+_MONTHS: Final = (
+    *("January", "February", "March", "April", "May", "June", "July"),
+    *("August", "September", "October", "November", "December"),
+)
+
+
+class LetterProblem(ReferralError):
+    """This document must not be sent as it is. Says which field or rule, never what stands in it."""
+
+
+def printable(text: str) -> str:
+    """One line as it may be printed: composed, without the control and format characters that reorder a line.
+
+    The two joiners stay, because Persian and Indic names need them. Any white space becomes a single space.
+    """
+    return " ".join(_without_controls(text).split())
+
+
+def printable_text(text: str) -> str:
+    """The same for free text: line breaks stay."""
+    lines = (printable(line) for line in text.replace("\r\n", "\n").replace("\r", "\n").split("\n"))
+    return "\n".join(lines).strip()
+
+
+def _without_controls(text: str) -> str:
+    kept = []
+    for character in unicodedata.normalize("NFC", text):
+        if character.isspace():
+            kept.append(" ")
+        elif character in _JOINERS or unicodedata.category(character) not in ("Cc", "Cf", "Cs"):
+            kept.append(character)
+    return "".join(kept)
+
+
+def long_date(day: date) -> str:
+    """As an American letter writes it: December 6, 2026."""
+    return f"{_MONTHS[day.month - 1]} {day.day}, {day.year}"
+
+
+def accent_problem(accent: str) -> str | None:
+    """Why a clinic cannot have this colour, or None: on white and under white it must be readable."""
+    if not re.fullmatch(r"#[0-9a-fA-F]{6}", accent):
+        return "Write the colour as # and six hexadecimal digits, for example #0f5257."
+    if 1.05 / (_luminance(accent) + 0.05) < 4.5:
+        return "This colour is too light to be read on white paper; choose a darker one."
+    return None
+
+
+def _luminance(colour: str) -> float:
+    shares = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    red, green, blue = (s / 12.92 if s <= 0.04045 else ((s + 0.055) / 1.055) ** 2.4 for s in shares)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def _settle(value: object, limits: Mapping[str, int], multiline: frozenset[str] = frozenset()) -> None:
+    """Make every text of a frozen value printable, and refuse one over its limit (120 if not told)."""
+    for field in fields(value):  # type: ignore[arg-type]  # every caller is a dataclass
+        given = getattr(value, field.name)
+        clean = printable_text if field.name in multiline else printable
+        if isinstance(given, tuple) and all(isinstance(line, str) for line in given):
+            settled: object = tuple(line for line in map(clean, given) if line)
+        elif type(given) is str:
+            settled = clean(given)
+        else:
+            continue
+        object.__setattr__(value, field.name, settled)
+        limit = limits.get(field.name, 120)
+        for line in settled if isinstance(settled, tuple) else (settled,):
+            if len(line) > limit:
+                raise LetterProblem(
+                    f"{field.name} is longer than the {limit} characters that a letter has room for."
+                )
+
+
+def _require_web_address(field: str, url: str) -> None:
+    """The reader of a PDF can press it, so it must lead to a page and nowhere else."""
+    if not url.startswith(("https://", "http://")):
+        raise LetterProblem(f"{field} must be a web address.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Letterhead:
+    """The clinic as its letters show it; `neutral_name` stands in the file's properties."""
+
+    clinic_name: str
+    tagline: str
+    address_lines: tuple[str, ...]
+    telephone: str
+    fax: str
+    website: str
+    signer_name: str
+    signer_title: str
+    neutral_name: str
+    accent: str = DEFAULT_ACCENT
+
+    def __post_init__(self) -> None:
+        _settle(
+            self,
+            {
+                "clinic_name": 60,
+                "tagline": 80,
+                "address_lines": 44,
+                "telephone": 30,
+                "fax": 30,
+                "website": 60,
+            },
+        )
+        if problem := accent_problem(self.accent):
+            raise InvalidInput(Issue(problem, ("accent",), "value"))
+        if len(self.address_lines) > 3:
+            raise LetterProblem("address_lines of the letterhead has room for 3 lines.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestLetter:
+    """One request to one clinician.
+
+    `recipient_lines` is the postal address below the "Attn" line; a first line that is the clinician's name
+    is left out, since that line has it. `clinician_role`, `indication` and `planned_course` continue a
+    sentence: "treating psychiatrist", "recurrent depression (F33.2)", "six infusions over three weeks".
+    `portal_url` is what the QR code opens, `portal_display` what is typed together with `short_code`.
+    `written_at` is aware UTC and shown as a date in `time_zone`. A text that is too long raises LetterProblem
+    here already.
+    """
+
+    letter_id: str
+    request_number: str
+    written_at: datetime
+    letterhead: Letterhead
+    recipient_lines: tuple[str, ...]
+    clinician_name: str
+    salutation: str
+    clinician_role: str
+    clinician_kind: ClinicianKind
+    patient_name: str
+    birth_year: int
+    indication: str
+    planned_course: str
+    due_on: date
+    short_code: str
+    portal_url: str
+    portal_display: str
+    time_zone: ZoneInfo
+
+    def __post_init__(self) -> None:
+        _settle(
+            self,
+            {
+                "indication": 160,
+                "planned_course": 200,
+                "portal_url": 180,
+                "portal_display": 60,
+                "recipient_lines": 80,
+            }
+            | {"letter_id": 40, "request_number": 24, "short_code": 20},
+        )
+        if not self.recipient_lines:
+            raise LetterProblem("recipient_lines is empty; an address or a fax number must stand there.")
+        _require_web_address("portal_url", self.portal_url)
+
+    @property
+    def address(self) -> tuple[str, ...]:
+        """What shows in the envelope's window."""
+        first, *rest = self.recipient_lines
+        named_twice = first.casefold() == self.clinician_name.casefold() and rest
+        return (f"Attn {self.clinician_name}, personal", *(rest if named_twice else self.recipient_lines))
+
+    @property
+    def written_on(self) -> date:
+        return self.written_at.astimezone(self.time_zone).date()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShownAnswer:
+    """One question and its answer, both in the words that were on the page."""
+
+    question: str
+    answer: str
+
+    def __post_init__(self) -> None:
+        _settle(self, {"question": 500, "answer": 4000}, frozenset({"answer"}))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvidenceLine:
+    """One thing that is known about how the answer came: a label and a value, as they are printed."""
+
+    label: str
+    value: str
+
+    def __post_init__(self) -> None:
+        _settle(self, {"value": 1000})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReceiptRecord:
+    """A recorded answer. `fhir` is attached byte for byte; `answered_at` is aware UTC and printed so.
+
+    `npi` empty means that none was given. `verify_url` is where anybody can check the seal.
+    """
+
+    record_id: str
+    request_number: str
+    answered_at: datetime
+    letterhead: Letterhead
+    clinician_name: str
+    credentials: str
+    npi: str
+    patient_name: str
+    birth_year: int
+    indication: str
+    decision: str
+    answers: tuple[ShownAnswer, ...]
+    attestation: str
+    evidence: tuple[EvidenceLine, ...]
+    verify_url: str
+    fhir: bytes
+
+    def __post_init__(self) -> None:
+        _settle(self, {"indication": 300, "attestation": 2000, "verify_url": 180, "decision": 200})
+        if len(self.answers) > 60 or len(self.evidence) > 60:
+            raise LetterProblem("A record has room for 60 answers and 60 lines of evidence.")
+        _require_web_address("verify_url", self.verify_url)

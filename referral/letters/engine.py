@@ -1,0 +1,166 @@
+"""The only module that imports WeasyPrint: HTML in, PDF bytes out, or LetterProblem.
+
+Imported by `render.Renderer` when it is made, so that a process that draws nothing does not pay for it.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from threading import Lock
+from typing import Any, Final
+from warnings import catch_warnings, simplefilter
+
+from weasyprint import CSS, HTML, Attachment, Document
+from weasyprint.text.fonts import FontConfiguration
+from weasyprint.urls import FatalURLFetchingError, URLFetcher
+
+from referral.letters.content import LetterProblem
+
+_LOADS_NOTHING: Final = "The letter tried to load something; letters are self-contained."
+
+# WeasyPrint writes one identification. PDF/UA is added to PDF/A, with the extension schema that PDF/A asks
+# for on properties it does not know.
+_PDFUA: Final = b"".join(
+    line.lstrip()
+    for line in b"""
+    <rdf:Description rdf:about="" xmlns:pdfuaid="http://www.aiim.org/pdfua/ns/id/" pdfuaid:part="1"/>
+    <rdf:Description rdf:about="" xmlns:pdfaExtension="http://www.aiim.org/pdfa/ns/extension/"
+     xmlns:pdfaSchema="http://www.aiim.org/pdfa/ns/schema#"
+     xmlns:pdfaProperty="http://www.aiim.org/pdfa/ns/property#">
+    <pdfaExtension:schemas><rdf:Bag><rdf:li rdf:parseType="Resource">
+    <pdfaSchema:namespaceURI>http://www.aiim.org/pdfua/ns/id/</pdfaSchema:namespaceURI>
+    <pdfaSchema:prefix>pdfuaid</pdfaSchema:prefix>
+    <pdfaSchema:schema>PDF/UA identification schema</pdfaSchema:schema>
+    <pdfaSchema:property><rdf:Seq><rdf:li rdf:parseType="Resource">
+    <pdfaProperty:category>internal</pdfaProperty:category>
+    <pdfaProperty:description>PDF/UA version</pdfaProperty:description>
+    <pdfaProperty:name>part</pdfaProperty:name><pdfaProperty:valueType>Integer</pdfaProperty:valueType>
+    </rdf:li></rdf:Seq></pdfaSchema:property></rdf:li></rdf:Bag></pdfaExtension:schemas></rdf:Description>
+    """.splitlines(keepends=True)
+)
+
+
+@dataclass(frozen=True, slots=True)
+class AttachedFile:
+    """One file inside a record. `at` dates it: without a date WeasyPrint writes the time of rendering."""
+
+    name: str
+    description: str
+    body: bytes
+    at: datetime
+
+
+class RefusingFetcher(URLFetcher):  # type: ignore[misc]  # WeasyPrint has no type hints
+    """Loads nothing at all: letters are self-contained.
+
+    `refused` is looked at after writing, because an <image> inside inline SVG swallows even fatal errors and
+    attachments are only loaded then.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(timeout=1, allowed_protocols=set(), allow_redirects=False, fail_on_errors=True)
+        self.refused = 0
+
+    def fetch(self, url: str, headers: Mapping[str, str] | None = None) -> Any:  # noqa: ARG002  # the shape is WeasyPrint's
+        self.refused += 1
+        raise FatalURLFetchingError("letters load nothing")
+
+
+class _Complaints(logging.Filter):
+    """Takes WeasyPrint's warnings and lets none through: they quote what they are about, maybe a name."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.messages: list[str] = []
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        self.messages.append(record.getMessage())
+        return False
+
+
+_COMPLAINTS: Final = _Complaints()
+logging.getLogger("weasyprint").addFilter(_COMPLAINTS)
+
+
+class Engine:
+    """One font configuration for the life of the process: a new one for every letter is slower and leaks.
+
+    Pango hangs when two threads share one, so letters are drawn one at a time; more cores need more
+    processes.
+    """
+
+    _one_at_a_time: Final = Lock()
+
+    def __init__(self) -> None:
+        self._fonts = FontConfiguration()
+        self._fetcher = RefusingFetcher()
+
+    def stylesheet(self, text: str) -> CSS:
+        """Parsed once and kept by the caller. A mistake in it is a LetterProblem."""
+        with self._refusing():
+            return CSS(string=text, font_config=self._fonts, url_fetcher=self._fetcher)
+
+    def letter(self, html: str, css: CSS) -> tuple[bytes, int]:
+        """A tagged PDF/UA-1 and its number of pages.
+
+        Without a file identifier, which PDF/UA does not ask for: writing one compresses every stream twice.
+        """
+        with self._refusing():
+            document = self._lay_out(html, css, "pdf/ua-1")
+            return document.write_pdf(pdf_variant="pdf/ua-1"), len(document.pages)
+
+    def record(self, html: str, css: CSS, identifier: bytes, attached: AttachedFile) -> tuple[bytes, int]:
+        """A PDF/A-3a that is PDF/UA-1 as well, with one file attached.
+
+        `identifier` is the file's, which PDF/A asks for; WeasyPrint's own would differ each time.
+        """
+        with self._refusing():
+            document = self._lay_out(html, css, "pdf/a-3a")
+            metadata = document.metadata
+            write_xmp = metadata.generate_rdf_metadata
+            metadata.generate_rdf_metadata = lambda *a: write_xmp(*a).replace(
+                b"</rdf:RDF>", _PDFUA + b"</rdf:RDF>"
+            )
+            metadata.attachments = [
+                Attachment(
+                    file_obj=io.BytesIO(attached.body),
+                    name=attached.name,
+                    description=attached.description,
+                    created=attached.at,
+                    modified=attached.at,
+                    relationship="Source",
+                )
+            ]
+            with catch_warnings():
+                # WeasyPrint leaves the file of the colour profile to the garbage collector.
+                simplefilter("ignore", ResourceWarning)
+                written = document.write_pdf(pdf_variant="pdf/a-3a", pdf_identifier=identifier)
+            return written, len(document.pages)
+
+    def _lay_out(self, html: str, css: CSS, variant: str) -> Document:
+        source = HTML(string=html, url_fetcher=self._fetcher, base_url=None)
+        return source.render(stylesheets=[css], font_config=self._fonts, cache={}, pdf_variant=variant)
+
+    @contextmanager
+    def _refusing(self) -> Iterator[None]:
+        """Around laying out and writing: missing glyphs and some refused loads only come up while writing."""
+        with self._one_at_a_time:
+            self._fetcher.refused = 0
+            _COMPLAINTS.messages.clear()
+            try:
+                yield
+            # A BaseException: "except Exception" would miss it and the worker would die of it.
+            except FatalURLFetchingError:
+                raise LetterProblem(_LOADS_NOTHING) from None
+            refused, complaints = self._fetcher.refused, list(_COMPLAINTS.messages)
+        if refused:
+            raise LetterProblem(_LOADS_NOTHING)
+        if any("notdef" in message for message in complaints):
+            raise LetterProblem("A character of the letter is in none of the installed fonts.")
+        if complaints:
+            raise LetterProblem("The letter could not be laid out as it is written.")

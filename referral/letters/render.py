@@ -1,0 +1,153 @@
+"""Letters and records as finished PDF; the same input gives the same bytes on the same machine.
+
+Importing this is cheap. WeasyPrint is imported, and fonts are set up, when a Renderer is made.
+"""
+
+from __future__ import annotations
+
+import gc
+import hashlib
+from dataclasses import dataclass, fields, replace
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal
+from zoneinfo import ZoneInfo
+
+from referral.domain.codes import ClinicianKind
+from referral.letters import fonts, markup
+from referral.letters.content import Letterhead, LetterProblem, ReceiptRecord, RequestLetter
+
+if TYPE_CHECKING:
+    from referral.letters.engine import Engine
+
+Style = Literal["screen", "print", "fax"]
+
+REQUEST_PAGES: Final = 2
+RECEIPT_PAGES_AT_MOST: Final = 20
+ATTACHMENT_NAME: Final = "recommendation.fhir.json"
+# A host of many clinics has as many colours; a few parsed style sheets are kept and the rest parsed again.
+_SHEETS_KEPT: Final = 32
+
+
+@dataclass(frozen=True, slots=True)
+class RenderedDocument:
+    """Store `pdf` and send these bytes: a newer library or font draws the same input differently."""
+
+    pdf: bytes
+    sha256: str
+    pages: int
+
+
+class Renderer:
+    """Draws letters. One per process is enough; calls from several threads wait for each other."""
+
+    def __init__(self, fonts_folder: Path | None = None) -> None:
+        """`fonts_folder` is made and filled when missing; None is a private folder in the user's cache."""
+        self._fonts = fonts.install(fonts_folder)
+        # Imported here: it takes most of a second, and fontconfig must have been told of our fonts before.
+        from referral.letters.engine import Engine
+
+        self._engine: Engine = Engine()
+        self._sheets: dict[tuple[str, str], Any] = {}
+
+    def request(self, letter: RequestLetter, style: Style = "screen") -> RenderedDocument:
+        """The letter and its tick-box page, PDF/UA-1.
+
+        `print` has no ink near the edge, `fax` only black. Raises LetterProblem when a name cannot be printed
+        with the installed fonts, the address does not fit the envelope, or the letter is longer than its two
+        pages.
+        """
+        self._require_glyphs(letter)
+        sheet = self._sheet(style, letter.letterhead.accent)
+        for tightness in (0, 1, 2):
+            html = markup.request_html(letter, self._fonts, tightness=tightness)
+            pdf, pages = self._engine.letter(html, sheet)
+            if pages == REQUEST_PAGES:
+                return RenderedDocument(pdf, hashlib.sha256(pdf).hexdigest(), pages)
+        raise LetterProblem(
+            f"The letter takes {pages} pages instead of {REQUEST_PAGES}; shorten its longest text."
+        )
+
+    def receipt(self, record: ReceiptRecord) -> RenderedDocument:
+        """The record of an answer, PDF/A-3a and PDF/UA-1, its FHIR document attached; not yet sealed."""
+        from referral.letters.engine import AttachedFile
+
+        html = markup.receipt_html(record, self._fonts)
+        attached = AttachedFile(
+            ATTACHMENT_NAME, "The answer as FHIR R4 JSON", record.fhir, record.answered_at.astimezone(UTC)
+        )
+        # From the content: a random one would make every drawing differ.
+        identifier = hashlib.sha256(html.encode() + b"\0" + record.fhir).hexdigest()[:32].encode()
+        sheet = self._sheet("receipt", record.letterhead.accent)
+        pdf, pages = self._engine.record(html, sheet, identifier, attached)
+        if pages > RECEIPT_PAGES_AT_MOST:
+            raise LetterProblem(f"The record takes {pages} pages; at most {RECEIPT_PAGES_AT_MOST} are drawn.")
+        return RenderedDocument(pdf, hashlib.sha256(pdf).hexdigest(), pages)
+
+    def warm_up(self) -> None:
+        """Draw one letter and throw it away, so that the first real one is as quick as the others.
+
+        What is in memory afterwards is left out of full garbage collections, which would otherwise take a
+        tenth of the time of every letter. Call it once, early, and before a process forks workers that draw.
+        """
+        self.request(_SPECIMEN)
+        gc.collect()
+        gc.freeze()
+
+    def _sheet(self, style: str, accent: str) -> Any:
+        sheet = self._sheets.pop((style, accent), None)
+        if sheet is None:
+            sheet = self._engine.stylesheet(markup.stylesheet(style, accent))
+            if len(self._sheets) >= _SHEETS_KEPT:
+                del self._sheets[next(iter(self._sheets))]
+        self._sheets[style, accent] = sheet
+        return sheet
+
+    def _require_glyphs(self, letter: RequestLetter) -> None:
+        """Checked before drawing, so that the refusal can say which field it is."""
+        for value in (letter, letter.letterhead):
+            for field in fields(value):
+                given = getattr(value, field.name)
+                text = "".join(given) if isinstance(given, tuple) else given
+                if isinstance(text, str) and self._fonts.uncovered(text):
+                    raise LetterProblem(
+                        f"{field.name} has a character that is in none of the installed fonts."
+                    )
+
+
+_CLINIC: Final = Letterhead(
+    clinic_name="Specimen Clinic",
+    tagline="Not a real clinic",
+    address_lines=("1 Specimen Street", "Springfield, MA 00000"),
+    telephone="202-555-0100",
+    fax="202-555-0101",
+    website="specimen.example",
+    signer_name="A. Specimen, MD",
+    signer_title="Medical Director",
+    neutral_name="Specimen",
+)
+_SPECIMEN: Final = RequestLetter(
+    letter_id="SPECIMEN",
+    request_number="R-0000-00000",
+    written_at=datetime(2026, 1, 2, 12, tzinfo=UTC),
+    letterhead=_CLINIC,
+    recipient_lines=("Specimen Practice", "2 Specimen Street", "Springfield, MA 00000"),
+    clinician_name="B. Specimen, MD",
+    salutation="Dr. Specimen",
+    clinician_role="treating psychiatrist",
+    clinician_kind=ClinicianKind.PSYCHIATRIST,
+    patient_name="C. Specimen",
+    birth_year=1980,
+    indication="recurrent depression (F33.2)",
+    planned_course="six infusions over three weeks",
+    due_on=date(2026, 1, 16),
+    short_code="AAAA-AAAA",
+    portal_url="https://specimen.example/r/specimen",
+    portal_display="specimen.example",
+    time_zone=ZoneInfo("America/New_York"),
+)
+
+
+def specimen(**changes: Any) -> RequestLetter:
+    """A letter about nobody, for previews of a letterhead and for checking an installation."""
+    return replace(_SPECIMEN, **changes)

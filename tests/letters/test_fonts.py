@@ -1,0 +1,71 @@
+"""Letters use our fonts and no others, whatever is installed on the host."""
+
+from __future__ import annotations
+
+import stat
+import subprocess
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from referral.domain.errors import InvalidInput
+from referral.letters import fonts
+from referral.letters.content import LetterProblem
+from referral.letters.render import Renderer
+from tests.letters.samples import CLINIC, letter
+
+
+def test_only_our_faces_are_in_a_letter_and_all_are_embedded(renderer: Renderer) -> None:
+    with tempfile.NamedTemporaryFile(suffix=".pdf") as file:
+        file.write(renderer.request(letter()).pdf)
+        file.flush()
+        listed = subprocess.run(["pdffonts", file.name], check=True, capture_output=True, text=True).stdout
+    rows = listed.splitlines()[2:]
+    assert len(rows) == 5
+    for row in rows:
+        assert "SourceS" in row.replace("-", "")
+        assert row.split()[-5] == "yes"
+
+
+def test_several_processes_may_install_into_one_folder(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        sets = list(pool.map(lambda _: fonts.install(tmp_path / "fonts"), range(16)))
+    files = {file.name for file in (tmp_path / "fonts").iterdir()}
+    assert {"SourceSansPro-Regular.ttf", "SourceSerifPro-Semibold.ttf", "fonts.conf"} <= files
+    assert not any(name.startswith(".new-") or name.endswith(".otf") for name in files)
+    assert sets[0].uncovered("José ☐") == frozenset()
+
+
+def test_the_folder_is_private(tmp_path: Path) -> None:
+    folder = fonts.install(tmp_path / "fonts").folder
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+
+
+def test_a_host_without_script_fonts_says_what_it_cannot_print(tmp_path: Path) -> None:
+    bare = fonts.install(tmp_path / "fonts", host_folders=())
+    assert bare.uncovered("Ana عبد") == frozenset("عبد")
+    assert bare.uncovered("Арутюнян Nguyễn ☐") == frozenset()
+
+
+def test_script_fonts_of_the_host_are_used(tmp_path: Path) -> None:
+    """A Latin face under the name of an Arabic one: found by its name, wherever it lies."""
+    host = tmp_path / "host" / "deep"
+    host.mkdir(parents=True)
+    source = fonts.install(tmp_path / "fonts", host_folders=()).folder / "SourceSansPro-Regular.ttf"
+    (host / "NotoSansArabic-Regular.ttf").symlink_to(source.resolve())
+    found = fonts.install(tmp_path / "fonts", host_folders=(tmp_path / "host",))
+    assert (found.folder / "NotoSansArabic-Regular.ttf").exists()
+
+
+@pytest.mark.parametrize("accent", ["red", "#12345", "#12345g", "#fff000;}*{display:none", "#88cccc"])
+def test_a_colour_must_be_a_colour_and_dark_enough(accent: str) -> None:
+    with pytest.raises(InvalidInput):
+        replace(CLINIC, accent=accent)
+
+
+def test_a_letterhead_has_room_for_three_lines() -> None:
+    with pytest.raises(LetterProblem, match="3 lines"):
+        replace(CLINIC, address_lines=("a", "b", "c", "d"))

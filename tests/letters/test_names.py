@@ -1,0 +1,129 @@
+"""Names in any script are printed as they are or refused; nothing in a name is ever obeyed."""
+
+from __future__ import annotations
+
+import logging
+import unicodedata
+from pathlib import Path
+
+import pytest
+
+from referral.letters import fonts
+from referral.letters.content import LetterProblem, printable, printable_text
+from referral.letters.render import Renderer
+from tests.letters import pdf
+from tests.letters.samples import letter, record
+
+
+def letters_of(text: str) -> list[str]:
+    """A right-to-left name comes out of the PDF in another order and sometimes in presentation forms."""
+    return sorted(c for c in unicodedata.normalize("NFKC", text) if c.isalpha() or unicodedata.combining(c))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "José Ramírez",
+        "Nguyễn Thị Ánh",
+        "Łukasz Żółć",
+        "Ōkubo Ḥasan",
+        "Арутюнян Гаянэ",
+        "Γεώργιος",
+        "O’Neil-D’Arcy",
+    ],
+)
+def test_the_text_faces_print_latin_cyrillic_and_greek(renderer: Renderer, name: str) -> None:
+    shown = pdf.text(renderer.request(letter(patient_name=name)).pdf)
+    assert shown.count(name) == 2
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["عبد الرحمن", "שרה כהן", "Արամ Հարությունյան", "नीता शर्मा", "ธนากร", "გიორგი", "王小明", "김민준"],
+)
+def test_other_scripts_are_printed_where_the_host_has_fonts_and_refused_where_not(
+    renderer: Renderer, fonts_folder: Path, name: str
+) -> None:
+    """Which of the two is decided by the fonts, never by luck: an empty box is never printed."""
+    if fonts.install(fonts_folder).uncovered(name):
+        with pytest.raises(LetterProblem, match="patient_name has a character that is in none"):
+            renderer.request(letter(patient_name=name))
+        return
+    shown = pdf.text(renderer.request(letter(patient_name=name)).pdf, page=2)
+    line = shown[shown.index("617-555-0143") + 12 : shown.index("born 1986")]
+    assert letters_of(line) == letters_of(name)
+
+
+def test_a_name_without_glyphs_is_refused_and_neither_quoted_nor_logged(
+    renderer: Renderer, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    with pytest.raises(LetterProblem, match="patient_name") as refusal:
+        renderer.request(letter(patient_name="Zyx 😀 Wvut"))
+    assert "Zyx" not in str(refusal.value)
+    assert "😀" not in str(refusal.value)
+    assert "Zyx" not in caplog.text
+
+
+def test_a_glyph_that_is_missed_while_drawing_is_refused_as_well(
+    renderer: Renderer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The second line of defence: what the check of the names let pass."""
+    engine = renderer._engine
+    with pytest.raises(LetterProblem, match="in none of the installed fonts"):
+        engine.letter("<html lang=en><title>x</title><h1>Zyx 😀</h1>", engine.stylesheet(""))
+    assert caplog.text == ""
+
+
+@pytest.mark.parametrize(
+    ("given", "printed"),
+    [
+        ("Ana \u202eevil\u202c Lee", "Ana evil Lee"),
+        ("Ana\x00\x1b[31m Lee\u200b", "Ana[31m Lee"),
+        ("Ana\n\tLee\u2028", "Ana Lee"),
+        ("Jose\u0301", "José"),
+        ("می\u200cخواهم", "می\u200cخواهم"),
+        ("\ud800Lee", "Lee"),
+    ],
+)
+def test_control_characters_are_dropped_and_joiners_kept(given: str, printed: str) -> None:
+    assert printable(given) == printed
+    assert letter(patient_name=given + " Q").patient_name == f"{printed} Q"
+
+
+def test_free_text_keeps_its_lines() -> None:
+    assert printable_text(" one\r\ntwo \u202e \n\nthree\x07 ") == "one\ntwo\n\nthree"
+
+
+HOSTILE = [
+    "<img src=file:///etc/passwd> Lee",
+    "</b><script>alert(1)</script>",
+    "{{ 7*7 }} {% include 'x' %}",
+    '" onclick="x" style="background:url(http://127.0.0.1:9/x)',
+    "&lt;b&gt; &amp; &#x41;",
+    "<svg><image href='file:///etc/passwd'/></svg>",
+]
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_markup_in_a_name_is_printed_and_not_obeyed(renderer: Renderer, name: str) -> None:
+    for document in (
+        renderer.request(letter(patient_name=name)),
+        renderer.receipt(record(patient_name=name)),
+    ):
+        shown = pdf.text(document.pdf).replace(" ", "")
+        assert name.replace(" ", "") in shown
+
+
+def test_a_field_that_is_too_long_is_refused_by_name_only() -> None:
+    with pytest.raises(LetterProblem, match="patient_name is longer than the 120") as refusal:
+        letter(patient_name="Zyxwvut " * 20)
+    assert "Zyxwvut" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("url", ["javascript:alert(1)", "file:///etc/passwd", "ask.example/r/1", ""])
+def test_a_link_leads_to_a_web_page_only(url: str) -> None:
+    with pytest.raises(LetterProblem, match="portal_url"):
+        letter(portal_url=url)
+    with pytest.raises(LetterProblem, match="verify_url"):
+        record(verify_url=url)

@@ -1,0 +1,173 @@
+"""The request letter: what it says, and that it arrives readable by post, by fax and by screen reader."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from dataclasses import replace
+from typing import get_args
+
+import pikepdf
+import pytest
+import zxingcpp
+from PIL import Image
+
+from referral.domain.codes import ClinicianKind
+from referral.domain.form import BY_LINK_ID, items_for
+from referral.letters.content import LetterProblem
+from referral.letters.render import Renderer, Style, specimen
+from tests.letters import pdf
+from tests.letters.samples import CLINIC, letter
+
+STYLES: tuple[Style, ...] = get_args(Style)
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_what_goes_in_can_be_read_on_the_page(renderer: Renderer, style: Style) -> None:
+    wanted = letter()
+    shown = pdf.text(renderer.request(wanted, style).pdf)
+    for part in (
+        *(
+            "Maria José Nguyễn, born 1986",
+            "Dear Dr. Okafor,",
+            "for recurrent depression (F33.2) and named you as their",
+        ),
+        *("treating psychiatrist", "six infusions over three weeks, then single infusions as needed"),
+        *("Attn Chidi A. Okafor, MD, personal", *wanted.recipient_lines, "R-2026-04182", "Letter HL-04182-A"),
+        *("ask.harborlight.example and enter K7QM-2X4P", "fax it to 617-555-0143", "Call 617-555-0142"),
+        *("Elena R. Whitcombe, MD", "Harbor Light Ketamine Clinic", "1480 Commonwealth Avenue, Suite 300"),
+        *("Page 1 of 2", "Page 2 of 2"),
+    ):
+        assert part in shown
+
+
+def test_it_says_why_by_when_how_long_and_who_decides(renderer: Renderer) -> None:
+    shown = pdf.text(renderer.request(letter()).pdf, page=1)
+    for part in (
+        *("Please answer by December 6, 2026. It takes about two minutes.", "so that follow-up is ensured"),
+        *(
+            "within hours to days and lasts weeks to months",
+            "The decision to treat, consent and monitoring remain",
+        ),
+        *(
+            "Approved as an anesthetic; psychiatric use is off-label. Schedule III",
+            "Common effects",
+            "Serious risks",
+        ),
+        *(
+            "A physician is present throughout each infusion",
+            "45 CFR 164.506(c)",
+            "do not send psychotherapy notes",
+        ),
+    ):
+        assert part in shown
+    assert shown.count("•") == 3
+
+
+def test_the_date_is_the_one_in_the_clinics_time_zone(renderer: Renderer) -> None:
+    """It was written at 2:05 UTC, which is the evening before in Boston."""
+    assert "November 22, 2026" in pdf.text(renderer.request(letter()).pdf, page=1)
+
+
+@pytest.mark.parametrize("kind", ClinicianKind)
+def test_the_second_page_is_the_form_of_the_discipline_complete(
+    renderer: Renderer, kind: ClinicianKind
+) -> None:
+    document = renderer.request(letter(clinician_kind=kind), "fax")
+    shown = pdf.text(document.pdf, page=2)
+    assert document.pages == 2
+    asked = items_for(kind)
+    for item in asked:
+        assert item.link_id == "decision" or item.text in shown
+        for option in item.options:
+            assert option.text in shown
+    for item in BY_LINK_ID.values():
+        assert item in asked or item.text not in shown
+    boxes = sum(len(item.options) for item in asked) + 1
+    assert shown.count("☐") == boxes
+    assert "clearance" not in pdf.text(document.pdf).lower()
+
+
+@pytest.mark.parametrize(("down", "degrees"), [(98, 0), (98, 2), (196, 0), (196, 2)])
+@pytest.mark.parametrize("page", [1, 2])
+def test_the_codes_are_read_from_a_fax(renderer: Renderer, page: int, down: int, degrees: float) -> None:
+    wanted = letter(letter_id="0192a7c4-5b1e-7d3f-8a60-2f4c9e1b7d55")
+    fax = pdf.picture(renderer.request(wanted, "fax").pdf, page, 204, down, "-mono")
+    square = fax.resize((fax.width, round(fax.height * 204 / down)), Image.Resampling.NEAREST)
+    tilted = square.rotate(degrees, fillcolor=255, expand=True)
+    expected = wanted.portal_url if page == 1 else "0192a7c4-5b1e-7d3f-8a60-2f4c9e1b7d55:2"
+    assert [code.text for code in zxingcpp.read_barcodes(tilted)] == [expected]
+
+
+@pytest.mark.parametrize("page", [1, 2])
+def test_a_fax_has_neither_grey_nor_tint(renderer: Renderer, page: int) -> None:
+    fax = pdf.picture(renderer.request(letter(), "fax").pdf, page, 100, 100, "-aa", "no", "-aaVector", "no")
+    assert {value for _, value in fax.getcolors() or ()} == {0, 255}
+    header = fax.crop((0, 0, fax.width, 35))
+    assert header.getextrema() == (255, 255)
+
+
+@pytest.mark.parametrize("page", [1, 2])
+def test_a_print_has_no_ink_where_printers_cannot_reach(renderer: Renderer, page: int) -> None:
+    sheet = pdf.picture(renderer.request(letter(), "print").pdf, page, 96, 96)
+    inner = (6, 6, sheet.width - 6, sheet.height - 6)
+    sheet.paste(255, inner)
+    assert sheet.getextrema() == (255, 255)
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_it_is_a_sound_tagged_pdf_that_carries_nothing_else(renderer: Renderer, style: Style) -> None:
+    document = renderer.request(letter(), style)
+    assert pdf.problems(document.pdf) == ""
+    assert pdf.xmp(document.pdf)["pdf/ua"] == "1"
+    assert pdf.attachments(document.pdf) == {}
+    assert hashlib.sha256(document.pdf).hexdigest() == document.sha256
+    for forbidden in (b"/JavaScript", b"/Launch", b"/OpenAction", b"/EmbeddedFile"):
+        assert forbidden not in document.pdf
+
+
+def test_the_properties_of_the_file_name_neither_patient_nor_treatment(renderer: Renderer) -> None:
+    opened = pikepdf.open(io.BytesIO(renderer.request(letter()).pdf))
+    shown = " ".join(str(value) for value in opened.docinfo.values()) + str(opened.Root.Metadata.read_bytes())
+    assert "Request R-2026-04182" in shown
+    assert "Harbor Light" in shown
+    assert opened.Root.Lang == "en-US"
+    assert opened.Root.MarkInfo.Marked
+    for hidden in ("Nguy", "Maria", "F33", "etamine"):
+        assert hidden not in shown
+
+
+def test_a_long_name_and_indication_still_take_two_pages(renderer: Renderer) -> None:
+    long = letter(
+        patient_name="Maximiliana Konstantina Featherstonehaugh Cholmondeley de la Fuente y Echeverría",
+        indication="severe recurrent major depressive disorder without psychotic features, "
+        "treatment-resistant, with generalized anxiety disorder (F33.2, F41.1)",
+        planned_course="six intravenous infusions over three weeks (0.5 mg/kg over 40 minutes), then "
+        "single infusions as needed at intervals of three to eight weeks, for up to six months",
+        letterhead=replace(CLINIC, clinic_name="The Greater Commonwealth Center for Infusion Medicine, LLC"),
+    )
+    for style in STYLES:
+        document = renderer.request(long, style)
+        assert document.pages == 2
+        assert pdf.text(document.pdf).count(long.patient_name) == 2
+
+
+def test_a_letter_that_would_take_more_pages_is_refused(renderer: Renderer) -> None:
+    with pytest.raises(LetterProblem, match="pages instead of 2"):
+        renderer.request(
+            letter(patient_name="W" * 120, indication="W" * 160, planned_course="W" * 200), "fax"
+        )
+
+
+def test_each_clinic_has_its_colour_except_by_fax(renderer: Renderer) -> None:
+    red = letter(letterhead=replace(CLINIC, accent="#8a1f2d"))
+    assert renderer.request(red).sha256 != renderer.request(letter()).sha256
+    by_fax = [pdf.picture(renderer.request(one, "fax").pdf, 1, 50, 50) for one in (red, letter())]
+    assert by_fax[0].tobytes() == by_fax[1].tobytes()
+
+
+def test_a_specimen_is_about_nobody(renderer: Renderer) -> None:
+    renderer.warm_up()
+    shown = pdf.text(renderer.request(specimen(letterhead=CLINIC)).pdf)
+    assert "C. Specimen, born 1980" in shown
+    assert "Harbor Light Ketamine Clinic" in shown
