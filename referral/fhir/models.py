@@ -38,7 +38,7 @@ def model_issues(resource: dict[str, Any]) -> list[Issue]:
     except ValidationError as error:
         return [_issue(name, dict(found)) for found in error.errors(include_url=False, include_input=False)]
     except (LookupError, AttributeError, ImportError, TypeError):
-        # A contained resource of a type that R4 has and R4B lacks makes its models raise a bare KeyError; other
+        # A contained resource of a type that R4 has and R4B lacks makes its models raise KeyError; other
         # surprises reach us as TypeError. Whatever it is, it is not a resource that can be read.
         return [
             Issue(f"{name} contains a resource of a type that is not supported.", (name,), "not-supported")

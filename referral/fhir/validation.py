@@ -22,7 +22,7 @@ def validate(resource: Any) -> None:
 
 
 def issues_in(resource: Any) -> list[Issue]:
-    """Every issue, worst first in no particular order; empty for a resource that may be stored.
+    """Every issue, in the order of the elements; empty for a resource that may be stored.
 
     The models of fhir.resources only read what our own walk found nothing wrong with: they stop at the
     first kind of fault and would say the same things again in other words.
