@@ -1,4 +1,4 @@
-"""What an identified clinician reads and does at the portal: the request, its letter, signing, asking, the receipt."""
+"""What an identified clinician does at the portal: reads the request and its letter, signs, asks, leaves."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from referral.domain.answers import Answers, check_answers
 from referral.domain.audit import Action, Actor, AuditEntry
-from referral.domain.codes import ClinicianKind, Decision, Strength
+from referral.domain.codes import ClinicianKind, Strength
 from referral.domain.errors import NotFound, StaleVersion
 from referral.domain.records import Clinician, Referral
 from referral.services.keep_draft import Signed, read_draft, write_draft
@@ -51,6 +51,7 @@ class Sender:
 
 
 def read_sender(session: Session) -> Sender:
+    """The neutral name and the telephone of the clinic of this transaction."""
     letterhead = clinics.current(session).letterhead
     return Sender(letterhead["neutral_name"], letterhead["telephone"])
 
@@ -113,7 +114,7 @@ def read_letter(session: Session, actor: Actor, found: PortalSession) -> Documen
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signature:
-    """`values` are all answers by link id, `shown` the page that was signed, `key` the draft that it showed."""
+    """`values` are all answers by link id, `shown` the page that was signed, `key` names the draft on it."""
 
     key: str
     values: dict[str, list[str]]
@@ -124,7 +125,7 @@ class Signature:
 def sign(session: Session, actor: Actor, found: PortalSession, signature: Signature, now: datetime) -> Signed:
     """Record the answer once: the same form sent again gives what the first one gave.
 
-    Raises InvalidInput with an issue per item, and StaleVersion where the draft is not the one that was shown.
+    Raises InvalidInput with an issue per item, and StaleVersion where another draft was shown.
     """
     fresh = credentials.lock_session(session, found.token_digest)
     draft = read_draft(session, fresh)
@@ -212,6 +213,7 @@ def ask(
 
 
 def leave(session: Session, found: PortalSession, now: datetime) -> None:
+    """End this visit; drafts are kept for the next one."""
     credentials.change_session(session, found.token_digest, ended_at=now)
 
 
@@ -246,11 +248,3 @@ def _note_read(session: Session, actor: Actor, referral: Referral, what: str) ->
         patient_id=referral.patient_id,
     )
     audit.record(session, actor, entry)
-
-
-def is_opinion(decision: str) -> bool:
-    return decision in (
-        Decision.RECOMMENDED,
-        Decision.RECOMMENDED_WITH_CONDITIONS,
-        Decision.NOT_RECOMMENDED,
-    )

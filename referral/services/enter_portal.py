@@ -20,6 +20,7 @@ from referral.storage.db import Session
 # More would only fill the clinician's mailbox, and each link brings tries of its own.
 _FRESH_LINKS: Final = 3
 _FRESH_WINDOW: Final = timedelta(days=1)
+_LAST_SAVE: Final = timedelta(hours=12)
 # What a selector can look like: anything else is no key to search by.
 _SELECTOR: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
@@ -45,7 +46,7 @@ def enter_by_link(session: Session, caller: Caller, selector: str, secret: str, 
 
 
 def enter_by_code(session: Session, caller: Caller, typed: str, now: datetime) -> str | None:
-    """The same by the short code of a letter. The caller counts look-ups first, in a transaction of their own."""
+    """The same by the short code of a letter. Look-ups are counted before, in a transaction of their own."""
     found = credentials.find_by_code(session, typed)
     return _enter(session, caller, found, "code", now)
 
@@ -63,7 +64,9 @@ def _enter(
     credentials.open_session(
         session, token, selector=found.selector, csrf_token=random_token(), came_by=came_by, now=now
     )
-    referrals.note(session, found.referral_id, "portal-opened", actor.id, now, channel=found.channel, by=came_by)
+    referrals.note(
+        session, found.referral_id, "portal-opened", actor.id, now, channel=found.channel, by=came_by
+    )
     entry = AuditEntry(
         action=Action.EXECUTE,
         subtype="portal-opened",
@@ -81,6 +84,11 @@ def is_alive(found: PortalSession, now: datetime) -> bool:
         and now - found.seen_at <= SESSION_IDLE
         and now - found.created_at <= SESSION_LIFETIME
     )
+
+
+def may_still_save(found: PortalSession, now: datetime) -> bool:
+    """A session that fell asleep over a long text may hand it in to the draft, and do nothing else."""
+    return found.ended_at is None and found.identified_at is not None and now - found.created_at <= _LAST_SAVE
 
 
 def send_fresh_link(

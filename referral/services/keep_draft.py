@@ -27,7 +27,7 @@ class Signed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
-    """`values` by link id. `key` names this state of the draft: what is signed is what was shown under that key.
+    """`values` by link id. `key` names this state of the draft: signed is what was shown under that key.
 
     `signed` is set once it was; `asked` are the keys of questions that were sent.
     """
@@ -45,6 +45,7 @@ def read_draft(session: Session, found: PortalSession) -> Draft:
 
 
 def write_draft(session: Session, found: PortalSession, draft: Draft) -> None:
+    """Replace what was saved; sealed for this session only."""
     sealed = credentials.seal_draft(session, found.token_digest, msgspec.json.encode(draft))
     credentials.change_session(session, found.token_digest, sealed_draft=sealed)
 

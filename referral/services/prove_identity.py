@@ -1,6 +1,7 @@
 """Proves who is at the portal: what is asked next depends on how the link travelled (safety.md 3).
 
-A link on paper: the patient's date of birth. A link by mail or text message: first a code that came another way.
+A link on paper: the patient's date of birth. A link by mail or text message: before that, a code that came
+another way.
 Every guess is paid for in a committed transaction before it is looked at.
 """
 
@@ -45,6 +46,7 @@ class Guess(StrEnum):
 
 
 def stage_of(found: PortalSession, credential: Credential) -> Stage:
+    """What is to be shown next, from what has been shown already and how the link travelled."""
     if found.identified_at is not None:
         return Stage.IDENTIFIED
     if credential.channel in PAPER or found.second_factor_at is not None:
@@ -57,7 +59,7 @@ def guess(
 ) -> Guess:
     """Pay, commit, then look. An exception from the first step means that nothing was looked at.
 
-    The tenth try freezes the link and tells staff, in the transaction that counts it: a crash cannot lose that.
+    The tenth try freezes the link and tells staff in the transaction that counts it: no crash can lose that.
     """
     with transaction() as session:
         if not _pay(session, actor, selector, now):
@@ -79,7 +81,7 @@ def _pay(session: Session, actor: Actor, selector: str, now: datetime) -> bool:
 def check_letter_code(
     session: Session, actor: Actor, found: PortalSession, typed: str, now: datetime
 ) -> bool:
-    """The code of a letter about the same request, sent on paper; two channels if that contact was verified."""
+    """The code of a paper letter about the same request; two channels if that contact was verified."""
     credential = _usable(session, found.selector)
     letter = credentials.find_code_of(session, credential.referral_id, typed) if credential else None
     right = (
@@ -169,7 +171,7 @@ def _strength(found: PortalSession, credential: Credential) -> Strength:
 
 
 def _usable(session: Session, selector: str) -> Credential | None:
-    """Locked; None once it was revoked or frozen meanwhile. A tenth try has frozen it itself and still counts."""
+    """Locked; None once it was revoked or frozen meanwhile. A tenth try froze it itself and still counts."""
     found = credentials.get(session, selector, lock=True)
     if found is None or found.revoked_at is not None:
         return None

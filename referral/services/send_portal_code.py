@@ -27,7 +27,7 @@ _QUICK: Final = (Channel.SMS, Channel.FAX)
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """One place a code can go; `id` is the contact's, `masked` tells its owner which it is and nobody else."""
+    """One place a code can go; `id` is the contact's, `masked` tells only its owner which it is."""
 
     id: str
     channel: Channel
@@ -48,7 +48,7 @@ class Ways:
 
 
 def ways_of(session: Session, credential: Credential) -> Ways:
-    """Verified contacts other than the link's own; the link's own address only where the clinic allows that."""
+    """Verified contacts other than the link's own; the link's own only where the clinic allows that."""
     referral = referrals.get(session, credential.referral_id)
     clinician = directory.get_clinician(session, referral.clinician_id)
     links = credentials.of_referral(session, referral.id)
@@ -72,7 +72,7 @@ def _used_contact(session: Session, credential: Credential, clinician: Clinician
 
 
 def send_code(session: Session, actor: Actor, found: PortalSession, way_id: str, now: datetime) -> bool:
-    """Queue a code to one of the offered ways; False past three in an hour. The newest code is the one that works."""
+    """Queue a code to one of the offered ways; False past three in an hour. Only the newest code works."""
     credential = credentials.get(session, found.selector)
     if credential is None or not credential.is_usable(now):
         raise CredentialUnusable("This link cannot be used now.")

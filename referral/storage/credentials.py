@@ -103,6 +103,13 @@ def find_by_code(session: Session, typed: str) -> Credential | None:
     return _enter(session, row) if row else None
 
 
+def find_for_renewal(session: Session, selector: str) -> Credential | None:
+    """The credential with this public selector; enough to send a fresh link to the contact on file, no more."""
+    session.show_key(selector)
+    row = session.connection.execute(_SELECT.where(portal_credential.c.selector == selector)).one_or_none()
+    return _enter(session, row) if row else None
+
+
 def _enter(session: Session, row: Any) -> Credential:
     found = _to_credential(row)
     session.enter_clinic(found.clinic_id)
@@ -110,8 +117,31 @@ def _enter(session: Session, row: Any) -> Credential:
 
 
 def get(session: Session, selector: str, *, lock: bool = False) -> Credential | None:
-    query = _SELECT.where(portal_credential.c.clinic_id == session.clinic, portal_credential.c.selector == selector)
+    query = _SELECT.where(
+        portal_credential.c.clinic_id == session.clinic, portal_credential.c.selector == selector
+    )
     row = session.connection.execute(query.with_for_update() if lock else query).one_or_none()
+    return _to_credential(row) if row else None
+
+
+def of_referral(session: Session, referral_id: str) -> list[Credential]:
+    """Every link of a request, newest first."""
+    query = _SELECT.where(
+        portal_credential.c.clinic_id == session.clinic, portal_credential.c.referral_id == referral_id
+    )
+    rows = session.connection.execute(query.order_by(portal_credential.c.created_at.desc()))
+    return [_to_credential(row) for row in rows]
+
+
+def find_code_of(session: Session, referral_id: str, typed: str) -> Credential | None:
+    """The credential of this request whose short code was typed; never one of another request or clinic."""
+    row = session.connection.execute(
+        _SELECT.where(
+            portal_credential.c.clinic_id == session.clinic,
+            portal_credential.c.referral_id == referral_id,
+            portal_credential.c.code_digest == digest(normal_code(typed)),
+        )
+    ).one_or_none()
     return _to_credential(row) if row else None
 
 
@@ -156,7 +186,11 @@ def revoke_all(session: Session, referral_id: str, reason: str, now: datetime) -
     table = portal_credential
     changed = session.connection.execute(
         update(table)
-        .where(table.c.clinic_id == session.clinic, table.c.referral_id == referral_id, table.c.revoked_at.is_(None))
+        .where(
+            table.c.clinic_id == session.clinic,
+            table.c.referral_id == referral_id,
+            table.c.revoked_at.is_(None),
+        )
         .values(revoked_at=now, revoked_for=reason)
     )
     return changed.rowcount
@@ -209,7 +243,9 @@ class PortalSession:
 _SESSION_FIELDS: Final = tuple(PortalSession.__slots__)
 
 
-def open_session(session: Session, token: str, *, selector: str, csrf_token: str, came_by: str, now: datetime) -> None:
+def open_session(
+    session: Session, token: str, *, selector: str, csrf_token: str, came_by: str, now: datetime
+) -> None:
     session.connection.execute(
         insert(portal_session).inline(),
         {
@@ -224,25 +260,60 @@ def open_session(session: Session, token: str, *, selector: str, csrf_token: str
     )
 
 
+_SELECT_SESSION: Final = select(*(portal_session.c[name] for name in _SESSION_FIELDS))
+
+
+def _to_session(row: Any) -> PortalSession:
+    values = dict(zip(_SESSION_FIELDS, row, strict=True))
+    values["clinic_id"] = str(values["clinic_id"])
+    return PortalSession(**values)
+
+
 def find_session(session: Session, token: str) -> PortalSession | None:
     """Enters the clinic of the session when it is found; whether it is still alive is the caller's question."""
     key = digest(token)
     session.show_key(key.hex())
     row = session.connection.execute(
-        select(*(portal_session.c[name] for name in _SESSION_FIELDS)).where(portal_session.c.token_digest == key)
+        _SELECT_SESSION.where(portal_session.c.token_digest == key)
     ).one_or_none()
     if row is None:
         return None
-    values = dict(zip(_SESSION_FIELDS, row, strict=True))
-    values["clinic_id"] = str(values["clinic_id"])
-    session.enter_clinic(values["clinic_id"])
-    return PortalSession(**values)
+    found = _to_session(row)
+    session.enter_clinic(found.clinic_id)
+    return found
+
+
+def lock_session(session: Session, token_digest: bytes) -> PortalSession:
+    """The session as it is now, held until the transaction ends: what is sent twice is worked off in turn."""
+    query = _SELECT_SESSION.where(
+        portal_session.c.clinic_id == session.clinic, portal_session.c.token_digest == token_digest
+    )
+    return _to_session(session.connection.execute(query.with_for_update()).one())
+
+
+def last_draft(session: Session, referral_id: str) -> PortalSession | None:
+    """The session that last saved a draft for this request, by any of its links; None where nobody did."""
+    query = _SELECT_SESSION.join(
+        portal_credential,
+        and_(
+            portal_credential.c.clinic_id == portal_session.c.clinic_id,
+            portal_credential.c.selector == portal_session.c.selector,
+        ),
+    ).where(
+        portal_session.c.clinic_id == session.clinic,
+        portal_credential.c.referral_id == referral_id,
+        portal_session.c.sealed_draft.is_not(None),
+    )
+    row = session.connection.execute(query.order_by(portal_session.c.seen_at.desc()).limit(1)).one_or_none()
+    return _to_session(row) if row else None
 
 
 def change_session(session: Session, token_digest: bytes, **values: Any) -> None:
     session.connection.execute(
         update(portal_session)
-        .where(and_(portal_session.c.clinic_id == session.clinic, portal_session.c.token_digest == token_digest))
+        .where(
+            and_(portal_session.c.clinic_id == session.clinic, portal_session.c.token_digest == token_digest)
+        )
         .values(**values)
     )
 

@@ -75,9 +75,14 @@ class Visitor:
 
 
 def check_origin(request: Request) -> None:
-    """A form must come from our own pages: browsers say where from in Origin."""
+    """A form must come from our own pages: browsers say where from in Origin and in Sec-Fetch-Site.
+
+    Origin is `null` on our own forms, because the pages send no referrer; then only the other one tells.
+    """
     origin = request.headers.get("origin")
-    if origin is not None and origin != "null" and origin.split("://")[-1] != request.headers.get("host"):
+    elsewhere = request.headers.get("sec-fetch-site") in ("cross-site", "same-site")
+    foreign = origin not in (None, "null") and str(origin).split("://")[-1] != request.headers.get("host")
+    if elsewhere or foreign:
         raise Forbidden("This form was sent from another site. Nothing was changed.")
 
 

@@ -14,7 +14,7 @@ from referral.domain import errors
 from referral.domain.audit import Action, Actor, AuditEntry
 from referral.fhir.operation_outcome import operation_outcome
 from referral.storage import audit
-from referral.web.pages import error_page
+from referral.web.pages import error_page, is_portal
 
 log = structlog.get_logger(__name__)
 
@@ -73,7 +73,7 @@ def _refusal(request: Request, error: Exception) -> Response:
     assert isinstance(error, errors.ReferralError)  # noqa: S101 - registered for this class only
     status = status_of(error)
     if isinstance(error, errors.SignInRequired) and not _for_system(request):
-        return RedirectResponse("/sign-in", 303)
+        return RedirectResponse("/request" if is_portal(request.url.path) else "/sign-in", 303)
     _note_refusal(request, error, status)
     return _answer(request, status, error.issues)
 

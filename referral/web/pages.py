@@ -50,10 +50,14 @@ _TITLES: Final = {
 }
 
 
+def is_portal(path: str) -> bool:
+    """Pages of the outside clinician, who has nothing to do with the clinic's own sign-in."""
+    return path == "/request" or path.startswith(("/r/", "/request/"))
+
+
 def error_page(request: Request, status: int, sentences: tuple[str, ...], reference: str = "") -> HTMLResponse:
     """What happened and what to do, in the frame of the portal or of the staff pages."""
     title, advice = _TITLES.get(status, ("Something went wrong", "Please try again in a minute."))
-    portal = request.url.path.startswith(("/r/", "/request"))
     return page(
         "staff/error.html.j2",
         status,
@@ -62,7 +66,7 @@ def error_page(request: Request, status: int, sentences: tuple[str, ...], refere
             title=title,
             happened=sentences[0] if sentences else title,
             advice=advice,
-            action=Link("Back to the request", "/request") if portal else Link("Go to Today", "/"),
+            action=Link("Back to the request", "/request") if is_portal(request.url.path) else Link("Go to Today", "/"),
             reasons=sentences[1:],
             reference=reference,
         ),

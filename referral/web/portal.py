@@ -1,0 +1,54 @@
+"""The portal for the outside clinician: one address, /request, that always shows the next thing to do."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Depends, Request
+from starlette.responses import Response
+
+from referral.services.answer_on_portal import read_sender
+from referral.services.keep_draft import read_draft
+from referral.services.prove_identity import Stage
+from referral.web import portal_answer, portal_ask, portal_entry, portal_identity
+from referral.web.dependencies import RuntimeDep, public
+from referral.web.pages import page
+from referral.web.portal_guest import Guest, find_guest, go, has_cookie
+
+router: Final = APIRouter()
+
+
+def _maybe(request: Request, runtime: RuntimeDep) -> Guest | None:
+    return find_guest(request, runtime)
+
+
+@router.get(
+    "/request",
+    dependencies=[public("asks for a code; shows a request only to a session that was identified")],
+    include_in_schema=False,
+)
+def next_page(
+    request: Request, runtime: RuntimeDep, visitor: Annotated[Guest | None, Depends(_maybe)]
+) -> Response:
+    """The one address to come back to: the code, the check, the request, or that it is over."""
+    if visitor is None:
+        return portal_entry.code_page(was_closed=has_cookie(request, runtime))
+    if visitor.credential.revoked_at is not None:
+        return _closed(visitor)
+    if visitor.stage is not Stage.IDENTIFIED or visitor.credential.frozen_at is not None:
+        return portal_identity.identity_page(visitor)
+    return portal_answer.request_page(visitor)
+
+
+def _closed(visitor: Guest) -> Response:
+    """Answered here: the receipt. Answered elsewhere, cancelled, expired: nothing is needed any more."""
+    with visitor.transaction() as session:
+        signed = read_draft(session, visitor.found).signed if visitor.stage is Stage.IDENTIFIED else None
+        sender = read_sender(session)
+    if signed is not None:
+        return go("/request/receipt")
+    return page("portal/closed.html.j2", sender=sender, token=visitor.found.csrf_token)
+
+
+for _part in (portal_entry, portal_identity, portal_answer, portal_ask):
+    router.include_router(_part.router)
