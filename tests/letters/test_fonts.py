@@ -30,33 +30,33 @@ def test_only_our_faces_are_in_a_letter_and_all_are_embedded(renderer: Renderer)
         assert row.split()[-5] == "yes"
 
 
-def test_several_processes_may_install_into_one_folder(tmp_path: Path) -> None:
+def test_several_processes_may_install_into_one_folder(data_dir: Path) -> None:
     with ThreadPoolExecutor(8) as pool:
-        sets = list(pool.map(lambda _: fonts.install(tmp_path / "fonts"), range(16)))
-    files = {file.name for file in (tmp_path / "fonts").iterdir()}
+        sets = list(pool.map(lambda _: fonts.install(data_dir / "fonts"), range(16)))
+    files = {file.name for file in (data_dir / "fonts").iterdir()}
     assert {"SourceSansPro-Regular.ttf", "SourceSerifPro-Semibold.ttf", "fonts.conf"} <= files
     assert not any(name.startswith(".new-") or name.endswith(".otf") for name in files)
     assert sets[0].uncovered("José ☐") == frozenset()
 
 
-def test_the_folder_is_private(tmp_path: Path) -> None:
-    folder = fonts.install(tmp_path / "fonts").folder
+def test_the_folder_is_private(data_dir: Path) -> None:
+    folder = fonts.install(data_dir / "fonts").folder
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
 
 
-def test_a_host_without_script_fonts_says_what_it_cannot_print(tmp_path: Path) -> None:
-    bare = fonts.install(tmp_path / "fonts", host_folders=())
+def test_a_host_without_script_fonts_says_what_it_cannot_print(data_dir: Path) -> None:
+    bare = fonts.install(data_dir / "fonts", host_folders=())
     assert bare.uncovered("Ana عبد") == frozenset("عبد")
     assert bare.uncovered("Арутюнян Nguyễn ☐") == frozenset()
 
 
-def test_script_fonts_of_the_host_are_used(tmp_path: Path) -> None:
+def test_script_fonts_of_the_host_are_used(data_dir: Path) -> None:
     """A Latin face under the name of an Arabic one: found by its name, wherever it lies."""
-    host = tmp_path / "host" / "deep"
+    host = data_dir / "host" / "deep"
     host.mkdir(parents=True)
-    source = fonts.install(tmp_path / "fonts", host_folders=()).folder / "SourceSansPro-Regular.ttf"
+    source = fonts.install(data_dir / "fonts", host_folders=()).folder / "SourceSansPro-Regular.ttf"
     (host / "NotoSansArabic-Regular.ttf").symlink_to(source.resolve())
-    found = fonts.install(tmp_path / "fonts", host_folders=(tmp_path / "host",))
+    found = fonts.install(data_dir / "fonts", host_folders=(data_dir / "host",))
     assert (found.folder / "NotoSansArabic-Regular.ttf").exists()
 
 

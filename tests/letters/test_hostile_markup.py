@@ -38,9 +38,9 @@ class Bait:
 
 
 @pytest.fixture
-def bait(tmp_path: Path) -> Iterator[Bait]:
+def bait(data_dir: Path) -> Iterator[Bait]:
     """A file and a server of our own that hostile markup may try to reach."""
-    secret, asked = tmp_path / "secret.txt", list[str]()
+    secret, asked = data_dir / "secret.txt", list[str]()
     secret.write_text("secret")
 
     class Target(http.server.BaseHTTPRequestHandler):

@@ -24,12 +24,12 @@ for document in (
 """
 
 
-def test_two_processes_write_the_same_letters(tmp_path: Path) -> None:
+def test_two_processes_write_the_same_letters(data_dir: Path) -> None:
     """Each has fonts of its own and another seed for hashing, and they run at different seconds."""
     root = Path(__file__).resolve().parents[2]
     running = [
         subprocess.Popen(
-            [sys.executable, "-W", "error", "-c", _PROGRAM, str(tmp_path / seed)],
+            [sys.executable, "-W", "error", "-c", _PROGRAM, str(data_dir / seed)],
             env=os.environ | {"PYTHONHASHSEED": seed, "PYTHONPATH": str(root), "TZ": zone},
             stdout=subprocess.PIPE,
             text=True,

@@ -89,9 +89,9 @@ def test_an_unsealed_record_is_reported_as_such(sealer: Sealer, plain: bytes) ->
     assert not verify(plain, sealer.root, LATER).sealed
 
 
-def test_a_public_tool_agrees(sealed: bytes, tmp_path: Path) -> None:
-    (tmp_path / "sealed.pdf").write_bytes(sealed)
-    command = ["pdfsig", "-nocert", str(tmp_path / "sealed.pdf")]
+def test_a_public_tool_agrees(sealed: bytes, data_dir: Path) -> None:
+    (data_dir / "sealed.pdf").write_bytes(sealed)
+    command = ["pdfsig", "-nocert", str(data_dir / "sealed.pdf")]
     shown = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     assert "Signature is Valid" in shown
     assert "ETSI.CAdES.detached" in shown
