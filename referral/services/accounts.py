@@ -71,7 +71,9 @@ def add_user(session: Session, actor: Actor, new: NewUser, now: datetime) -> str
         locked_until=None,
     )
     accounts.add_user(session, user)
-    entry = AuditEntry(action=Action.CREATE, subtype="add-user", entity=f"User/{user.id}", detail={"role": user.role})
+    entry = AuditEntry(
+        action=Action.CREATE, subtype="add-user", entity=f"User/{user.id}", detail={"role": user.role}
+    )
     audit.record(session, actor, entry)
     return user.id
 
@@ -79,7 +81,9 @@ def add_user(session: Session, actor: Actor, new: NewUser, now: datetime) -> str
 def normal_email(text: str) -> str:
     """Lower case, checked for its form only: nothing is asked of the network."""
     try:
-        return validate_email(text.strip(), check_deliverability=False, test_environment=True).normalized.lower()
+        return validate_email(
+            text.strip(), check_deliverability=False, test_environment=True
+        ).normalized.lower()
     except EmailNotValidError:
         raise InvalidInput(Issue("This is not an e-mail address.", ("email",))) from None
 
@@ -109,7 +113,9 @@ def check_password(session: Session, email: str, password: str, now: datetime) -
             failed = user.failed_sign_ins + 1
             lock = now + _LOCK_FOR if failed >= _LOCK_AFTER else None
             accounts.change_user(session, user.id, failed_sign_ins=0 if lock else failed, locked_until=lock)
-            audit.record(session, _actor(user, None), AuditEntry(action=Action.EXECUTE, subtype="sign-in", outcome="4"))
+            audit.record(
+                session, _actor(user, None), AuditEntry(action=Action.EXECUTE, subtype="sign-in", outcome="4")
+            )
         return None
     return user
 
@@ -131,7 +137,9 @@ def add_client(session: Session, actor: Actor, name: str, now: datetime) -> str:
     if not name.strip() or len(name) > 100:
         raise InvalidInput(Issue("The client needs a name of at most 100 characters.", ("name",)))
     token = f"rfr_{random_token()}"
-    client = ApiClient(clinic_id=session.clinic, id=str(uuid.uuid4()), name=name.strip(), scopes=("system/*.crus",))
+    client = ApiClient(
+        clinic_id=session.clinic, id=str(uuid.uuid4()), name=name.strip(), scopes=("system/*.crus",)
+    )
     accounts.add_client(session, client, token, now)
     entry = AuditEntry(action=Action.CREATE, subtype="add-client", entity=f"Client/{client.id}")
     audit.record(session, actor, entry)

@@ -40,7 +40,9 @@ def close_referral(
 
 def tell_clinician(session: Session, referral: Referral, kind: MessageKind, now: datetime) -> None:
     """By the contact that the last letter reached; nobody is told of a request that never left."""
-    reached = outbox.find(session, referral_id=referral.id, states=(MessageState.ACCEPTED, MessageState.DELIVERED))
+    reached = outbox.find(
+        session, referral_id=referral.id, states=(MessageState.ACCEPTED, MessageState.DELIVERED)
+    )
     if not reached:
         return
     clinician = directory.get_clinician(session, referral.clinician_id)
@@ -50,10 +52,14 @@ def tell_clinician(session: Session, referral: Referral, kind: MessageKind, now:
         queue_message(session, referral, kind, contact, now, ordinal=1)
 
 
-def cancel_referral(session: Session, actor: Actor, referral_id: str, version: int, reason: str, now: datetime) -> Referral:
+def cancel_referral(
+    session: Session, actor: Actor, referral_id: str, version: int, reason: str, now: datetime
+) -> Referral:
     """Staff end a request. Refuses a missing reason, a request that is closed, and a page that is out of date."""
     if not reason.strip():
-        raise InvalidInput(Issue("Please give a reason: the clinician's office may ask.", ("cancel_reason",), "required"))
+        raise InvalidInput(
+            Issue("Please give a reason: the clinician's office may ask.", ("cancel_reason",), "required")
+        )
     referral = referrals.get(session, referral_id, lock=True)
     referrals.require_version(referral, version)
     closed = close_referral(session, referral, Event.CANCEL, now, reason=reason.strip()[:200])

@@ -16,7 +16,14 @@ import structlog
 
 from referral.channels.base import Channels, Envelope, Outcome, Sent
 from referral.domain.errors import ReferralError
-from referral.domain.outgoing import AT_ONCE, MAX_TRIES, ONLY_WHILE_OPEN, MessageState, provider_key, retry_delay
+from referral.domain.outgoing import (
+    AT_ONCE,
+    MAX_TRIES,
+    ONLY_WHILE_OPEN,
+    MessageState,
+    provider_key,
+    retry_delay,
+)
 from referral.services import note_delivery
 from referral.services.calendars import calendar_for
 from referral.services.prepare_message import Renderer, draw, gather, store
@@ -66,7 +73,12 @@ def _deliver_safely(delivery: Delivery, clinic_id: str, message: Message) -> Non
         _park(delivery, clinic_id, message, str(error))
     except Exception as error:
         log.exception("message.failed", message=str(message.id), kind=message.kind)
-        _retry(delivery, clinic_id, message, Sent(Outcome.LATER, reason=f"internal error ({type(error).__name__})"))
+        _retry(
+            delivery,
+            clinic_id,
+            message,
+            Sent(Outcome.LATER, reason=f"internal error ({type(error).__name__})"),
+        )
 
 
 def _deliver(delivery: Delivery, clinic_id: str, message: Message) -> None:
@@ -87,7 +99,9 @@ def _prepare(delivery: Delivery, clinic_id: str, message: Message) -> None:
     with delivery.database.transaction(clinic_id) as session:
         # The fence first: whoever lost the row meanwhile must not leave a second credential behind.
         if outbox.move(session, message, MessageState.RENDERING):
-            outbox.move(session, message, MessageState.RENDERING, **store(session, message, material, finished, now))
+            outbox.move(
+                session, message, MessageState.RENDERING, **store(session, message, material, finished, now)
+            )
             note_delivery.prepared(session, message, finished.letter_id, now)
 
 
@@ -104,7 +118,9 @@ def _last_look(session: Session, message: Message, now: datetime) -> Envelope | 
         return None
     calendar = calendar_for(clinics.current(session), clinician.time_zone)
     if message.kind not in AT_ONCE and not calendar.is_open(now):
-        outbox.move(session, current, MessageState.READY, not_before=calendar.next_opening(now), lease_until=None)
+        outbox.move(
+            session, current, MessageState.READY, not_before=calendar.next_opening(now), lease_until=None
+        )
         return None
     content = documents.get(session, str(current.envelope_id)).content
     outbox.move(session, current, MessageState.SENDING)
@@ -117,7 +133,11 @@ def _send(delivery: Delivery, clinic_id: str, message: Message, envelope: Envelo
     now = delivery.now()
     if sent.outcome is Outcome.ACCEPTED:
         with delivery.database.transaction(clinic_id) as session:
-            values = {"provider_reference": sent.reference, "sent_for_real": transport.is_real, "finished_at": now}
+            values = {
+                "provider_reference": sent.reference,
+                "sent_for_real": transport.is_real,
+                "finished_at": now,
+            }
             if outbox.move(session, message, MessageState.ACCEPTED, last_error=None, **values):
                 note_delivery.accepted(session, message, now, is_real=transport.is_real)
     elif sent.outcome is Outcome.LATER:
@@ -144,7 +164,10 @@ def _resume_sending(delivery: Delivery, clinic_id: str, message: Message) -> Non
             content = documents.get(session, str(current.envelope_id)).content
     if contact is not None:
         _send(
-            delivery, clinic_id, message, Envelope(contact.address, content, provider_key(message.id, message.generation))
+            delivery,
+            clinic_id,
+            message,
+            Envelope(contact.address, content, provider_key(message.id, message.generation)),
         )
 
 
@@ -158,7 +181,9 @@ def _retry(delivery: Delivery, clinic_id: str, message: Message, sent: Sent) -> 
         current = outbox.get(session, message.id, lock=True)
         if current is not None and current.attempts == message.attempts:
             state = MessageState.READY if current.envelope_id else MessageState.QUEUED
-            outbox.move(session, current, state, not_before=not_before, last_error=sent.reason, lease_until=None)
+            outbox.move(
+                session, current, state, not_before=not_before, last_error=sent.reason, lease_until=None
+            )
 
 
 def _park(delivery: Delivery, clinic_id: str, message: Message, reason: str) -> None:

@@ -48,7 +48,9 @@ _LETTERHEAD: Final = {
 _PATIENTS: Final = (
     NewPatient(given="Maria José", family="Nguyễn", birth_date="1986-04-12", telephone="303-555-0110"),
     NewPatient(given="Samuel", family="Okonkwo", birth_date="1974-09-30", telephone="303-555-0111"),
-    NewPatient(given="Ines", family="Arutyunyan", birth_date="1991-01-07", telephone="303-555-0112", language="es"),
+    NewPatient(
+        given="Ines", family="Arutyunyan", birth_date="1991-01-07", telephone="303-555-0112", language="es"
+    ),
 )
 
 _CLINICIANS: Final = (
@@ -106,11 +108,15 @@ def ensure_demo(session: Session, now: datetime) -> str:
     if existing is not None:
         return existing.id
     long_ago = now - timedelta(minutes=1)
-    new = NewClinic(slug=SLUG, name="Harbor Light Ketamine Clinic", time_zone="America/Denver", letterhead=_LETTERHEAD)
+    new = NewClinic(
+        slug=SLUG, name="Harbor Light Ketamine Clinic", time_zone="America/Denver", letterhead=_LETTERHEAD
+    )
     clinic_id = set_up_clinic(session, new, long_ago)
     actor = Actor(clinic_id, "system", "demo")
     for account in ACCOUNTS:
-        new_user = NewUser(email=account.email, name=account.name, role=account.role, password=account.password)
+        new_user = NewUser(
+            email=account.email, name=account.name, role=account.role, password=account.password
+        )
         add_user(session, actor, new_user, long_ago)
     for patient in _PATIENTS:
         add_patient(session, actor, patient, long_ago)

@@ -21,7 +21,9 @@ def examine(session: Session) -> list[Finding]:
     missing = inspect.protections(session)
     findings = [Finding(False, sentence) for sentence in missing]
     if not missing:
-        findings.append(Finding(True, "Roles, grants, row-level security, triggers and gate_start are in place."))
+        findings.append(
+            Finding(True, "Roles, grants, row-level security, triggers and gate_start are in place.")
+        )
     for clinic in clinics.every(session):
         session.enter_clinic(clinic.id)
         findings.extend(_drift(session, clinic.slug))
@@ -46,7 +48,11 @@ def _drift(session: Session, slug: str) -> list[Finding]:
             wrong.append(order.id)
     if wrong:
         return [Finding(False, f"{slug}: rows and FHIR disagree for {', '.join(wrong[:10])}.")]
-    return [Finding(True, f"{slug}: {len(rows)} requests and {len(found)} orders agree with their FHIR resources.")]
+    return [
+        Finding(
+            True, f"{slug}: {len(rows)} requests and {len(found)} orders agree with their FHIR resources."
+        )
+    ]
 
 
 def _chain(session: Session, slug: str) -> Finding:

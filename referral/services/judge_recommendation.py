@@ -28,7 +28,9 @@ def _answer_of(session: Session, referral_id: str) -> Any:
 def _require_words(text: str, field: str, least: int = 3) -> str:
     words = " ".join(text.split())
     if len(words) < least:
-        raise InvalidInput(Issue("Please write a short reason; it is kept with the record.", (field,), "required"))
+        raise InvalidInput(
+            Issue("Please write a short reason; it is kept with the record.", (field,), "required")
+        )
     return words[:500]
 
 

@@ -50,7 +50,9 @@ def normal_phone(typed: str, field: str) -> str:
     except phonenumbers.NumberParseException:
         number = None
     if number is None or not phonenumbers.is_possible_number(number):
-        raise InvalidInput(Issue("This is not a telephone number; ten digits, for example 303-555-0142.", (field,), "value"))
+        raise InvalidInput(
+            Issue("This is not a telephone number; ten digits, for example 303-555-0142.", (field,), "value")
+        )
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
 
 
@@ -95,7 +97,9 @@ def _birth_date(problems: _Problems, typed: str, today: date) -> date | None:
     try:
         born = date.fromisoformat(typed.strip())
     except ValueError:
-        problems.issues.append(Issue("Write the date of birth as year-month-day.", ("birth_date",), "required"))
+        problems.issues.append(
+            Issue("Write the date of birth as year-month-day.", ("birth_date",), "required")
+        )
         return None
     if not date(1900, 1, 1) <= born <= today:
         problems.issues.append(Issue("This date of birth is not possible.", ("birth_date",), "value"))
@@ -154,7 +158,9 @@ def add_clinician(session: Session, actor: Actor, new: NewClinician, now: dateti
     if new.kind not in set(ClinicianKind):
         problems.issues.append(Issue("Choose the kind of clinician.", ("clinician_kind",), "required"))
     if new.npi.strip() and not is_valid_npi(new.npi.strip()):
-        problems.issues.append(Issue("This NPI is not valid: ten digits, the last one checks the others.", ("npi",), "value"))
+        problems.issues.append(
+            Issue("This NPI is not valid: ten digits, the last one checks the others.", ("npi",), "value")
+        )
     zone = new.time_zone or clinics.current(session).time_zone
     if zone not in available_timezones():
         problems.issues.append(Issue("Choose a time zone from the list.", ("time_zone",), "value"))
@@ -186,11 +192,15 @@ def add_clinician(session: Session, actor: Actor, new: NewClinician, now: dateti
     publish.clinician(session, clinician, now)
     directory.set_time_zone(session, clinician.id, clinician.time_zone)
     if address:
-        postal = Contact(id=str(uuid.uuid4()), channel=Channel.POST, address=", ".join(address), source="front-desk")
+        postal = Contact(
+            id=str(uuid.uuid4()), channel=Channel.POST, address=", ".join(address), source="front-desk"
+        )
         directory.add_contact(session, clinician.id, postal, None)
     if new.verified:
         directory.verify_contacts(session, clinician.id, actor.id, now)
-    entry = AuditEntry(action=Action.CREATE, subtype="add-clinician", entity=f"PractitionerRole/{clinician.id}")
+    entry = AuditEntry(
+        action=Action.CREATE, subtype="add-clinician", entity=f"PractitionerRole/{clinician.id}"
+    )
     audit.record(session, actor, entry)
     return directory.get_clinician(session, clinician.id)
 
@@ -201,6 +211,9 @@ def verify_contact(session: Session, actor: Actor, clinician_id: str, contact_id
         raise InvalidInput(Issue("There is no such contact.", ("contact",), "not-found"))
     detail: dict[str, str | int | bool | list[str] | None] = {"contact": contact_id}
     entry = AuditEntry(
-        action=Action.UPDATE, subtype="verify-contact", entity=f"PractitionerRole/{clinician_id}", detail=detail
+        action=Action.UPDATE,
+        subtype="verify-contact",
+        entity=f"PractitionerRole/{clinician_id}",
+        detail=detail,
     )
     audit.record(session, actor, entry)

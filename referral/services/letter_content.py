@@ -28,14 +28,18 @@ def indication_words(order: Order) -> str:
 def planned_course(order: Order) -> str:
     count = order.planned_sessions
     start = f", starting about {long_date(order.first_infusion_on)}" if order.first_infusion_on else ""
-    sessions = "intravenous ketamine infusions" if count is None else f"{count} intravenous ketamine infusions"
+    sessions = (
+        "intravenous ketamine infusions" if count is None else f"{count} intravenous ketamine infusions"
+    )
     return f"a course of {sessions}{start}"
 
 
 def salutation_of(clinician: Clinician) -> str:
     """'Dr. Lee' for doctors, the full name for everybody else: credentials are all that is known."""
     family = clinician.name.split()[-1] if clinician.name.split() else clinician.name
-    doctor = any(title in clinician.credentials.replace(".", "").upper() for title in ("MD", "DO", "PHD", "PSYD"))
+    doctor = any(
+        title in clinician.credentials.replace(".", "").upper() for title in ("MD", "DO", "PHD", "PSYD")
+    )
     return f"Dr. {family}" if doctor else clinician.name
 
 

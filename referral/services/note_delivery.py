@@ -47,7 +47,12 @@ def accepted(session: Session, message: Message, now: datetime, *, is_real: bool
         subtype="disclose",
         entity=f"Communication/{message.id}",
         patient_id=referral.patient_id,
-        detail={"kind": message.kind, "channel": message.channel, "contact": message.contact_id, "real": is_real},
+        detail={
+            "kind": message.kind,
+            "channel": message.channel,
+            "contact": message.contact_id,
+            "real": is_real,
+        },
     )
     audit.record(session, _worker(session), entry)
 

@@ -112,7 +112,14 @@ class Finished:
     content_type: str
 
 
-def draw(message: Message, material: Material, renderer: Renderer, channels: Channels, seal_key: bytes, now: datetime) -> Finished:
+def draw(
+    message: Message,
+    material: Material,
+    renderer: Renderer,
+    channels: Channels,
+    seal_key: bytes,
+    now: datetime,
+) -> Finished:
     """Render outside of any transaction. Raises LetterProblem where a person has to look."""
     letter, kind, letter_id = None, "request-letter", None
     if material.letter is not None:
@@ -131,13 +138,17 @@ def draw(message: Message, material: Material, renderer: Renderer, channels: Cha
     return _finished(letter, kind, letter_id, body.encode(), "text/plain; charset=utf-8")
 
 
-def _finished(letter: bytes | None, kind: str, letter_id: str | None, envelope: bytes, content_type: str) -> Finished:
+def _finished(
+    letter: bytes | None, kind: str, letter_id: str | None, envelope: bytes, content_type: str
+) -> Finished:
     return Finished(
         letter=letter, letter_kind=kind, letter_id=letter_id, envelope=envelope, content_type=content_type
     )
 
 
-def store(session: Session, message: Message, material: Material, finished: Finished, now: datetime) -> dict[str, Any]:
+def store(
+    session: Session, message: Message, material: Material, finished: Finished, now: datetime
+) -> dict[str, Any]:
     """Keep the bytes and the credential; returns what the message row must remember."""
     referral = material.referral
     about = {"patient_id": referral.patient_id, "referral_id": referral.id, "now": now}

@@ -20,7 +20,9 @@ def evidence_id(receipt_id: str) -> str:
     return f"{receipt_id}-evidence"
 
 
-def keep_evidence(session: Session, referral: Referral, receipt_id: str, evidence: dict[str, Any], now: datetime) -> None:
+def keep_evidence(
+    session: Session, referral: Referral, receipt_id: str, evidence: dict[str, Any], now: datetime
+) -> None:
     """Store what was shown, typed and known, encrypted; the receipt is drawn from it and can be checked against it."""
     documents.add(
         session,
@@ -34,7 +36,9 @@ def keep_evidence(session: Session, referral: Referral, receipt_id: str, evidenc
     )
 
 
-def receipt_record(session: Session, clinic: Clinic, referral: Referral, base_url: str) -> tuple[str, ReceiptRecord]:
+def receipt_record(
+    session: Session, clinic: Clinic, referral: Referral, base_url: str
+) -> tuple[str, ReceiptRecord]:
     """(document id, what the receipt says) of the newest answer to a request."""
     row = orders.get_recommendation(session, referral_id=referral.id)
     if row is None or row.document_id is None:

@@ -66,7 +66,9 @@ def place_order(session: Session, actor: Actor, new: NewOrder, now: datetime) ->
     return order
 
 
-def request_recommendation(session: Session, actor: Actor, new: NewRequest, now: datetime) -> tuple[Referral, ...]:
+def request_recommendation(
+    session: Session, actor: Actor, new: NewRequest, now: datetime
+) -> tuple[Referral, ...]:
     """One request per clinician, sharing a requisition; all or none.
 
     Refuses an order that needs no recommendation, a clinician whom the policy does not accept, one without a
@@ -77,7 +79,8 @@ def request_recommendation(session: Session, actor: Actor, new: NewRequest, now:
     if Requirement.RECOMMENDATION not in policy.requirements(order.indications):
         names = ", ".join(indication.label for indication in order.indications)
         raise TransitionRefused(
-            f"No recommendation is needed for {names}; the initial consultation is enough.", "ServiceRequest.reasonCode"
+            f"No recommendation is needed for {names}; the initial consultation is enough.",
+            "ServiceRequest.reasonCode",
         )
     patient = directory.get_patient(session, order.patient_id)
     asked = _clinicians(session, patient, new.clinician_ids, policy)
@@ -85,7 +88,9 @@ def request_recommendation(session: Session, actor: Actor, new: NewRequest, now:
     made = _rows(session, actor, order, asked, ladder, new, now)
     referrals.add(session, made)
     for place, (referral, clinician) in enumerate(zip(made, asked, strict=True)):
-        document = new.document if place == 0 else {name: v for name, v in new.document.items() if name != "id"}
+        document = (
+            new.document if place == 0 else {name: v for name, v in new.document.items() if name != "id"}
+        )
         _send_first(session, actor, referral, clinician, document, new.requester, now)
     publish.order_asked(session, order.id, [referral.id for referral in made], now)
     return made
@@ -192,4 +197,6 @@ def _send_first(
 
 
 def _record(session: Session, actor: Actor, what: str, entity: str, patient_id: str) -> None:
-    audit.record(session, actor, AuditEntry(action=Action.CREATE, subtype=what, entity=entity, patient_id=patient_id))
+    audit.record(
+        session, actor, AuditEntry(action=Action.CREATE, subtype=what, entity=entity, patient_id=patient_id)
+    )

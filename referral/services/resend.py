@@ -15,7 +15,9 @@ from referral.storage import audit, directory, referrals
 from referral.storage.db import Session
 
 
-def resend(session: Session, actor: Actor, referral_id: str, version: int, channel: str, now: datetime) -> None:
+def resend(
+    session: Session, actor: Actor, referral_id: str, version: int, channel: str, now: datetime
+) -> None:
     """Queue the letter once more with a fresh link; the ladder is not moved by it."""
     referral = referrals.get(session, referral_id, lock=True)
     referrals.require_version(referral, version)
@@ -24,7 +26,9 @@ def resend(session: Session, actor: Actor, referral_id: str, version: int, chann
     contact = next((c for c in in_order(clinician.contacts) if c.channel == channel), None)
     if contact is None:
         names = ", ".join(dict.fromkeys(c.channel for c in in_order(clinician.contacts))) or "none"
-        raise InvalidInput(Issue(f"This clinician has no such contact on file (there is: {names}).", ("resend_channel",)))
+        raise InvalidInput(
+            Issue(f"This clinician has no such contact on file (there is: {names}).", ("resend_channel",))
+        )
     queue_message(session, referral, MessageKind.REQUEST, contact, now)
     # The version moves, so that a second click on the same page is told that the first one counted.
     referrals.change(session, referral)

@@ -85,7 +85,9 @@ def respond(session: Session, actor: Actor, response: Response, now: datetime) -
     decision = response.answers.decision
     next_status(EVENT_OF[decision], referral.status)
     clinician = directory.get_clinician(session, referral.clinician_id)
-    response_id = publish.response(session, actor, referral, clinician, response.answers, response.document, now)
+    response_id = publish.response(
+        session, actor, referral, clinician, response.answers, response.document, now
+    )
     if decision is Decision.NEEDS_INFORMATION:
         return _wait_for_visit(session, actor, referral, response.answers, now)
     if decision is Decision.NOT_MY_PATIENT:
@@ -124,9 +126,18 @@ def _opinion(
     _keep(session, referral, clinician, order, response, recommendation, fhir, now)
     orders.add_recommendation(session, recommendation)
     closed = close_referral(
-        session, referral, Event.ANSWER, now, reason=None, business_status=BUSINESS_STATUS_OF[answers.decision]
+        session,
+        referral,
+        Event.ANSWER,
+        now,
+        reason=None,
+        business_status=BUSINESS_STATUS_OF[answers.decision],
     )
-    detail = {"decision": answers.decision, "strength": response.strength, "red_flags": list(answers.red_flags)}
+    detail = {
+        "decision": answers.decision,
+        "strength": response.strength,
+        "red_flags": list(answers.red_flags),
+    }
     referrals.note(session, referral.id, "answered", actor.id, now, **detail)
     _record(session, actor, "answer", referral, **detail)
     tell_clinician(session, closed, MessageKind.THANK_YOU, now)
@@ -143,7 +154,9 @@ def _opinion(
     return Receipt(answers.decision, recommendation.document_id, waits)
 
 
-def _wait_for_visit(session: Session, actor: Actor, referral: Referral, answers: Answers, now: datetime) -> Receipt:
+def _wait_for_visit(
+    session: Session, actor: Actor, referral: Referral, answers: Answers, now: datetime
+) -> Receipt:
     visit = date.fromisoformat(str(answers.text("visit-planned")))
     changed = _shift_ladder(session, referral, Event.ASK_INFORMATION, visit, now)
     detail = {"visit": visit.isoformat()}
@@ -166,13 +179,18 @@ def _shift_ladder(session: Session, referral: Referral, event: Event, until: dat
     )
     values = replanned(moved, ladder, calendar) | {"held_at": None}
     if event is Event.ASK_INFORMATION:
-        values |= {"status": next_status(event, referral.status), "business_status": BusinessStatus.AWAITING_INFORMATION}
+        values |= {
+            "status": next_status(event, referral.status),
+            "business_status": BusinessStatus.AWAITING_INFORMATION,
+        }
     changed = referrals.change(session, referral, **values)
     publish.referral_changed(session, changed, now)
     return changed
 
 
-def pause_referral(session: Session, actor: Actor, referral_id: str, version: int, until: date, now: datetime) -> Referral:
+def pause_referral(
+    session: Session, actor: Actor, referral_id: str, version: int, until: date, now: datetime
+) -> Referral:
     """Staff move the ladder: nothing goes out until the business day after `until`."""
     referral = referrals.get(session, referral_id, lock=True)
     referrals.require_version(referral, version)
@@ -194,7 +212,9 @@ def _give_back(session: Session, actor: Actor, referral: Referral, now: datetime
     return Receipt(Decision.NOT_MY_PATIENT, None, needs_review=False)
 
 
-def ask_clinic(session: Session, actor: Actor, referral_id: str, kind: str, text: str, now: datetime) -> Referral:
+def ask_clinic(
+    session: Session, actor: Actor, referral_id: str, kind: str, text: str, now: datetime
+) -> Referral:
     """The clinician asks something, wants a call, or names a colleague (`kind` is question, call or colleague).
 
     Reminders stop until staff have answered. The words are narrative: they are kept encrypted, not in the timeline.
@@ -216,7 +236,9 @@ def ask_clinic(session: Session, actor: Actor, referral_id: str, kind: str, text
     return changed
 
 
-def resume_referral(session: Session, actor: Actor, referral_id: str, version: int, now: datetime) -> Referral:
+def resume_referral(
+    session: Session, actor: Actor, referral_id: str, version: int, now: datetime
+) -> Referral:
     """Staff have answered the clinician's question: the ladder goes on, moved by the business days that it stood."""
     referral = referrals.get(session, referral_id, lock=True)
     referrals.require_version(referral, version)

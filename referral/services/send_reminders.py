@@ -86,13 +86,17 @@ def _remind_by_another(session: Session, referral: Referral, planned: Planned, n
     clinician = directory.get_clinician(session, referral.clinician_id)
     last = _last_reached(session, referral)
     used = last.channel if last else None
-    contact = contacts.by_another_channel(clinician.contacts, used) if used else contacts.best(clinician.contacts)
+    contact = (
+        contacts.by_another_channel(clinician.contacts, used) if used else contacts.best(clinician.contacts)
+    )
     if contact is not None:
         queue_message(session, referral, MessageKind.REMINDER, contact, now, ordinal=planned.ordinal)
 
 
 def _last_reached(session: Session, referral: Referral) -> outbox.Message | None:
-    sent = outbox.find(session, referral_id=referral.id, states=(MessageState.ACCEPTED, MessageState.DELIVERED))
+    sent = outbox.find(
+        session, referral_id=referral.id, states=(MessageState.ACCEPTED, MessageState.DELIVERED)
+    )
     return sent[0] if sent else None
 
 

@@ -1,0 +1,104 @@
+"""Every way in which a client can say that treatment has begun, and that each of them goes through the gate.
+
+    Procedure                  basedOn an infusion order; or part of, or during, what leads to one
+    MedicationAdministration   part of a Procedure, or in the context of an Encounter, that leads to one
+    Encounter                  basedOn an order, or by an Appointment that leads to one; a consultation does not count
+    Appointment                booked while the gate is closed: refused, though nothing has begun
+
+A Procedure or MedicationAdministration that leads to no order is refused: what cannot be gated is not taken. The pages
+of the staff have one more way, services/treat.py itself.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Final
+
+from referral.domain.audit import Actor
+from referral.domain.errors import GateClosed, InvalidInput, Issue, NotFound
+from referral.domain.records import Order
+from referral.fhir.treatment import is_consultation, is_harmless, leads_to, subject_of
+from referral.services.refresh_gate import decision_of
+from referral.storage import orders, resources
+from referral.storage.db import Session
+
+# These say nothing but that something was done to the patient, so they must say under which order.
+_MUST_LEAD: Final = frozenset({"Procedure", "MedicationAdministration"})
+DOORS: Final = _MUST_LEAD | {"Encounter", "Appointment"}
+_MOST_STEPS: Final = 4
+
+
+def order_behind(session: Session, document: dict[str, Any]) -> Order | None:
+    """The infusion order that a resource leads to; InvalidInput when it leads to several."""
+    seen: set[str] = set()
+    found: dict[str, Order] = {}
+    level = leads_to(document)
+    for _ in range(_MOST_STEPS):
+        level -= seen
+        seen |= level
+        found |= _orders_in(session, level)
+        level = {
+            reference
+            for stored in resources.find_many(session, level - found.keys()).values()
+            for reference in leads_to(stored.document)
+        }
+    if len(found) > 1:
+        text = "This leads to several infusion orders; name the one that it belongs to."
+        raise InvalidInput(Issue(text, (f"{document['resourceType']}.basedOn",), "business-rule"))
+    return next(iter(found.values()), None)
+
+
+def _orders_in(session: Session, references: set[str]) -> dict[str, Order]:
+    found = {}
+    for reference in references:
+        type, _, id = reference.partition("/")
+        if type == "ServiceRequest":
+            try:
+                found[reference] = orders.get(session, id)
+            except NotFound:
+                continue
+    return found
+
+
+def order_to_start(session: Session, document: dict[str, Any]) -> Order | None:
+    """The order whose treatment this resource says has begun; None where it says nothing of the kind.
+
+    Raises InvalidInput for a Procedure or MedicationAdministration that leads to no order.
+    """
+    type = document["resourceType"]
+    if is_harmless(document) or (type in ("Encounter", "Appointment") and is_consultation(document)):
+        return None
+    order = order_behind(session, document)
+    if order is None and type in _MUST_LEAD:
+        text = (
+            f"This {type} does not lead to an infusion order of this clinic (basedOn, partOf, encounter or context); "
+            "treatment is recorded only under an order."
+        )
+        raise InvalidInput(Issue(text, (f"{type}.basedOn" if type == "Procedure" else f"{type}.partOf",), "business-rule"))
+    return order
+
+
+def require_same_patient(document: dict[str, Any], order: Order) -> None:
+    """Raises GateClosed for treatment of one patient under another's order."""
+    if subject_of(document) != order.patient_id:
+        type = document["resourceType"]
+        element = "participant" if type == "Appointment" else "subject"
+        raise GateClosed(("The infusion order is for another patient.",), f"{type}.{element}")
+
+
+def pass_gate(session: Session, actor: Actor, document: dict[str, Any], order: Order) -> datetime:
+    """Let the database decide, under the resource's own id; GateClosed names its status. Returns the time of the start."""
+    require_same_patient(document, order)
+    expression = f"{document['resourceType']}.status"
+    try:
+        return orders.start_treatment(session, actor, document["id"], order.id, order.patient_id)
+    except GateClosed as closed:
+        raise GateClosed(closed.reasons, expression) from closed
+
+
+def require_open(session: Session, document: dict[str, Any], order: Order, now: datetime) -> None:
+    """For a booking, which starts nothing: GateClosed with the rule's own sentences while the gate is closed."""
+    require_same_patient(document, order)
+    decision = decision_of(session, orders.facts(session, order.id), now)
+    if not decision.open:
+        raise GateClosed(decision.reasons, f"{document['resourceType']}.status")

@@ -1,0 +1,35 @@
+"""What can be done with each type of resource: routes, bundles and the CapabilityStatement all read this table."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from referral.domain.errors import NotFound, NotSupported
+from referral.fhir.definitions import CLINICAL_TYPES, METADATA_TYPES
+
+READ: Final = ("read", "vread", "history-instance", "search-type")
+_WRITE: Final = (*READ, "create", "update")
+# Written by the workflow alone: a client that could write one could forge a record or a warning.
+_OURS: Final = frozenset({"AuditEvent", "DetectedIssue", "Flag", "Subscription"})
+
+INTERACTIONS: Final[dict[str, tuple[str, ...]]] = {
+    **{type: READ if type in _OURS else _WRITE for type in CLINICAL_TYPES},
+    # What happened is not rewritten.
+    "Provenance": (*READ, "create"),
+    **{type: READ for type in METADATA_TYPES},
+}
+_WORDS: Final = {
+    "create": "created",
+    "update": "changed",
+    "delete": "deleted; mark it as entered-in-error instead",
+    "patch": "patched; send the whole resource with PUT instead",
+}
+
+
+def require(type: str, interaction: str) -> None:
+    """Raises NotFound for a type that is not served, NotSupported for what it does not do."""
+    if type not in INTERACTIONS:
+        raise NotFound(f"{type[:40]} is not served here; see /fhir/metadata for the types that are.")
+    if interaction not in INTERACTIONS[type]:
+        word = _WORDS.get(interaction, f"used with {interaction}")
+        raise NotSupported(f"A {type} cannot be {word}.")

@@ -1,0 +1,119 @@
+"""Reads, histories and searches for clients; each leaves its audit row in the same transaction."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+
+from referral.domain.audit import Action, Actor, AuditEntry
+from referral.domain.errors import NotFound
+from referral.fhir.search_query import SearchQuery
+from referral.services import interactions, published, search_audit
+from referral.storage import audit, resources, search
+from referral.storage.db import Session
+from referral.storage.resources import Stored
+from referral.storage.search import Match, Page
+
+Allowed = Callable[[str], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """One page: what matches and what comes along with it."""
+
+    page: Page
+    included: tuple[Match, ...] = ()
+
+
+def read_resource(session: Session, actor: Actor, type: str, id: str) -> Stored:
+    """The current version; NotFound where this clinic has none."""
+    interactions.require(type, "read")
+    if type == "AuditEvent":
+        return search_audit.read_event(session, actor, id)
+    found = search.find_one(session, type, id)
+    if found is None:
+        mine = published.find(type, id)
+        if mine is None:
+            raise NotFound(f"There is no {type} with id {id[:64]}.")
+        return mine
+    _note_read(session, actor, "read", found.stored.reference, found.patient_id)
+    return found.stored
+
+
+def read_version(session: Session, actor: Actor, type: str, id: str, version: int) -> Stored:
+    """One version of a resource."""
+    interactions.require(type, "vread")
+    current = read_history(session, actor, type, id, subtype="vread")
+    for stored in current:
+        if stored.version == version:
+            return stored
+    raise NotFound(f"{type}/{id[:64]} has no version {version}.")
+
+
+def read_history(
+    session: Session, actor: Actor, type: str, id: str, *, subtype: str = "history"
+) -> list[Stored]:
+    """All versions, newest first; NotFound for an unknown resource."""
+    interactions.require(type, "history-instance")
+    if type == "AuditEvent":
+        return [search_audit.read_event(session, actor, id)]
+    versions = resources.history(session, type, id)
+    if not versions:
+        mine = published.find(type, id)
+        if mine is None:
+            raise NotFound(f"There is no {type} with id {id[:64]}.")
+        return [mine]
+    patient_id = resources.patient_of(versions[0].document)
+    _note_read(session, actor, subtype, versions[0].reference, patient_id)
+    return versions
+
+
+def search_resources(session: Session, actor: Actor, query: SearchQuery, allowed: Allowed) -> Results:
+    """One page of a search. What `allowed` refuses is not brought along by `_include` or `_revinclude`."""
+    interactions.require(query.type, "search-type")
+    if query.type == "AuditEvent":
+        page = search_audit.search_events(session, query)
+        _note_search(session, actor, query, page.matches)
+        return Results(page)
+    query = replace(
+        query, revinclude=tuple(include for include in query.revinclude if allowed(include.source))
+    )
+    page = _with_published(query, search.search(session, query))
+    included = tuple(
+        match for match in search.included(session, query, page.matches) if allowed(match.stored.type)
+    )
+    _note_search(session, actor, query, [*page.matches, *included])
+    return Results(page, included)
+
+
+def _with_published(query: SearchQuery, page: Page) -> Page:
+    """What the server publishes itself stands before everything else, on the first page."""
+    mine = published.matching(query) if query.type in published.TYPES else ()
+    if not mine:
+        return page
+    shown = mine if query.cursor is None and query.count and query.summary != "count" else ()
+    total = page.total + len(mine) if page.total is not None else None
+    return replace(page, matches=(*shown, *page.matches), total=total)
+
+
+def _note_read(session: Session, actor: Actor, subtype: str, entity: str, patient_id: str | None) -> None:
+    entry = AuditEntry(action=Action.READ, subtype=subtype, entity=entity, patient_id=patient_id)
+    audit.record(session, actor, entry)
+
+
+def _note_search(session: Session, actor: Actor, query: SearchQuery, matches: Iterable[Match]) -> None:
+    """One row for each patient whose data went out, so that an accounting of disclosures is a search for them."""
+    asked = sorted({clause.parameter for clause in query.clauses})
+    per_patient = Counter(match.patient_id for match in matches) or Counter({None: 0})
+    entries = [
+        AuditEntry(
+            action=Action.EXECUTE,
+            subtype="search",
+            entity=f"Patient/{patient_id}" if patient_id else None,
+            patient_id=patient_id,
+            detail={"type": query.type, "parameters": asked, "count": count},
+        )
+        for patient_id, count in per_patient.items()
+    ]
+    audit.record(session, actor, *entries)
