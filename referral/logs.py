@@ -24,7 +24,18 @@ _SECRETS = (
     (re.compile(r"(?<=://)[^\s/@]+@"), "…@"),
     (re.compile(r"[\w.+-]+@[\w-]+(\.[\w-]+)+"), "…@…"),
 )
-_QUIET = ("uvicorn.error", "uvicorn.access", "celery", "kombu", "alembic", "fontTools", "weasyprint")
+# These chatter, and httpx writes whole addresses.
+_QUIET = (
+    "httpx",
+    "httpcore",
+    "uvicorn.error",
+    "uvicorn.access",
+    "celery",
+    "kombu",
+    "alembic",
+    "fontTools",
+    "weasyprint",
+)
 
 
 def configure(log_format: Literal["auto", "console", "json"], stream: TextIO | None = None) -> None:

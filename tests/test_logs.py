@@ -1,0 +1,114 @@
+"""Log lines: readable, and without secrets and people."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import logging
+from collections.abc import Iterator
+
+import httpx
+import pytest
+import structlog
+from fastapi import APIRouter, FastAPI
+
+from referral import logs
+
+
+@pytest.fixture(autouse=True)
+def logging_as_before() -> Iterator[None]:
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    levels = {name: logging.getLogger(name).level for name in logs._QUIET}
+    yield
+    structlog.reset_defaults()
+    logging.captureWarnings(capture=False)
+    root.handlers[:], root.level = handlers, level
+    for name, before in levels.items():
+        logging.getLogger(name).setLevel(before)
+
+
+def lines(stream: io.StringIO) -> list[dict[str, object]]:
+    return [json.loads(line) for line in stream.getvalue().splitlines()]
+
+
+def test_the_access_log_has_the_route_and_never_the_path() -> None:
+    stream = io.StringIO()
+    logs.configure("json", stream)
+    router = APIRouter()
+
+    @router.get("/r/{selector}/{secret}")
+    def portal(selector: str, secret: str) -> str:
+        if selector == "bug":
+            raise RuntimeError(f"/r/{selector}/{secret}")
+        return selector
+
+    app = FastAPI()
+    app.add_middleware(logs.AccessLog)
+    app.include_router(router)
+
+    async def visit(*paths: str) -> None:
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://clinic.example") as client:
+            for path in paths:
+                await client.get(path)
+
+    asyncio.run(visit("/r/abc/TOPSECRET?dob=1986-04-12", "/r/bug/TOPSECRET", "/TOPSECRET"))
+    written = [line for line in lines(stream) if line["event"] == "request"]
+    assert [(line["route"], line["status"], line["method"]) for line in written] == [
+        ("/r/{selector}/{secret}", 200, "GET"),
+        ("/r/{selector}/{secret}", 500, "GET"),
+        ("(no route)", 404, "GET"),
+    ]
+    assert all(isinstance(line["ms"], float) for line in written)
+    assert "TOPSECRET" not in stream.getvalue()
+    assert "1986" not in stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("said", "written"),
+    [
+        ("opened /r/kM3_x-9/sEcr3t_-x now", "opened /r/kM3_x-9/… now"),
+        ("mail to maria.nguyen@clinic.example bounced", "mail to …@… bounced"),
+        ("Authorization: Bearer rfr_abc.def", "Authorization: Bearer …"),
+        ("at postgresql://app:pw@db.example/x", "at postgresql://…@db.example/x"),
+        ("nothing to hide", "nothing to hide"),
+    ],
+)
+def test_what_looks_like_a_secret_or_a_person_is_masked(said: str, written: str) -> None:
+    stream = io.StringIO()
+    logs.configure("json", stream)
+    structlog.get_logger("x").warning(said, detail=said)
+    logging.getLogger("library").error("%s", said)
+    try:
+        raise ValueError(said)
+    except ValueError:
+        logging.getLogger("library").exception("failed")
+    first, second, third = lines(stream)
+    assert (first["event"], first["detail"], first["level"]) == (written, written, "warning")
+    assert second["event"] == written
+    assert str(third["exception"]).endswith(f"ValueError: {written}")
+
+
+def test_people_get_calm_lines() -> None:
+    stream = io.StringIO()
+    logs.configure("console", stream)
+    log = structlog.get_logger("x")
+    log.info("worker started", pid=17)
+    log.warning("engine was started again", engine="postgres")
+    logging.getLogger("kombu").info("chatter")
+    first, second = stream.getvalue().splitlines()
+    assert first.partition("  ")[2] == "worker started  pid=17"
+    assert second.partition("  ")[2] == "WARNING: engine was started again  engine=postgres"
+
+
+def test_a_terminal_gets_lines_and_a_pipe_gets_json() -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    for stream, is_json in ((Terminal(), False), (io.StringIO(), True)):
+        logs.configure("auto", stream)
+        structlog.get_logger("x").info("hello")
+        assert stream.getvalue().startswith("{") is is_json
