@@ -6,9 +6,8 @@ import re
 from dataclasses import dataclass
 from datetime import datetime
 from email import message_from_bytes
-from email.message import EmailMessage
 from email.policy import default as mail_policy
-from typing import Final, cast
+from typing import Final
 
 from referral.domain.audit import Action, Actor, AuditEntry
 from referral.domain.errors import NotFound
@@ -131,7 +130,7 @@ def _words(session: Session, message: Message) -> tuple[str, str]:
         return "", ""
     envelope = documents.get(session, str(message.envelope_id))
     if envelope.content_type == "message/rfc822":
-        mail = cast("EmailMessage", message_from_bytes(envelope.content, policy=mail_policy))
+        mail = message_from_bytes(envelope.content, policy=mail_policy)
         part = mail.get_body(("plain",))
         return str(mail["Subject"] or ""), part.get_content() if part else ""
     if envelope.content_type.startswith("text/"):

@@ -64,13 +64,17 @@ class Notice:
 
 @dataclass(frozen=True, slots=True)
 class Shell:
-    """What surrounds every signed-in page. `active` is the key of the current place in the navigation."""
+    """What surrounds every signed-in page.
+
+    `places` are the keys of the navigation that this role may use, `active` that of the current page.
+    """
 
     clinic: str
     user: str
     role: str
     token: str
     active: str = ""
+    places: tuple[str, ...] = ()
     notice: Notice | None = None
 
 
@@ -356,3 +360,11 @@ class ComponentsPage:
     broken: Form
     gates: tuple[Gate, ...]
     options: tuple[Choice, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NoWorkPage:
+    """For roles that see no patient data; `accounts` when they look after the accounts."""
+
+    role: str
+    accounts: bool

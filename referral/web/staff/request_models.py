@@ -39,10 +39,11 @@ class Need:
 
 @dataclass(frozen=True, slots=True)
 class Duplicate:
-    """An open request that asks the same clinician already."""
+    """An open request about the same patient; `may_ask` when it asks another clinician than the one chosen."""
 
     sentence: str
     link: Link
+    may_ask: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,7 @@ class NextStep:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One entry of a timeline, newest first."""
+    """One entry of a timeline, newest first; `quote` are a clinician's own words, for those who may read them."""
 
     state: str
     icon: str
@@ -82,6 +83,7 @@ class Event:
     when: When
     detail: str = ""
     links: tuple[Link, ...] = ()
+    quote: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +96,10 @@ class RedFlag:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the clinician said. `strength` says in a sentence how well their identity was established."""
+    """What the clinician said. `strength` says in a sentence how well their identity was established.
+
+    `restricted` says in a sentence what this role does not see, empty where it sees all.
+    """
 
     badge: Badge
     signed: str
@@ -106,6 +111,7 @@ class Answer:
     strength: str
     valid_until: str
     document: str
+    restricted: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,187 @@
+"""What every staff page shares: the shell around it, the notice after a step, the answer to a refusal."""
+
+from __future__ import annotations
+
+import secrets
+import uuid
+from collections.abc import Mapping
+from typing import Annotated, Any, Final
+from urllib.parse import urlencode
+from zoneinfo import ZoneInfo
+
+from fastapi import Request
+from starlette.datastructures import FormData
+from starlette.responses import HTMLResponse, RedirectResponse
+
+from referral.bootstrap import Runtime
+from referral.domain.errors import ReferralError
+from referral.storage import clinics
+from referral.web.dependencies import Visitor, cookie_name, staff
+from referral.web.form import Form
+from referral.web.pages import page as render
+from referral.web.policy import Permission
+from referral.web.staff.models import Notice, Paging, Shell
+from referral.web.staff.present import ROLE, Clock
+
+# Who may come to a route, as its type.
+SignedIn = Annotated[Visitor, staff(Permission.SIGNED_IN)]
+SeeWork = Annotated[Visitor, staff(Permission.SEE_WORK)]
+Ask = Annotated[Visitor, staff(Permission.ASK)]
+
+# A fixed namespace: the same showing of a form always makes the same ids.
+_KEYS: Final = uuid.UUID("a3b0c4c2-76d5-5f0c-9d7b-6b1d0f7a2e11")
+_NOTICE_COOKIE: Final = "referral_notice"
+_NOTICE_SECONDS: Final = 60
+# What a step answers with on the next page; only the code travels.
+NOTICES: Final = {
+    "asked": Notice(
+        "open", "The request is on its way", "The letter is being made. Reminders follow by themselves."
+    ),
+    "not-needed": Notice(
+        "info",
+        "No recommendation is needed",
+        "The order was placed and nobody was asked. The initial consultation comes first.",
+    ),
+    "resent": Notice("open", "It goes out again", "A new letter with a new link is being made."),
+    "paused": Notice("open", "The reminders are paused", "The due date has moved with them."),
+    "resumed": Notice("open", "The reminders go on", "The next step is shown below."),
+    "confirmed": Notice("open", "The call is recorded"),
+    "denied": Notice(
+        "waiting",
+        "The answer does not count",
+        "They did not send it. Ask again at a contact that you have checked.",
+    ),
+    "accepted": Notice("open", "The answer is accepted"),
+    "declined": Notice(
+        "waiting", "The answer is declined", "The gate stays closed. You can ask another clinician."
+    ),
+    "voided": Notice("waiting", "The recommendation is void", "Treatment is closed from now on."),
+    "cancelled": Notice(
+        "open", "The request is cancelled", "The links are closed, and the clinician is told."
+    ),
+    "consultation": Notice("open", "The consultation is recorded"),
+    "started": Notice(
+        "open", "Treatment is started", "It is recorded with your name and the time of the database."
+    ),
+    "classified": Notice("open", "The indication is classified", "It counts for every order with this code."),
+    "clinician-added": Notice("open", "The clinician is in the directory"),
+    "clinician-known": Notice("info", "This clinician is in the directory already", "Nothing was added."),
+    "verified": Notice("open", "The contact is verified"),
+}
+_PLACES: Final = {
+    "today": Permission.SIGNED_IN,
+    "new": Permission.ASK,
+    "orders": Permission.SEE_WORK,
+    "directory": Permission.SEE_WORK,
+    "outbox": Permission.SEE_WORK,
+}
+
+
+def clock_of(visitor: Visitor) -> Clock:
+    return Clock(ZoneInfo(clinics.current(visitor.session).time_zone), visitor.now)
+
+
+def show(
+    request: Request, visitor: Visitor, template: str, active: str, page: Any, status: int = 200
+) -> HTMLResponse:
+    """One staff page in its shell; a waiting notice is shown and forgotten."""
+    name = cookie_name(visitor.runtime, _NOTICE_COOKIE)
+    notice = NOTICES.get(request.cookies.get(name, ""))
+    shell = Shell(
+        clinic=clinics.current(visitor.session).name,
+        user=visitor.account.name,
+        role=ROLE[visitor.account.role],
+        token=visitor.account.csrf_token,
+        active=active,
+        places=tuple(key for key, permission in _PLACES.items() if visitor.may(permission)),
+        notice=notice,
+    )
+    response = render(template, status, shell=shell, page=page)
+    if name in request.cookies:
+        set_cookie(response, visitor.runtime, _NOTICE_COOKIE, "", 0)
+    return response
+
+
+def done(visitor: Visitor, href: str, notice: str) -> RedirectResponse:
+    """To the next page, which says what was done; a reload there repeats nothing."""
+    response = RedirectResponse(href, 303)
+    set_cookie(response, visitor.runtime, _NOTICE_COOKIE, notice, _NOTICE_SECONDS)
+    return response
+
+
+def set_cookie(response: Any, runtime: Runtime, name: str, value: str, seconds: int | None = None) -> None:
+    """For this host alone, out of reach of scripts; `seconds` None ends it with the browser."""
+    response.set_cookie(
+        cookie_name(runtime, name),
+        value,
+        max_age=seconds,
+        path="/",
+        secure=runtime.settings.secure_cookies,
+        httponly=True,
+        samesite="lax",
+    )
+
+
+def texts(form: FormData) -> dict[str, str]:
+    """The first text of each field; files are not text."""
+    values: dict[str, str] = {}
+    for name, value in form.multi_items():
+        if isinstance(value, str):
+            values.setdefault(name, value.replace("\x00", ""))
+    return values
+
+
+def new_key() -> str:
+    """Marks one showing of a form that makes something."""
+    return secrets.token_urlsafe(18)
+
+
+def key_id(visitor: Visitor, what: str, key: str) -> str:
+    """The id that one showing of a form gives to what it makes; without a key, a fresh one."""
+    stem = f"{visitor.actor.clinic_id}/{visitor.actor.id}/{what}/{key or new_key()}"
+    return str(uuid.uuid5(_KEYS, stem))
+
+
+def form_of(
+    visitor: Visitor,
+    values: Mapping[str, str] | None = None,
+    errors: Mapping[str, str] | None = None,
+    version: str = "",
+    key: str = "",
+) -> Form:
+    return Form(values or {}, errors or {}, visitor.account.csrf_token, version, key)
+
+
+def errors_of(error: ReferralError, names: Mapping[str, str], rest: str) -> dict[str, str]:
+    """Sentences by field: `names` translates where the refusal comes from, `rest` takes what belongs nowhere."""
+    found: dict[str, str] = {}
+    for issue in error.issues:
+        where = issue.expression[0] if issue.expression else rest
+        field = names.get(where, where if where.isidentifier() else rest)
+        found[field] = f"{found[field]} {issue.text}" if field in found else issue.text
+    return found
+
+
+def version_of(form: Mapping[str, str]) -> int:
+    """The version that the page showed; 0, which nothing has, where it is missing or not a number."""
+    text = form.get("version", "")
+    return int(text) if text.isdecimal() and len(text) < 10 else 0
+
+
+def page_number(request: Request) -> int:
+    text = request.query_params.get("page", "1")
+    return max(1, int(text)) if text.isdecimal() and len(text) < 6 else 1
+
+
+def query_of(request: Request, name: str) -> str:
+    return request.query_params.get(name, "")[:100].replace("\x00", "")
+
+
+def paging(request: Request, size: int, shown: int, *, more: bool) -> Paging:
+    """'1 to 50'; the links keep the filter."""
+    page = page_number(request)
+    first = (page - 1) * size + 1
+    kept = [(k, v) for k, v in request.query_params.multi_items() if k != "page" and v]
+    href = f"{request.url.path}?{urlencode([*kept, ('page', str(page + 1))])}" if more else ""
+    start = f"{request.url.path}?{urlencode(kept)}" if page > 1 else ""
+    return Paging(f"{first} to {first + shown - 1}" if shown else "Nothing here", start, href)

@@ -1,0 +1,52 @@
+"""What the type-ahead boxes ask for, as JSON: {"items": [{value, label, detail, warning}], "more": bool}."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from fastapi import APIRouter, Request
+
+from referral.services.find_indications import find_indications
+from referral.services.find_people import look_up_clinicians, look_up_patients
+from referral.storage import clinics
+from referral.web.staff.frame import Ask, query_of
+from referral.web.staff.models import Choice
+from referral.web.staff.new_request_choices import clinician_choice, indication_choice, patient_choice
+
+router: Final = APIRouter(prefix="/lookups", include_in_schema=False)
+_LIMIT: Final = 10
+
+
+def _answer(choices: list[Choice], *, more: bool) -> dict[str, Any]:
+    items = [
+        {
+            "value": choice.value,
+            "label": choice.label,
+            "detail": choice.detail,
+            "warning": choice.badge.text if choice.badge else "",
+        }
+        for choice in choices
+    ]
+    return {"items": items, "more": more}
+
+
+@router.get("/patients")
+def look_up_patient(request: Request, visitor: Ask) -> dict[str, Any]:
+    found, more = look_up_patients(visitor.session, visitor.actor, query_of(request, "q"), _LIMIT)
+    return _answer([patient_choice(patient) for patient in found], more=more)
+
+
+@router.get("/indications")
+def look_up_indication(request: Request, visitor: Ask) -> dict[str, Any]:
+    policy, _ = clinics.policy_in_force(visitor.session)
+    found, more = find_indications(query_of(request, "q"), policy, _LIMIT)
+    return _answer([indication_choice(item.indication, policy) for item in found], more=more)
+
+
+@router.get("/clinicians")
+def look_up_clinician(request: Request, visitor: Ask) -> dict[str, Any]:
+    """Without words, those who were asked about the patient before."""
+    words, patient_id = query_of(request, "q"), query_of(request, "patient")
+    policy, _ = clinics.policy_in_force(visitor.session)
+    found, more = look_up_clinicians(visitor.session, visitor.actor, words, patient_id, _LIMIT)
+    return _answer([clinician_choice(clinician, policy) for clinician in found], more=more)

@@ -1,0 +1,77 @@
+"""Patients, indications and clinicians as things to choose, and what the selects of the form offer."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from referral.domain.codes import ClinicianKind
+from referral.domain.contacts import best
+from referral.domain.npi import KIND_LABEL
+from referral.domain.policy import Indication, IndicationClass, Policy
+from referral.domain.records import Clinician, Patient
+from referral.web.staff import present
+from referral.web.staff.models import Badge, Choice, ClinicianOptions
+
+_TIME_ZONES: Final = {
+    "America/New_York": "Eastern",
+    "America/Chicago": "Central",
+    "America/Denver": "Mountain",
+    "America/Phoenix": "Mountain, Arizona",
+    "America/Los_Angeles": "Pacific",
+    "America/Anchorage": "Alaska",
+    "Pacific/Honolulu": "Hawaii",
+    "America/Puerto_Rico": "Atlantic, Puerto Rico",
+}
+_STATES: Final = (
+    "AL AK AZ AR CA CO CT DE DC FL GA HI ID IL IN IA KS KY LA ME MD MA MI MN MS MO MT NE NV NH NJ NM NY NC ND OH OK"
+    " OR PA PR RI SC SD TN TX UT VT VA WA WV WI WY"
+).split()
+
+
+def patient_choice(patient: Patient, *, checked: bool = False) -> Choice:
+    return Choice(
+        patient.id, present.named(patient), f"born {present.born(patient.birth_date)}", checked=checked
+    )
+
+
+def indication_value(indication: Indication) -> str:
+    return f"{indication.system}|{indication.code}"
+
+
+def indication_choice(indication: Indication, policy: Policy, *, checked: bool = False) -> Choice:
+    found = policy.classify(indication)
+    needs = {
+        IndicationClass.MENTAL_HEALTH: "recommendation needed",
+        IndicationClass.PAIN: "no recommendation needed",
+        None: "not in clinic policy",
+    }[found]
+    badge = None if found else Badge("waiting", "Not classified", "warning")
+    return Choice(
+        indication_value(indication), indication.display, f"{indication.code} · {needs}", badge, checked
+    )
+
+
+def clinician_choice(clinician: Clinician, policy: Policy, *, checked: bool = False) -> Choice:
+    """With a warning where asking this clinician would lead nowhere."""
+    parts = [KIND_LABEL[clinician.kind], clinician.practice, *clinician.address[-1:]]
+    warning = "Not accepted by clinic policy" if clinician.kind not in policy.eligible else ""
+    if not warning and best(clinician.contacts) is None:
+        warning = "No e-mail, fax or address"
+    badge = Badge("waiting", warning, "warning") if warning else None
+    detail = " · ".join(part for part in parts if part)
+    return Choice(clinician.id, present.titled(clinician), detail, badge, checked)
+
+
+def clinician_options(policy: Policy) -> ClinicianOptions:
+    kinds = sorted(ClinicianKind, key=lambda kind: kind not in policy.eligible)
+    return ClinicianOptions(
+        kinds=tuple(Choice(kind, _kind_label(kind, policy)) for kind in kinds),
+        states=tuple(Choice(state, state) for state in _STATES),
+        time_zones=tuple(Choice(zone, label) for zone, label in _TIME_ZONES.items()),
+    )
+
+
+def _kind_label(kind: ClinicianKind, policy: Policy) -> str:
+    label = KIND_LABEL[kind]
+    not_accepted = "" if kind in policy.eligible else ", not accepted"
+    return f"{label[:1].upper()}{label[1:]}{not_accepted}"

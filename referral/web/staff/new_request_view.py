@@ -1,0 +1,304 @@
+"""The New request page: what was typed, what it leads to, and what may be chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Final
+
+from starlette.datastructures import FormData
+
+from referral.domain.policy import ICD_10_CM, Indication, Policy
+from referral.domain.records import Patient
+from referral.services.find_indications import find_indications, indication_of
+from referral.services.find_people import look_up_clinicians, look_up_patients
+from referral.services.keep_directory import NewPatient
+from referral.services.preview_request import Preview, preview_request
+from referral.services.send_new_request import Draft
+from referral.storage import clinics, directory, orders
+from referral.web.dependencies import Visitor
+from referral.web.staff import present
+from referral.web.staff.frame import clock_of, form_of, new_key, texts
+from referral.web.staff.models import Choice, Fact, Link
+from referral.web.staff.new_clinician import new_clinician, typed_clinician
+from referral.web.staff.new_request_choices import (
+    clinician_choice,
+    clinician_options,
+    indication_choice,
+    indication_value,
+    patient_choice,
+)
+from referral.web.staff.patients import LANGUAGES
+from referral.web.staff.present import Clock
+from referral.web.staff.request_models import Duplicate, Finder, Need, NewRequestPage
+
+_FOUND: Final = 8
+_MOST_INDICATIONS: Final = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Typed:
+    """The form as it came. `unknown` are indication values that stand for nothing we know."""
+
+    values: Mapping[str, str]
+    indications: tuple[Indication, ...] = ()
+    unknown: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> str:
+        return self.values.get("form_key", "")[:64]
+
+
+def read_form(visitor: Visitor, form: FormData) -> Typed:
+    values = texts(form)
+    wanted = dict.fromkeys(v for v in form.getlist("indication") if isinstance(v, str) and v)
+    known: dict[str, Indication] = {}
+    patient_id = values.get("patient", "")
+    ordered = _ordered(visitor, patient_id) if patient_id not in ("", "new") else {}
+    for value in list(wanted)[:_MOST_INDICATIONS]:
+        system, _, code = value.partition("|")
+        found = ordered.get(value) or (indication_of(code) if system == ICD_10_CM else None)
+        if found is not None:
+            known[value] = found
+    return Typed(values, tuple(known.values()), tuple(v for v in wanted if v not in known))
+
+
+def _ordered(visitor: Visitor, patient_id: str) -> dict[str, Indication]:
+    """Indications of the patient's orders, which a connected system may have coded in its own way."""
+    found = orders.of_patients(visitor.session, [patient_id])
+    return {indication_value(i): i for order in found for i in order.indications}
+
+
+def draft_of(typed: Typed) -> Draft:
+    """What the use case takes; numbers and dates that cannot be read are left out (`problems` names them)."""
+    values = typed.values
+    patient, clinician = values.get("patient", ""), values.get("clinician", "")
+    return Draft(
+        key=typed.key,
+        patient_id="" if patient == "new" else patient,
+        new_patient=_new_patient(values) if patient == "new" else None,
+        indications=typed.indications,
+        infusions=_number(values.get("infusions", "")),
+        first_infusion=_day(values.get("first_infusion", "")),
+        clinician_id="" if clinician == "new" else clinician,
+        new_clinician=new_clinician(values) if clinician == "new" else None,
+        ask_anyway=bool(values.get("ask_anyway")),
+    )
+
+
+def _new_patient(values: Mapping[str, str]) -> NewPatient:
+    language = values.get("language", "en")
+    return NewPatient(
+        given=values.get("given", ""),
+        family=values.get("family", ""),
+        birth_date=values.get("birth_date", ""),
+        telephone=values.get("patient_phone", ""),
+        email=values.get("patient_email", ""),
+        language=language if language in LANGUAGES else "en",
+    )
+
+
+def _number(text: str) -> int | None:
+    return int(text) if text.strip().isdecimal() and 1 <= int(text.strip()[:6]) <= 60 else None
+
+
+def _day(text: str) -> date | None:
+    try:
+        return date.fromisoformat(text.strip())
+    except ValueError:
+        return None
+
+
+def problems(typed: Typed, today: date) -> dict[str, str]:
+    """What is wrong with fields that the use case does not see as they were typed."""
+    found: dict[str, str] = {}
+    if typed.unknown:
+        codes = ", ".join(value.partition("|")[2] or value for value in typed.unknown)
+        found["indication_query"] = f"There is no ICD-10-CM code {codes[:40]}. Choose from the list."
+    if _number(typed.values.get("infusions", "")) is None:
+        found["infusions"] = "How many infusions are planned? A number from 1 to 60."
+    text = typed.values.get("first_infusion", "").strip()
+    first = _day(text)
+    if text and first is None:
+        found["first_infusion"] = "Write the date as year-month-day, or leave it empty."
+    elif first is not None and first < today:
+        found["first_infusion"] = "This day has passed."
+    return found
+
+
+# ---- The page
+
+
+@dataclass(frozen=True, slots=True)
+class Searches:
+    """What was found for the words in the three boxes."""
+
+    patients: tuple[Choice, ...] = ()
+    indications: tuple[Choice, ...] = ()
+    clinicians: tuple[Choice, ...] = ()
+    notes: Mapping[str, str] = field(default_factory=dict)
+
+
+def search(visitor: Visitor, typed: Typed) -> Searches:
+    """For browsers without script: every box that has words is searched."""
+    policy, _ = clinics.policy_in_force(visitor.session)
+    words = {
+        name: typed.values.get(f"{name}_query", "")[:100] for name in ("patient", "indication", "clinician")
+    }
+    people, more_people = look_up_patients(visitor.session, visitor.actor, words["patient"], _FOUND)
+    codes, more_codes = find_indications(words["indication"], policy, _FOUND)
+    chosen = typed.values.get("patient", "")
+    asked, more_asked = look_up_clinicians(
+        visitor.session, visitor.actor, words["clinician"], "" if chosen == "new" else chosen, _FOUND
+    )
+    return Searches(
+        tuple(patient_choice(p) for p in people),
+        tuple(indication_choice(c.indication, policy) for c in codes),
+        tuple(clinician_choice(c, policy) for c in asked),
+        {
+            "patient": _note(words["patient"], len(people), more=more_people),
+            "indication": _note(words["indication"], len(codes), more=more_codes),
+            "clinician": _note(words["clinician"], len(asked), more=more_asked),
+        },
+    )
+
+
+def _note(words: str, count: int, *, more: bool) -> str:
+    if not words.strip():
+        return ""
+    if count == 0:
+        return "Nothing found. Try fewer letters."
+    return "There are more; type further to narrow them down." if more else "Choose one below."
+
+
+def preview(visitor: Visitor, typed: Typed) -> Preview:
+    zone = typed.values.get("time_zone", "") or clinics.current(visitor.session).time_zone
+    wanted = typed.values.get("clinician", "") == "new"
+    clinician = typed_clinician(typed.values, zone) if wanted else None
+    return preview_request(
+        visitor.session,
+        visitor.actor,
+        draft_of(typed),
+        clinician,
+        visitor.runtime.settings.base_url,
+        visitor.now,
+    )
+
+
+def new_request_page(
+    visitor: Visitor,
+    typed: Typed,
+    errors: Mapping[str, str] | None = None,
+    searches: Searches | None = None,
+) -> NewRequestPage:
+    found, shown = searches or Searches(), preview(visitor, typed)
+    policy, clock = shown.policy, clock_of(visitor)
+    values = {"language": "en", "time_zone": clock.zone.key, **typed.values}
+    return NewRequestPage(
+        form=form_of(visitor, values, errors, key=typed.key or new_key()),
+        patients=_finder("patient", typed, _chosen_patient(visitor, typed), found.patients, found),
+        indications=_finder(
+            "indication",
+            typed,
+            [indication_choice(i, policy, checked=True) for i in typed.indications],
+            found.indications,
+            found,
+        ),
+        clinicians=_finder(
+            "clinician", typed, _chosen_clinician(typed, shown, policy), found.clinicians, found
+        ),
+        languages=tuple(Choice(code, name) for code, name in LANGUAGES.items()),
+        options=clinician_options(policy),
+        need=_need(shown),
+        duplicate=_duplicate(shown, clock),
+        warning=""
+        if shown.eligible or shown.clinician is None
+        else present.ineligible(shown.clinician.kind, policy),
+        summary=_summary(shown, draft_of(typed), clock),
+        letter=shown.letter,
+        send_label="Place the order" if shown.needed is False else "Send request",
+    )
+
+
+def _finder(
+    name: str, typed: Typed, chosen: Sequence[Choice], found: tuple[Choice, ...], searches: Searches
+) -> Finder:
+    known = {choice.value for choice in chosen}
+    return Finder(
+        query=typed.values.get(f"{name}_query", "")[:100],
+        chosen=tuple(chosen),
+        found=tuple(choice for choice in found if choice.value not in known),
+        note=searches.notes.get(name, ""),
+    )
+
+
+def _chosen_patient(visitor: Visitor, typed: Typed) -> list[Choice]:
+    wanted = typed.values.get("patient", "")
+    found: dict[str, Patient] = directory.get_patients(visitor.session, [wanted]) if wanted else {}
+    return [patient_choice(patient, checked=True) for patient in found.values()]
+
+
+def _chosen_clinician(typed: Typed, shown: Preview, policy: Policy) -> list[Choice]:
+    if shown.clinician is None or typed.values.get("clinician") == "new":
+        return []
+    return [clinician_choice(shown.clinician, policy, checked=True)]
+
+
+def _need(shown: Preview) -> Need | None:
+    if shown.needed is None:
+        return None
+    if shown.unclassified:
+        return Need("waiting", "Not in clinic policy", shown.need_sentence)
+    if shown.needed:
+        return Need("info", "Recommendation needed", shown.need_sentence)
+    return Need("open", "No recommendation needed", shown.need_sentence)
+
+
+def _duplicate(shown: Preview, clock: Clock) -> Duplicate | None:
+    if shown.other is None or shown.needed is False:
+        return None
+    referral, clinician = shown.other
+    since = clock.day(referral.created_at.astimezone(clock.zone).date()).text
+    who = "this clinician" if shown.same_clinician else present.titled(clinician)
+    return Duplicate(
+        f"There is an open request to {who} about this patient since {since}.",
+        Link(f"See {referral.number}", f"/requests/{referral.id}"),
+        may_ask=not shown.same_clinician,
+    )
+
+
+def _summary(shown: Preview, draft: Draft, clock: Clock) -> tuple[Fact, ...]:
+    """What sending would do; empty until there is enough to say."""
+    if not (shown.patient_name and shown.needed is not None):
+        return ()
+    year = f", born {shown.birth_year}" if shown.birth_year else ""
+    facts = [
+        Fact("About", f"{shown.patient_name}{year}"),
+        Fact("For", ", ".join(indication.label for indication in draft.indications)),
+    ]
+    if draft.infusions:
+        first = f", first on {clock.day(draft.first_infusion).text}" if draft.first_infusion else ""
+        facts.append(Fact("Course", f"{draft.infusions} infusions{first}"))
+    if shown.known_order is not None:
+        number = present.order_number(shown.known_order)
+        facts.append(
+            Fact("Order", f"{number} is waiting already and is used", f"/orders/{shown.known_order.id}")
+        )
+    if shown.needed and shown.clinician is not None:
+        facts += _sending(shown, clock)
+    return tuple(facts)
+
+
+def _sending(shown: Preview, clock: Clock) -> list[Fact]:
+    assert shown.clinician is not None  # noqa: S101 - the caller has looked
+    facts = [Fact("To", present.titled(shown.clinician))]
+    if shown.contact is None:
+        return [*facts, Fact("By", "no e-mail, fax or address on file")]
+    health = "verified" if shown.contact.is_verified else "not verified by a call yet"
+    by = f"{present.CHANNEL[shown.contact.channel]} to {present.address_of(shown.contact)}, {health}"
+    facts.append(Fact("By", by))
+    if shown.sends_at is not None and shown.due_at is not None:
+        facts.append(Fact("Leaves", clock.soon(shown.sends_at)))
+        facts.append(Fact("Reply by", clock.moment(shown.due_at).text))
+    return facts

@@ -1,0 +1,162 @@
+"""Infusion orders: the list, the page of one, and the steps of the clinic's own people."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import date, datetime, time
+from typing import Final
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from referral.domain.audit import Action, AuditEntry
+from referral.domain.errors import Forbidden, GateClosed, InvalidInput, Issue, NotFound, ReferralError
+from referral.services.classify_indication import classify_indication
+from referral.services.find_orders import PAGE, find_order, list_orders
+from referral.services.treat import record_consultation, start_treatment
+from referral.storage import audit, orders
+from referral.storage.db import attempt
+from referral.web.dependencies import PostedDep, Visitor
+from referral.web.errors import status_of
+from referral.web.policy import Permission
+from referral.web.staff.frame import (
+    SeeWork,
+    clock_of,
+    done,
+    errors_of,
+    form_of,
+    key_id,
+    new_key,
+    page_number,
+    paging,
+    query_of,
+    show,
+    texts,
+)
+from referral.web.staff.models import Choice, OrdersPage
+from referral.web.staff.order_view import order_page
+from referral.web.staff.rows import order_row
+
+router: Final = APIRouter()
+_Typed = Mapping[str, str]
+_STATES: Final = {
+    "": "All in use",
+    "blocked": "Blocked",
+    "requested": "Waiting for an answer",
+    "not-asked": "Blocked, nobody being asked",
+    "open": "Ready to treat",
+    "ended": "Ended",
+}
+
+
+@router.get("/orders")
+def show_orders(request: Request, visitor: SeeWork) -> Response:
+    words, chosen = query_of(request, "q"), query_of(request, "state")
+    clock = clock_of(visitor)
+    listed = list_orders(visitor.session, visitor.actor, words, chosen, page_number(request), visitor.now)
+    page = OrdersPage(
+        query=words,
+        states=tuple(Choice(value, label, checked=value == chosen) for value, label in _STATES.items()),
+        rows=tuple(order_row(state, clock) for state in listed.rows),
+        paging=paging(request, PAGE, len(listed.rows), more=listed.more),
+    )
+    return show(request, visitor, "staff/orders.html.j2", "orders", page)
+
+
+@router.get("/orders/{order_id}")
+def show_order(request: Request, order_id: str, visitor: SeeWork) -> Response:
+    return _page(request, visitor, order_id, {}, {})
+
+
+@router.post("/orders/{order_id}/{step}")
+def take_step(request: Request, order_id: str, step: str, visitor: SeeWork, posted: PostedDep) -> Response:
+    """Do one step and show the page again; a refusal shows it with the reasons and with what was typed."""
+    request.state.entity = f"ServiceRequest/{order_id}"
+    if step not in _STEPS:
+        raise NotFound("There is no such page.")
+    permission, act = _STEPS[step]
+    if not visitor.may(permission):
+        raise Forbidden("Your role may not do this. Ask the clinic's administrator if it should.")
+    typed = texts(posted)
+    try:
+        with attempt(visitor.session):
+            notice = act(visitor, order_id, typed)
+    except NotFound:
+        raise
+    except ReferralError as error:
+        if isinstance(error, GateClosed):
+            _note_refusal(visitor, order_id, error)
+        return _page(request, visitor, order_id, typed, errors_of(error, {}, step), step, status_of(error))
+    return done(visitor, f"/orders/{order_id}", notice)
+
+
+def _page(
+    request: Request,
+    visitor: Visitor,
+    order_id: str,
+    typed: _Typed,
+    errors: Mapping[str, str],
+    failed: str = "",
+    status: int = 200,
+) -> Response:
+    view = find_order(visitor.session, visitor.actor, order_id, visitor.now)
+    form = form_of(visitor, typed, errors, key=typed.get("form_key") or new_key())
+    page = order_page(visitor, view, clock_of(visitor), form, failed)
+    return show(request, visitor, "staff/order.html.j2", "orders", page, status)
+
+
+def _note_refusal(visitor: Visitor, order_id: str, error: GateClosed) -> None:
+    """A start that was refused is on record, although nothing else of it is."""
+    entry = AuditEntry(
+        action=Action.EXECUTE,
+        subtype="refused",
+        entity=f"ServiceRequest/{order_id}",
+        outcome="8",
+        detail={"code": error.code, "reasons": len(error.reasons)},
+    )
+    audit.record(visitor.session, visitor.actor, entry)
+
+
+def _consultation(visitor: Visitor, order_id: str, typed: _Typed) -> str:
+    """A day is all that is asked for: it counts from its beginning in the clinic's time zone."""
+    clock = clock_of(visitor)
+    issues = []
+    try:
+        day: date | None = date.fromisoformat(typed.get("consulted_on", ""))
+    except ValueError:
+        day = None
+        issues.append(Issue("On which day was it?", ("consulted_on",), "required"))
+    if day is not None and day > clock.today:
+        issues.append(Issue("This day has not come yet.", ("consulted_on",), "value"))
+    by = " ".join(typed.get("consulted_by", "").split())[:120]
+    if not by:
+        issues.append(Issue("Who held the consultation?", ("consulted_by",), "required"))
+    if issues or day is None:
+        raise InvalidInput(*issues)
+    held_at = datetime.combine(day, time(0), clock.zone)
+    document = {"participant": [{"individual": {"display": by}}]}
+    record_consultation(visitor.session, visitor.actor, order_id, held_at, visitor.now, document)
+    return "consultation"
+
+
+def _start(visitor: Visitor, order_id: str, typed: _Typed) -> str:
+    """The key of the form names the start, so that a second click is the same one."""
+    order = orders.get(visitor.session, order_id)
+    document = {"id": key_id(visitor, f"start/{order_id}", typed.get("form_key", ""))}
+    known = {start.id for start in orders.starts(visitor.session, order_id)}
+    if document["id"] not in known:
+        start_treatment(visitor.session, visitor.actor, order_id, order.patient_id, visitor.now, document)
+    return "started"
+
+
+def _classify(visitor: Visitor, order_id: str, typed: _Typed) -> str:
+    code, chosen = typed.get("code", ""), typed.get("requirement", "")
+    classify_indication(visitor.session, visitor.actor, order_id, code, chosen, visitor.now)
+    return "classified"
+
+
+_STEPS: Final[dict[str, tuple[Permission, Callable[[Visitor, str, _Typed], str]]]] = {
+    "consultation": (Permission.RECORD_CONSULTATION, _consultation),
+    "start": (Permission.START_TREATMENT, _start),
+    "classify": (Permission.REVIEW, _classify),
+}

@@ -1,0 +1,76 @@
+"""Patients: the list and the page of one."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from referral.domain.records import Patient
+from referral.services.find_people import PAGE, ListedPatient, find_patient, list_patients
+from referral.web.staff import present
+from referral.web.staff.frame import SeeWork, clock_of, page_number, paging, query_of, show
+from referral.web.staff.models import Fact, PatientPage, PatientRow, PatientsPage
+from referral.web.staff.rows import order_row, request_row
+
+router: Final = APIRouter()
+LANGUAGES: Final = {
+    "en": "English",
+    "es": "Spanish",
+    "zh": "Chinese",
+    "tl": "Tagalog",
+    "vi": "Vietnamese",
+    "ar": "Arabic",
+    "fr": "French",
+    "ko": "Korean",
+    "ru": "Russian",
+}
+
+
+@router.get("/patients")
+def show_patients(request: Request, visitor: SeeWork) -> Response:
+    words = query_of(request, "q")
+    rows, more = list_patients(visitor.session, visitor.actor, words, page_number(request))
+    page = PatientsPage(
+        query=words,
+        rows=tuple(_row(row) for row in rows),
+        paging=paging(request, PAGE, len(rows), more=more),
+    )
+    return show(request, visitor, "staff/patients.html.j2", "orders", page)
+
+
+def _row(row: ListedPatient) -> PatientRow:
+    parts = [_count(row.orders, "order"), _count(row.requests, "open request")]
+    summary = ", ".join(part for part in parts if part) or "No order in use"
+    born = present.born(row.patient.birth_date)
+    return PatientRow(present.named(row.patient), f"/patients/{row.patient.id}", born, summary)
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}" if number else ""
+
+
+@router.get("/patients/{patient_id}")
+def show_patient(request: Request, patient_id: str, visitor: SeeWork) -> Response:
+    view = find_patient(visitor.session, visitor.actor, patient_id, visitor.now)
+    clock = clock_of(visitor)
+    page = PatientPage(
+        name=present.named(view.patient),
+        born=present.born(view.patient.birth_date),
+        facts=_facts(view.patient),
+        orders=tuple(order_row(state, clock) for state in view.orders),
+        requests=tuple(request_row(f, present.titled(f.clinician), clock) for f in view.requests),
+        new_request=f"/requests/new?patient={view.patient.id}",
+    )
+    return show(request, visitor, "staff/patient.html.j2", "orders", page)
+
+
+def _facts(patient: Patient) -> tuple[Fact, ...]:
+    language = patient.language or ""
+    return (
+        Fact("Born", present.born(patient.birth_date)),
+        Fact("Language", LANGUAGES.get(language.split("-")[0], language or "not given")),
+        Fact("Telephone", present.phone(patient.telephone) if patient.telephone else "none on file"),
+        Fact("E-mail", patient.email or "none on file"),
+    )

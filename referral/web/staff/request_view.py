@@ -1,0 +1,170 @@
+"""The page of one request: what happened, what comes next, what was answered, what this person may do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from referral.domain.codes import Channel
+from referral.domain.contacts import in_order
+from referral.domain.form import BY_LINK_ID
+from referral.domain.npi import KIND_LABEL
+from referral.services.find_requests import Answered, RequestView
+from referral.services.follow_requests import Followed
+from referral.web.dependencies import Visitor
+from referral.web.form import Form
+from referral.web.policy import Permission
+from referral.web.staff import present
+from referral.web.staff.models import Badge, Choice, Fact, Link
+from referral.web.staff.present import Clock
+from referral.web.staff.request_models import Answer, NextStep, RedFlag, RequestPage
+from referral.web.staff.rows import message_row
+from referral.web.staff.timeline import timeline
+
+_FOLLOW_UP: Final = ("continues-care", "next-visit", "medication-adjuster", "crisis-contact", "reports")
+_CARE: Final = ("last-seen", "diagnosis-confirmed", "prior-treatments", "medication")
+
+
+def request_page(
+    visitor: Visitor, view: RequestView, clock: Clock, form: Form, failed: str = ""
+) -> RequestPage:
+    followed, referral = view.followed, view.followed.referral
+    receipts = visitor.may(Permission.SEE_ANSWER)
+    return RequestPage(
+        number=referral.number,
+        href=f"/requests/{referral.id}",
+        patient=Link(present.named(view.state.patient), f"/patients/{referral.patient_id}"),
+        born=present.born(view.state.patient.birth_date),
+        clinician=Link(present.titled(followed.clinician), f"/directory/{followed.clinician.id}"),
+        kind=KIND_LABEL[followed.clinician.kind],
+        badge=present.request_badge(referral),
+        gate=present.gate(view.state, clock),
+        facts=_facts(view, clock),
+        timeline=timeline(view, clock),
+        messages=tuple(
+            message_row(m, followed.clinician, clock, receipts=receipts) for m in followed.messages
+        ),
+        form=form,
+        actions=tuple(_actions(visitor, view)),
+        channels=_channels(followed, form),
+        reasons=tuple(Choice(code, words) for code, words in present.CANCEL_REASONS.items()),
+        next_step=_next_step(followed, clock),
+        answer=_answer(view.answer, followed, clock, may_read=receipts) if view.answer else None,
+        failed=failed,
+    )
+
+
+def _facts(view: RequestView, clock: Clock) -> tuple[Fact, ...]:
+    referral, order, clinician = view.followed.referral, view.state.order, view.followed.clinician
+    facts = [
+        Fact(
+            "Clinician",
+            f"{present.titled(clinician)}, {KIND_LABEL[clinician.kind]}",
+            f"/directory/{clinician.id}",
+        ),
+        Fact("Telephone", present.telephone_of(clinician) or "none on file"),
+        Fact(
+            "Patient",
+            f"{present.named(view.state.patient)}, born {present.born(view.state.patient.birth_date)}",
+            f"/patients/{referral.patient_id}",
+        ),
+        Fact("Indication", present.indications(order)),
+        Fact("Order", present.order_number(order), f"/orders/{order.id}"),
+        Fact("Asked", clock.moment(referral.created_at).text),
+        Fact("Due", clock.moment(referral.due_at).text),
+        Fact("Waited", present.days(view.followed.waited)),
+    ]
+    if order.first_infusion_on:
+        facts.append(Fact("First infusion", clock.day(order.first_infusion_on).text))
+    if referral.status_reason and not referral.is_open:
+        facts.append(Fact("Ended because", present.status_reason(referral.status_reason)))
+    return tuple(facts)
+
+
+def _actions(visitor: Visitor, view: RequestView) -> Iterator[str]:
+    """The steps that the state allows and this role may take, in the order of the page."""
+    referral, answer = view.followed.referral, view.answer
+    if answer is not None and answer.needs_director(view.policy) and visitor.may(Permission.REVIEW):
+        yield "review"
+    if answer is not None and answer.needs_call(view.policy) and visitor.may(Permission.ASK):
+        yield "confirm"
+    if referral.is_open and visitor.may(Permission.ASK):
+        if referral.held_at is not None:
+            yield "resume"
+        if in_order(view.followed.clinician.contacts):
+            yield "resend"
+        if referral.held_at is None:
+            yield "pause"
+    if answer is not None and not answer.recommendation.voided and visitor.may(Permission.VOID):
+        yield "void"
+    if referral.is_open and visitor.may(Permission.ASK):
+        yield "cancel"
+
+
+def _channels(followed: Followed, form: Form) -> tuple[Choice, ...]:
+    """The best contact of each channel; the one that did not carry the last letter is suggested."""
+    best: dict[Channel, str] = {}
+    for contact in in_order(followed.clinician.contacts):
+        best.setdefault(contact.channel, present.address_of(contact))
+    used = followed.messages[0].channel if followed.messages else None
+    suggested = form.value("resend_channel") or next((c for c in best if c != used), next(iter(best), ""))
+    return tuple(
+        Choice(channel, present.CHANNEL[channel].capitalize(), address, checked=channel == suggested)
+        for channel, address in best.items()
+    )
+
+
+def _next_step(followed: Followed, clock: Clock) -> NextStep | None:
+    zone = followed.clinician.time_zone
+    there = (
+        "" if zone == clock.zone.key else f" Their clock is that of {zone.split('/')[-1].replace('_', ' ')}."
+    )
+    hours = f"Letters leave in the recipient’s business hours only.{there}"
+    if followed.letter is not None and followed.letter_at is not None:
+        kind = present.MESSAGE_KIND[followed.letter.kind]
+        by = present.CHANNEL[followed.letter.channel]
+        return NextStep(f"{kind} goes out by {by}", clock.moment(followed.letter_at), hours)
+    if followed.planned is None or followed.planned_at is None:
+        return None
+    rung = f"Step {followed.planned.ordinal} of the ladder, counted in business days. "
+    return NextStep(present.next_title(followed), clock.moment(followed.planned_at), rung + hours)
+
+
+def _answer(answer: Answered, followed: Followed, clock: Clock, *, may_read: bool) -> Answer:
+    found = answer.recommendation
+    return Answer(
+        badge=_answer_badge(answer),
+        signed=answer.signer or present.titled(followed.clinician),
+        when=clock.moment(found.answered_at),
+        conditions=answer.words.get("conditions", ""),
+        reason=answer.words.get("reason", ""),
+        red_flags=_red_flags(answer) if may_read else (),
+        follow_up=_told(answer, (*_CARE, *_FOLLOW_UP)) if may_read else (),
+        strength=present.STRENGTH[found.strength]
+        + (" Confirmed by telephone." if found.confirmed_by_phone else ""),
+        valid_until=f"Valid until {clock.moment(found.valid_until).text}." if answer.positive else "",
+        document=f"/documents/{answer.document_id}" if may_read and answer.document_id else "",
+        restricted="" if may_read else "What was written, and any red flags, are for clinical staff.",
+    )
+
+
+def _answer_badge(answer: Answered) -> Badge:
+    if answer.recommendation.voided:
+        return Badge("closed", "Voided")
+    if answer.recommendation.review is False:
+        return Badge("closed", "Declined by the medical director")
+    if answer.waits and answer.positive:
+        return Badge(
+            "waiting", f"{present.DECISION[answer.recommendation.decision].text}; does not count yet"
+        )
+    return present.DECISION[answer.recommendation.decision]
+
+
+def _red_flags(answer: Answered) -> tuple[RedFlag, ...]:
+    return tuple(
+        RedFlag(BY_LINK_ID[id].text, answer.words.get(id, "Yes or not known")) for id in answer.red_flags
+    )
+
+
+def _told(answer: Answered, link_ids: tuple[str, ...]) -> tuple[Fact, ...]:
+    return tuple(Fact(BY_LINK_ID[id].text, answer.words[id]) for id in link_ids if answer.words.get(id))

@@ -1,0 +1,62 @@
+"""Rows that several lists share: orders, requests, messages."""
+
+from __future__ import annotations
+
+from referral.domain.records import Clinician
+from referral.services.find_messages import contact_of
+from referral.services.find_orders import OrderState
+from referral.services.follow_requests import Followed
+from referral.storage.outbox import Message
+from referral.web.staff import present
+from referral.web.staff.models import Link, MessageRow, OrderRow, RequestRow
+from referral.web.staff.present import Clock
+
+
+def order_row(state: OrderState, clock: Clock) -> OrderRow:
+    day = state.order.first_infusion_on
+    return OrderRow(
+        number=present.order_number(state.order),
+        href=f"/orders/{state.order.id}",
+        patient=present.named(state.patient),
+        indication=present.indications(state.order),
+        infusion=clock.day(day) if day else None,
+        badge=present.gate_badge(state),
+        reason=present.order_reason(state, clock),
+    )
+
+
+def request_row(followed: Followed, title: str, clock: Clock) -> RequestRow:
+    referral = followed.referral
+    if referral.is_open:
+        sentence = present.story(followed, clock)
+    else:
+        reason = present.status_reason(referral.status_reason)
+        ended = clock.day(referral.closed_at.astimezone(clock.zone).date()).text if referral.closed_at else ""
+        sentence = f"Ended {ended}{': ' + reason if reason else ''}."
+    return RequestRow(
+        number=referral.number,
+        href=f"/requests/{referral.id}",
+        title=title,
+        badge=present.request_badge(referral),
+        sentence=sentence,
+        asked=clock.day(referral.created_at.astimezone(clock.zone).date()),
+    )
+
+
+def message_row(
+    message: Message, clinician: Clinician, clock: Clock, about: Link | None = None, *, receipts: bool
+) -> MessageRow:
+    """`receipts`: whoever looks may read signed answers."""
+    contact = contact_of(message, clinician)
+    document = message.letter_id or ""
+    return MessageRow(
+        kind=present.MESSAGE_KIND[message.kind],
+        channel=f"By {present.CHANNEL[message.channel]}",
+        icon=present.CHANNEL_ICON[message.channel],
+        to=present.address_of(contact),
+        when=clock.moment(message.finished_at or message.created_at),
+        badge=present.message_badge(message),
+        href=f"/outbox/{message.id}",
+        document=f"/documents/{document}" if document and (receipts or present.is_letter(message)) else "",
+        about=about,
+    )

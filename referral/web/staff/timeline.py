@@ -1,0 +1,115 @@
+"""What happened to one request, in sentences, newest first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date
+from typing import Any, Final
+
+from referral.domain.codes import Channel, Decision
+from referral.domain.outgoing import MessageKind
+from referral.services.find_requests import RequestView
+from referral.storage.referrals import ReferralEvent
+from referral.web.staff import present
+from referral.web.staff.models import Link
+from referral.web.staff.present import Clock
+from referral.web.staff.request_models import Event
+
+_Detail = dict[str, Any]
+
+# Event → colour, symbol, title. A title that depends on the detail is in _TITLES.
+_LOOKS: Final[dict[str, tuple[str, str, str]]] = {
+    "asked": ("info", "pen", "Asked"),
+    "letter-ready": ("neutral", "document", "Letter made"),
+    "sent": ("info", "mail", "Sent"),
+    "not-delivered": ("closed", "warning", "Not delivered"),
+    "resent": ("info", "mail", "Sent again"),
+    "identity-proven": ("info", "shield", "Opened; the clinician has proven who they are"),
+    "answered": ("open", "pen", "Answered"),
+    "needs-visit": ("waiting", "waiting", "The clinician wants to see the patient first"),
+    "not-my-patient": ("closed", "closed", "The clinician says: not my patient"),
+    "asked-question": ("waiting", "mail", "The clinician asks the clinic a question"),
+    "asked-call": ("waiting", "phone", "The clinician asks to be called"),
+    "asked-colleague": ("waiting", "user", "The clinician says that a colleague should answer"),
+    "paused": ("waiting", "pause", "Reminders paused"),
+    "resumed": ("info", "waiting", "Reminders go on"),
+    "cancelled": ("neutral", "neutral", "Cancelled"),
+    "expired": ("closed", "closed", "Expired without an answer"),
+    "accepted": ("open", "open", "Accepted by the medical director"),
+    "declined": ("closed", "closed", "Declined by the medical director"),
+    "confirmed-by-phone": ("open", "phone", "Confirmed by telephone"),
+    "voided": ("closed", "closed", "Recommendation voided"),
+    "step-remind": ("info", "mail", "A reminder was due"),
+    "step-remind-other-channel": ("info", "mail", "A reminder by another channel was due"),
+    "step-call": ("waiting", "phone", "Put on the list of calls"),
+    "step-suggest-another": ("waiting", "user", "Time to ask a second clinician"),
+}
+_MACHINES: Final = frozenset({"worker", "sweep", "system"})
+
+
+def timeline(view: RequestView, clock: Clock) -> tuple[Event, ...]:
+    return tuple(_event(event, view, clock) for event in reversed(view.events))
+
+
+def _event(event: ReferralEvent, view: RequestView, clock: Clock) -> Event:
+    state, icon, title = _LOOKS.get(
+        event.event, ("neutral", "neutral", event.event.replace("-", " ").capitalize())
+    )
+    made = _TITLES.get(event.event)
+    message = event.detail.get("message")
+    parts = [_detail(event, view, clock), _by(event, view)]
+    return Event(
+        state=state,
+        icon=icon,
+        title=made(event.detail) if made else title,
+        when=clock.moment(event.at),
+        detail=" · ".join(part for part in parts if part),
+        links=(Link("See the message", f"/outbox/{message}"),)
+        if message and event.event != "letter-ready"
+        else (),
+        quote=view.question_words.get(str(event.detail.get("document", "")), ""),
+    )
+
+
+def _by(event: ReferralEvent, view: RequestView) -> str:
+    """The person of the clinic, or of the practice; machines are not named."""
+    if event.actor in _MACHINES:
+        return ""
+    return f"by {view.users[event.actor]}" if event.actor in view.users else ""
+
+
+def _what(detail: _Detail) -> str:
+    kind = present.MESSAGE_KIND[MessageKind(detail["kind"])]
+    return f"{kind} by {present.CHANNEL[Channel(detail['channel'])]}"
+
+
+def _sent(detail: _Detail) -> str:
+    return f"{_what(detail)}: {'sent' if detail.get('real') else 'kept here, not sent'}"
+
+
+def _answered(detail: _Detail) -> str:
+    return f"Answered: {present.DECISION[Decision(detail['decision'])].text.lower()}"
+
+
+_TITLES: Final[dict[str, Callable[[_Detail], str]]] = {
+    "sent": _sent,
+    "not-delivered": lambda detail: f"{_what(detail)}: not delivered",
+    "resent": lambda detail: f"Send again by {present.CHANNEL[Channel(detail['channel'])]}",
+    "letter-ready": lambda detail: f"{present.MESSAGE_KIND[MessageKind(detail['kind'])]}: letter made",
+    "answered": _answered,
+}
+
+
+def _detail(event: ReferralEvent, view: RequestView, clock: Clock) -> str:
+    detail = event.detail
+    if event.event == "paused":
+        return f"until {clock.day(date.fromisoformat(detail['until'])).text}"
+    if event.event == "needs-visit":
+        return f"visit on {clock.day(date.fromisoformat(detail['visit'])).text}"
+    if event.event == "cancelled":
+        return present.status_reason(detail.get("reason"))
+    if event.event == "not-my-patient" and detail.get("seen"):
+        return "patient data had been shown"
+    if event.event == "asked":
+        return present.titled(view.followed.clinician)
+    return ""

@@ -1,0 +1,156 @@
+"""The Today board."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from referral.domain.outgoing import MessageKind
+from referral.services.find_orders import OrderState
+from referral.services.find_today import Attention, Call, Reason, Today, find_today
+from referral.web.dependencies import Visitor
+from referral.web.policy import Permission
+from referral.web.staff import present
+from referral.web.staff.frame import SignedIn, clock_of, show
+from referral.web.staff.models import (
+    AttentionRow,
+    Badge,
+    CallRow,
+    Count,
+    InfusionRow,
+    Link,
+    NoWorkPage,
+    TodayPage,
+)
+from referral.web.staff.present import Clock
+
+router: Final = APIRouter()
+
+_BADGE: Final = {
+    Reason.NOT_DELIVERED: Badge("closed", "Not delivered", "warning"),
+    Reason.QUESTION: Badge("waiting", "Clinician asks", "mail"),
+    Reason.REVIEW: Badge("waiting", "Answer to review", "eye"),
+    Reason.DECLINED: Badge("closed", "Not recommended"),
+    Reason.GIVEN_BACK: Badge("closed", "Not their patient"),
+    Reason.EXPIRED_REQUEST: Badge("closed", "No answer"),
+    Reason.EXPIRED_ANSWER: Badge("closed", "Recommendation expired"),
+    Reason.UNCLASSIFIED: Badge("closed", "Not classified", "warning"),
+}
+
+
+@router.get("/")
+def show_today(request: Request, visitor: SignedIn) -> Response:
+    """People without a view of patient work get a page that says what is theirs."""
+    clock = clock_of(visitor)
+    if not visitor.may(Permission.SEE_WORK):
+        page = NoWorkPage(present.ROLE[visitor.account.role], visitor.may(Permission.MANAGE_ACCOUNTS))
+        return show(request, visitor, "staff/no_work.html.j2", "today", page)
+    today = find_today(visitor.session, visitor.actor, clock.today, visitor.now)
+    return show(request, visitor, "staff/today.html.j2", "today", _page(visitor, today, clock))
+
+
+def _page(visitor: Visitor, today: Today, clock: Clock) -> TodayPage:
+    return TodayPage(
+        date=clock.day(clock.today),
+        counts=(
+            Count("requests wait for an answer", today.requests_open, "/orders?state=requested"),
+            Count("orders blocked", today.blocked, "/orders?state=blocked"),
+            Count("orders ready to treat", today.ready, "/orders?state=open"),
+            Count("messages on their way", today.messages_waiting, "/outbox?state=waiting"),
+        ),
+        infusions=tuple(_infusion(visitor, state, clock) for state in today.infusions),
+        attention=tuple(_attention(visitor, item, clock) for item in today.attention),
+        calls=tuple(_call(call, clock) for call in today.calls),
+    )
+
+
+def _infusion(visitor: Visitor, state: OrderState, clock: Clock) -> InfusionRow:
+    day = state.order.first_infusion_on or clock.today
+    return InfusionRow(
+        when=clock.day(day),
+        patient=present.named(state.patient),
+        href=f"/orders/{state.order.id}",
+        indication=present.indications(state.order),
+        badge=present.gate_badge(state),
+        reason=present.order_reason(state, clock),
+        action=_step(visitor, state),
+    )
+
+
+def _step(visitor: Visitor, state: OrderState) -> Link:
+    """The one thing that brings this order on."""
+    href = f"/orders/{state.order.id}"
+    waiting = next((f for f in state.requests if f.referral.is_open), None)
+    consulted = state.decision.requirements[0].satisfied
+    if state.decision.open:
+        return (
+            Link("Start", f"{href}#start") if visitor.may(Permission.START_TREATMENT) else Link("Open", href)
+        )
+    if not consulted and visitor.may(Permission.RECORD_CONSULTATION):
+        return Link("Record consultation", f"{href}#consultation")
+    if waiting is not None:
+        return Link("See request", f"/requests/{waiting.referral.id}")
+    if visitor.may(Permission.ASK) and state.decision.verdict in present.ASKABLE:
+        return Link("Ask a clinician", present.ask_href(state.order))
+    return Link("See order", href)
+
+
+def _attention(visitor: Visitor, item: Attention, clock: Clock) -> AttentionRow:
+    about = item.followed
+    href = f"/requests/{about.referral.id}" if about else f"/orders/{item.state.order.id}"
+    return AttentionRow(
+        badge=_BADGE[item.reason],
+        patient=present.named(item.state.patient),
+        href=href,
+        sentence=_sentence(visitor, item),
+        since=clock.moment(item.since),
+        action=_action(visitor, item, href),
+    )
+
+
+def _sentence(visitor: Visitor, item: Attention) -> str:
+    who = present.titled(item.followed.clinician) if item.followed else ""
+    if item.reason is Reason.NOT_DELIVERED and item.message is not None:
+        kind = "The reminder" if item.message.kind is MessageKind.REMINDER else "The letter"
+        return f"{kind} to {who} by {present.CHANNEL[item.message.channel]} did not arrive."
+    classify = "" if visitor.may(Permission.REVIEW) else " The medical director can classify it."
+    return {
+        Reason.QUESTION: f"{who} has asked the clinic something; reminders wait for your reply.",
+        Reason.REVIEW: f"{who} has answered; a person has to look before it counts.",
+        Reason.DECLINED: f"{who} does not recommend it, or the answer was not accepted.",
+        Reason.GIVEN_BACK: f"{who} says: not my patient. Nobody else is being asked.",
+        Reason.EXPIRED_REQUEST: f"{who} has not answered in time. Nobody else is being asked.",
+        Reason.EXPIRED_ANSWER: f"The recommendation by {who} is too old to count.",
+        Reason.UNCLASSIFIED: f"{present.indications(item.state.order)} is not in the clinic's policy.{classify}",
+    }[item.reason]
+
+
+def _action(visitor: Visitor, item: Attention, href: str) -> Link:
+    order = item.state.order
+    if item.reason is Reason.NOT_DELIVERED:
+        return Link("Send another way", f"{href}#resend")
+    if item.reason is Reason.QUESTION:
+        return Link("Read and reply", f"{href}#timeline")
+    if item.reason is Reason.REVIEW:
+        return Link("Review", f"{href}#actions")
+    if item.reason is Reason.UNCLASSIFIED:
+        may = visitor.may(Permission.REVIEW)
+        return Link("Classify" if may else "See order", f"/orders/{order.id}{'#classify' if may else ''}")
+    return Link("Ask another", present.ask_href(order))
+
+
+def _call(call: Call, clock: Clock) -> CallRow:
+    infusion = call.state.order.first_infusion_on
+    waited = call.followed.waited
+    asked = call.followed.question is not None
+    return CallRow(
+        clinician=present.titled(call.followed.clinician),
+        phone=present.telephone_of(call.followed.clinician),
+        patient=present.named(call.state.patient),
+        href=f"/requests/{call.followed.referral.id}",
+        waiting="Asks to be called" if asked else f"Waiting {present.days(waited)}",
+        infusion=clock.day(infusion) if infusion else None,
+        action=Link("See request", f"/requests/{call.followed.referral.id}"),
+    )
