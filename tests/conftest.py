@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from referral import logs
 from referral.embedded import Engines
 
 # Tests kill processes, not the machine: what the system has been given survives without being flushed.
@@ -26,6 +27,8 @@ def _refuse_the_outside(event: str, arguments: tuple[object, ...]) -> None:
 
 
 sys.addaudithook(_refuse_the_outside)
+# As in production: a traceback in a log has no local variables, which may be about people.
+logs.configure("json")
 
 
 @pytest.fixture

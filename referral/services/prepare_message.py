@@ -127,7 +127,7 @@ def draw(
         letter, letter_id = renderer.request(material.letter, style).pdf, str(uuid.uuid4())
     elif material.receipt is not None:
         sealer = Sealer(seal_key)
-        letter = sealer.seal(renderer.receipt(material.receipt).pdf, "Record of an answered request")
+        letter = sealer.seal(renderer.receipt(material.receipt).pdf, "Record of an answered request", now)
         kind, letter_id = "receipt", material.receipt_id
     subject, body = texts.render(message.kind, material.words)
     if message.channel is Channel.EMAIL:
