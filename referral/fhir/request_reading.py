@@ -9,7 +9,7 @@ from typing import Any
 
 from referral.domain.policy import Indication
 from referral.fhir.condition import indications_from
-from referral.fhir.elements import every, read_date, reference_id
+from referral.fhir.elements import every, read_date, reference_id, strings
 from referral.fhir.service_request import PLANNED_SESSIONS
 from referral.fhir.systems import DEFAULT, LocalSystems
 
@@ -98,10 +98,7 @@ def first_infusion_on(resource: Mapping[str, Any]) -> date | None:
     """The first day of treatment as the client wrote it; None when there is no full date."""
     timing = resource.get("occurrenceTiming")
     if isinstance(timing, Mapping):
-        events = timing.get("event")
-        dates = (
-            sorted(day for event in events if (day := read_date(event))) if isinstance(events, list) else []
-        )
+        dates = sorted(day for event in strings(timing, "event") if (day := read_date(event)))
         if dates:
             return dates[0]
         repeat = timing.get("repeat")

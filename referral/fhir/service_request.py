@@ -55,7 +55,7 @@ def infusion_order(
     supporting: Sequence[Ref] = (),
     local: LocalSystems = DEFAULT,
 ) -> Resource:
-    """The order; while on-hold it says why (`waits_for`). `supporting` are its requests, consents and answers."""
+    """The order; on-hold it says why (`waits_for`). `supporting` are its requests, consents and answers."""
     resource: Resource = {
         "resourceType": "ServiceRequest",
         "id": order.id,
@@ -85,7 +85,7 @@ def infusion_order(
 def order_changes(
     status: RequestStatus, waits_for: Sequence[Requirement] = (), *, local: LocalSystems = DEFAULT
 ) -> Resource:
-    """What changes with the gate, to be laid over the order: its status, and why it is on-hold or no longer."""
+    """What changes with the gate, to be laid over the order: its status, and why it is on-hold."""
     reason = _status_reason(waits_for, local) if status is RequestStatus.ON_HOLD else {"url": STATUS_REASON}
     return {"status": status.value, "extension": [reason]}
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from referral.domain.policy import ICD_10_CM, SNOMED_CT
+from referral.domain import policy
 
 BASE: Final = "https://referral.example/fhir"
 
+ICD_10_CM: Final = policy.ICD_10_CM
+SNOMED_CT: Final = policy.SNOMED_CT
 LOINC: Final = "http://loinc.org"
 NUCC: Final = "http://nucc.org/provider-taxonomy"
 US_NPI: Final = "http://hl7.org/fhir/sid/us-npi"

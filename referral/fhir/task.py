@@ -47,7 +47,7 @@ def coordination_task(
     outputs: Sequence[str] = (),
     local: LocalSystems = DEFAULT,
 ) -> Resource:
-    """The Task that fulfils a request. `outputs` are "Type/id" of the answer; `begun_at` is the first action."""
+    """The Task that fulfils a request. `outputs` are "Type/id"; `begun_at` is the first action, if known."""
     focus = {"reference": f"ServiceRequest/{referral.id}"}
     resource: Resource = {
         "resourceType": "Task",
@@ -102,7 +102,7 @@ def questionnaire_task(
     outputs: Sequence[str] = (),
     local: LocalSystems = DEFAULT,
 ) -> Resource:
-    """The Task to fill the form for a request, part of its coordination Task; it has no focus (SDC sdc-t1)."""
+    """The Task to fill in the form, part of the coordination Task; without a focus (SDC sdc-t1)."""
     resource: Resource = {
         "resourceType": "Task",
         "id": id,
