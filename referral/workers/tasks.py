@@ -3,27 +3,40 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import Any
 
 import structlog
+from celery.signals import worker_init
 
 from referral.domain.errors import Unavailable
 from referral.letters.render import Renderer
 from referral.services.deliver_messages import Delivery, deliver_due
 from referral.services.send_reminders import is_full, send_reminders
 from referral.storage import audit, clinics
-from referral.workers.celery_app import app, runtime
+from referral.workers.celery_app import app, runtime, settings
 
 log = structlog.get_logger(__name__)
 
 
 @cache
+def _renderer() -> Renderer:
+    return Renderer(settings.data_dir / "fonts")
+
+
+@worker_init.connect
+def _warm_up(**_: Any) -> None:
+    """Before the children are forked: the first letter of a process costs as much as five later ones."""
+    _renderer().warm_up()
+
+
+@cache
 def _delivery() -> Delivery:
-    """One renderer per process: Pango must not be shared between threads, and the first letter costs five."""
+    """Connections belong to a process; the renderer came with the fork."""
     made = runtime()
     return Delivery(
         database=made.database,
         channels=made.channels,
-        renderer=Renderer(made.settings.data_dir / "fonts"),
+        renderer=_renderer(),
         base_url=made.settings.base_url,
         now=made.now,
     )
