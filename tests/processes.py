@@ -56,14 +56,20 @@ def children(pid: int) -> dict[int, str]:
 
 @contextmanager
 def running(
-    command: Sequence[str], directory: Path, environment: Mapping[str, str] | None = None
+    command: Sequence[str],
+    directory: Path,
+    environment: Mapping[str, str] | None = None,
+    prefix: Sequence[str] = (),
 ) -> Iterator[Running]:
-    """Run it with output below `directory`; kill it at the end if the test has not stopped it."""
+    """Run Python with output below `directory`; kill it at the end if the test has not stopped it.
+
+    `prefix` is a program that runs it in another way, such as setpriv.
+    """
     stdout, stderr = directory / "out.txt", directory / "err.txt"
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("REFERRAL_")}
     with stdout.open("ab") as out, stderr.open("ab") as err:
         process = subprocess.Popen(
-            [sys.executable, *command],
+            [*prefix, sys.executable, *command],
             cwd=ROOT,
             env={**inherited, **(environment or {})},
             stdin=subprocess.DEVNULL,
