@@ -5,61 +5,82 @@ No other module writes resources of the workflow. Managed elements are laid over
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import uuid
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from referral.domain import records
 from referral.domain.answers import Answers
 from referral.domain.audit import Actor
-from referral.domain.codes import Channel
+from referral.domain.codes import Channel, RequestStatus
 from referral.domain.gate import GateDecision
-from referral.domain.outgoing import MessageKind
+from referral.domain.outgoing import MessageKind, MessageState
+from referral.fhir import answer as answer_mapping
+from referral.fhir import communication as communication_mapping
 from referral.fhir import condition as condition_mapping
+from referral.fhir import encounter as encounter_mapping
 from referral.fhir import patient as patient_mapping
 from referral.fhir import practitioner as practitioner_mapping
-from referral.fhir import workflow
+from referral.fhir import procedure as procedure_mapping
+from referral.fhir import questionnaire as questionnaire_mapping
+from referral.fhir import service_request as request_mapping
+from referral.fhir import task as task_mapping
+from referral.fhir.elements import Ref, concept, instant
 from referral.fhir.json import encode
 from referral.fhir.overlay import overlay
+from referral.fhir.provenance import Agent, provenance, signature
+from referral.fhir.systems import DATA_OPERATION, DEFAULT
 from referral.storage import clinics, documents, orders, referrals, resources
 from referral.storage.db import Session
 from referral.storage.orders import NewRecommendation
+
+_NULLIFIED: Final = concept(DATA_OPERATION, "NULLIFY", "nullify")
+
+
+def _new_id() -> str:
+    return str(uuid.uuid4())
 
 
 def _without_none(document: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in document.items() if value is not None}
 
 
-def _who(actor: Actor) -> dict[str, Any]:
+def _who(actor: Actor) -> Ref:
     """Staff, systems and portal visitors by identifier: none of them is a resource that we serve."""
-    return workflow.DEFAULT.staff(actor.id)
+    return DEFAULT.staff(actor.id)
 
 
-def _requester(session: Session, requester: str | None) -> dict[str, Any]:
-    if requester:
-        return {"reference": requester}
+def _clinic_ref(session: Session) -> Ref:
     clinic = clinics.current(session)
     return {
         "type": "Organization",
-        "identifier": workflow.DEFAULT.identifier("clinic", clinic.slug),
+        "identifier": DEFAULT.identifier("clinic", clinic.slug),
         "display": clinic.name,
     }
 
 
-def _conditions(order_document: dict[str, Any]) -> list[str]:
-    found = order_document.get("reasonReference")
-    return (
-        [str(item["reference"]) for item in found if item.get("reference")] if isinstance(found, list) else []
-    )
+def _condition_ids(document: dict[str, Any]) -> list[str]:
+    """Ids of the Conditions that a stored ServiceRequest gives as its reasons."""
+    found = document.get("reasonReference")
+    references = [str(item.get("reference", "")) for item in found] if isinstance(found, list) else []
+    return [
+        reference.removeprefix("Condition/") for reference in references if reference.startswith("Condition/")
+    ]
+
+
+def _laid_over(document: dict[str, Any], managed: dict[str, Any], clients: tuple[str, ...]) -> dict[str, Any]:
+    """The client's wording of `clients` elements stays as it is; everything else of ours wins."""
+    kept = {name: value for name, value in managed.items() if name not in clients or name not in document}
+    return overlay(document, _without_none(kept))
 
 
 # ---- People
 
 
 def patient(session: Session, new: records.Patient, now: datetime) -> None:
+    """A patient whom the front desk entered; the row for people follows from it."""
     resources.create(session, [patient_mapping.to_fhir(new)], now)
 
 
@@ -80,27 +101,29 @@ def order(
     document: dict[str, Any],
     now: datetime,
 ) -> None:
-    """SR-I. Our own pages also get a Condition per indication; a client has sent its own."""
-    refs = [f"Condition/{id}" for id in condition_ids] or _conditions(document)
+    """SR-I. Our own pages also get a Condition per indication; a client has sent its own reasons."""
+    ids = list(condition_ids) or _condition_ids(document)
     made = []
-    if not document and not refs:
+    if not document and not ids:
         made = [
             condition_mapping.to_fhir(
-                str(uuid.uuid4()), patient_id=new.patient_id, indication=indication, recorded_at=now
+                _new_id(), patient_id=new.patient_id, indication=indication, recorded_at=now
             )
             for indication in new.indications
         ]
-        refs = [f"Condition/{item['id']}" for item in made]
-    managed = workflow.infusion_order(new, refs)
-    resources.create(
-        session, [*made, _laid_over(document, managed, ("reasonCode", "occurrenceDateTime", "code"))], now
+        ids = [item["id"] for item in made]
+    managed = request_mapping.infusion_order(new, condition_ids=ids, requester=_clinic_ref(session))
+    clients = (
+        "reasonCode",
+        "reasonReference",
+        "occurrenceTiming",
+        "occurrenceDateTime",
+        "code",
+        "orderDetail",
     )
-
-
-def _laid_over(document: dict[str, Any], managed: dict[str, Any], clients: tuple[str, ...]) -> dict[str, Any]:
-    """The client's wording of `clients` elements stays as it is; everything else of ours wins."""
-    kept = {name: value for name, value in managed.items() if name not in clients or name not in document}
-    return overlay(document, _without_none(kept))
+    resources.create(
+        session, [*made, _laid_over(document, managed, (*clients, "requester", "authoredOn"))], now
+    )
 
 
 def order_asked(session: Session, order_id: str, request_ids: list[str], now: datetime) -> None:
@@ -112,8 +135,11 @@ def order_asked(session: Session, order_id: str, request_ids: list[str], now: da
 
 
 def order_changed(session: Session, order_id: str, decision: GateDecision, now: datetime) -> None:
-    status = "active" if decision.open else "on-hold"
-    resources.amend(session, "ServiceRequest", order_id, workflow.order_status(status, decision.reasons), now)
+    waits_for = [state.requirement for state in decision.requirements if not state.satisfied]
+    status = RequestStatus.ACTIVE if decision.open else RequestStatus.ON_HOLD
+    resources.amend(
+        session, "ServiceRequest", order_id, request_mapping.order_changes(status, waits_for), now
+    )
 
 
 # ---- Requests
@@ -130,18 +156,26 @@ def referral(
 ) -> None:
     """SR-R, Task-C, Task-Q and the Provenance that says who asked."""
     placed = orders.get(session, new.order_id)
-    refs = _conditions(resources.read(session, "ServiceRequest", new.order_id).document)
-    who = _requester(session, requester)
-    request = _laid_over(
-        document,
-        workflow.recommendation_request(new, placed, asked, document.get("requester") or who, refs),
-        ("reasonCode", "reasonReference", "requester"),
+    ids = _condition_ids(resources.read(session, "ServiceRequest", new.order_id).document)
+    clinic = _clinic_ref(session)
+    who: Ref = {"reference": requester} if requester else document.get("requester") or clinic
+    request = request_mapping.recommendation_request(
+        new, asked, requester=who, condition_ids=ids, indications=placed.indications
     )
-    task = _without_none(workflow.coordination_task(new, who))
-    asked_for = workflow.questionnaire_task(new, _questionnaire_task_id(new), who)
-    targets = [f"ServiceRequest/{new.id}", f"Task/{new.task_id}"]
-    made_by = workflow.provenance(str(uuid.uuid4()), targets, _who(actor), "author", now)
-    resources.create(session, [request, task, asked_for, made_by], now)
+    made = [
+        _laid_over(document, request, ("reasonCode", "reasonReference", "authoredOn")),
+        task_mapping.coordination_task(new, asked, modified_at=now, requester=clinic),
+        task_mapping.questionnaire_task(
+            _questionnaire_task_id(new), new, asked, modified_at=now, requester=clinic
+        ),
+        provenance(
+            _new_id(),
+            [f"ServiceRequest/{new.id}", f"Task/{new.task_id}"],
+            [Agent("author", _who(actor), clinic)],
+            recorded_at=now,
+        ),
+    ]
+    resources.create(session, made, now)
 
 
 def _questionnaire_task_id(row: records.Referral) -> str:
@@ -149,14 +183,16 @@ def _questionnaire_task_id(row: records.Referral) -> str:
 
 
 def referral_changed(session: Session, changed: records.Referral, now: datetime) -> None:
-    """Task-C and SR-R say what the row says; each gets a new version only where something differs."""
-    status = workflow.task_status(changed) | {"lastModified": workflow.instant(now)}
-    resources.amend(session, "Task", changed.task_id, status, now)
-    request = resources.read(session, "ServiceRequest", changed.id)
-    period = {"start": workflow.instant(changed.started_at), "end": workflow.instant(changed.due_at)}
-    managed = {"status": workflow.request_status(changed), "occurrencePeriod": period}
-    if any(request.document.get(name) != value for name, value in managed.items()):
-        resources.amend(session, "ServiceRequest", changed.id, managed, now)
+    """Both Tasks and SR-R say what the row says; the request gets a new version only where it differs."""
+    begun = changed.identified_at
+    managed = task_mapping.coordination_changes(changed, modified_at=now, begun_at=begun)
+    resources.amend(session, "Task", changed.task_id, managed, now)
+    managed = task_mapping.questionnaire_changes(changed, modified_at=now)
+    resources.amend(session, "Task", _questionnaire_task_id(changed), managed, now)
+    request = resources.read(session, "ServiceRequest", changed.id).document
+    changes = request_mapping.request_changes(changed)
+    if any(request.get(name) != value for name, value in changes.items()):
+        resources.amend(session, "ServiceRequest", changed.id, changes, now)
 
 
 def message(
@@ -167,15 +203,31 @@ def message(
     channel: Channel,
     now: datetime,
 ) -> None:
-    resources.create(session, [workflow.communication(about, message_id, kind, channel, now)], now)
+    """The Communication of a message that has just been queued; it shares the message's id."""
+    attempt = communication_mapping.Attempt(
+        id=message_id, kind=kind, channel=channel, state=MessageState.QUEUED
+    )
+    made = communication_mapping.to_fhir(attempt, about, sender=_clinic_ref(session))
+    resources.create(session, [made], now)
 
 
 def message_done(session: Session, message_id: str, now: datetime) -> None:
-    resources.amend(session, "Communication", message_id, workflow.communication_done(now), now)
+    """Handed over to the channel."""
+    _message_changed(session, message_id, MessageState.ACCEPTED, now, sent_at=now)
 
 
 def message_failed(session: Session, message_id: str, reason: str, now: datetime) -> None:
-    resources.amend(session, "Communication", message_id, workflow.communication_failed(reason), now)
+    """`reason` is a technical sentence that names nobody."""
+    _message_changed(session, message_id, MessageState.FAILED, now, failure_text=reason)
+
+
+def _message_changed(
+    session: Session, message_id: str, state: MessageState, now: datetime, **more: Any
+) -> None:
+    attempt = communication_mapping.Attempt(
+        id=message_id, kind=MessageKind.REQUEST, channel=Channel.EMAIL, state=state, **more
+    )
+    resources.amend(session, "Communication", message_id, communication_mapping.changes(attempt), now)
 
 
 # ---- Answers
@@ -190,12 +242,24 @@ def response(
     document: dict[str, Any],
     now: datetime,
 ) -> str:
-    """The QuestionnaireResponse, a client's own or ours; returns its id."""
-    id = str(document.get("id") or uuid.uuid4())
-    author = {"reference": f"PractitionerRole/{asked.id}"} if actor.kind == "portal" else _who(actor)
-    managed = workflow.questionnaire_response(id, about, asked, answers, author, now)
+    """The QuestionnaireResponse, a client's own or ours; returns its id.
+
+    Source is the clinician; author is whoever keyed it in, so that a transcription stays visible.
+    """
+    id = str(document.get("id") or _new_id())
+    source = f"PractitionerRole/{asked.id}"
+    filled = questionnaire_mapping.Filled(
+        id=id,
+        referral_id=about.id,
+        patient_id=about.patient_id,
+        kind=asked.kind,
+        answers=answers,
+        source=source,
+        author=source if actor.kind == "portal" else _who(actor),
+        authored_at=now,
+    )
     kept = ("item", "authored", "author", "source", "questionnaire", "status")
-    resources.create(session, [_laid_over(document, managed, kept)], now)
+    resources.create(session, [_laid_over(document, questionnaire_mapping.response(filled), kept)], now)
     return id
 
 
@@ -208,71 +272,90 @@ def opinion(
     answers: Answers,
     now: datetime,
 ) -> bytes:
-    """The decision Observation, a signed Provenance, and Task-Q completed; returns the answer as FHIR for the record."""
-    observation = workflow.decision_observation(given.id, about, answers.decision, given.response_id, now)
-    answered = resources.read(session, "QuestionnaireResponse", given.response_id)
-    who = {"reference": f"PractitionerRole/{asked.id}", "display": asked.name}
-    targets = [answered.reference, f"Observation/{given.id}", f"Task/{about.task_id}"]
-    signed = workflow.provenance(
-        str(uuid.uuid4()), targets, who, "author", now, signature=workflow.signature(who, now)
-    )
-    if actor.kind != "portal":
-        signed["agent"].append(
-            {"type": workflow.concept(workflow.PROVENANCE_AGENT, "enterer"), "who": _who(actor)}
+    """The decision Observation and its signed Provenance; returns the answer as a Bundle for the record."""
+    observation = answer_mapping.decision_observation(
+        answer_mapping.Opinion(
+            id=given.id,
+            referral_id=about.id,
+            patient_id=about.patient_id,
+            clinician_id=asked.id,
+            response_id=given.response_id,
+            decision=answers.decision,
+            answered_at=now,
+            conditions=answers.text("conditions"),
+            red_flags=given.red_flags,
         )
-    resources.create(session, [observation, signed], now)
-    output = {
-        "type": workflow.concept(workflow.SDC_TEMPORARY, "questionnaire-response", "Questionnaire response"),
-        "valueReference": {"reference": answered.reference},
-    }
-    managed = {"status": "completed", "lastModified": workflow.instant(now), "output": [output]}
-    resources.amend(session, "Task", _questionnaire_task_id(about), managed, now)
-    results = [
-        {
-            "type": workflow.concept(workflow.SDOHCC_TEMPORARY, "additional-content", "Additional content"),
-            "valueReference": {"reference": reference},
-        }
-        for reference in (f"Observation/{given.id}", answered.reference)
-    ]
-    resources.amend(session, "Task", about.task_id, {"output": results}, now)
-    entries = [{"resource": document} for document in (answered.document, observation, signed)]
-    return encode(
-        {"resourceType": "Bundle", "type": "collection", "timestamp": workflow.instant(now), "entry": entries}
     )
+    answered = resources.read(session, "QuestionnaireResponse", given.response_id)
+    who: Ref = {"reference": f"PractitionerRole/{asked.id}", "display": asked.name}
+    agents = [Agent("author", who)]
+    if actor.kind != "portal":
+        agents.append(Agent("enterer", _who(actor)))
+    targets = [answered.reference, f"Observation/{given.id}", f"Task/{about.task_id}"]
+    kind = "author" if actor.kind == "portal" else "transcriptionist"
+    signed = provenance(
+        _new_id(), targets, agents, recorded_at=now, signatures=[signature(kind, who, at=now)]
+    )
+    resources.create(session, [observation, signed], now)
+    outputs = [f"Observation/{given.id}", answered.reference]
+    _output(session, about, _questionnaire_task_id(about), outputs, now)
+    _output(session, about, about.task_id, outputs, now)
+    entries = [{"resource": document} for document in (answered.document, observation, signed)]
+    bundle = {"resourceType": "Bundle", "type": "collection", "timestamp": instant(now), "entry": entries}
+    return encode(bundle)
+
+
+def _output(
+    session: Session, about: records.Referral, task_id: str, outputs: list[str], now: datetime
+) -> None:
+    """Only the outputs; the status follows when the row has moved."""
+    changes = task_mapping.questionnaire_changes(about, modified_at=now, outputs=outputs)
+    resources.amend(session, "Task", task_id, {"output": changes["output"]}, now)
 
 
 def opinion_voided(session: Session, actor: Actor, recommendation_id: str, cause: str, now: datetime) -> None:
+    """The Observation no longer stands; the Provenance says who took it back."""
+    before = resources.read(session, "Observation", recommendation_id)
     status = "entered-in-error" if cause == "entered-in-error" else "cancelled"
     resources.amend(session, "Observation", recommendation_id, {"status": status}, now)
-    target = [f"Observation/{recommendation_id}"]
-    activity = workflow.concept(workflow.DATA_OPERATION, "NULLIFY", "nullify", text=cause)
-    made = workflow.provenance(str(uuid.uuid4()), target, _who(actor), "enterer", now, activity=activity)
+    made = provenance(
+        _new_id(),
+        [before.reference],
+        [Agent("enterer", _who(actor), _clinic_ref(session))],
+        recorded_at=now,
+        activity={**_NULLIFIED, "text": cause},
+        revision_of=f"{before.reference}/_history/{before.version}",
+    )
     resources.create(session, [made], now)
 
 
 def receipt(session: Session, referral_id: str, document_id: str, now: datetime) -> None:
     """The DocumentReference of the sealed record, as soon as its bytes exist."""
     about = referrals.get(session, referral_id)
+    given = orders.get_recommendation(session, referral_id=referral_id)
     kept = documents.get(session, document_id)
-    made = workflow.document_reference(
-        document_id,
-        about,
-        base64.b64encode(hashlib.sha1(kept.content, usedforsecurity=False).digest()).decode(),
-        len(kept.content),
-        now,
+    described = answer_mapping.KeptDocument(
+        id=document_id,
+        type=answer_mapping.ANSWER_LETTER,
+        patient_id=about.patient_id,
+        content_type=kept.content_type,
+        size=len(kept.content),
+        sha1=hashlib.sha1(kept.content, usedforsecurity=False).digest(),
+        sha256=kept.sha256,
+        created_at=now,
+        title=f"Recommendation {about.number}",
+        referral_id=about.id,
     )
+    author = f"PractitionerRole/{about.clinician_id}"
+    made = answer_mapping.document_reference(described, author=author, custodian=_clinic_ref(session))
     resources.create(session, [made], now)
-    task = resources.read(session, "Task", about.task_id).document
-    output = {
-        "type": workflow.concept(workflow.SDOHCC_TEMPORARY, "resulting-activity", "Resulting activity"),
-        "valueReference": {"reference": f"DocumentReference/{document_id}"},
-    }
-    resources.amend(session, "Task", about.task_id, {"output": [*task.get("output", []), output]}, now)
+    outputs = [f"Observation/{given.id}", f"QuestionnaireResponse/{given.response_id}"]
+    _output(session, about, about.task_id, [*outputs, f"DocumentReference/{document_id}"], now)
 
 
 def keep_words(session: Session, about: records.Referral, text: str, now: datetime) -> str:
     """A question or remark in the clinician's own words, encrypted; returns the document's id."""
-    id = str(uuid.uuid4())
+    id = _new_id()
     documents.add(
         session,
         id=id,
@@ -298,11 +381,14 @@ def consultation(
     now: datetime,
 ) -> str:
     """The Encounter of the initial consultation; returns its id."""
-    id = str(document.get("id") or uuid.uuid4())
-    managed = workflow.consultation(id, placed, held_at)
-    resources.create(session, [_laid_over(document, managed, ("class", "type", "period"))], now)
-    made = workflow.provenance(str(uuid.uuid4()), [f"Encounter/{id}"], _who(actor), "author", now)
-    resources.create(session, [made], now)
+    id = str(document.get("id") or _new_id())
+    clinic = _clinic_ref(session)
+    managed = encounter_mapping.consultation(id, placed, held_at=held_at, service_provider=clinic)
+    made = _laid_over(document, managed, ("class", "type", "period", "serviceProvider"))
+    signed = provenance(
+        _new_id(), [f"Encounter/{id}"], [Agent("author", _who(actor), clinic)], recorded_at=now
+    )
+    resources.create(session, [made, signed], now)
     return id
 
 
@@ -316,11 +402,13 @@ def start(
     started_at: datetime,
     now: datetime,
 ) -> None:
-    managed = workflow.infusion(procedure_id, order_id, patient_id, started_at)
-    kept = ("status", "code", "performedPeriod", "basedOn")
+    """The Procedure of a start that the database has let through."""
+    managed = procedure_mapping.infusion(
+        procedure_id, order_id=order_id, patient_id=patient_id, started_at=started_at
+    )
     if "performedDateTime" in document:
         managed.pop("performedPeriod")
-    made = workflow.provenance(
-        str(uuid.uuid4()), [f"Procedure/{procedure_id}"], _who(actor), "performer", now
-    )
-    resources.create(session, [_laid_over(document, managed, kept), made], now)
+    made = _laid_over(document, managed, ("status", "code", "performedPeriod", "basedOn"))
+    agents = [Agent("performer", _who(actor), _clinic_ref(session))]
+    signed = provenance(_new_id(), [f"Procedure/{procedure_id}"], agents, recorded_at=now)
+    resources.create(session, [made, signed], now)
