@@ -135,6 +135,7 @@ def order_asked(session: Session, order_id: str, request_ids: list[str], now: da
 
 
 def order_changed(session: Session, order_id: str, decision: GateDecision, now: datetime) -> None:
+    """SR-I says what the gate says, and what it waits for."""
     waits_for = [state.requirement for state in decision.requirements if not state.satisfied]
     status = RequestStatus.ACTIVE if decision.open else RequestStatus.ON_HOLD
     resources.amend(
