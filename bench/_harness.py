@@ -68,7 +68,13 @@ def free_port() -> int:
 
 def _serve(make: Callable[[Settings], FastAPI], settings: Settings, port: int) -> None:
     uvicorn.run(
-        make(settings), host="127.0.0.1", port=port, log_level="error", access_log=False, loop="uvloop", http="httptools"
+        make(settings),
+        host="127.0.0.1",
+        port=port,
+        log_level="error",
+        access_log=False,
+        loop="uvloop",
+        http="httptools",
     )
 
 
@@ -76,7 +82,9 @@ def _serve(make: Callable[[Settings], FastAPI], settings: Settings, port: int) -
 def server(make: Callable[[Settings], FastAPI], settings: Settings) -> Iterator[int]:
     """One uvicorn worker in a process of its own; yields its port once it answers."""
     port = free_port()
-    process = multiprocessing.get_context("spawn").Process(target=_serve, args=(make, settings, port), daemon=True)
+    process = multiprocessing.get_context("spawn").Process(
+        target=_serve, args=(make, settings, port), daemon=True
+    )
     process.start()
     deadline = time.monotonic() + 60
     while True:
@@ -156,7 +164,9 @@ def compare(
         pair = [asyncio.run(_load(port, requests, connections, seconds)) for port, requests in (ours, bare)]
         if number:
             rates.append((pair[0], pair[1]))
-            print(f"  round {number}: ours {pair[0]:8.1f}/s   bare {pair[1]:8.1f}/s   ratio {pair[0] / pair[1]:.2f}")
+            print(
+                f"  round {number}: ours {pair[0]:8.1f}/s   bare {pair[1]:8.1f}/s   ratio {pair[0] / pair[1]:.2f}"
+            )
     ratio = statistics.median(ours_rate / bare_rate for ours_rate, bare_rate in rates)
     return statistics.median(r[0] for r in rates), statistics.median(r[1] for r in rates), ratio
 
