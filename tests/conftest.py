@@ -35,6 +35,7 @@ logs.configure("json")
 def data_dir() -> Iterator[Path]:
     """An empty directory with a short path, for sockets, that is gone after the test."""
     directory = Path(tempfile.mkdtemp(prefix="referral-test-"))
+    directory.chmod(0o711)  # root's PostgreSQL may have to pass as `nobody`
     yield directory
     shutil.rmtree(directory)
 
