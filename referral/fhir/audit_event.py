@@ -63,7 +63,7 @@ def to_fhir(row: AuditRow, *, site: str = "referral", local: LocalSystems = DEFA
     """The AuditEvent; `site` is the host name of this installation.
 
     A BALP profile is claimed only where the row holds all that it asks for: success, a patient, what was
-    touched and a network address. `meta.profile` is set here, because nothing that is stored stands behind it.
+    touched and a network address. `meta.profile` is set here: nothing that is stored stands behind it.
     """
     disclosed = row.subtype in DISCLOSURES
     resource: Resource = {
