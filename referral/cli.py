@@ -8,6 +8,7 @@ import signal
 import socket
 import sys
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated
@@ -83,6 +84,8 @@ def worker() -> None:
     with _one_part() as settings:
         from referral.workers.celery_app import app as celery_app
 
+        if settings.embedded:  # root is fine there: tasks are JSON, and nobody else reaches the broker
+            warnings.filterwarnings("ignore", message="You're running the worker with superuser")
         celery_app.worker_main(
             [
                 "--quiet",
