@@ -36,7 +36,7 @@ def overlay(existing: Mapping[str, Any], managed: Mapping[str, Any]) -> dict[str
     for name, value in managed.items():
         for stale in _displaced(name, existing, managed):
             result.pop(stale, None)
-        # QuestionnaireResponse and Bundle have one identifier, not a list: that one is an element like any other.
+        # QuestionnaireResponse and Bundle have one identifier, no list: it is an element like any other.
         key = _MERGED.get(name) if isinstance(value, list) else None
         if key is not None:
             value = _merge(existing.get(name), value, key)  # noqa: PLW2901 - the same element, merged

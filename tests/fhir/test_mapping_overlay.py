@@ -75,3 +75,9 @@ def test_an_element_whose_name_only_begins_like_a_choice_is_left_alone() -> None
         "performer": [1],
         "performedDateTime": "2026",
     }
+
+
+def test_the_one_identifier_of_a_questionnaire_response_is_replaced_as_a_whole() -> None:
+    theirs = {"resourceType": "QuestionnaireResponse", "identifier": {"system": "urn:theirs", "value": "1"}}
+    ours = {"identifier": {"system": "urn:ours", "value": "2"}}
+    assert overlay(theirs, ours)["identifier"] == ours["identifier"]
