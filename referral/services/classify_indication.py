@@ -18,7 +18,8 @@ def classify_indication(
 ) -> int:
     """Add one rule for an unclassified code of this order; returns the policy's new version.
 
-    It counts for every order with the code, whose gates are looked at again. Refuses a code that the policy knows.
+    It counts for every order with the code, whose gates are looked at again. Refuses a code that the
+    policy knows.
     """
     if indication_class not in set(IndicationClass):
         raise InvalidInput(Issue("Choose what this indication needs.", ("requirement",), "required"))

@@ -16,7 +16,7 @@ _NARRATIVE: Final = frozenset({"receipt"})
 
 
 def read_document(session: Session, actor: Actor, document_id: str, *, may_read_answers: bool) -> Document:
-    """A PDF with its bytes as they were sent. NotFound for other kinds, Forbidden for narrative without the right."""
+    """A PDF, byte for byte. NotFound for other kinds, Forbidden for narrative without the right."""
     found = documents.get(session, document_id)
     if found.kind not in _OPEN | _NARRATIVE:
         raise NotFound(f"There is no document with id {document_id}.")

@@ -104,12 +104,12 @@ def indication_of(code: str) -> Indication | None:
 
 
 def find_indications(words: str, policy: Policy, limit: int = 12) -> tuple[list[Found], bool]:
-    """The best matches and whether there are more: classified codes first, then the common, then the book's order."""
+    """The best matches and whether there are more: classified codes first, common ones before others."""
     asked = folded(words.replace(",", " ").replace("|", " "))
     if not asked:
         return [], False
     matching = _begins(asked) if any(c.isdigit() for c in asked) else _means(asked)
-    # One more than is shown would be enough to know of more, but sorting wants them all; a word has thousands.
+    # Sorting wants them all; a single letter has tens of thousands.
     found = [
         Found(indication, policy.classify(indication))
         for indication in (Indication(ICD_10_CM, e.code, e.description) for e in islice(matching, 4000))

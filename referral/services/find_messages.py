@@ -83,7 +83,7 @@ def contact_of(message: Message, clinician: Clinician) -> Contact:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opened:
-    """The stored bytes in readable form. `masked`: link and code were left out, because the message really left."""
+    """The stored bytes in readable form. `masked`: link and code were left out, as the message really left."""
 
     sent: Sent
     subject: str
@@ -94,8 +94,11 @@ class Opened:
 
 
 def open_message(session: Session, actor: Actor, message_id: str) -> Opened:
-    """Raises NotFound. Whoever reads here must not be able to answer in the clinician's place, so what was really
-    sent is shown without its link and code."""
+    """Raises NotFound.
+
+    Whoever reads here must not be able to answer in the clinician's place, so what was really sent is shown
+    without its link and code.
+    """
     message = outbox.get(session, message_id) if _is_id(message_id) else None
     if message is None:
         raise NotFound(f"There is no message with id {message_id}.")

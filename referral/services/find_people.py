@@ -75,7 +75,7 @@ def list_clinicians(session: Session, words: str, page: int) -> tuple[list[Clini
 def look_up_clinicians(
     session: Session, actor: Actor, words: str, patient_id: str, limit: int
 ) -> tuple[list[Clinician], bool]:
-    """For the type-ahead; without words, those who were asked about this patient before, the last one first."""
+    """For the type-ahead; without words, those who were asked about this patient, the last one first."""
     if words.strip():
         found = directory.find_clinicians(session, words, limit=limit + 1)
         return found[:limit], len(found) > limit

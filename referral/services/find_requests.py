@@ -15,7 +15,7 @@ from referral.domain.policy import Policy
 from referral.services.find_orders import OrderState, states_of
 from referral.services.follow_requests import Followed
 from referral.services.receipt import evidence_id
-from referral.storage import accounts, audit, clinics, documents, orders, referrals
+from referral.storage import accounts, audit, clinics, documents, orders, recommendations, referrals
 from referral.storage.db import Session
 from referral.storage.referrals import ReferralEvent
 
@@ -26,8 +26,8 @@ _LINK_ID_OF = {item.text: link_id for link_id, item in BY_LINK_ID.items()}
 class Answered:
     """The answer as the rule sees it, and what people of the clinic may still decide about it.
 
-    `words` are the given answers by link id in the words of the form, empty for whoever may not read narrative.
-    `document_id` is the sealed record, None until it is drawn.
+    `words` are the given answers by link id in the words of the form, empty for whoever may not read
+    narrative. `document_id` is the sealed record, None until it is drawn.
     """
 
     recommendation: Recommendation
@@ -108,7 +108,7 @@ def _questions(session: Session, events: tuple[ReferralEvent, ...]) -> dict[str,
 def _answer(
     session: Session, referral_id: str, state: OrderState, policy: Policy, may_read: bool
 ) -> Answered | None:
-    row = orders.get_recommendation(session, referral_id=referral_id)
+    row = recommendations.find(session, referral_id=referral_id)
     if row is None:
         return None
     recommendation = next(answer for answer in state.answers if answer.id == row.id)
@@ -117,7 +117,7 @@ def _answer(
     signer = kept.get("signer", {})
     return Answered(
         recommendation=recommendation,
-        red_flags=tuple(row.red_flags),
+        red_flags=tuple(dict.fromkeys(row.red_flags)),
         document_id=row.document_id if row.document_id in drawn else None,
         words={_LINK_ID_OF.get(question, question): answer for question, answer in kept.get("answers", ())},
         signer=f"{signer.get('name', '')}, {signer.get('credentials', '')}".strip(", "),

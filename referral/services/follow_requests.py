@@ -28,9 +28,9 @@ REACHED: Final = (MessageState.ACCEPTED, MessageState.DELIVERED)
 class Followed:
     """One request as it stands.
 
-    `waited` counts the recipient's business days. `planned` is the next rung and `planned_at` when it is climbed,
-    `channel` what it goes by; all None when nothing happens by itself. `letter` is a letter that is still to go
-    out, at `letter_at`. `question` is what the clinician has asked and the clinic has not answered.
+    `waited` counts the recipient's business days. `planned` is the next rung, `planned_at` when it is climbed,
+    `channel` what it goes by; all None when nothing happens by itself. `letter` is a letter that is still to
+    go out, at `letter_at`. `question` is what the clinician has asked and the clinic has not answered.
     """
 
     referral: Referral

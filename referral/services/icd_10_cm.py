@@ -1,7 +1,7 @@
 """Prints ICD-10-CM as `code, tab, description, tab, other names`, one leaf code a line.
 
-A program of its own: the library builds the whole tree, which takes over a second and 150 MB that the web process
-then neither waits for nor keeps.
+A program of its own: the library builds the whole tree, which takes over a second and 150 MB that the web
+process then neither waits for nor keeps.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _PATIENCE: Final = 60
 
 
 def read_codes() -> list[tuple[str, str, str]]:
-    """(code, description, other names) of every code that can be given to a patient, in the order of the book."""
+    """(code, description, other names) of every code that a patient can be given, in the order of the book."""
     command = [sys.executable, "-m", "referral.services.icd_10_cm"]
     done = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=_PATIENCE, check=True)
     rows = (line.split("\t") for line in done.stdout.splitlines())

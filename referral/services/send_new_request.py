@@ -1,4 +1,4 @@
-"""The New request page as one use case: patient, order and request together, once however often it is sent."""
+"""The New request page as one use case: patient, order and request together, sent once."""
 
 from __future__ import annotations
 
@@ -57,8 +57,8 @@ class Sent:
 def send_new_request(session: Session, actor: Actor, draft: Draft, now: datetime) -> Sent:
     """Find or add the patient, use or place the order, and ask the clinician if a recommendation is needed.
 
-    A second call with the same key changes nothing and returns what the first one made. InvalidInput carries all
-    problems of the page at once; DuplicateRequest names the open request that is in the way.
+    A second call with the same key changes nothing and returns what the first one made. InvalidInput carries
+    all problems of the page at once; DuplicateRequest names the open request that is in the way.
     """
     order_id, referral_id = _ids(session, actor, draft.key)
     hold(session, f"new-request/{order_id}")
@@ -167,6 +167,7 @@ def matching_order(session: Session, patient_id: str, indications: tuple[Indicat
 
 
 def open_requests(session: Session, patient_id: str) -> list[Referral]:
+    """Who is being asked about this patient, newest first."""
     return referrals.find(session, patient_id=patient_id, is_open=True)
 
 

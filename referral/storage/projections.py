@@ -1,4 +1,4 @@
-"""Rows for people, made from the resources they mirror and written with them, so that the two cannot drift."""
+"""Rows for people, made from the resources they mirror and written with them, so that they cannot drift."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def _row_of(session: Session, mapped: Clinician, active: bool) -> dict[str, Any]
         "practice": mapped.practice,
         "address": list(mapped.address),
         "time_zone": mapped.time_zone,
-        "search_name": folded(f"{mapped.name} {mapped.practice}"),
+        "search_name": folded(f"{mapped.name} {mapped.practice} {' '.join(mapped.address)}"),
         "active": active,
     }
 

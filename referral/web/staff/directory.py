@@ -48,7 +48,12 @@ from referral.web.staff.rows import request_row
 
 router: Final = APIRouter()
 Manage = Annotated[Visitor, staff(Permission.MANAGE_DIRECTORY)]
-_SOURCE: Final = {"front-desk": "the front desk", "patient": "the patient", "nppes": "the NPI registry"}
+_SOURCE: Final = {
+    "front-desk": "the front desk",
+    "ehr": "the record",
+    "patient": "the patient",
+    "nppes": "the NPI registry",
+}
 
 
 @router.get("/directory")
@@ -189,6 +194,6 @@ def _history(contact: Contact, clock: Clock) -> str:
 
 @router.post("/directory/{clinician_id}/contacts/{contact_id}/verify")
 def verify(clinician_id: str, contact_id: str, visitor: Manage) -> Response:
-    """Somebody of the clinic has called and heard that it is right; a second time changes nothing that matters."""
+    """Somebody of the clinic has called and heard that it is right; doing it twice is harmless."""
     verify_contact(visitor.session, visitor.actor, clinician_id, contact_id, visitor.now)
     return done(visitor, f"/directory/{clinician_id}", "verified")

@@ -253,6 +253,7 @@ class MessageRow:
     badge: Badge
     href: str
     document: str = ""
+    document_label: str = "Letter (PDF)"
     about: Link | None = None
 
 

@@ -23,9 +23,11 @@ _TIME_ZONES: Final = {
     "America/Puerto_Rico": "Atlantic, Puerto Rico",
 }
 _STATES: Final = (
-    "AL AK AZ AR CA CO CT DE DC FL GA HI ID IL IN IA KS KY LA ME MD MA MI MN MS MO MT NE NV NH NJ NM NY NC ND OH OK"
-    " OR PA PR RI SC SD TN TX UT VT VA WA WV WI WY"
-).split()
+    *("AL", "AK", "AZ", "AR", "CA", "CO", "CT", "DE", "DC", "FL", "GA", "HI", "ID"),
+    *("IL", "IN", "IA", "KS", "KY", "LA", "ME", "MD", "MA", "MI", "MN", "MS", "MO"),
+    *("MT", "NE", "NV", "NH", "NJ", "NM", "NY", "NC", "ND", "OH", "OK", "OR", "PA"),
+    *("PR", "RI", "SC", "SD", "TN", "TX", "UT", "VT", "VA", "WA", "WV", "WI", "WY"),
+)
 
 
 def patient_choice(patient: Patient, *, checked: bool = False) -> Choice:

@@ -248,18 +248,23 @@ def _chosen_clinician(typed: Typed, shown: Preview, policy: Policy) -> list[Choi
 def _need(shown: Preview) -> Need | None:
     if shown.needed is None:
         return None
+    # "Recommendation needed, because …": the title says the first half.
+    _, _, because = shown.need_sentence.partition(", because ")
+    why = f"{because[:1].upper()}{because[1:]}" or shown.need_sentence
     if shown.unclassified:
-        return Need("waiting", "Not in clinic policy", shown.need_sentence)
-    if shown.needed:
-        return Need("info", "Recommendation needed", shown.need_sentence)
-    return Need("open", "No recommendation needed", shown.need_sentence)
+        return Need("waiting", "Not in clinic policy", why)
+    return (
+        Need("info", "Recommendation needed", why)
+        if shown.needed
+        else Need("open", "No recommendation needed", why)
+    )
 
 
 def _duplicate(shown: Preview, clock: Clock) -> Duplicate | None:
     if shown.other is None or shown.needed is False:
         return None
     referral, clinician = shown.other
-    since = clock.day(referral.created_at.astimezone(clock.zone).date()).text
+    since = clock.date_of(referral.created_at)
     who = "this clinician" if shown.same_clinician else present.titled(clinician)
     return Duplicate(
         f"There is an open request to {who} about this patient since {since}.",
@@ -291,14 +296,15 @@ def _summary(shown: Preview, draft: Draft, clock: Clock) -> tuple[Fact, ...]:
 
 
 def _sending(shown: Preview, clock: Clock) -> list[Fact]:
-    assert shown.clinician is not None  # noqa: S101 - the caller has looked
-    facts = [Fact("To", present.titled(shown.clinician))]
-    if shown.contact is None:
+    if shown.clinician is None or shown.sending is None:
+        return []
+    facts, contact = [Fact("To", present.titled(shown.clinician))], shown.sending.contact
+    if contact is None:
         return [*facts, Fact("By", "no e-mail, fax or address on file")]
-    health = "verified" if shown.contact.is_verified else "not verified by a call yet"
-    by = f"{present.CHANNEL[shown.contact.channel]} to {present.address_of(shown.contact)}, {health}"
-    facts.append(Fact("By", by))
-    if shown.sends_at is not None and shown.due_at is not None:
-        facts.append(Fact("Leaves", clock.soon(shown.sends_at)))
-        facts.append(Fact("Reply by", clock.moment(shown.due_at).text))
-    return facts
+    health = "verified" if contact.is_verified else "not verified by a call yet"
+    return [
+        *facts,
+        Fact("By", f"{present.CHANNEL[contact.channel]} to {present.address_of(contact)}, {health}"),
+        Fact("Leaves", clock.soon(shown.sending.leaves_at)),
+        Fact("Reply by", clock.moment(shown.sending.due_at).text),
+    ]

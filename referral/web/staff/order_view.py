@@ -97,7 +97,7 @@ def _facts(view: OrderView, clock: Clock) -> tuple[Fact, ...]:
 
 def _consultation(view: OrderView, clock: Clock, actions: tuple[str, ...]) -> Requirement:
     if view.consulted_at is not None:
-        day = clock.day(view.consulted_at.astimezone(clock.zone).date()).text
+        day = clock.date_of(view.consulted_at)
         return Requirement(Badge("open", "Done"), "Initial consultation", f"Held on {day}.")
     link = Link("Record it", "#consultation") if "consultation" in actions else None
     sentence = "Everybody needs it before the first infusion. It has not been recorded."
@@ -143,7 +143,8 @@ def _given(view: OrderView, clock: Clock) -> str:
         return f"By a {who_may_recommend(view.policy)}."
     by = view.signers.get(answer.id)
     name = present.titled(by) if by else "an outside clinician"
-    return f"By {name}, {clock.moment(answer.answered_at).text}; valid until {clock.moment(answer.valid_until).text}."
+    given, until = clock.date_of(answer.answered_at), clock.date_of(answer.valid_until)
+    return f"By {name}, {given}; valid until {until}."
 
 
 def _starts(view: OrderView, clock: Clock) -> tuple[Start, ...]:

@@ -71,8 +71,8 @@ DECISION: Final = {
 STRENGTH: Final = {
     Strength.SINGLE_CHANNEL: "Identity: one mailbox only; counts after a confirming call.",
     Strength.RECORDED_BY_STAFF: "Identity: taken down by staff; counts after a confirming call.",
-    Strength.PAPER_TO_VERIFIED_CONTACT: "Identity: letter to a verified contact, and the patient’s date of birth.",
-    Strength.TWO_CHANNEL: "Identity: two channels, and the patient’s date of birth.",
+    Strength.PAPER_TO_VERIFIED_CONTACT: "Identity: letter to a verified contact, and the date of birth.",
+    Strength.TWO_CHANNEL: "Identity: two channels, and the date of birth.",
 }
 _BUSINESS: Final = {
     BusinessStatus.RECOMMENDED: Badge("open", "Recommended"),
@@ -133,6 +133,13 @@ class Clock:
     @property
     def today(self) -> date:
         return self.now.astimezone(self.zone).date()
+
+    def local(self, moment: datetime) -> date:
+        return moment.astimezone(self.zone).date()
+
+    def date_of(self, moment: datetime) -> str:
+        """The day alone, where the hour says nothing."""
+        return self.day(self.local(moment)).text
 
     def _year(self, day: date) -> str:
         return "" if day.year == self.today.year else f", {day.year}"
@@ -279,7 +286,7 @@ def _basis(state: OrderState, clock: Clock) -> str:
     conditions = " with conditions" if answer.decision is Decision.RECOMMENDED_WITH_CONDITIONS else ""
     return (
         f"Recommended{conditions} by a {KIND_LABEL[answer.clinician_kind]} on "
-        f"{clock.moment(answer.answered_at).text}; valid until {clock.moment(answer.valid_until).text}."
+        f"{clock.date_of(answer.answered_at)}; valid until {clock.date_of(answer.valid_until)}."
     )
 
 
@@ -305,14 +312,17 @@ def order_reason(state: OrderState, clock: Clock) -> str:
     )
 
 
-def story(followed: Followed, clock: Clock) -> str:
-    """'Asked Chidi Okafor, MD 6 business days ago; next: reminder by fax on Thursday at 9:00 AM.'"""
-    who = titled(followed.clinician)
+def story(followed: Followed, clock: Clock, *, naming: bool = True) -> str:
+    """'Asked Chidi Okafor, MD 6 business days ago; next: reminder by fax on Thursday at 9:00 AM.'
+
+    `naming` False where the row has the name already.
+    """
+    who = f" {titled(followed.clinician)}" if naming else ""
     if followed.letter is not None and followed.letter_at is not None and not _reached(followed):
         by = CHANNEL[followed.letter.channel]
-        return f"The letter to {who} goes out by {by} {clock.soon(followed.letter_at)}."
+        return f"The letter{' to' + who if who else ''} goes out by {by} {clock.soon(followed.letter_at)}."
     asked = "today" if followed.waited == 0 else f"{days(followed.waited)} ago"
-    return f"Asked {who} {asked}; {_what_next(followed, clock)}."
+    return f"Asked{who} {asked}; {_what_next(followed, clock)}."
 
 
 def _reached(followed: Followed) -> bool:

@@ -39,7 +39,7 @@ class Need:
 
 @dataclass(frozen=True, slots=True)
 class Duplicate:
-    """An open request about the same patient; `may_ask` when it asks another clinician than the one chosen."""
+    """An open request about the same patient; `may_ask` when it asks another clinician than was chosen."""
 
     sentence: str
     link: Link
@@ -75,7 +75,7 @@ class NextStep:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One entry of a timeline, newest first; `quote` are a clinician's own words, for those who may read them."""
+    """One entry of a timeline; `quote` are a clinician's own words, for those who may read them."""
 
     state: str
     icon: str
@@ -102,6 +102,7 @@ class Answer:
     """
 
     badge: Badge
+    decision: str
     signed: str
     when: When
     conditions: str

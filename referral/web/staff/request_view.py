@@ -134,6 +134,7 @@ def _answer(answer: Answered, followed: Followed, clock: Clock, *, may_read: boo
     found = answer.recommendation
     return Answer(
         badge=_answer_badge(answer),
+        decision=present.DECISION[found.decision].text,
         signed=answer.signer or present.titled(followed.clinician),
         when=clock.moment(found.answered_at),
         conditions=answer.words.get("conditions", ""),
@@ -142,22 +143,21 @@ def _answer(answer: Answered, followed: Followed, clock: Clock, *, may_read: boo
         follow_up=_told(answer, (*_CARE, *_FOLLOW_UP)) if may_read else (),
         strength=present.STRENGTH[found.strength]
         + (" Confirmed by telephone." if found.confirmed_by_phone else ""),
-        valid_until=f"Valid until {clock.moment(found.valid_until).text}." if answer.positive else "",
+        valid_until=f"Valid until {clock.date_of(found.valid_until)}." if answer.positive else "",
         document=f"/documents/{answer.document_id}" if may_read and answer.document_id else "",
         restricted="" if may_read else "What was written, and any red flags, are for clinical staff.",
     )
 
 
 def _answer_badge(answer: Answered) -> Badge:
+    """Does it count?"""
     if answer.recommendation.voided:
         return Badge("closed", "Voided")
     if answer.recommendation.review is False:
-        return Badge("closed", "Declined by the medical director")
-    if answer.waits and answer.positive:
-        return Badge(
-            "waiting", f"{present.DECISION[answer.recommendation.decision].text}; does not count yet"
-        )
-    return present.DECISION[answer.recommendation.decision]
+        return Badge("closed", "Not accepted")
+    if not answer.positive:
+        return Badge("closed", "Counts against it")
+    return Badge("waiting", "Does not count yet") if answer.waits else Badge("open", "Counts")
 
 
 def _red_flags(answer: Answered) -> tuple[RedFlag, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from referral.domain.codes import TaskStatus
 from referral.domain.records import Clinician
 from referral.services.find_messages import contact_of
 from referral.services.find_orders import OrderState
@@ -27,19 +28,19 @@ def order_row(state: OrderState, clock: Clock) -> OrderRow:
 
 def request_row(followed: Followed, title: str, clock: Clock) -> RequestRow:
     referral = followed.referral
-    if referral.is_open:
-        sentence = present.story(followed, clock)
+    if referral.closed_at is None:
+        sentence = present.story(followed, clock, naming=False)
     else:
+        how = "Answered" if referral.status is TaskStatus.COMPLETED else "Ended"
         reason = present.status_reason(referral.status_reason)
-        ended = clock.day(referral.closed_at.astimezone(clock.zone).date()).text if referral.closed_at else ""
-        sentence = f"Ended {ended}{': ' + reason if reason else ''}."
+        sentence = f"{how} {clock.date_of(referral.closed_at)}{': ' + reason if reason else ''}."
     return RequestRow(
         number=referral.number,
         href=f"/requests/{referral.id}",
         title=title,
         badge=present.request_badge(referral),
         sentence=sentence,
-        asked=clock.day(referral.created_at.astimezone(clock.zone).date()),
+        asked=clock.day(clock.local(referral.created_at)),
     )
 
 
@@ -58,5 +59,6 @@ def message_row(
         badge=present.message_badge(message),
         href=f"/outbox/{message.id}",
         document=f"/documents/{document}" if document and (receipts or present.is_letter(message)) else "",
+        document_label="Letter (PDF)" if present.is_letter(message) else "Signed answer (PDF)",
         about=about,
     )

@@ -101,15 +101,23 @@ _TITLES: Final[dict[str, Callable[[_Detail], str]]] = {
 
 
 def _detail(event: ReferralEvent, view: RequestView, clock: Clock) -> str:
-    detail = event.detail
-    if event.event == "paused":
-        return f"until {clock.day(date.fromisoformat(detail['until'])).text}"
-    if event.event == "needs-visit":
-        return f"visit on {clock.day(date.fromisoformat(detail['visit'])).text}"
-    if event.event == "cancelled":
-        return present.status_reason(detail.get("reason"))
-    if event.event == "not-my-patient" and detail.get("seen"):
-        return "patient data had been shown"
-    if event.event == "asked":
-        return present.titled(view.followed.clinician)
-    return ""
+    told = _DETAILS.get(event.event)
+    if told is not None:
+        return told(event.detail, view, clock)
+    hidden = event.event.startswith("asked-") and event.detail.get("document") and not view.question_words
+    return "the words are for clinical staff" if hidden else ""
+
+
+def _on_day(name: str, words: str) -> Callable[[_Detail, RequestView, Clock], str]:
+    return lambda detail, _view, clock: f"{words} {clock.day(date.fromisoformat(detail[name])).text}"
+
+
+_DETAILS: Final[dict[str, Callable[[_Detail, RequestView, Clock], str]]] = {
+    "paused": _on_day("until", "until"),
+    "needs-visit": _on_day("visit", "visit on"),
+    "cancelled": lambda detail, _view, _clock: present.status_reason(detail.get("reason")),
+    "not-my-patient": lambda detail, _view, _clock: (
+        "patient data had been shown" if detail.get("seen") else ""
+    ),
+    "asked": lambda _detail, view, _clock: present.titled(view.followed.clinician),
+}

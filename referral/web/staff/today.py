@@ -7,6 +7,7 @@ from typing import Final
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from referral.domain.codes import Verdict
 from referral.domain.outgoing import MessageKind
 from referral.services.find_orders import OrderState
 from referral.services.find_today import Attention, Call, Reason, Today, find_today
@@ -89,7 +90,10 @@ def _step(visitor: Visitor, state: OrderState) -> Link:
             Link("Start", f"{href}#start") if visitor.may(Permission.START_TREATMENT) else Link("Open", href)
         )
     if not consulted and visitor.may(Permission.RECORD_CONSULTATION):
-        return Link("Record consultation", f"{href}#consultation")
+        return Link("Consultation", f"{href}#consultation")
+    if state.decision.verdict is Verdict.ANSWERED_NEEDS_REVIEW:
+        answered = next((f for f in state.requests if not f.referral.is_open), None)
+        return Link("See answer", f"/requests/{answered.referral.id}" if answered else href)
     if waiting is not None:
         return Link("See request", f"/requests/{waiting.referral.id}")
     if visitor.may(Permission.ASK) and state.decision.verdict in present.ASKABLE:
@@ -115,7 +119,7 @@ def _sentence(visitor: Visitor, item: Attention) -> str:
     if item.reason is Reason.NOT_DELIVERED and item.message is not None:
         kind = "The reminder" if item.message.kind is MessageKind.REMINDER else "The letter"
         return f"{kind} to {who} by {present.CHANNEL[item.message.channel]} did not arrive."
-    classify = "" if visitor.may(Permission.REVIEW) else " The medical director can classify it."
+    classify = "." if visitor.may(Permission.REVIEW) else "; the medical director can classify it."
     return {
         Reason.QUESTION: f"{who} has asked the clinic something; reminders wait for your reply.",
         Reason.REVIEW: f"{who} has answered; a person has to look before it counts.",
@@ -123,14 +127,14 @@ def _sentence(visitor: Visitor, item: Attention) -> str:
         Reason.GIVEN_BACK: f"{who} says: not my patient. Nobody else is being asked.",
         Reason.EXPIRED_REQUEST: f"{who} has not answered in time. Nobody else is being asked.",
         Reason.EXPIRED_ANSWER: f"The recommendation by {who} is too old to count.",
-        Reason.UNCLASSIFIED: f"{present.indications(item.state.order)} is not in the clinic's policy.{classify}",
+        Reason.UNCLASSIFIED: f"{present.indications(item.state.order)} is not in clinic policy{classify}",
     }[item.reason]
 
 
 def _action(visitor: Visitor, item: Attention, href: str) -> Link:
     order = item.state.order
     if item.reason is Reason.NOT_DELIVERED:
-        return Link("Send another way", f"{href}#resend")
+        return Link("Send again", f"{href}#resend")
     if item.reason is Reason.QUESTION:
         return Link("Read and reply", f"{href}#timeline")
     if item.reason is Reason.REVIEW:

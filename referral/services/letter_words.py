@@ -1,0 +1,83 @@
+"""The first page of a request letter as plain paragraphs, to be read before it is sent."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from html.parser import HTMLParser
+from typing import Final
+
+from jinja2 import Environment, FileSystemLoader
+
+from referral.letters.content import RequestLetter, long_date
+from referral.letters.form_page import form_page
+from referral.letters.markup import TEMPLATES, Address
+
+
+def first_page_words(letter: RequestLetter) -> tuple[str, ...]:
+    """What the letter says, from the template that it is made of."""
+    html = (
+        _environment()
+        .get_template("request.html.j2")
+        .render(
+            letter=letter,
+            clinic=letter.letterhead,
+            mark="",
+            address=Address(letter.address, ""),
+            written_on=long_date(letter.written_on),
+            due_on=long_date(letter.due_on),
+            form=form_page(letter.clinician_kind),
+            reply_code="",
+            page_code="",
+            tightness=0,
+        )
+    )
+    reader = _FirstPage()
+    reader.feed(html)
+    return tuple(text for text in reader.paragraphs if text)
+
+
+@cache
+def _environment() -> Environment:
+    return Environment(
+        loader=FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True, lstrip_blocks=True
+    )
+
+
+class _FirstPage(HTMLParser):
+    """Collects what stands in paragraphs, headings and list items of the first <main>."""
+
+    _BLOCKS: Final = frozenset({"p", "h1", "h2", "li"})
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.paragraphs: list[str] = []
+        self._inside = False
+        self._open = False
+
+    def handle_starttag(self, tag: str, _attributes: list[tuple[str, str | None]]) -> None:
+        if tag == "main":
+            self._inside = not self.paragraphs
+        elif self._inside and tag in self._BLOCKS:
+            self.paragraphs.append("")
+            self._open = True
+        elif tag == "br" and self._open:
+            self.paragraphs[-1] += ". "
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == "main":
+            self._inside = False
+        elif tag in self._BLOCKS:
+            self._open = False
+            if self._inside and self.paragraphs:
+                self.paragraphs[-1] = re.sub(r"\s+", " ", self.paragraphs[-1]).strip()
+        elif tag == "b" and self._open and self._follows_label():
+            self.paragraphs[-1] += ": "
+
+    def _follows_label(self) -> bool:
+        """'Online', 'Fax' and 'Telephone' stand before their sentence without a mark of their own."""
+        return self.paragraphs[-1] in ("Online", "Fax", "Telephone")
+
+    def handle_data(self, data: str) -> None:
+        if self._inside and self._open:
+            self.paragraphs[-1] += data
