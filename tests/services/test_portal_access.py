@@ -1,4 +1,4 @@
-"""Links, codes and guesses against a real database: what opens, what is counted, and what is never looked at."""
+"""Links, codes and guesses on a real database: what opens, what is counted, what is never looked at."""
 
 from __future__ import annotations
 
@@ -313,19 +313,21 @@ def test_where_the_counter_cannot_be_read_nothing_is_looked_at(case: Case) -> No
     looked = []
 
     @contextmanager
-    def broken() -> Iterator[Session]:
+    def impatient() -> Iterator[Session]:
         with here.transaction() as session:
-            session.connection.invalidate()
+            session.connection.exec_driver_sql("SET LOCAL lock_timeout = '50ms'")
             yield session
 
-    with pytest.raises(Unavailable):
-        guess(
-            broken,
-            here.actor,
-            here.minted.selector,
-            lambda _: bool(looked.append(True)),
-            case.clock.now,
-        )
+    with here.transaction() as holder:
+        credentials.get(holder, here.minted.selector, lock=True)
+        with pytest.raises(Unavailable):
+            guess(
+                impatient,
+                here.actor,
+                here.minted.selector,
+                lambda _: bool(looked.append(True)),
+                case.clock.now,
+            )
     assert looked == []
 
 

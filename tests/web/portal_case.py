@@ -193,7 +193,7 @@ def make_case(
 
 
 class Browser:
-    """Follows the portal as a person does: fills in the form on the page, keeps its token, takes redirects."""
+    """Follows the portal as a person does: fills in the page's form, keeps its token, takes redirects."""
 
     def __init__(self, case: Case, client: httpx.Client) -> None:
         self.case = case

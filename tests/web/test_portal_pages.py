@@ -1,0 +1,197 @@
+"""The portal in a real browser: every page is accessible, fits a telephone, and works without a script."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from referral.domain.codes import Channel
+from referral.domain.credential import Minted
+from tests.database import ClinicFixture
+from tests.web.client import application
+from tests.web.portal_case import BORN, DETAILS, Case, make_case, serve
+
+# Pointer targets of WCAG 2.2 (2.5.8) are 24 px; ours are for thumbs. Links in running text are exempt.
+_TOO_SMALL = """() => [
+    ...document.querySelectorAll('button, .input, .textarea, .pick__option, .choice, .exits a')
+].filter(e => e.getBoundingClientRect().height > 0 && e.getBoundingClientRect().height < 43.5)
+    .map(e => e.outerHTML.slice(0, 80))"""
+_FLAGS = [name for name, value in DETAILS.items() if value == "no"]
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium")
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def case(clinic: ClinicFixture) -> Case:
+    return make_case(clinic)
+
+
+@pytest.fixture
+def address(case: Case) -> Iterator[str]:
+    with serve(application(case.clinic, case.clock)) as found:
+        yield found
+
+
+def link(address: str, minted: Minted) -> str:
+    return f"{address}/r/{minted.selector}/{minted.secret}"
+
+
+def look(page: Page) -> None:
+    """What must hold for every page."""
+    page.wait_for_load_state("load")
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), page.url
+    assert page.evaluate(_TOO_SMALL) == [], page.url
+    assert "Quillfeather" not in page.title()
+    found = Axe().run(page).response["violations"]
+    assert [(rule["id"], rule["nodes"][0]["html"][:120]) for rule in found] == [], page.url
+
+
+def press(page: Page, name: str) -> None:
+    page.get_by_role("button", name=name, exact=True).click()
+
+
+def pick(page: Page, link_id: str, code: str) -> None:
+    page.locator(f'input[name="{link_id}"][value="{code}"]').check()
+
+
+def give_birth_date(page: Page) -> None:
+    for label, value in (("Month", BORN.month), ("Day", BORN.day), ("Year", BORN.year)):
+        page.get_by_label(label, exact=True).fill(str(value))
+    press(page, "Show the request")
+
+
+def answer_questions(page: Page) -> None:
+    page.get_by_label("Which conditions?").fill("Blood pressure below 140/90 first.")
+    page.get_by_label("Last visit with you").fill(str(DETAILS["last-seen"]))
+    pick(page, "diagnosis-confirmed", "yes")
+    for flag in _FLAGS:
+        pick(page, flag, "no")
+    pick(page, "continues-care", "yes")
+    pick(page, "next-visit", "4-weeks")
+    pick(page, "medication-adjuster", "we")
+    pick(page, "reports", "end-of-course")
+    press(page, "Continue to sign")
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(360, "light"), (1440, "light"), (360, "dark")])
+def test_every_page_from_the_mailed_link_to_the_receipt_is_accessible(
+    case: Case, address: str, chromium: Browser, width: int, scheme: str
+) -> None:
+    case.link(Channel.POST)
+    case.attach_letter(mailed := case.link(Channel.EMAIL), b"%PDF")
+    page = chromium.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)  # type: ignore[arg-type]
+    page.goto(link(address, mailed))
+    look(page)
+    press(page, "Continue")
+    look(page)
+    page.get_by_role("button", name=re.compile("Send a code by fax")).click()
+    look(page)
+    page.get_by_label("Six digits").fill("1")
+    press(page, "Continue")
+    look(page)
+    page.get_by_label("Six digits").fill(case.one_time_code())
+    press(page, "Continue")
+    look(page)
+    press(page, "Show the request")
+    look(page)
+    give_birth_date(page)
+    look(page)
+    page.get_by_role("button", name=re.compile("with conditions")).click()
+    look(page)
+    press(page, "Continue to sign")
+    look(page)
+    assert page.evaluate("document.activeElement.id") == "error-summary"
+    answer_questions(page)
+    look(page)
+    press(page, "Sign and send")
+    look(page)
+    page.get_by_role("checkbox").check()
+    press(page, "Sign and send")
+    look(page)
+    assert page.get_by_role("heading", level=1).inner_text() == "Thank you, your answer has arrived"
+    page.goto(link(address, mailed))
+    press(page, "Continue")
+    look(page)
+    press(page, "Send me a fresh link")
+    look(page)
+    page.close()
+
+
+def test_side_pages_are_accessible_too(case: Case, address: str, chromium: Browser) -> None:
+    page = chromium.new_page(viewport={"width": 360, "height": 800})
+    page.goto(f"{address}/request")
+    look(page)
+    press(page, "Continue")
+    look(page)
+    page.get_by_label("Code", exact=True).fill(case.link(Channel.FAX).short_code)
+    press(page, "Continue")
+    look(page)
+    give_birth_date(page)
+    for name in ("Ask the clinic a question", "Please call me", "A colleague should answer"):
+        page.get_by_role("link", name=name).click()
+        look(page)
+        press(page, "Send")
+        look(page)
+        page.get_by_role("link", name="Back to the request").click()
+    page.get_by_role("link", name="A colleague should answer").click()
+    page.get_by_role("textbox").fill("Dr Wren Halloway, 303-555-0166")
+    press(page, "Send")
+    look(page)
+    for path in ("/request/saved", "/request/left", "/request/asked/call"):
+        page.goto(address + path)
+        look(page)
+    page.close()
+
+
+def test_stopped_pages_are_accessible(case: Case, address: str, chromium: Browser) -> None:
+    page = chromium.new_page(viewport={"width": 360, "height": 800})
+    page.goto(link(address, case.link(Channel.FAX)))
+    press(page, "Continue")
+    for _ in range(5):
+        page.get_by_label("Month", exact=True).fill("1")
+        page.get_by_label("Day", exact=True).fill("2")
+        page.get_by_label("Year", exact=True).fill("1990")
+        press(page, "Show the request")
+    assert page.get_by_role("heading", level=1).inner_text() == "Please wait 15 minutes"
+    look(page)
+    press(page, "Close")
+    look(page)
+    page.close()
+
+
+def test_everything_works_without_a_script_and_with_the_keyboard(
+    case: Case, address: str, chromium: Browser
+) -> None:
+    context = chromium.new_context(java_script_enabled=False, viewport={"width": 360, "height": 800})
+    page = context.new_page()
+    page.goto(link(address, case.link(Channel.FAX)))
+    page.keyboard.press("Tab")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    give_birth_date(page)
+    page.get_by_role("button", name=re.compile("with conditions")).press("Enter")
+    answer_questions(page)
+    page.get_by_role("checkbox").press("Space")
+    press(page, "Sign and send")
+    assert page.get_by_role("heading", level=1).inner_text() == "Thank you, your answer has arrived"
+    context.close()
+
+
+def test_a_scanner_that_runs_scripts_uses_nothing_up(case: Case, address: str, chromium: Browser) -> None:
+    minted = case.link(Channel.FAX)
+    before = case.credential(minted), case.events()
+    page = chromium.new_page()
+    for _ in range(20):
+        page.goto(link(address, minted), wait_until="networkidle")
+    page.close()
+    assert (case.credential(minted), case.events()) == before
