@@ -112,7 +112,7 @@ def test_the_first_answer_is_noticed_only_when_it_is_a_good_one() -> None:
             self.send_response(statuses.pop(0))
             self.end_headers()
 
-        def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002  # the base class's name
+        def log_message(self, format: str, *arguments: object) -> None:  # the base class's name
             """Say nothing."""
 
     with socket.create_server(("127.0.0.1", 0)) as bound:

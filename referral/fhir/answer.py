@@ -147,7 +147,7 @@ def _named_information(sha256: bytes) -> str:
 
 
 def binary(
-    id: str,  # noqa: A002 - FHIR's name
+    id: str,
     content_type: str,
     content: bytes,
     *,

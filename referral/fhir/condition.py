@@ -19,7 +19,7 @@ _MAX_CODE: Final = 200
 
 
 def to_fhir(
-    id: str,  # noqa: A002 - FHIR's name
+    id: str,
     *,
     patient_id: str,
     indication: Indication,

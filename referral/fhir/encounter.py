@@ -15,7 +15,7 @@ _CONSULTATION: Final = coding(SNOMED_CT, "11429006", "Consultation")
 
 
 def consultation(
-    id: str,  # noqa: A002 - FHIR's name
+    id: str,
     order: Order,
     *,
     held_at: datetime,

@@ -58,7 +58,7 @@ def topic(decision: GateDecision) -> str:
 
 
 def detected_issue(
-    id: str,  # noqa: A002 - FHIR's name
+    id: str,
     order: Order,
     decision: GateDecision,
     *,
@@ -101,7 +101,7 @@ def override_mitigation(
 
 
 def flag(
-    id: str,  # noqa: A002 - FHIR's name
+    id: str,
     order: Order,
     decision: GateDecision,
     *,

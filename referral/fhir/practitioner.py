@@ -41,7 +41,7 @@ def practitioner(clinician: Clinician, *, local: LocalSystems = DEFAULT) -> Reso
         human_name["given"] = name.given.split()
     if clinician.credentials:
         human_name["suffix"] = [part.strip() for part in clinician.credentials.split(",") if part.strip()]
-    id = _known(clinician.practitioner_id)  # noqa: A001 - FHIR's name
+    id = _known(clinician.practitioner_id)
     resource: Resource = {
         "resourceType": "Practitioner",
         "id": id,
@@ -86,7 +86,7 @@ def role(clinician: Clinician, *, local: LocalSystems = DEFAULT) -> Resource:
 
 def organization(clinician: Clinician, *, local: LocalSystems = DEFAULT) -> Resource:
     """The practice; `clinician.organization_id` must be known."""
-    id = _known(clinician.organization_id)  # noqa: A001 - FHIR's name
+    id = _known(clinician.organization_id)
     resource: Resource = {
         "resourceType": "Organization",
         "id": id,

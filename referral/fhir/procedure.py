@@ -14,7 +14,7 @@ _INFUSION: Final = coding(SNOMED_CT, "14152002", "Intravenous infusion")
 
 
 def infusion(
-    id: str,  # noqa: A002 - FHIR's name
+    id: str,
     *,
     order_id: str,
     patient_id: str,

@@ -39,7 +39,7 @@ class Agent:
 
 
 def provenance(
-    id: str,  # noqa: A002 - FHIR's name
+    id: str,
     targets: Sequence[Ref],
     agents: Sequence[Agent],
     *,
@@ -83,7 +83,7 @@ def signature(
     at: datetime,
     on_behalf_of: Ref | None = None,
     data: bytes | None = None,
-    format: str = "application/jose",  # noqa: A002 - FHIR's word
+    format: str = "application/jose",
 ) -> Resource:
     """A Signature: `author`, `transcriptionist`, `verification`, `review`, `source`, … (ASTM E1762).
 

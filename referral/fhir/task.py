@@ -93,7 +93,7 @@ def coordination_changes(
 
 
 def questionnaire_task(
-    id: str,  # noqa: A002 - FHIR's name
+    id: str,
     referral: Referral,
     clinician: Clinician,
     *,
