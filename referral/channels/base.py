@@ -11,7 +11,7 @@ from referral.domain.codes import Channel
 
 
 class Outcome(StrEnum):
-    """ACCEPTED: the provider has it. REFUSED: for good. LATER: not now. UNKNOWN: it may or may not have it."""
+    """ACCEPTED: the provider has it. REFUSED: for good. LATER: not now. UNKNOWN: it may have it."""
 
     ACCEPTED = "accepted"
     REFUSED = "refused"
@@ -38,7 +38,10 @@ class Envelope:
 
 
 class Transport(Protocol):
-    """`is_real` is False where nothing leaves the house; `repeatable` is True where a second send with one key is harmless."""
+    """`is_real` is False where nothing leaves the house.
+
+    `repeatable` is True where a second send with the same key is harmless.
+    """
 
     is_real: bool
     repeatable: bool

@@ -34,7 +34,9 @@ def compose(mail: Mail, message_id: uuid.UUID, now: datetime) -> bytes:
     """The complete message; the same input gives the same bytes. Refuses control characters in any header."""
     for value in (mail.sender, mail.recipient, mail.subject):
         if any(ord(character) < 32 or ord(character) == 127 for character in value):
-            raise InvalidInput(Issue("An address or a subject holds a control character; please correct the contact."))
+            raise InvalidInput(
+                Issue("An address or a subject holds a control character; please correct the contact.")
+            )
     name, address = parseaddr(mail.sender)
     message = EmailMessage(policy=SMTP)
     message["From"] = Address(name, addr_spec=address)
@@ -73,7 +75,9 @@ class SmtpTransport:
     def _connect(self) -> smtplib.SMTP:
         context = ssl.create_default_context()
         if self._security == "tls":
-            server: smtplib.SMTP = smtplib.SMTP_SSL(self._host, self._port, timeout=_TIMEOUT_SECONDS, context=context)
+            server: smtplib.SMTP = smtplib.SMTP_SSL(
+                self._host, self._port, timeout=_TIMEOUT_SECONDS, context=context
+            )
         else:
             server = smtplib.SMTP(self._host, self._port, timeout=_TIMEOUT_SECONDS)
             if self._security == "starttls":
@@ -107,11 +111,15 @@ class SmtpTransport:
             return _refused(error.smtp_code, "message")
         except (OSError, smtplib.SMTPException) as error:
             return Sent(Outcome.UNKNOWN, reason=f"SMTP broke off during the message ({type(error).__name__})")
-        return Sent(Outcome.ACCEPTED, reference=f"smtp:{envelope.key}") if code < 400 else _refused(code, "message")
+        return (
+            Sent(Outcome.ACCEPTED, reference=f"smtp:{envelope.key}")
+            if code < 400
+            else _refused(code, "message")
+        )
 
 
 def _refused(code: int, what: str) -> Sent:
-    """4xx means later, 5xx means never (RFC 5321, 4.2.1). The server's words may quote the address: not kept."""
+    """4xx means later, 5xx never (RFC 5321, 4.2.1). The server's words may quote the address: not kept."""
     outcome = Outcome.LATER if code < 500 else Outcome.REFUSED
     return Sent(outcome, reason=f"the mail server answered {code} to the {what}")
 

@@ -1,4 +1,4 @@
-"""The words of mails and short messages: constant texts with a reference, a link or a code, and no patient."""
+"""The words of mails and short messages: constant texts with a reference, a link or a code; no patient."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _ENVIRONMENT: Final = Environment(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Words:
-    """All that a mail may say. None of it is about the patient; `sender_name` is the clinic's neutral name."""
+    """All that a mail may say, nothing about the patient; `sender_name` is the clinic's neutral name."""
 
     sender_name: str
     request_number: str

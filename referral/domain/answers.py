@@ -42,7 +42,7 @@ class Answers:
 
 
 def check_answers(raw: Mapping[str, list[str]], kind: ClinicianKind, today: date) -> Answers:
-    """Return the checked answers, or raise InvalidInput with one issue per item (`expression` is the link id).
+    """The checked answers, or InvalidInput with one issue per item (`expression` is the link id).
 
     Items that the decision makes meaningless are dropped, so that a changed mind leaves no stray answer.
     `today` is the clinician's date; a last visit lies not after it, a planned visit not before.
@@ -81,12 +81,9 @@ def _label(item: Item) -> str:
 
 
 def _problem(item: Item, given: list[str], today: date) -> str | None:
-    codes = {option.code for option in item.options}
-    if item.kind is Kind.MANY:
-        return None if set(given) <= codes else f"{_label(item)}: choose from the list."
+    if item.options:
+        return _choice_problem(item, given)
     value = given[0]
-    if codes:
-        return None if value in codes else f"{_label(item)}: choose one of the answers."
     if item.kind is Kind.TICK:
         return None if value == "yes" else "Agreement: tick the box to sign."
     if len(value) > item.max_length:
@@ -96,6 +93,13 @@ def _problem(item: Item, given: list[str], today: date) -> str | None:
     if item.link_id == "signer-npi" and not is_valid_npi(value):
         return "NPI: ten digits with a valid check digit, or leave it empty."
     return None
+
+
+def _choice_problem(item: Item, given: list[str]) -> str | None:
+    codes = {option.code for option in item.options}
+    if item.kind is Kind.MANY:
+        return None if set(given) <= codes else f"{_label(item)}: choose from the list."
+    return None if given[0] in codes else f"{_label(item)}: choose one of the answers."
 
 
 def _date_problem(item: Item, value: str, today: date) -> str | None:

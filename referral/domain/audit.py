@@ -13,7 +13,7 @@ ActorKind = Literal["staff", "client", "portal", "system"]
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who acts. `id` is the id of a staff user, an API client, a credential selector, or a process; never a name."""
+    """Who acts. `id` is that of a staff user, an API client, a credential or a process; never a name."""
 
     clinic_id: str
     kind: ActorKind
@@ -35,7 +35,7 @@ class Action(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditEntry:
-    """One thing that was done. `subtype` is a word of ours such as `answer` or `gate-start`; `entity` is 'Type/id'.
+    """One thing that was done. `subtype` is a word of ours such as `gate-start`; `entity` is 'Type/id'.
 
     `detail` holds codes, ids, digests and counts, never names, dates of birth or narrative.
     """

@@ -46,7 +46,10 @@ class BusinessCalendar:
         return self._at(self._first_business_day(day), self.opens)
 
     def business_day_after(self, start: datetime, count: int) -> datetime:
-        """`sends` o'clock on the `count`-th business day after the local day of `start` (0: that day or the next open one)."""
+        """`sends` o'clock on the `count`-th business day after the local day of `start`; UTC.
+
+        0 is that day itself, or the next business day when it is none.
+        """
         day = self._first_business_day(self.local_date(start))
         for _ in range(count):
             day = self._first_business_day(day + timedelta(days=1))

@@ -34,18 +34,22 @@ def in_order(contacts: tuple[Contact, ...]) -> tuple[Contact, ...]:
 
 
 def best(contacts: tuple[Contact, ...]) -> Contact | None:
+    """The contact to try first; None when nothing on file can carry a letter or a link."""
     return next(iter(in_order(contacts)), None)
 
 
 def by_another_channel(contacts: tuple[Contact, ...], used: Channel) -> Contact | None:
-    """The best contact of another channel, paper first because it carries the form; the same again if there is no other."""
+    """The best contact of another channel, paper first because it carries the form.
+
+    The same channel again if there is no other; None when nothing on file can carry a request.
+    """
     others = [contact for contact in in_order(contacts) if contact.channel != used]
     paper = [contact for contact in others if contact.channel in _PAPER]
     return next(iter([*paper, *others]), None) or best(contacts)
 
 
 def other_verified(contacts: tuple[Contact, ...], used_contact_id: str) -> Contact | None:
-    """A verified contact that a second factor can travel by: another channel or address than the link took."""
+    """A verified contact that a second factor can travel by: another one than the link took, or None."""
     return next((c for c in in_order(contacts) if c.id != used_contact_id and c.is_verified), None)
 
 

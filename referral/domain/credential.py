@@ -32,6 +32,7 @@ def digest(secret: str) -> bytes:
 
 
 def matches(secret: str, expected: bytes) -> bool:
+    """Compared in constant time, so that the time taken does not tell how much of a guess was right."""
     return hmac.compare_digest(digest(secret), expected)
 
 
@@ -78,9 +79,10 @@ def six_digits(random_bytes: RandomBytes = secrets.token_bytes) -> str:
 
 
 def expires_at(now: datetime, due_at: datetime) -> datetime:
-    """The shorter of 14 days and the due date, but never less than a day, so that a late reminder can still be used."""
+    """14 days or the due date, whichever is first, but at least a day: a late reminder can still be used."""
     return max(min(now + LIFETIME, due_at), now + timedelta(days=1))
 
 
 def pause_after_miss(attempts: int, now: datetime) -> datetime | None:
+    """Until when a credential rests after its `attempts`-th miss; None for every miss but the fifth."""
     return now + PAUSE if attempts == PAUSE_AFTER else None

@@ -3,6 +3,7 @@
 ReferralError
 ├── InvalidInput         what was sent cannot be used; carries issues that say where and why
 ├── NotFound             no such thing, or not visible to this actor
+├── NotSupported         this cannot be done with this kind of thing
 ├── Forbidden            the actor may not do this
 ├── SignInRequired       nobody is signed in, or the token is unknown
 ├── CredentialUnusable   the portal link or code is unknown, expired, revoked, paused or frozen
@@ -12,8 +13,8 @@ ReferralError
 ├── GateClosed           treatment may not start; carries the reasons
 └── Unavailable          a part that is needed did not answer in time; nothing was changed
 
-A ReferralError is a refusal that a caller can act on; anything else is a bug. Messages carry ids, never names.
-`code` is the FHIR issue type that the refusal is reported with.
+A ReferralError is a refusal that a caller can act on; anything else is a bug. Messages carry ids, never
+names. `code` is the FHIR issue type that the refusal is reported with.
 """
 
 from __future__ import annotations
@@ -57,6 +58,10 @@ class InvalidInput(ReferralError):
 
 class NotFound(ReferralError):
     code = "not-found"
+
+
+class NotSupported(ReferralError):
+    code = "not-supported"
 
 
 class Forbidden(ReferralError):

@@ -37,7 +37,10 @@ class Option:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Item:
-    """One question. `asked_of` None means everybody; `needed_when` maps another item's link id to the answers that make this one required."""
+    """One question. `asked_of` None means everybody.
+
+    `needed_when` is another item's link id and those of its answers that make this one required.
+    """
 
     link_id: str
     text: str
@@ -176,7 +179,7 @@ ITEMS: Final = (
         hint="Optional.",
     ),
     _flag("psychosis", "Psychosis", _MENTAL),
-    _flag("mania", "Mania, or bipolar disorder without a mood stabiliser", _MENTAL),
+    _flag("mania", "Mania, or bipolar disorder without a mood stabilizer", _MENTAL),
     _flag("substance-use", "Active substance use disorder"),
     _flag("suicide-risk", "A suicidal plan or a recent attempt", _MENTAL),
     _flag("hypertension", "Uncontrolled hypertension or unstable heart disease", _MEDICAL),
@@ -243,8 +246,9 @@ ITEMS: Final = (
     ),
     Item(
         link_id="attestation",
-        text="I am the clinician named below, or sign with that clinician’s authority, and agree to sign electronically. "
-        "This is my opinion on the information I have. The decision to treat, consent and monitoring remain with the clinic.",
+        text="I am the clinician named below, or sign with that clinician’s authority, and agree to sign "
+        "electronically. This is my opinion on the information I have. The decision to treat, consent and "
+        "monitoring remain with the clinic.",
         kind=Kind.TICK,
         section="signature",
         required=True,
@@ -280,5 +284,8 @@ BY_LINK_ID: Final = {item.link_id: item for item in ITEMS}
 
 
 def items_for(kind: ClinicianKind) -> tuple[Item, ...]:
-    """The questions that fit a discipline, in the order they are asked: a psychologist is not asked about blood pressure."""
+    """The questions that fit a discipline, in the order they are asked.
+
+    A psychologist, for example, is not asked about blood pressure.
+    """
     return tuple(item for item in ITEMS if item.asked_of is None or kind in item.asked_of)

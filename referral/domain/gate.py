@@ -1,7 +1,8 @@
-"""May this order be treated? The same rule for screens, FHIR and CDS Hooks; the database repeats it at the start.
+"""May this order be treated? One rule for screens, FHIR and CDS Hooks; the database repeats it at the start.
 
 Rule of product.md ("The rule"): initial consultation for everybody; for a mental-health indication also one
-positive, valid, strongly enough identified recommendation of an eligible clinician that covers it. Unknown is closed.
+positive, valid, strongly enough identified recommendation of an eligible clinician that covers it. Unknown is
+closed.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from referral.domain.policy import Indication, Policy
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recommendation:
-    """One clinician's answer as the gate sees it. `review` is the medical director's word, None while there is none."""
+    """One clinician's answer as the gate sees it. `review` is the medical director's word, None before it."""
 
     id: str
     decision: Decision
@@ -66,8 +67,8 @@ class GateDecision:
 def needs_review(answer: Recommendation, policy: Policy) -> bool:
     """True while a person has to look before the answer can count.
 
-    The medical director's acceptance settles conditions and red flags; a weak proof of identity is settled only by
-    a telephone call to the clinician.
+    The medical director's acceptance settles conditions and red flags; a weak proof of identity is settled
+    only by a telephone call to the clinician.
     """
     weak = answer.strength not in policy.counts_at_once and not answer.confirmed_by_phone
     conditions = policy.conditions_need_director and answer.decision is Decision.RECOMMENDED_WITH_CONDITIONS
@@ -117,6 +118,7 @@ def _recommendation_state(
 
 
 def who_may_recommend(policy: Policy) -> str:
+    """The eligible kinds as a phrase in a fixed order, for example 'psychiatrist or psychologist'."""
     labels = [KIND_LABEL[kind] for kind in ClinicianKind if kind in policy.eligible]
     return labels[0] if len(labels) == 1 else f"{', '.join(labels[:-1])} or {labels[-1]}"
 
@@ -184,6 +186,10 @@ def requirement_sentence(indications: tuple[Indication, ...], policy: Policy) ->
         )
     needing = policy.needing_recommendation(indications)
     if needing:
-        return f"Recommendation needed, because {needs_sentence(needing, policy)}. The initial consultation comes first."
+        why = needs_sentence(needing, policy)
+        return f"Recommendation needed, because {why}. The initial consultation comes first."
     names = ", ".join(indication.label for indication in indications)
-    return f"No recommendation needed, because {names} is treated as chronic pain. The initial consultation comes first."
+    return (
+        f"No recommendation needed, because {names} is treated as chronic pain. "
+        "The initial consultation comes first."
+    )

@@ -69,6 +69,6 @@ def provider_key(message_id: uuid.UUID, generation: int) -> uuid.UUID:
 
 
 def retry_delay(tries: int, fraction: float) -> timedelta:
-    """Full jitter: `fraction` in [0, 1) of 30 s × 2^tries, an hour at most. `tries` counts the calls made so far."""
+    """Full jitter: `fraction` in [0, 1) of 30 s × 2^tries, an hour at most; `tries` are the calls so far."""
     seconds: int = 30 * 2 ** min(tries, 10)
     return min(timedelta(seconds=seconds), _LONGEST_WAIT) * fraction

@@ -36,7 +36,7 @@ class Indication:
 
 @dataclass(frozen=True, slots=True)
 class IndicationRule:
-    """Codes that start with `prefix` (dots kept, upper case) belong to a class; the longest matching prefix wins."""
+    """Codes that start with `prefix` (dots kept, upper case) belong to a class; the longest match wins."""
 
     system: str
     prefix: str
@@ -90,7 +90,7 @@ class Policy:
         object.__setattr__(self, "_exact", table)
 
     def classify(self, indication: Indication) -> IndicationClass | None:
-        """Longest matching prefix for ICD-10-CM, the exact code for every other system; None is unclassified."""
+        """Longest matching prefix for ICD-10-CM, the exact code for other systems; None is unclassified."""
         code = indication.code.strip().upper()
         if indication.system != ICD_10_CM:
             return self._exact.get((indication.system, code))
@@ -108,7 +108,7 @@ class Policy:
         return tuple(i for i in indications if self.classify(i) is IndicationClass.MENTAL_HEALTH)
 
     def requirements(self, indications: Iterable[Indication]) -> tuple[Requirement, ...]:
-        """Everybody needs the initial consultation; unknown codes count as needing a recommendation as well."""
+        """Everybody needs the initial consultation; unknown codes count as needing a recommendation too."""
         every = tuple(indications)
         strict = not every or self.needing_recommendation(every) or self.unclassified(every)
         return (
