@@ -55,7 +55,7 @@ def add_user(
         runtime = build_runtime(settings)
         with runtime.transaction() as session:
             actor = _enter(session, clinic)
-            add(session, actor, NewUser(email=email, name=name, role=role, password=password), runtime.now())
+            add(session, actor, NewUser(email=email, name=name, role=role, password=password))
         runtime.close()
     typer.echo("Added." if password_stdin else f"Added. The password is {password}")
 

@@ -46,7 +46,7 @@ class NewUser:
     password: str
 
 
-def add_user(session: Session, actor: Actor, new: NewUser, now: datetime) -> str:
+def add_user(session: Session, actor: Actor, new: NewUser) -> str:
     """Returns the id. Refuses a short password, an unusable address and an address that has an account."""
     issues = []
     try:
@@ -121,6 +121,7 @@ def check_password(session: Session, email: str, password: str, now: datetime) -
 
 
 def open_staff_session(session: Session, user: StaffUser, address: str | None, now: datetime) -> SignedIn:
+    """The password was right: counts start again, and the returned token goes into the cookie."""
     token = random_token()
     accounts.change_user(session, user.id, failed_sign_ins=0, locked_until=None)
     accounts.open_session(session, token, user, random_token(size=18), now)

@@ -14,6 +14,7 @@ from referral.storage.db import Session
 
 
 def climb_of(referral: Referral) -> Climb:
+    """What the rulebook needs of a request; it is held while the clinic owes the clinician an answer."""
     return Climb(
         started_at=referral.started_at,
         climbed=referral.climbed,

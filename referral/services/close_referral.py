@@ -55,7 +55,7 @@ def tell_clinician(session: Session, referral: Referral, kind: MessageKind, now:
 def cancel_referral(
     session: Session, actor: Actor, referral_id: str, version: int, reason: str, now: datetime
 ) -> Referral:
-    """Staff end a request. Refuses a missing reason, a request that is closed, and a page that is out of date."""
+    """Staff end a request. Refuses a missing reason, a closed request, and a page that is out of date."""
     if not reason.strip():
         raise InvalidInput(
             Issue("Please give a reason: the clinician's office may ask.", ("cancel_reason",), "required")

@@ -1,7 +1,8 @@
 """Delivers what is due: claim, render, store, send, record; no call to the outside inside a transaction.
 
-Each message is worked on in short transactions. Whoever dies in between leaves a lease that runs out: a message that
-was being rendered is rendered again; one that was being sent is sent again only where that is harmless, else parked.
+Each message is worked on in short transactions. Whoever dies in between leaves a lease that runs out: what
+was being rendered is rendered again; what was being sent is sent again only where that is harmless, else
+parked.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ class Delivery:
 
 
 def deliver_due(delivery: Delivery, clinic_id: str) -> int:
-    """Work off everything that is due in one clinic; returns how many messages were taken. Safe to run twice."""
+    """Work off all that is due in one clinic; returns how many messages were taken. Safe to run twice."""
     taken = 0
     while True:
         with delivery.database.transaction(clinic_id) as session:
@@ -61,7 +62,7 @@ def deliver_due(delivery: Delivery, clinic_id: str) -> int:
 
 
 def _deliver_safely(delivery: Delivery, clinic_id: str, message: Message) -> None:
-    """One message's trouble is not another's: a bug parks the row with its kind and is logged with its traceback."""
+    """One message's trouble is not another's: a bug is logged with its traceback and tried again later."""
     try:
         if outbox.is_poison(message):
             _park(delivery, clinic_id, message, "It has stopped its worker several times.")
@@ -106,7 +107,7 @@ def _prepare(delivery: Delivery, clinic_id: str, message: Message) -> None:
 
 
 def _last_look(session: Session, message: Message, now: datetime) -> Envelope | None:
-    """Just before the call: still wanted, within hours, recipient still on file. None when it is not to be sent now."""
+    """Just before the call: still wanted, within hours, recipient on file? None when not to be sent now."""
     current = outbox.get(session, message.id, lock=True)
     if current is None or current.attempts != message.attempts or current.state is not MessageState.RENDERING:
         return None
@@ -148,7 +149,7 @@ def _send(delivery: Delivery, clinic_id: str, message: Message, envelope: Envelo
 
 
 def _resume_sending(delivery: Delivery, clinic_id: str, message: Message) -> None:
-    """Its sender died during the call. Repeat it where the provider recognises the key, else let a person decide."""
+    """Its sender died during the call: repeat where the provider knows the key, else let a person decide."""
     transport = delivery.channels.transport(message.channel)
     if not transport.repeatable:
         _end(delivery, clinic_id, message, MessageState.UNKNOWN, "the worker stopped while it was being sent")

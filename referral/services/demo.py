@@ -117,7 +117,7 @@ def ensure_demo(session: Session, now: datetime) -> str:
         new_user = NewUser(
             email=account.email, name=account.name, role=account.role, password=account.password
         )
-        add_user(session, actor, new_user, long_ago)
+        add_user(session, actor, new_user)
     for patient in _PATIENTS:
         add_patient(session, actor, patient, long_ago)
     for clinician in _CLINICIANS:

@@ -13,7 +13,7 @@ from referral.domain.policy import Policy
 from referral.domain.records import Clinician, Order, Patient
 from referral.services.follow_requests import Followed, follow
 from referral.services.refresh_gate import decision_of
-from referral.storage import accounts, audit, clinics, directory, orders, referrals
+from referral.storage import accounts, audit, clinics, directory, orders, recommendations, referrals
 from referral.storage.db import Session
 from referral.storage.orders import TreatmentStart
 
@@ -120,5 +120,5 @@ def find_order(session: Session, actor: Actor, order_id: str, now: datetime) -> 
 def _signers(session: Session, state: OrderState) -> dict[str, Clinician]:
     """Who gave which answer: the clinician of the request that it answers."""
     by_request = {followed.referral.id: followed.clinician for followed in state.requests}
-    rows = (orders.get_recommendation(session, id=answer.id) for answer in state.answers)
+    rows = (recommendations.find(session, id=answer.id) for answer in state.answers)
     return {row.id: by_request[row.referral_id] for row in rows if row is not None}

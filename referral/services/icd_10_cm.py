@@ -15,7 +15,7 @@ _PATIENCE: Final = 60
 
 
 def read_codes() -> list[tuple[str, str, str]]:
-    """(code, description, other names) of every code that a patient can be given, in the order of the book."""
+    """(code, description, other names) of every code that a patient can have, in the order of the book."""
     command = [sys.executable, "-m", "referral.services.icd_10_cm"]
     done = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=_PATIENCE, check=True)
     rows = (line.split("\t") for line in done.stdout.splitlines())

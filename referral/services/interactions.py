@@ -1,4 +1,4 @@
-"""What can be done with each type of resource: routes, bundles and the CapabilityStatement all read this table."""
+"""What can be done with each type of resource: routes, bundles and CapabilityStatement read this table."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ INTERACTIONS: Final[dict[str, tuple[str, ...]]] = {
     **{type: READ if type in _OURS else _WRITE for type in CLINICAL_TYPES},
     # What happened is not rewritten.
     "Provenance": (*READ, "create"),
-    **{type: READ for type in METADATA_TYPES},
+    **dict.fromkeys(METADATA_TYPES, READ),
 }
 _WORDS: Final = {
     "create": "created",

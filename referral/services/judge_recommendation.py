@@ -12,12 +12,12 @@ from referral.domain.gate import GateDecision
 from referral.services import publish
 from referral.services.close_referral import cancel_siblings
 from referral.services.refresh_gate import refresh_gate
-from referral.storage import audit, orders, referrals
+from referral.storage import audit, orders, recommendations, referrals
 from referral.storage.db import Session
 
 
 def _answer_of(session: Session, referral_id: str) -> Any:
-    row = orders.get_recommendation(session, referral_id=referral_id)
+    row = recommendations.find(session, referral_id=referral_id)
     if row is None:
         raise NotFound("This request has no recorded answer.")
     # The order's row first: two people deciding at once must see each other's decision.
@@ -37,12 +37,12 @@ def _require_words(text: str, field: str, least: int = 3) -> str:
 def review_recommendation(
     session: Session, actor: Actor, referral_id: str, *, accepted: bool, reason: str, now: datetime
 ) -> GateDecision:
-    """The medical director accepts conditions or red flags, or declines; a later review replaces an earlier one."""
+    """The medical director accepts conditions or red flags, or declines; a later review replaces this one."""
     row = _answer_of(session, referral_id)
     words = _require_words(reason, "review_reason")
     if row.decision not in POSITIVE:
         raise TransitionRefused("Only a recommendation can be accepted or declined.", "Task.status")
-    orders.remark(session, row.id, "review", actor.id, words, accepted=accepted)
+    recommendations.remark(session, row.id, "review", actor.id, words, accepted=accepted)
     _note(session, actor, row, "accepted" if accepted else "declined", now)
     return _settle(session, actor, row, now)
 
@@ -54,7 +54,7 @@ def confirm_by_phone(
     row = _answer_of(session, referral_id)
     who = _require_words(spoke_with, "spoke_with")
     number = _require_words(called_number, "called_number")
-    orders.remark(session, row.id, "confirmation", actor.id, f"called {number}", spoke_with=who)
+    recommendations.remark(session, row.id, "confirmation", actor.id, f"called {number}", spoke_with=who)
     _note(session, actor, row, "confirmed-by-phone", now)
     return _settle(session, actor, row, now)
 
@@ -62,15 +62,15 @@ def confirm_by_phone(
 def revoke_recommendation(
     session: Session, actor: Actor, referral_id: str, *, reason: str, now: datetime, cause: str = "revoked"
 ) -> GateDecision:
-    """The answer stops counting from this moment; a treatment that is being started at it waits, or is refused.
+    """The answer stops counting now; a treatment that is being started at this moment waits, or is refused.
 
     `cause` is revoked, denied, withdrawn, superseded, entered-in-error, facts-changed or consent-withdrawn.
     """
     row = _answer_of(session, referral_id)
     words = _require_words(reason, "void_reason")
-    if orders.is_void(session, row.id):
+    if recommendations.is_void(session, row.id):
         raise TransitionRefused("This answer has been voided already.", "Observation.status")
-    orders.remark(session, row.id, "void", actor.id, words, cause=cause)
+    recommendations.remark(session, row.id, "void", actor.id, words, cause=cause)
     referral = referrals.get(session, referral_id, lock=True)
     changed = referrals.change(session, referral, business_status=BusinessStatus.LAPSED)
     publish.referral_changed(session, changed, now)

@@ -44,7 +44,7 @@ class NewPatient:
 
 
 def normal_phone(typed: str, field: str) -> str:
-    """E.164 for a possible North American number, else InvalidInput. 555 numbers, which nobody has, are possible."""
+    """E.164 of a possible North American number (555 ones, which nobody has, included) or InvalidInput."""
     try:
         number = phonenumbers.parse(typed, "US")
     except phonenumbers.NumberParseException:
@@ -134,7 +134,7 @@ def add_patient(session: Session, actor: Actor, new: NewPatient, now: datetime) 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewClinician:
-    """As typed. `verified` says that the contacts were confirmed by a call; `time_zone` empty is the clinic's."""
+    """As typed. `verified`: the contacts were confirmed by a call; `time_zone` empty is the clinic's."""
 
     given: str
     family: str
@@ -152,6 +152,28 @@ class NewClinician:
 
 def add_clinician(session: Session, actor: Actor, new: NewClinician, now: datetime) -> Clinician:
     """Practitioner, PractitionerRole and Organization with contacts; InvalidInput with every problem."""
+    clinician = _checked(new, clinics.current(session).time_zone)
+    publish.clinician(session, clinician, now)
+    directory.set_time_zone(session, clinician.id, clinician.time_zone)
+    if clinician.address:
+        postal = Contact(
+            id=str(uuid.uuid4()),
+            channel=Channel.POST,
+            address=", ".join(clinician.address),
+            source="front-desk",
+        )
+        directory.add_contact(session, clinician.id, postal, None)
+    if new.verified:
+        directory.verify_contacts(session, clinician.id, actor.id, now)
+    entry = AuditEntry(
+        action=Action.CREATE, subtype="add-clinician", entity=f"PractitionerRole/{clinician.id}"
+    )
+    audit.record(session, actor, entry)
+    return directory.get_clinician(session, clinician.id)
+
+
+def _checked(new: NewClinician, clinics_zone: str) -> Clinician:
+    """What was typed, in the forms that are kept."""
     problems = _Problems()
     given = problems.require(new.given, "clinician_given", "The given name is missing.")
     family = problems.require(new.family, "clinician_family", "The family name is missing.")
@@ -161,7 +183,7 @@ def add_clinician(session: Session, actor: Actor, new: NewClinician, now: dateti
         problems.issues.append(
             Issue("This NPI is not valid: ten digits, the last one checks the others.", ("npi",), "value")
         )
-    zone = new.time_zone or clinics.current(session).time_zone
+    zone = new.time_zone or clinics_zone
     if zone not in available_timezones():
         problems.issues.append(Issue("Choose a time zone from the list.", ("time_zone",), "value"))
     found = {
@@ -171,7 +193,7 @@ def add_clinician(session: Session, actor: Actor, new: NewClinician, now: dateti
     }
     problems.settle()
     address = tuple(line for line in (" ".join(part.split()) for part in new.address) if line)
-    clinician = Clinician(
+    return Clinician(
         id=str(uuid.uuid4()),
         name=f"{given} {family}",
         kind=ClinicianKind(new.kind),
@@ -189,20 +211,6 @@ def add_clinician(session: Session, actor: Actor, new: NewClinician, now: dateti
             if value
         ),
     )
-    publish.clinician(session, clinician, now)
-    directory.set_time_zone(session, clinician.id, clinician.time_zone)
-    if address:
-        postal = Contact(
-            id=str(uuid.uuid4()), channel=Channel.POST, address=", ".join(address), source="front-desk"
-        )
-        directory.add_contact(session, clinician.id, postal, None)
-    if new.verified:
-        directory.verify_contacts(session, clinician.id, actor.id, now)
-    entry = AuditEntry(
-        action=Action.CREATE, subtype="add-clinician", entity=f"PractitionerRole/{clinician.id}"
-    )
-    audit.record(session, actor, entry)
-    return directory.get_clinician(session, clinician.id)
 
 
 def verify_contact(session: Session, actor: Actor, clinician_id: str, contact_id: str, now: datetime) -> None:

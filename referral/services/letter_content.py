@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
@@ -15,6 +16,7 @@ from referral.storage.clinics import Clinic
 
 
 def letterhead_of(clinic: Clinic) -> Letterhead:
+    """What a clinic has set about itself; every letter and record carries the same."""
     values = {**clinic.letterhead, "address_lines": tuple(clinic.letterhead["address_lines"])}
     return Letterhead(clinic_name=clinic.name, **values)
 
@@ -26,6 +28,7 @@ def indication_words(order: Order) -> str:
 
 
 def planned_course(order: Order) -> str:
+    """'a course of 6 intravenous ketamine infusions, starting about …'; what is not planned is left out."""
     count = order.planned_sessions
     start = f", starting about {long_date(order.first_infusion_on)}" if order.first_infusion_on else ""
     sessions = (
@@ -49,18 +52,21 @@ def recipient_lines(clinician: Clinician, contact: Contact) -> tuple[str, ...]:
     return lines[:4] if clinician.address else (*lines[:1], f"By {contact.channel}: {contact.address}")
 
 
-def request_letter(
-    clinic: Clinic,
-    patient: Patient,
-    order: Order,
-    clinician: Clinician,
-    referral: Referral,
-    contact: Contact,
-    minted: Minted,
-    base_url: str,
-    now: datetime,
-) -> RequestLetter:
-    """Raises InvalidInput where the patient has no full date of birth: the letter and the identity check need it."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """Whom a letter asks, about whom, and by which contact it travels."""
+
+    clinic: Clinic
+    patient: Patient
+    order: Order
+    clinician: Clinician
+    referral: Referral
+    contact: Contact
+
+
+def request_letter(asked: Asked, minted: Minted, base_url: str, now: datetime) -> RequestLetter:
+    """Raises InvalidInput for a patient without a full date of birth: letter and identity check need it."""
+    patient, clinician, referral = asked.patient, asked.clinician, asked.referral
     if patient.birth_date is None:
         raise InvalidInput(Issue("The patient's date of birth is missing.", ("birth_date",), "required"))
     zone = ZoneInfo(clinician.time_zone)
@@ -68,16 +74,16 @@ def request_letter(
         letter_id=f"{referral.number}-{minted.selector[:4]}",
         request_number=referral.number,
         written_at=now,
-        letterhead=letterhead_of(clinic),
-        recipient_lines=recipient_lines(clinician, contact),
+        letterhead=letterhead_of(asked.clinic),
+        recipient_lines=recipient_lines(clinician, asked.contact),
         clinician_name=f"{clinician.name}, {clinician.credentials}".rstrip(", "),
         salutation=salutation_of(clinician),
         clinician_role=f"treating {KIND_LABEL[clinician.kind]}",
         clinician_kind=clinician.kind,
         patient_name=patient.name,
         birth_year=patient.birth_date.year,
-        indication=indication_words(order),
-        planned_course=planned_course(order),
+        indication=indication_words(asked.order),
+        planned_course=planned_course(asked.order),
         due_on=referral.due_at.astimezone(zone).date(),
         short_code=minted.short_code,
         portal_url=minted.url(base_url),

@@ -1,8 +1,9 @@
-"""What became of a message, told to everything that waits for it: request, contact, timeline, Communication."""
+"""What became of a message, told to all that wait for it: request, contact, timeline, Communication."""
 
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from referral.domain import contacts
 from referral.domain.audit import Action, Actor, AuditEntry
@@ -21,6 +22,7 @@ def _worker(session: Session) -> Actor:
 
 
 def prepared(session: Session, message: Message, letter_id: str | None, now: datetime) -> None:
+    """The bytes exist; nothing has left yet. The record of an answer becomes a DocumentReference now."""
     if letter_id is None:
         return
     detail = {"message": str(message.id), "document": letter_id, "kind": message.kind}
@@ -30,10 +32,10 @@ def prepared(session: Session, message: Message, letter_id: str | None, now: dat
 
 
 def accepted(session: Session, message: Message, now: datetime, *, is_real: bool) -> None:
-    """Handed over: the first one starts the clock of the answer; every one is a disclosure and is recorded as such."""
+    """Handed over: the first letter delivers the request; every message is recorded as a disclosure."""
     referral = referrals.get(session, message.referral_id, lock=True)
     if referral.delivered_at is None and message.kind in WITH_LINK:
-        values = {"delivered_at": now}
+        values: dict[str, Any] = {"delivered_at": now}
         if referral.business_status is BusinessStatus.DELIVERY_FAILED:
             values |= {"business_status": BusinessStatus.SENT}
         referral = referrals.change(session, referral, **values)
@@ -58,7 +60,7 @@ def accepted(session: Session, message: Message, now: datetime, *, is_real: bool
 
 
 def ended(session: Session, message: Message, state: MessageState, reason: str, now: datetime) -> None:
-    """Not delivered: staff see it, and a request or reminder goes by another way at once where there is one."""
+    """Not delivered: staff see it, and a request or reminder goes another way at once where there is one."""
     referral = referrals.get(session, message.referral_id, lock=True)
     detail = {"message": str(message.id), "kind": message.kind, "channel": message.channel, "state": state}
     referrals.note(session, referral.id, "not-delivered", "worker", now, reason=reason[:200], **detail)

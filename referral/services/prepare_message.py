@@ -18,7 +18,7 @@ from referral.domain.outgoing import WITH_LINK, MessageKind
 from referral.domain.records import Clinician, Contact, Referral
 from referral.letters.content import ReceiptRecord, RequestLetter, long_date
 from referral.letters.seal import Sealer
-from referral.services.letter_content import request_letter
+from referral.services.letter_content import Asked, request_letter
 from referral.services.receipt import receipt_record
 from referral.storage import clinics, credentials, directory, documents, orders, referrals
 from referral.storage.clinics import Clinic
@@ -43,7 +43,7 @@ class Renderer(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Material:
-    """All that the drawing needs, read in one transaction. `letter` or `receipt` is None where there is none."""
+    """All that the drawing needs, read in one transaction; None stands where there is no such part."""
 
     clinic: Clinic
     referral: Referral
@@ -65,9 +65,15 @@ def gather(session: Session, message: Message, base_url: str, now: datetime) -> 
     minted = mint() if message.kind in WITH_LINK else None
     letter = receipt = receipt_id = None
     if minted is not None and message.kind is not MessageKind.FRESH_LINK:
-        patient = directory.get_patient(session, referral.patient_id)
-        order = orders.get(session, referral.order_id)
-        letter = request_letter(clinic, patient, order, clinician, referral, contact, minted, base_url, now)
+        asked = Asked(
+            clinic=clinic,
+            patient=directory.get_patient(session, referral.patient_id),
+            order=orders.get(session, referral.order_id),
+            clinician=clinician,
+            referral=referral,
+            contact=contact,
+        )
+        letter = request_letter(asked, minted, base_url, now)
     if message.kind is MessageKind.THANK_YOU:
         receipt_id, receipt = receipt_record(session, clinic, referral, base_url)
     zone = ZoneInfo(clinician.time_zone)
@@ -151,7 +157,7 @@ def store(
 ) -> dict[str, Any]:
     """Keep the bytes and the credential; returns what the message row must remember."""
     referral = material.referral
-    about = {"patient_id": referral.patient_id, "referral_id": referral.id, "now": now}
+    about: dict[str, Any] = {"patient_id": referral.patient_id, "referral_id": referral.id, "now": now}
     if finished.letter is not None and finished.letter_id is not None:
         documents.add(
             session,

@@ -16,7 +16,7 @@ from referral.domain.policy import Policy
 from referral.domain.records import Clinician, Contact, Order, Patient, Referral
 from referral.domain.reminders import Climb, due_date
 from referral.services.calendars import calendar_for
-from referral.services.letter_content import request_letter
+from referral.services.letter_content import Asked, request_letter
 from referral.services.letter_words import first_page_words
 from referral.services.send_new_request import Draft, matching_order, open_requests
 from referral.storage import audit, clinics, directory
@@ -146,12 +146,16 @@ def _letter(
         first_infusion_on=draft.first_infusion,
         created_at=now,
     )
-    referral = _referral(order, clinician, sending, now)
-    clinic = clinics.current(session)
+    asked = Asked(
+        clinic=clinics.current(session),
+        patient=patient,
+        order=order,
+        clinician=clinician,
+        referral=_referral(order, clinician, sending, now),
+        contact=sending.contact,
+    )
     try:
-        letter = request_letter(
-            clinic, patient, order, clinician, referral, sending.contact, _NO_CODE, base_url, now
-        )
+        letter = request_letter(asked, _NO_CODE, base_url, now)
     except ReferralError:
         return ()
     return first_page_words(letter)

@@ -32,9 +32,9 @@ from referral.fhir.json import encode
 from referral.fhir.overlay import overlay
 from referral.fhir.provenance import Agent, provenance, signature
 from referral.fhir.systems import DATA_OPERATION, DEFAULT
-from referral.storage import clinics, documents, orders, referrals, resources
+from referral.storage import clinics, documents, orders, recommendations, referrals, resources
 from referral.storage.db import Session
-from referral.storage.orders import NewRecommendation
+from referral.storage.recommendations import NewRecommendation
 
 _NULLIFIED: Final = concept(DATA_OPERATION, "NULLIFY", "nullify")
 
@@ -333,7 +333,7 @@ def opinion_voided(session: Session, actor: Actor, recommendation_id: str, cause
 def receipt(session: Session, referral_id: str, document_id: str, now: datetime) -> None:
     """The DocumentReference of the sealed record, as soon as its bytes exist."""
     about = referrals.get(session, referral_id)
-    given = orders.get_recommendation(session, referral_id=referral_id)
+    given = recommendations.find(session, referral_id=referral_id)
     kept = documents.get(session, document_id)
     described = answer_mapping.KeptDocument(
         id=document_id,

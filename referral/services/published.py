@@ -1,4 +1,4 @@
-"""Resources that this server publishes itself, such as the Questionnaire: found by read and search, written by nobody."""
+"""Resources that this server publishes itself, such as the Questionnaire: read, searched, never written."""
 
 from __future__ import annotations
 
@@ -51,6 +51,7 @@ def _stored(document: dict[str, Any]) -> Stored:
 
 
 def find(type: str, id: str) -> Stored | None:
+    """None for anything that is not published here."""
     return _of_type(type).get(id)
 
 

@@ -11,19 +11,20 @@ from referral.domain.errors import NotFound
 from referral.domain.records import Referral
 from referral.letters.content import EvidenceLine, ReceiptRecord, ShownAnswer
 from referral.services.letter_content import letterhead_of
-from referral.storage import documents, orders
+from referral.storage import documents, recommendations
 from referral.storage.clinics import Clinic
 from referral.storage.db import Session
 
 
 def evidence_id(receipt_id: str) -> str:
+    """The evidence is a document of its own, found by the id of the record that is drawn from it."""
     return f"{receipt_id}-evidence"
 
 
 def keep_evidence(
     session: Session, referral: Referral, receipt_id: str, evidence: dict[str, Any], now: datetime
 ) -> None:
-    """Store what was shown, typed and known, encrypted; the receipt is drawn from it and can be checked against it."""
+    """Store what was shown, typed and known, encrypted; the record is drawn from it."""
     documents.add(
         session,
         id=evidence_id(receipt_id),
@@ -40,7 +41,7 @@ def receipt_record(
     session: Session, clinic: Clinic, referral: Referral, base_url: str
 ) -> tuple[str, ReceiptRecord]:
     """(document id, what the receipt says) of the newest answer to a request."""
-    row = orders.get_recommendation(session, referral_id=referral.id)
+    row = recommendations.find(session, referral_id=referral.id)
     if row is None or row.document_id is None:
         raise NotFound("This request has no recorded answer.")
     kept = json.loads(documents.get(session, evidence_id(row.document_id)).content)

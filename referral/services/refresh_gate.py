@@ -30,7 +30,7 @@ def read_decision(session: Session, actor: Actor, order_id: str, now: datetime) 
 
 
 def refresh_gate(session: Session, actor: Actor, order_id: str, now: datetime) -> GateDecision:
-    """Put the infusion order on-hold or active as the rule says; the starting itself is decided by the database."""
+    """Put the infusion order on-hold or active as the rule says; the database alone decides about a start."""
     found = orders.facts(session, order_id)
     decision = decision_of(session, found, now)
     if not found.facts.order_usable:

@@ -1,4 +1,4 @@
-"""Asks clinicians for a recommendation: the infusion order, one request per clinician, and the first letter of each."""
+"""Asks clinicians for a recommendation: the order, one request per clinician, the first letter of each."""
 
 from __future__ import annotations
 
@@ -108,12 +108,15 @@ def _clinicians(session: Session, patient: Patient, ids: tuple[str, ...], policy
         where = ("ServiceRequest.performer",)
         if clinician.kind not in policy.eligible:
             text = (
-                f"A recommendation from a {KIND_LABEL[clinician.kind]} does not count under the clinic's policy; "
-                f"ask a {who_may_recommend(policy)}."
+                f"A recommendation from a {KIND_LABEL[clinician.kind]} does not count under the clinic's "
+                f"policy; ask a {who_may_recommend(policy)}."
             )
             issues.append(Issue(text, where, "business-rule"))
         if contacts.best(clinician.contacts) is None:
-            text = "This clinician has no e-mail address, fax number or postal address on file; add one in the directory."
+            text = (
+                "This clinician has no e-mail address, fax number or postal address on file; "
+                "add one in the directory."
+            )
             issues.append(Issue(text, where, "business-rule"))
     if issues:
         raise InvalidInput(*issues)
@@ -121,7 +124,7 @@ def _clinicians(session: Session, patient: Patient, ids: tuple[str, ...], policy
 
 
 def _refuse_duplicates(session: Session, order: Order, asked: list[Clinician]) -> None:
-    """An open request to the same clinician about the same patient: asking twice annoys and answers nothing."""
+    """No second open request to a clinician about the same patient: it annoys and answers nothing."""
     wanted = {clinician.id for clinician in asked}
     for referral in referrals.find(session, patient_id=order.patient_id, is_open=True):
         if referral.clinician_id in wanted:

@@ -1,4 +1,4 @@
-"""The clinician's side of a request: identity proven, answered, asked back. Staff who record an answer join here."""
+"""The clinician's side of a request: identity proven, answered, asked back. Answers that staff record too."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ from referral.services.close_referral import cancel_siblings, close_referral, te
 from referral.services.letter_content import indication_words
 from referral.services.receipt import keep_evidence
 from referral.services.refresh_gate import refresh_gate
-from referral.storage import audit, clinics, credentials, directory, orders, referrals
+from referral.storage import audit, clinics, credentials, directory, orders, recommendations, referrals
 from referral.storage.db import Session
-from referral.storage.orders import NewRecommendation
+from referral.storage.recommendations import NewRecommendation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Response:
-    """A signed answer and how it came. `selector` is the credential that it came by, None when staff recorded it.
+    """A signed answer and how it came: by the credential `selector`, or None when staff recorded it.
 
-    `shown_text_sha256` is the digest of the exact page that was signed; `preset` are the fields that were prefilled.
+    `shown_text_sha256` is the digest of the exact page that was signed; `preset` are the prefilled fields.
     `document` is a QuestionnaireResponse of a client's own.
     """
 
@@ -50,7 +50,7 @@ class Response:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """`document_id` is the sealed record, drawn by a worker shortly after; None for answers without an opinion."""
+    """`document_id` is the sealed record, drawn by a worker shortly after; None without an opinion."""
 
     decision: Decision
     document_id: str | None
@@ -74,8 +74,8 @@ def note_identity(session: Session, actor: Actor, referral_id: str, now: datetim
 def respond(session: Session, actor: Actor, response: Response, now: datetime) -> Receipt:
     """Record an answer, once. Refuses a request that is closed and a credential that was revoked meanwhile.
 
-    An opinion closes the request, ends its links and reminders, and opens the gate if the rule says so; "need to see
-    the patient first" keeps it open and pauses the ladder; "not my patient" gives it back to staff.
+    An opinion closes the request, ends its links and reminders, and opens the gate if the rule says so; "need
+    to see the patient first" keeps it open and pauses the ladder; "not my patient" gives it back to staff.
     """
     referral = referrals.get(session, response.referral_id, lock=True)
     if response.selector is not None:
@@ -106,25 +106,12 @@ def _opinion(
 ) -> Receipt:
     answers, order = response.answers, orders.get(session, referral.order_id)
     policy, _ = clinics.policy_in_force(session)
-    recommendation = NewRecommendation(
-        id=str(uuid.uuid4()),
-        patient_id=referral.patient_id,
-        order_id=referral.order_id,
-        referral_id=referral.id,
-        clinician_id=clinician.id,
-        clinician_kind=clinician.kind,
-        decision=answers.decision,
-        covers=tuple(indication.code for indication in order.indications),
-        red_flags=answers.red_flags,
-        strength=response.strength,
-        answered_at=now,
-        valid_until=now + policy.validity,
-        response_id=response_id,
-        document_id=str(uuid.uuid4()),
+    recommendation = _recommendation(
+        referral, clinician, order, response, response_id, now, now + policy.validity
     )
     fhir = publish.opinion(session, actor, referral, clinician, recommendation, answers, now)
     _keep(session, referral, clinician, order, response, recommendation, fhir, now)
-    orders.add_recommendation(session, recommendation)
+    recommendations.add(session, recommendation)
     closed = close_referral(
         session,
         referral,
@@ -141,7 +128,6 @@ def _opinion(
     referrals.note(session, referral.id, "answered", actor.id, now, **detail)
     _record(session, actor, "answer", referral, **detail)
     tell_clinician(session, closed, MessageKind.THANK_YOU, now)
-    gate = refresh_gate(session, actor, referral.order_id, now)
     waits = any(
         needs_review(answer, policy)
         for answer in orders.facts(session, referral.order_id).facts.recommendations
@@ -149,9 +135,35 @@ def _opinion(
     )
     if answers.is_positive and not waits:
         cancel_siblings(session, actor, closed, now)
-        refresh_gate(session, actor, referral.order_id, now)
-    _ = gate
+    refresh_gate(session, actor, referral.order_id, now)
     return Receipt(answers.decision, recommendation.document_id, waits)
+
+
+def _recommendation(
+    referral: Referral,
+    clinician: Clinician,
+    order: Order,
+    response: Response,
+    response_id: str,
+    now: datetime,
+    valid_until: datetime,
+) -> NewRecommendation:
+    return NewRecommendation(
+        id=str(uuid.uuid4()),
+        patient_id=referral.patient_id,
+        order_id=referral.order_id,
+        referral_id=referral.id,
+        clinician_id=clinician.id,
+        clinician_kind=clinician.kind,
+        decision=response.answers.decision,
+        covers=tuple(indication.code for indication in order.indications),
+        red_flags=response.answers.red_flags,
+        strength=response.strength,
+        answered_at=now,
+        valid_until=valid_until,
+        response_id=response_id,
+        document_id=str(uuid.uuid4()),
+    )
 
 
 def _wait_for_visit(
@@ -215,9 +227,9 @@ def _give_back(session: Session, actor: Actor, referral: Referral, now: datetime
 def ask_clinic(
     session: Session, actor: Actor, referral_id: str, kind: str, text: str, now: datetime
 ) -> Referral:
-    """The clinician asks something, wants a call, or names a colleague (`kind` is question, call or colleague).
+    """The clinician asks, wants a call, or names a colleague (`kind` is question, call or colleague).
 
-    Reminders stop until staff have answered. The words are narrative: they are kept encrypted, not in the timeline.
+    Reminders stop until staff have answered. The words are narrative: kept encrypted, not in the timeline.
     """
     referral = referrals.get(session, referral_id, lock=True)
     status = next_status(Event.ASK_INFORMATION, referral.status)
@@ -239,7 +251,7 @@ def ask_clinic(
 def resume_referral(
     session: Session, actor: Actor, referral_id: str, version: int, now: datetime
 ) -> Referral:
-    """Staff have answered the clinician's question: the ladder goes on, moved by the business days that it stood."""
+    """Staff have answered the question: the ladder goes on, moved by the business days that it stood."""
     referral = referrals.get(session, referral_id, lock=True)
     referrals.require_version(referral, version)
     if referral.held_at is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 from typing import Final
@@ -22,9 +23,10 @@ _BATCH: Final = 50
 
 
 def send_reminders(session: Session, now: datetime) -> int:
-    """One batch of one clinic; returns how many requests were looked at. Run until it returns fewer than a batch.
+    """One batch of one clinic; returns how many requests were looked at. Run it while is_full() of that.
 
-    A second sweep is harmless: rows are locked, each step is counted on its row, and each reminder's row is unique.
+    A second sweep is harmless: rows are locked, each step is counted on its row, and each reminder's row is
+    unique.
     """
     actor = Actor(session.clinic, "system", "sweep")
     due = referrals.find_due(session, now, _BATCH)
@@ -34,6 +36,7 @@ def send_reminders(session: Session, now: datetime) -> int:
 
 
 def is_full(count: int) -> bool:
+    """Whether a batch of `count` requests may have left others that are due."""
     return count >= _BATCH
 
 
@@ -42,14 +45,16 @@ def _climb(session: Session, actor: Actor, referral: Referral, now: datetime) ->
     climb = climb_of(referral)
     planned = reminder_due(climb, ladder, calendar, now)
     if planned is None:
-        # Due by the clock, but not in business hours (a closed day was added since): look again at the next opening.
+        # Due by the clock, but not in business hours (a closed day was added since): look again then.
         referrals.change(session, referral, next_step_at=calendar.next_opening(now))
         return
     if planned.step is Step.EXPIRE:
         expire_referral(session, actor, referral, now)
         return
     changed = _advance(session, referral, planned, ladder, calendar)
-    _STEPS[planned.step](session, changed, planned, now)
+    take = _STEPS[planned.step]
+    if take is not None:
+        take(session, changed, planned, now)
     detail = {"ordinal": planned.ordinal, "skipped": list(planned.skipped)}
     referrals.note(session, referral.id, f"step-{planned.step}", "sweep", now, **detail)
     entry = AuditEntry(
@@ -100,13 +105,10 @@ def _last_reached(session: Session, referral: Referral) -> outbox.Message | None
     return sent[0] if sent else None
 
 
-def _for_people(session: Session, referral: Referral, planned: Planned, now: datetime) -> None:
-    """A step that a person takes: it is on the Today board from now on, read from the request itself."""
-
-
-_STEPS: Final = {
+# None is a step that a person takes: it is on the Today board from now on, read from the request itself.
+_STEPS: Final[dict[Step, Callable[[Session, Referral, Planned, datetime], None] | None]] = {
     Step.REMIND: _remind,
     Step.REMIND_OTHER_CHANNEL: _remind_by_another,
-    Step.CALL: _for_people,
-    Step.SUGGEST_ANOTHER: _for_people,
+    Step.CALL: None,
+    Step.SUGGEST_ANOTHER: None,
 }

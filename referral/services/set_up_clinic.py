@@ -27,7 +27,7 @@ class NewClinic:
 
 
 def set_up_clinic(session: Session, new: NewClinic, now: datetime) -> str:
-    """Returns the clinic's id. The clinic starts with the default policy and ladder and its own document seal."""
+    """Returns the clinic's id. It starts with the default policy and ladder and its own document seal."""
     try:
         ZoneInfo(new.time_zone)
     except (ValueError, OSError):

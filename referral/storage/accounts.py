@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.exc import IntegrityError
 
@@ -44,9 +44,7 @@ def add_user(session: Session, user: StaffUser) -> None:
     """Raises DuplicateRequest for an e-mail address that is taken, in whichever clinic."""
     try:
         with session.connection.begin_nested():
-            session.connection.execute(
-                insert(staff_user), {name: getattr(user, name) for name in _FIELDS}
-            )
+            session.connection.execute(insert(staff_user), {name: getattr(user, name) for name in _FIELDS})
     except IntegrityError as error:
         raise DuplicateRequest("This e-mail address has an account already.", user.id) from error
 
@@ -65,6 +63,7 @@ def find_user_by_email(session: Session, email: str) -> StaffUser | None:
 
 
 def get_users(session: Session) -> dict[str, StaffUser]:
+    """By id, in the order of their names; inactive ones too."""
     rows = session.connection.execute(
         select(*(staff_user.c[name] for name in _FIELDS))
         .where(staff_user.c.clinic_id == session.clinic)
@@ -74,8 +73,11 @@ def get_users(session: Session) -> dict[str, StaffUser]:
 
 
 def change_user(session: Session, user_id: str, **values: Any) -> None:
+    """Write new values of named columns; nothing happens for an id of another clinic."""
     session.connection.execute(
-        update(staff_user).where(staff_user.c.clinic_id == session.clinic, staff_user.c.id == user_id).values(**values)
+        update(staff_user)
+        .where(staff_user.c.clinic_id == session.clinic, staff_user.c.id == user_id)
+        .values(**values)
     )
 
 
@@ -95,6 +97,7 @@ class StaffSession:
 
 
 def open_session(session: Session, token: str, user: StaffUser, csrf_token: str, now: datetime) -> None:
+    """Remember a sign-in. Only the digest of `token` is kept."""
     session.connection.execute(
         insert(staff_session).inline(),
         {
@@ -114,9 +117,9 @@ def find_session(session: Session, token: str) -> StaffSession | None:
     session.show_key(key.hex())
     table = staff_session
     row = session.connection.execute(
-        select(table.c.clinic_id, table.c.user_id, table.c.csrf_token, table.c.created_at, table.c.seen_at).where(
-            table.c.token_digest == key, table.c.ended_at.is_(None)
-        )
+        select(
+            table.c.clinic_id, table.c.user_id, table.c.csrf_token, table.c.created_at, table.c.seen_at
+        ).where(table.c.token_digest == key, table.c.ended_at.is_(None))
     ).one_or_none()
     if row is None:
         return None
@@ -166,12 +169,14 @@ def _hour(now: datetime) -> datetime:
 
 
 def touch_session(session: Session, token_digest: bytes, now: datetime) -> None:
+    """Move the idle time-out of a session that was just used."""
     session.connection.execute(
         update(staff_session).where(staff_session.c.token_digest == token_digest).values(seen_at=now)
     )
 
 
 def end_session(session: Session, token_digest: bytes, now: datetime) -> None:
+    """Sign out: find_session() does not find it any more. A second call only moves the time."""
     session.connection.execute(
         update(staff_session).where(staff_session.c.token_digest == token_digest).values(ended_at=now)
     )
@@ -186,6 +191,7 @@ class ApiClient:
 
 
 def add_client(session: Session, client: ApiClient, token: str, now: datetime) -> None:
+    """Register a client. Only the digest of its bearer `token` is kept."""
     session.connection.execute(
         insert(api_client),
         {
@@ -212,10 +218,3 @@ def find_client(session: Session, token: str) -> ApiClient | None:
         return None
     session.enter_clinic(str(row.clinic_id))
     return ApiClient(clinic_id=str(row.clinic_id), id=row.id, name=row.name, scopes=tuple(row.scopes))
-
-
-def count_users(session: Session) -> int:
-    count = session.connection.scalar(
-        select(func.count()).where(staff_user.c.clinic_id == session.clinic, staff_user.c.active)
-    )
-    return int(count or 0)

@@ -85,15 +85,24 @@ def find(
     patient_id: str | None = None,
     entity: str | None = None,
     id: int | None = None,
+    before: int | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
     limit: int = 50,
 ) -> list[AuditRow]:
-    """Newest first."""
+    """Newest first; `before` is the id where the page before ended, [since, until) an interval of time."""
     query = select(*(audit_event.c[name] for name in _COLUMNS)).where(
         audit_event.c.clinic_id == session.clinic
     )
     for column, value in (("patient_id", patient_id), ("entity", entity), ("id", id)):
         if value is not None:
             query = query.where(audit_event.c[column] == value)
+    if before is not None:
+        query = query.where(audit_event.c.id < before)
+    if since is not None:
+        query = query.where(audit_event.c.at >= since)
+    if until is not None:
+        query = query.where(audit_event.c.at < until)
     rows = session.connection.execute(query.order_by(audit_event.c.id.desc()).limit(limit))
     return [AuditRow(*row) for row in rows]
 
@@ -106,8 +115,9 @@ def _hash(previous: bytes, row: Any) -> bytes:
 
 
 def chain(session: Session, limit: int = 5000) -> int:
-    """Append committed rows to the clinic's chain; returns how many. Safe to run twice: an advisory lock orders runs.
+    """Append committed rows to the clinic's chain; returns how many.
 
+    Safe to run twice: an advisory lock orders runs.
     Rows of transactions that are still open may have smaller ids than chained ones; they are chained later,
     since the order of the chain is its own.
     """

@@ -70,6 +70,7 @@ def current(session: Session) -> Clinic:
 
 
 def get(session: Session, clinic_id: str) -> Clinic:
+    """Any clinic, entered or not; raises NotFound for an unknown id."""
     row = session.connection.execute(select(clinic).where(clinic.c.clinic_id == clinic_id)).one_or_none()
     if row is None:
         raise NotFound("There is no such clinic.")
@@ -83,11 +84,13 @@ def every(session: Session) -> list[Clinic]:
 
 
 def find_by_slug(session: Session, slug: str) -> Clinic | None:
+    """For commands, which know a clinic by its slug; None where there is none."""
     row = session.connection.execute(select(clinic).where(clinic.c.slug == slug)).one_or_none()
     return _to_clinic(row) if row else None
 
 
 def set_settings(session: Session, settings: dict[str, Any]) -> None:
+    """Replaces all settings of the entered clinic."""
     session.connection.execute(
         update(clinic).where(clinic.c.clinic_id == session.clinic).values(settings=settings)
     )
@@ -151,6 +154,7 @@ def kept_policy(clinic_id: str, version: int) -> Policy | None:
 
 
 def policy_of(session: Session, version: int) -> tuple[Policy, Ladder]:
+    """A version never changes, so each is read once per process."""
     key = (session.clinic, version)
     if key not in _KEPT:
         _KEPT[key] = _load(session, version)
@@ -179,4 +183,5 @@ def _load(session: Session, version: int) -> tuple[Policy, Ladder]:
 
 
 def new_clinic_id() -> str:
+    """A random UUID."""
     return str(uuid.uuid4())

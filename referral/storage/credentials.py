@@ -66,6 +66,7 @@ def add(
     now: datetime,
     expires_at: datetime,
 ) -> None:
+    """Keep the digests of a minted credential; the secret and the code themselves are nowhere."""
     session.connection.execute(
         insert(portal_credential).inline(),
         {
@@ -104,7 +105,7 @@ def find_by_code(session: Session, typed: str) -> Credential | None:
 
 
 def find_for_renewal(session: Session, selector: str) -> Credential | None:
-    """The credential with this public selector; enough to send a fresh link to the contact on file, no more."""
+    """The credential with this public selector; enough to send a fresh link to the contact on file."""
     session.show_key(selector)
     row = session.connection.execute(_SELECT.where(portal_credential.c.selector == selector)).one_or_none()
     return _enter(session, row) if row else None
@@ -117,6 +118,7 @@ def _enter(session: Session, row: Any) -> Credential:
 
 
 def get(session: Session, selector: str, *, lock: bool = False) -> Credential | None:
+    """Whatever its state: dead, frozen and expired ones too. None where there is none in this clinic."""
     query = _SELECT.where(
         portal_credential.c.clinic_id == session.clinic, portal_credential.c.selector == selector
     )
@@ -197,6 +199,7 @@ def revoke_all(session: Session, referral_id: str, reason: str, now: datetime) -
 
 
 def freeze(session: Session, selector: str, now: datetime) -> None:
+    """Only a fresh link helps from now on."""
     session.connection.execute(
         update(portal_credential)
         .where(portal_credential.c.clinic_id == session.clinic, portal_credential.c.selector == selector)
@@ -205,7 +208,7 @@ def freeze(session: Session, selector: str, now: datetime) -> None:
 
 
 def has_misses_left(session: Session, source: str, now: datetime) -> bool:
-    """Count one look-up of an unknown code from `source` (a digest of the address); False past 30 in an hour."""
+    """Count a look-up of an unknown code from `source` (digest of an address); False past 30 in an hour."""
     window = now.replace(minute=0, second=0, microsecond=0)
     statement = upsert(portal_throttle).values(source=source, window_start=window, misses=1)
     misses = session.connection.scalar(
@@ -246,6 +249,7 @@ _SESSION_FIELDS: Final = tuple(PortalSession.__slots__)
 def open_session(
     session: Session, token: str, *, selector: str, csrf_token: str, came_by: str, now: datetime
 ) -> None:
+    """Remember a proven identity. Only the digest of `token` is kept; `came_by` is how it was proven."""
     session.connection.execute(
         insert(portal_session).inline(),
         {
@@ -270,7 +274,7 @@ def _to_session(row: Any) -> PortalSession:
 
 
 def find_session(session: Session, token: str) -> PortalSession | None:
-    """Enters the clinic of the session when it is found; whether it is still alive is the caller's question."""
+    """Enters the clinic of the session that is found; whether it is still alive is for the caller."""
     key = digest(token)
     session.show_key(key.hex())
     row = session.connection.execute(
@@ -309,6 +313,7 @@ def last_draft(session: Session, referral_id: str) -> PortalSession | None:
 
 
 def change_session(session: Session, token_digest: bytes, **values: Any) -> None:
+    """Write new values of named columns."""
     session.connection.execute(
         update(portal_session)
         .where(
@@ -319,10 +324,12 @@ def change_session(session: Session, token_digest: bytes, **values: Any) -> None
 
 
 def seal_draft(session: Session, token_digest: bytes, draft: bytes) -> bytes:
+    """Encrypted for this session alone: another one cannot open it."""
     return session.vault.seal(clinics.current(session).wrapped_key, draft, f"draft/{token_digest.hex()}")
 
 
 def open_draft(session: Session, found: PortalSession) -> bytes | None:
+    """What seal_draft() sealed; None where nothing was saved."""
     if found.sealed_draft is None:
         return None
     wrapped = clinics.current(session).wrapped_key

@@ -18,14 +18,14 @@ APPLICATION_ROLE: Final = "referral_app"
 _SET_CLINIC: Final = text("SELECT set_config('referral.clinic_id', :clinic, true)")
 _HOLD: Final = text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))")
 _SET_KEY: Final = text("SELECT set_config('referral.key', :key, true)")
-# Codes of PostgreSQL that mean "not now": lock_timeout, deadlock, serialization, shutting down, too many clients.
+# Codes of PostgreSQL that mean "not now": lock_timeout, deadlock, serialization, shutting down, full house.
 _NOT_NOW: Final = frozenset({"55P03", "40P01", "40001", "57P01", "57P02", "57P03", "53300"})
 
 
 class Session:
     """One transaction. Everything below `services` takes it first; nothing below the edge commits it.
 
-    `pending` are rows that storage writes in one statement just before the commit (or before a read needs them).
+    `pending` are rows that are written in one statement just before the commit, or before a read needs them.
     """
 
     __slots__ = ("clinic_id", "connection", "pending", "vault")
@@ -74,7 +74,7 @@ class Database:
     def transaction(self, clinic_id: str | None = None) -> Iterator[Session]:
         """Commit when the block ends, roll back when it raises.
 
-        Raises Unavailable where the database cannot answer now; a broken connection is replaced on the next use.
+        Raises Unavailable where the database cannot answer now; the next use replaces a broken connection.
         """
         try:
             with self.engine.begin() as connection:
@@ -147,7 +147,10 @@ def _spoken(error: OperationalError) -> Exception:
 
 
 def listen(url: str, channel: str, seconds: float) -> Iterator[bool]:
-    """Yield True whenever `channel` rings, and False after each `seconds` of silence; ends when the connection breaks."""
+    """Yield True whenever `channel` rings and False after each `seconds` of silence.
+
+    Ends when the connection breaks.
+    """
     engine = create_engine(url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
         connection.execute(text(f"LISTEN {channel}"))

@@ -30,6 +30,7 @@ def _to_patient(row: Any) -> Patient:
 
 
 def get_patient(session: Session, id: str) -> Patient:
+    """Raises NotFound where there is none in this clinic."""
     row = session.connection.execute(
         select(tables.patient).where(tables.patient.c.clinic_id == session.clinic, tables.patient.c.id == id)
     ).one_or_none()
@@ -39,6 +40,7 @@ def get_patient(session: Session, id: str) -> Patient:
 
 
 def get_patients(session: Session, ids: Iterable[str]) -> dict[str, Patient]:
+    """By id; what does not exist is missing from the result."""
     rows = session.connection.execute(
         select(tables.patient).where(
             tables.patient.c.clinic_id == session.clinic, tables.patient.c.id.in_(list(ids))
@@ -55,7 +57,7 @@ def _like(table: Any, words: str) -> Any:
 
 
 def find_patients(session: Session, words: str, limit: int = 20, offset: int = 0) -> list[Patient]:
-    """By the beginnings of family and given names, accents and case apart, or by an ISO date of birth; sorted by name."""
+    """By beginnings of names, accents and case apart, or by an ISO date of birth; sorted by name."""
     table = tables.patient
     try:
         clause: tuple[Any, ...] = (table.c.birth_date == date.fromisoformat(words.strip()),)
@@ -113,6 +115,7 @@ def _to_clinicians(session: Session, rows: Iterable[Any]) -> list[Clinician]:
 
 
 def get_clinicians(session: Session, ids: Iterable[str]) -> dict[str, Clinician]:
+    """By id, each with all contacts; what does not exist is missing from the result."""
     table = tables.clinician
     rows = session.connection.execute(
         select(table).where(table.c.clinic_id == session.clinic, table.c.id.in_(list(ids)))
@@ -121,6 +124,7 @@ def get_clinicians(session: Session, ids: Iterable[str]) -> dict[str, Clinician]
 
 
 def get_clinician(session: Session, id: str) -> Clinician:
+    """With all contacts; raises NotFound where there is none in this clinic."""
     found = get_clinicians(session, [id])
     if id not in found:
         raise NotFound(f"There is no PractitionerRole with id {id}.")
@@ -157,6 +161,7 @@ def find_role_of(session: Session, practitioner_id: str) -> str | None:
 
 
 def set_time_zone(session: Session, clinician_id: str, time_zone: str) -> None:
+    """The IANA zone that business hours are counted in; FHIR has no element for it."""
     table = tables.clinician
     session.connection.execute(
         update(table)
@@ -201,6 +206,7 @@ def verify_contacts(
 
 
 def note_delivery(session: Session, contact_id: str, now: datetime, *, succeeded: bool) -> None:
+    """The newest success or failure of a contact decides which one is tried first."""
     table = tables.contact
     column = "last_success_at" if succeeded else "last_failure_at"
     session.connection.execute(

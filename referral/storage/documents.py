@@ -62,6 +62,7 @@ def add(
 
 
 def get(session: Session, id: str) -> Document:
+    """Decrypted. Raises NotFound, and InvalidTag where the bytes were changed."""
     row = session.connection.execute(
         select(document).where(document.c.clinic_id == session.clinic, document.c.id == id)
     ).one_or_none()

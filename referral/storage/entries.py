@@ -12,8 +12,8 @@ _COLUMNS: Final = ("type", "id", "parameter", "system", "value", "low", "high", 
 _WRITE: Final = text(
     "INSERT INTO search_entry (clinic_id, type, id, parameter, system, value, low, high, number)"
     " SELECT CAST(:clinic_id AS uuid), * FROM unnest(CAST(:type AS text[]), CAST(:id AS text[]),"
-    " CAST(:parameter AS text[]), CAST(:system AS text[]), CAST(:value AS text[]), CAST(:low AS timestamptz[]),"
-    " CAST(:high AS timestamptz[]), CAST(:number AS numeric[]))"
+    " CAST(:parameter AS text[]), CAST(:system AS text[]), CAST(:value AS text[]),"
+    " CAST(:low AS timestamptz[]), CAST(:high AS timestamptz[]), CAST(:number AS numeric[]))"
 )
 
 
@@ -35,5 +35,6 @@ def entries_of(document: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def write(connection: Connection, clinic_id: str, rows: list[dict[str, Any]]) -> None:
+    """All rows in one statement, whatever their number."""
     columns = {name: [row[name] for row in rows] for name in _COLUMNS}
     connection.execute(_WRITE, {"clinic_id": clinic_id, **columns})

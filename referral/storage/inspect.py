@@ -31,7 +31,10 @@ _TRIGGERS: Final = frozenset(
         ("treatment_start", "check_start"),
         ("treatment_start", "check_start_at_commit"),
         ("infusion_order", "make_gate"),
-        *((table, "move_gate") for table in ("infusion_order", "order_indication", "consultation", "recommendation")),
+        *(
+            (table, "move_gate")
+            for table in ("infusion_order", "order_indication", "consultation", "recommendation")
+        ),
         *((f"recommendation_{kind}", "move_gate") for kind in ("review", "confirmation", "void")),
         ("policy_version", "move_clinic"),
         ("indication_rule", "move_clinic"),
@@ -55,7 +58,9 @@ def protections(session: Session) -> list[str]:
 def _migration(session: Session) -> list[str]:
     applied = migrate.applied(session.connection)
     newest = migrate.newest()
-    return [] if applied == newest else [f"The database stands at migration {applied}, this program needs {newest}."]
+    if applied == newest:
+        return []
+    return [f"The database stands at migration {applied}, this program needs {newest}."]
 
 
 def _role(session: Session) -> list[str]:
@@ -78,14 +83,16 @@ def _role(session: Session) -> list[str]:
 def _row_security(session: Session) -> list[str]:
     rows = session.connection.execute(
         text(
-            "SELECT c.relname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'clinic_id'"
+            "SELECT c.relname FROM pg_class c"
+            " JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'clinic_id'"
             " WHERE c.relkind = 'r' AND c.relnamespace = 'public'::regnamespace"
             " AND NOT (c.relrowsecurity AND c.relforcerowsecurity)"
         )
     )
     owned = session.connection.execute(
         text(
-            "SELECT c.relname FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'r'"
+            "SELECT c.relname FROM pg_class c"
+            " WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'r'"
             " AND pg_has_role(:role, c.relowner, 'USAGE')"
         ),
         {"role": APPLICATION_ROLE},

@@ -24,6 +24,7 @@ USABLE: Final = ("on-hold", "active")
 
 
 def add(session: Session, order: Order, created_by: str) -> None:
+    """The order with its indications; the gate of an order is made by the database (trigger make_gate)."""
     session.connection.execute(
         insert(tables.infusion_order).inline(),
         {
@@ -84,12 +85,20 @@ def _to_orders(session: Session, rows: Iterable[Any]) -> list[Order]:
 
 
 def get(session: Session, id: str, *, lock: bool = False) -> Order:
+    """Raises NotFound where there is none in this clinic."""
     table = tables.infusion_order
     query = select(table).where(table.c.clinic_id == session.clinic, table.c.id == id)
     row = session.connection.execute(query.with_for_update() if lock else query).one_or_none()
     if row is None:
         raise NotFound(f"There is no infusion order with id {id}.")
     return _to_orders(session, [row])[0]
+
+
+def find_by_id(session: Session, id: str) -> Order | None:
+    """As get(), but None where there is none."""
+    table = tables.infusion_order
+    query = select(table).where(table.c.clinic_id == session.clinic, table.c.id == id)
+    return next(iter(_to_orders(session, session.connection.execute(query))), None)
 
 
 def find(
@@ -115,7 +124,10 @@ def listed(
     limit: int,
     offset: int,
 ) -> list[Order]:
-    """As `find`, by parts of the patient's name or the beginning of the order's id; `requested` asks for an open request."""
+    """As `find`, by beginnings of the patient's names or of the order's id.
+
+    `requested` True keeps orders with an open request, False those without, None both.
+    """
     table, person = tables.infusion_order, tables.patient
     query = select(table).where(table.c.clinic_id == session.clinic, table.c.status.in_(list(statuses)))
     for word in folded(words).replace("%", "").replace("_", "").split():
@@ -150,6 +162,7 @@ def of_patients(session: Session, patient_ids: Iterable[str]) -> list[Order]:
 
 
 def get_many(session: Session, ids: Iterable[str]) -> dict[str, Order]:
+    """By id; what does not exist is missing from the result."""
     table = tables.infusion_order
     rows = session.connection.execute(
         select(table).where(table.c.clinic_id == session.clinic, table.c.id.in_(list(ids)))
@@ -239,6 +252,7 @@ _FACTS_OF_MANY: Final = text("SELECT id, gate_facts(id) AS facts FROM unnest(CAS
 
 
 def facts(session: Session, order_id: str) -> FactsOfOrder:
+    """What the gate looks at, read in one statement; raises NotFound."""
     document = session.connection.scalar(_FACTS, {"order_id": order_id})
     if document is None:
         raise NotFound(f"There is no infusion order with id {order_id}.")
@@ -246,6 +260,7 @@ def facts(session: Session, order_id: str) -> FactsOfOrder:
 
 
 def facts_of_many(session: Session, ids: Iterable[str]) -> dict[str, FactsOfOrder]:
+    """As facts(), by id; what does not exist is missing from the result."""
     rows = session.connection.execute(_FACTS_OF_MANY, {"ids": list(ids)})
     return {row.id: facts_from(row.facts) for row in rows if row.facts is not None}
 
@@ -275,6 +290,7 @@ def read_gate(connection: Any, actor: Actor, order_id: str) -> FactsOfOrder | No
 def add_consultation(
     session: Session, *, encounter_id: str, order: Order, held_at: datetime, recorded_by: str
 ) -> None:
+    """The initial consultation was held; the gate looks at it from now on."""
     session.connection.execute(
         insert(tables.consultation).inline(),
         {
@@ -324,7 +340,11 @@ _SENTENCES: Final = {
 def start_treatment(
     session: Session, actor: Actor, start_id: str, order_id: str, patient_id: str
 ) -> datetime:
-    """Ask the database to start; GateClosed with its reasons, TransitionRefused when the gate is locked too long."""
+    """Ask the database to start; returns when it did.
+
+    Raises GateClosed with the reasons, also when the gate stays locked, and TransitionRefused for a second
+    start with the same id.
+    """
     try:
         with session.connection.begin_nested():
             row = session.connection.execute(
@@ -359,79 +379,3 @@ def _refusal(error: DBAPIError) -> Exception:
     if state == "23505":
         return TransitionRefused("This treatment has been started already.", "Procedure.status")
     return error
-
-
-# ---- Recommendations
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewRecommendation:
-    id: str
-    patient_id: str
-    order_id: str
-    referral_id: str
-    clinician_id: str
-    clinician_kind: ClinicianKind
-    decision: Decision
-    covers: tuple[str, ...]
-    red_flags: tuple[str, ...]
-    strength: Strength
-    answered_at: datetime
-    valid_until: datetime
-    response_id: str
-    document_id: str | None = None
-
-
-def add_recommendation(session: Session, new: NewRecommendation) -> None:
-    row = {name: getattr(new, name) for name in NewRecommendation.__slots__}
-    row |= {"clinic_id": session.clinic, "covers": list(new.covers), "red_flags": list(new.red_flags)}
-    session.connection.execute(insert(tables.recommendation).inline(), row)
-
-
-def get_recommendation(session: Session, *, id: str | None = None, referral_id: str | None = None) -> Any:
-    """The row of an answer by its own id or by its request's (the newest), None where there is none."""
-    table = tables.recommendation
-    query = select(table).where(table.c.clinic_id == session.clinic)
-    query = (
-        query.where(table.c.id == id) if id is not None else query.where(table.c.referral_id == referral_id)
-    )
-    return session.connection.execute(query.order_by(table.c.answered_at.desc()).limit(1)).one_or_none()
-
-
-def remark(
-    session: Session, recommendation_id: str, table_name: str, made_by: str, reason: str, **values: Any
-) -> None:
-    """Add a review, a confirmation or a void; each moves the gate's version first (trigger move_gate)."""
-    row = get_recommendation(session, id=recommendation_id)
-    if row is None:
-        raise NotFound("There is no such recommendation.")
-    session.connection.execute(
-        insert(tables.metadata.tables[f"recommendation_{table_name}"]).inline(),
-        {
-            "clinic_id": session.clinic,
-            "patient_id": row.patient_id,
-            "order_id": row.order_id,
-            "recommendation_id": row.id,
-            "made_by": made_by,
-            "reason": reason,
-            **values,
-        },
-    )
-
-
-def count_by_status(session: Session) -> dict[str, int]:
-    table = tables.infusion_order
-    rows = session.connection.execute(
-        select(table.c.status, func.count())
-        .where(table.c.clinic_id == session.clinic)
-        .group_by(table.c.status)
-    )
-    return {status: count for status, count in rows}
-
-
-def is_void(session: Session, recommendation_id: str) -> bool:
-    table = tables.recommendation_void
-    query = select(func.count()).where(
-        table.c.clinic_id == session.clinic, table.c.recommendation_id == recommendation_id
-    )
-    return bool(session.connection.scalar(query))

@@ -13,6 +13,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from referral.domain.codes import Channel
 from referral.domain.outgoing import LEASE, MAX_CRASHES, WITH_LINK, MessageKind, MessageState
+from referral.domain.records import Contact
 from referral.storage import tables
 from referral.storage.db import Session
 from referral.storage.projections import folded
@@ -65,8 +66,7 @@ def put(
     referral_id: str,
     kind: MessageKind,
     ordinal: int,
-    channel: Channel,
-    contact_id: str,
+    contact: Contact,
     not_before: datetime,
     now: datetime,
     secret_note: str | None = None,
@@ -82,8 +82,8 @@ def put(
         referral_id=referral_id,
         kind=kind,
         ordinal=ordinal,
-        channel=channel,
-        contact_id=contact_id,
+        channel=contact.channel,
+        contact_id=contact.id,
         not_before=not_before,
         created_at=now,
         secret_note=secret_note,
@@ -97,6 +97,7 @@ def put(
 
 
 def next_ordinal(session: Session, referral_id: str, kind: MessageKind) -> int:
+    """One more than the highest of this request and kind; 1 for the first."""
     last = session.connection.scalar(
         select(func.max(_TABLE.c.ordinal)).where(
             _TABLE.c.clinic_id == session.clinic, _TABLE.c.referral_id == referral_id, _TABLE.c.kind == kind
@@ -146,7 +147,7 @@ def is_poison(message: Message) -> bool:
 
 
 def move(session: Session, message: Message, state: MessageState, **values: Any) -> bool:
-    """Write the next state if this attempt still holds the row; False when somebody else took it meanwhile."""
+    """Write the next state if this attempt still holds the row; False when somebody else has it now."""
     changed = session.connection.execute(
         update(_TABLE)
         .where(
@@ -176,6 +177,7 @@ def cancel_waiting(session: Session, referral_id: str, now: datetime, kinds: Ite
 
 
 def get(session: Session, id: uuid.UUID | str, *, lock: bool = False) -> Message | None:
+    """None where there is none in this clinic."""
     query = select(*_COLUMNS).where(_TABLE.c.clinic_id == session.clinic, _TABLE.c.id == id)
     row = session.connection.execute(query.with_for_update() if lock else query).one_or_none()
     return _to_message(row) if row else None
@@ -254,6 +256,7 @@ def stuck(session: Session, states: Iterable[MessageState]) -> list[Message]:
 
 
 def count(session: Session, states: Iterable[MessageState]) -> int:
+    """Of the entered clinic."""
     found = session.connection.scalar(
         select(func.count()).where(_TABLE.c.clinic_id == session.clinic, _TABLE.c.state.in_(list(states)))
     )
@@ -261,7 +264,7 @@ def count(session: Session, states: Iterable[MessageState]) -> int:
 
 
 def requeue(session: Session, message: Message, now: datetime) -> None:
-    """A person decided to send again: a new generation, so that a provider does not take it for a repetition."""
+    """A person decided to send again: a new generation, or a provider would take it for a repetition."""
     session.connection.execute(
         update(_TABLE)
         .where(_TABLE.c.clinic_id == session.clinic, _TABLE.c.id == message.id)

@@ -69,7 +69,16 @@ def get(session: Session, id: str, *, lock: bool = False) -> Referral:
     return _to_referral(row)
 
 
+def find_by_id(session: Session, id: str) -> Referral | None:
+    """As get(), but None where there is none."""
+    row = session.connection.execute(
+        _SELECT.where(_TABLE.c.clinic_id == session.clinic, _TABLE.c.id == id)
+    ).one_or_none()
+    return _to_referral(row) if row else None
+
+
 def find_by_task(session: Session, task_id: str) -> Referral | None:
+    """The request whose Task-C this is, or None."""
     row = session.connection.execute(
         _SELECT.where(_TABLE.c.clinic_id == session.clinic, _TABLE.c.task_id == task_id)
     ).one_or_none()
@@ -110,6 +119,7 @@ def of_orders(session: Session, order_ids: Iterable[str]) -> list[Referral]:
 
 
 def find_many(session: Session, ids: Iterable[str]) -> dict[str, Referral]:
+    """By id; what does not exist is missing from the result."""
     rows = session.connection.execute(
         _SELECT.where(_TABLE.c.clinic_id == session.clinic, _TABLE.c.id.in_(list(ids)))
     )
@@ -117,6 +127,7 @@ def find_many(session: Session, ids: Iterable[str]) -> dict[str, Referral]:
 
 
 def exists(session: Session, id: str) -> bool:
+    """In this clinic, open or closed."""
     query = select(_TABLE.c.id).where(_TABLE.c.clinic_id == session.clinic, _TABLE.c.id == id)
     return session.connection.scalar(query) is not None
 
@@ -166,6 +177,7 @@ class ReferralEvent:
 
 
 def note(session: Session, referral_id: str, event: str, actor: str, at: datetime, **detail: Any) -> None:
+    """Add a line to the timeline that staff see; `detail` holds codes and ids, never narrative."""
     session.connection.execute(
         insert(tables.referral_event).inline(),
         {
@@ -207,6 +219,7 @@ def latest_questions(session: Session, ids: Iterable[str]) -> dict[str, Referral
 
 
 def count_open(session: Session) -> int:
+    """Of the entered clinic."""
     count = session.connection.scalar(
         select(func.count()).where(_TABLE.c.clinic_id == session.clinic, _TABLE.c.closed_at.is_(None))
     )

@@ -1,6 +1,7 @@
 """The resource store: every FHIR resource with all its versions, and the entries that search reads.
 
-A document is what the client sent, with our managed elements laid over it by the caller; id and meta are ours.
+A document is what the client sent, under the managed elements that the caller laid over it; id and meta are
+ours.
 """
 
 from __future__ import annotations
@@ -60,6 +61,7 @@ class Stored:
 
 
 def new_id() -> str:
+    """A random UUID: an id that tells nothing."""
     return str(uuid.uuid4())
 
 
@@ -137,6 +139,7 @@ def read(session: Session, type: str, id: str) -> Stored:
 
 
 def find(session: Session, type: str, id: str) -> Stored | None:
+    """The current version; None where there is none in this clinic."""
     row = session.connection.execute(
         _READ, {"clinic_id": session.clinic, "type": type, "id": id}
     ).one_or_none()
@@ -164,6 +167,7 @@ def find_many(session: Session, references: Iterable[str]) -> dict[str, Stored]:
 
 
 def read_version(session: Session, type: str, id: str, version: int) -> Stored:
+    """Any version, the current one too; raises NotFound."""
     for stored in history(session, type, id):
         if stored.version == version:
             return stored

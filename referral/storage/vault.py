@@ -12,7 +12,7 @@ _NONCE: Final = 12
 
 
 class Vault:
-    """AES-256-GCM with the clinic and the purpose as associated data, so that a value cannot be moved elsewhere."""
+    """AES-256-GCM with a key per clinic and the purpose as associated data: a value cannot be moved."""
 
     def __init__(self, master_key: bytes) -> None:
         if len(master_key) != 32:

@@ -24,6 +24,16 @@ from tests.database import NOW, ClinicFixture
 
 DEPRESSION = Indication(ICD_10_CM, "F33.2", "recurrent depression")
 PAIN = Indication(ICD_10_CM, "G89.4", "chronic pain")
+FLAGS = (
+    "psychosis",
+    "mania",
+    "substance-use",
+    "suicide-risk",
+    "hypertension",
+    "pregnancy",
+    "dementia",
+    "interaction",
+)
 SIGNATURE = {"attestation": ["yes"], "signer-name": ["Chidi Okafor"], "signer-credentials": ["MD"]}
 
 
@@ -80,11 +90,7 @@ def answers(decision: str = "recommended", **changes: str) -> Answers:
         "next-visit": ["4-weeks"],
         "medication-adjuster": ["we"],
         "reports": ["decision", "end-of-course"],
-        **dict.fromkeys(
-            ("psychosis", "mania", "substance-use", "suicide-risk", "hypertension", "pregnancy", "dementia"),
-            ["no"],
-        ),
-        "interaction": ["no"],
+        **{flag: ["no"] for flag in FLAGS},
         **SIGNATURE,
     }
     raw |= {name.replace("_", "-"): [value] for name, value in changes.items()}

@@ -101,7 +101,7 @@ def test_a_letter_is_drawn_stored_and_mailed_without_naming_the_patient(
         assert letter.content.startswith(b"%PDF")
         kept = documents.get(session, str(message.envelope_id)).content
         assert email.message_from_bytes(kept, policy=SMTP).as_bytes() == kept
-        assert email.message_from_bytes(kept, policy=SMTP).get_content() == mail.get_content()  # type: ignore[attr-defined]
+        assert email.message_from_bytes(kept, policy=SMTP).get_content() == mail.get_content()
         assert resources.read(session, "Communication", str(message.id)).document["status"] == "completed"
         after = referrals.get(session, referral.id)
         assert after.delivered_at == NOW

@@ -25,9 +25,16 @@ from referral.services.judge_recommendation import (
     revoke_recommendation,
 )
 from referral.services.refresh_gate import read_decision
-from referral.services.respond_to_referral import ask_clinic, note_identity, pause_referral, resume_referral
+from referral.services.respond_to_referral import (
+    Response,
+    ask_clinic,
+    note_identity,
+    pause_referral,
+    respond,
+    resume_referral,
+)
 from referral.services.treat import record_consultation, start_treatment
-from referral.storage import audit, clinics, orders, outbox, referrals, resources
+from referral.storage import audit, clinics, outbox, recommendations, referrals, resources
 from referral.storage.db import Session
 from tests.database import NOW, ClinicFixture
 from tests.services import people
@@ -97,7 +104,7 @@ def test_voiding_closes_the_order_again(clinic: ClinicFixture) -> None:
         revoke_recommendation(session, clinic.actor, referral.id, reason="the office called", now=present())
     with clinic.transaction() as session:
         assert resources.read(session, "ServiceRequest", referral.order_id).document["status"] == "on-hold"
-        answer = orders.get_recommendation(session, referral_id=referral.id)
+        answer = recommendations.find(session, referral_id=referral.id)
         assert resources.read(session, "Observation", answer.id).document["status"] == "cancelled"
     with pytest.raises(GateClosed), clinic.transaction() as session:
         start_treatment(session, clinic.actor, referral.order_id, referral.patient_id, present())
@@ -114,7 +121,7 @@ def test_an_answer_counts_once(clinic: ClinicFixture) -> None:
             session, clinic, referral, people.answers("not-recommended", reason="x", reason_code="other")
         )
     with clinic.transaction() as session:
-        assert orders.get_recommendation(session, referral_id=referral.id).decision == "recommended"
+        assert recommendations.find(session, referral_id=referral.id).decision == "recommended"
 
 
 def test_one_good_answer_cancels_the_siblings(clinic: ClinicFixture) -> None:
@@ -327,11 +334,11 @@ def test_staff_cancel_pause_and_resume_on_a_fresh_page_only(clinic: ClinicFixtur
 def test_an_answer_by_a_dead_link_is_refused(clinic: ClinicFixture) -> None:
     with clinic.transaction() as session:
         referral = people.asked_once(session, clinic)
-    response = people.Response(
+    response = Response(
         referral_id=referral.id, answers=people.answers(), strength=Strength.TWO_CHANNEL, selector="unknown"
     )
     with pytest.raises(CredentialUnusable), clinic.transaction() as session:
-        people.respond(session, people.portal_actor(clinic), response, NOW)
+        respond(session, people.portal_actor(clinic), response, NOW)
 
 
 def test_rows_and_resources_agree_after_all_of_it(clinic: ClinicFixture) -> None:

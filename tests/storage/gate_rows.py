@@ -10,7 +10,7 @@ from sqlalchemy import insert
 from referral.domain.codes import BusinessStatus, ClinicianKind, Decision, Strength, TaskStatus
 from referral.domain.policy import ICD_10_CM, Indication
 from referral.domain.records import Order, Referral
-from referral.storage import orders, referrals, tables
+from referral.storage import orders, recommendations, referrals, tables
 from referral.storage.db import Session
 
 DEPRESSION = Indication(ICD_10_CM, "F33.2", "depression")
@@ -88,7 +88,7 @@ def add_referral(session: Session, order: Order, now: datetime, kind: str = "psy
     return referral
 
 
-def recommendation(referral: Referral, now: datetime, **changes: object) -> orders.NewRecommendation:
+def recommendation(referral: Referral, now: datetime, **changes: object) -> recommendations.NewRecommendation:
     values: dict[str, object] = {
         "id": unique("recommendation"),
         "patient_id": referral.patient_id,
@@ -104,15 +104,15 @@ def recommendation(referral: Referral, now: datetime, **changes: object) -> orde
         "valid_until": now + timedelta(days=180),
         "response_id": unique("response"),
     }
-    return orders.NewRecommendation(**(values | changes))  # type: ignore[arg-type]
+    return recommendations.NewRecommendation(**(values | changes))  # type: ignore[arg-type]
 
 
-def open_order(session: Session, now: datetime) -> tuple[Order, orders.NewRecommendation]:
+def open_order(session: Session, now: datetime) -> tuple[Order, recommendations.NewRecommendation]:
     """An order that may be treated, and the recommendation that opens it."""
     order = add_order(session, add_patient(session), now)
     orders.add_consultation(
         session, encounter_id=unique("encounter"), order=order, held_at=now, recorded_by="user-1"
     )
     given = recommendation(add_referral(session, order, now), now)
-    orders.add_recommendation(session, given)
+    recommendations.add(session, given)
     return order, given

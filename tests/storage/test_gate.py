@@ -1,4 +1,4 @@
-"""The gate in the database: the same rule as the rulebook's, and no way round it for the application's role."""
+"""The gate in the database: the rulebook's rule, and no way round it for the application's role."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ from referral.domain.codes import ClinicianKind, Decision, Strength
 from referral.domain.errors import GateClosed, TransitionRefused
 from referral.domain.gate import decide
 from referral.domain.policy import ICD_10_CM, SNOMED_CT, Indication
+from referral.domain.records import Order
 from referral.services import doctor
-from referral.storage import clinics, inspect, orders
+from referral.storage import clinics, inspect, orders, recommendations
 from referral.storage.db import Session
 from tests.database import ClinicFixture
 from tests.storage.gate_rows import add_order, add_patient, add_referral, open_order, recommendation, unique
@@ -47,7 +48,8 @@ def test_an_open_order_starts_and_leaves_its_audit_row(clinic: ClinicFixture) ->
         assert [s.recommendation_id for s in orders.starts(session, order.id)] == [given_answer.id]
         rows = session.connection.execute(
             text(
-                "SELECT entity, patient_id, detail FROM audit_event WHERE subtype = 'gate-start' AND entity = :entity"
+                "SELECT entity, patient_id, detail FROM audit_event"
+                " WHERE subtype = 'gate-start' AND entity = :entity"
             ),
             {"entity": f"ServiceRequest/{order.id}"},
         ).all()
@@ -61,7 +63,9 @@ def test_a_voided_recommendation_closes_the_order_again(clinic: ClinicFixture) -
         order, given_answer = open_order(session, present())
     start(clinic, order.id, order.patient_id)
     with clinic.transaction() as session:
-        orders.remark(session, given_answer.id, "void", "user-1", "changed her mind", cause="revoked")
+        recommendations.remark(
+            session, given_answer.id, "void", "user-1", "changed her mind", cause="revoked"
+        )
     with pytest.raises(GateClosed, match="valid recommendation"):
         start(clinic, order.id, order.patient_id)
     assert count_starts(clinic, order.id) == 1
@@ -112,18 +116,20 @@ answers = st.fixed_dictionaries(
 )
 
 
-def write_answer(session: Session, order: orders.Order, drawn: dict[str, object], now: datetime) -> None:
+def write_answer(session: Session, order: Order, drawn: dict[str, object], now: datetime) -> None:
     answer = dict(drawn)
     remarks = {name: answer.pop(name) for name in ("review", "confirmed", "voided")}
     valid_until = now + timedelta(days=int(str(answer.pop("days_left"))))
     made = recommendation(add_referral(session, order, now), now, valid_until=valid_until, **answer)
-    orders.add_recommendation(session, made)
+    recommendations.add(session, made)
     if remarks["review"] is not None:
-        orders.remark(session, made.id, "review", "director", "looked at it", accepted=remarks["review"])
+        recommendations.remark(
+            session, made.id, "review", "director", "looked at it", accepted=remarks["review"]
+        )
     if remarks["confirmed"]:
-        orders.remark(session, made.id, "confirmation", "desk", "called", spoke_with="the office")
+        recommendations.remark(session, made.id, "confirmation", "desk", "called", spoke_with="the office")
     if remarks["voided"]:
-        orders.remark(session, made.id, "void", "desk", "void", cause="revoked")
+        recommendations.remark(session, made.id, "void", "desk", "void", cause="revoked")
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -162,7 +168,8 @@ def test_the_database_and_the_rulebook_agree(
 
 
 BYPASSES: dict[str, str] = {
-    "insert a start": "INSERT INTO treatment_start (clinic_id, id, patient_id, order_id, gate_version, started_by, started_at)"
+    "insert a start": "INSERT INTO treatment_start"
+    " (clinic_id, id, patient_id, order_id, gate_version, started_by, started_at)"
     " VALUES (current_clinic(), 'x', :patient, :order, 1, 'me', now())",
     "change a start": "UPDATE treatment_start SET order_id = :order",
     "delete starts": "DELETE FROM treatment_start",
@@ -173,9 +180,11 @@ BYPASSES: dict[str, str] = {
     "replicate past the trigger": "SET session_replication_role = replica",
     "become the owner": "SET ROLE referral_owner",
     "become somebody else": "SET SESSION AUTHORIZATION postgres",
-    "replace the function": "CREATE OR REPLACE FUNCTION gate_check(p_order text, p_at timestamptz, OUT refusals text[],"
-    " OUT recommendation_id text) LANGUAGE sql AS $$ SELECT '{}'::text[], 'x' $$",
-    "alter the function": "ALTER FUNCTION gate_start(text, text, text, text, text, text, text, text) SECURITY INVOKER",
+    "replace the function": "CREATE OR REPLACE FUNCTION"
+    " gate_check(p_order text, p_at timestamptz, OUT refusals text[], OUT recommendation_id text)"
+    " LANGUAGE sql AS $$ SELECT '{}'::text[], 'x' $$",
+    "alter the function": "ALTER FUNCTION gate_start(text, text, text, text, text, text, text, text)"
+    " SECURITY INVOKER",
     "shadow a table": "CREATE TABLE public.recommendation_x (id text)",
     "make a schema": "CREATE SCHEMA mine",
     "take off row security": "ALTER TABLE recommendation DISABLE ROW LEVEL SECURITY",
@@ -196,23 +205,34 @@ BYPASSES: dict[str, str] = {
     "rewrite history": "UPDATE resource_history SET body = '{}'",
     "call the trigger function": "SELECT make_gate()",
     "grant oneself": "GRANT ALL ON treatment_start TO referral_app",
-    "recommend without being asked": "INSERT INTO recommendation (clinic_id, id, patient_id, order_id, referral_id,"
-    " clinician_id, clinician_kind, decision, covers, strength, answered_at, valid_until, response_id)"
-    " VALUES (current_clinic(), 'x', :patient, :order, 'nobody', 'nobody', 'psychiatrist', 'recommended', '{F33.2}',"
-    " 'two-channel', now(), 'infinity', 'x')",
+    "recommend without being asked": "INSERT INTO recommendation (clinic_id, id, patient_id, order_id,"
+    " referral_id, clinician_id, clinician_kind, decision, covers, strength, answered_at, valid_until,"
+    " response_id) VALUES (current_clinic(), 'x', :patient, :order, 'nobody', 'nobody', 'psychiatrist',"
+    " 'recommended', '{F33.2}', 'two-channel', now(), 'infinity', 'x')",
     "start in another clinic": "SELECT set_config('referral.clinic_id', gen_random_uuid()::text, true);"
     " SELECT * FROM gate_start('x', :order, :patient, 'a', 'b', 'c', 'd', 'e')",
     "start without a clinic": "SELECT set_config('referral.clinic_id', '', true);"
     " SELECT * FROM gate_start('x', :order, :patient, 'a', 'b', 'c', 'd', 'e')",
-    "start with a shadowing search path": "SET LOCAL search_path = pg_temp, public; CREATE TEMP TABLE consultation AS"
+    "start with a shadowing search path": "SET LOCAL search_path = pg_temp, public;"
+    " CREATE TEMP TABLE consultation AS"
     " SELECT current_clinic() AS clinic_id, :order::text AS order_id, now() AS held_at;"
     " SELECT * FROM gate_start('x', :order, :patient, 'a', 'b', 'c', 'd', 'e')",
 }
 
 
 GUARDED = (
-    *("treatment_start", "gate", "recommendation", "recommendation_void", "recommendation_review", "consultation"),
-    *("order_indication", "indication_rule", "policy_version", "infusion_order", "audit_event", "resource_history"),
+    "treatment_start",
+    "gate",
+    "recommendation",
+    "recommendation_void",
+    "recommendation_review",
+    "consultation",
+    "order_indication",
+    "indication_rule",
+    "policy_version",
+    "infusion_order",
+    "audit_event",
+    "resource_history",
 )
 
 
@@ -220,7 +240,9 @@ def picture(clinic: ClinicFixture) -> dict[str, str]:
     """A digest of every guarded table as this clinic sees it."""
     with clinic.transaction() as session:
         return {
-            table: session.connection.scalar(text(f"SELECT md5(coalesce(string_agg(t::text, '|' ORDER BY t::text), '')) FROM {table} t"))
+            table: session.connection.scalar(
+                text(f"SELECT md5(coalesce(string_agg(t::text, '|' ORDER BY t::text), '')) FROM {table} t")
+            )
             for table in GUARDED
         }
 
@@ -230,9 +252,11 @@ def test_the_applications_role_cannot_go_round_the_gate(clinic: ClinicFixture, a
     with clinic.transaction() as session:
         order = add_order(session, add_patient(session), present())
         _, used = open_order(session, present())
-        orders.remark(session, used.id, "void", "user-1", "withdrawn", cause="revoked")
+        recommendations.remark(session, used.id, "void", "user-1", "withdrawn", cause="revoked")
     before = picture(clinic)
-    statement = BYPASSES[attempt].replace(":order", f"'{order.id}'").replace(":patient", f"'{order.patient_id}'")
+    statement = (
+        BYPASSES[attempt].replace(":order", f"'{order.id}'").replace(":patient", f"'{order.patient_id}'")
+    )
     # GRANT is answered with a warning and does nothing; everything else is an error.
     refusal = nullcontext() if statement.startswith("GRANT") else pytest.raises(DBAPIError)
     with refusal, clinic.transaction() as session:
@@ -270,7 +294,7 @@ def test_no_start_commits_after_its_recommendation_was_voided(clinic: ClinicFixt
         with clinic.transaction() as session:
             order, given_answer = open_order(session, present())
 
-        def begin(order: orders.Order = order) -> None:
+        def begin(order: Order = order) -> None:
             try:
                 with clinic.database.transaction() as session:
                     session.connection.exec_driver_sql(f"SET TRANSACTION ISOLATION LEVEL {isolation}")
@@ -281,13 +305,14 @@ def test_no_start_commits_after_its_recommendation_was_voided(clinic: ClinicFixt
 
         def void(id: str = given_answer.id) -> None:
             with clinic.transaction() as session:
-                orders.remark(session, id, "void", "user-1", "withdrawn", cause="revoked")
+                recommendations.remark(session, id, "void", "user-1", "withdrawn", cause="revoked")
 
         race(begin, void)
         with clinic.transaction() as session:
             late += session.connection.execute(
                 text(
-                    "SELECT count(*) FROM treatment_start s JOIN recommendation_void v USING (clinic_id, recommendation_id)"
+                    "SELECT count(*) FROM treatment_start s"
+                    " JOIN recommendation_void v USING (clinic_id, recommendation_id)"
                     " JOIN gate g ON g.clinic_id = s.clinic_id AND g.order_id = s.order_id"
                     " WHERE s.order_id = :order AND s.gate_version >= g.version"
                 ),
