@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import email
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ from aiosmtpd.controller import Controller
 
 
 class Mailbox:
-    """Keeps what it is given. `answer` replaces the reply to DATA; `drop` breaks the connection after DATA."""
+    """Keeps what it is given. `answer` replaces the reply to DATA; `drop` hangs up after DATA."""
 
     def __init__(self) -> None:
         self.messages: list[EmailMessage] = []
@@ -35,16 +36,16 @@ class _FreePort(Controller):
     """Lets the system choose the port, and then says which one it is."""
 
     def _trigger_server(self) -> None:
-        assert self.server is not None
+        assert isinstance(self.server, asyncio.Server)
         self.port = self.server.sockets[0].getsockname()[1]
-        super()._trigger_server()
+        super()._trigger_server()  # type: ignore[no-untyped-call]  # aiosmtpd has no types here
 
 
 @contextmanager
-def smtp_server() -> Iterator[tuple[Mailbox, int]]:
-    """(mailbox, port)"""
-    mailbox = Mailbox()
-    controller = _FreePort(mailbox, hostname="127.0.0.1", port=0)
+def smtp_server(mailbox: Mailbox | None = None, port: int = 0) -> Iterator[tuple[Mailbox, int]]:
+    """(mailbox, port); a mailbox and a port of before make it the same server that comes back."""
+    mailbox = mailbox or Mailbox()
+    controller = _FreePort(mailbox, hostname="127.0.0.1", port=port)
     controller.start()
     try:
         yield mailbox, controller.port

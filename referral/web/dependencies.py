@@ -26,6 +26,7 @@ _TOUCH_EVERY: Final = timedelta(minutes=1)
 
 
 def get_runtime(request: Request) -> Runtime:
+    """What create_app() was given."""
     runtime: Runtime = request.app.state.runtime
     return runtime
 
@@ -57,6 +58,7 @@ def cookie_name(runtime: Runtime, name: str) -> str:
 
 
 def client_address(request: Request) -> str | None:
+    """The address of the connection, None for a Unix socket; a proxy is resolved by the server before."""
     return request.client.host if request.client else None
 
 
@@ -87,6 +89,7 @@ def check_origin(request: Request) -> None:
 
 
 def check_csrf(request: Request, form: FormData, expected: str) -> None:
+    """Raises Forbidden for a form of another site, of another session, or without a token."""
     check_origin(request)
     given = form.get("csrf_token")
     if not isinstance(given, str) or not hmac.compare_digest(given.encode(), expected.encode()):
@@ -94,7 +97,7 @@ def check_csrf(request: Request, form: FormData, expected: str) -> None:
 
 
 def staff(permission: Permission) -> Any:
-    """A dependency that lets in staff who hold `permission`; for a POST it also checks the form's CSRF token."""
+    """A dependency that lets in staff who hold `permission`; a POST needs the CSRF token of its form."""
 
     def visitor(request: Request, runtime: RuntimeDep, session: SessionDep, form: PostedDep) -> Visitor:
         account = signed_in(request, runtime, session)

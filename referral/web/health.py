@@ -20,6 +20,7 @@ router: Final = APIRouter(tags=["health"])
 
 @router.get("/health/live", dependencies=[public("says only that the process answers")])
 def live() -> dict[str, str]:
+    """200 as long as the process answers; says nothing about the database."""
     return {"status": "alive"}
 
 

@@ -12,9 +12,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 MAX_BODY: Final = 1024 * 1024
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _HEADERS: Final = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:;"
-    " connect-src 'self'; font-src 'self'; object-src 'none'; frame-src 'self'; form-action 'self';"
-    " base-uri 'none'; frame-ancestors 'none'",
+    "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self';"
+    " img-src 'self' data:; connect-src 'self'; font-src 'self'; object-src 'none';"
+    " frame-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -91,12 +91,18 @@ class Frame:
 
 
 async def _refuse(send: Send) -> None:
-    body = b'{"resourceType":"OperationOutcome","issue":[{"severity":"error","code":"too-long","details":{"text":"The body is larger than 1 MiB."}}]}'
+    body = (
+        b'{"resourceType":"OperationOutcome","issue":[{"severity":"error","code":"too-long",'
+        b'"details":{"text":"The body is larger than 1 MiB."}}]}'
+    )
     await send(
         {
             "type": "http.response.start",
             "status": 413,
-            "headers": [(b"content-type", b"application/fhir+json"), (b"content-length", str(len(body)).encode())],
+            "headers": [
+                (b"content-type", b"application/fhir+json"),
+                (b"content-length", str(len(body)).encode()),
+            ],
         }
     )
     await send({"type": "http.response.body", "body": body})

@@ -55,7 +55,9 @@ def is_portal(path: str) -> bool:
     return path == "/request" or path.startswith(("/r/", "/request/"))
 
 
-def error_page(request: Request, status: int, sentences: tuple[str, ...], reference: str = "") -> HTMLResponse:
+def error_page(
+    request: Request, status: int, sentences: tuple[str, ...], reference: str = ""
+) -> HTMLResponse:
     """What happened and what to do, in the frame of the portal or of the staff pages."""
     title, advice = _TITLES.get(status, ("Something went wrong", "Please try again in a minute."))
     return page(
@@ -66,7 +68,9 @@ def error_page(request: Request, status: int, sentences: tuple[str, ...], refere
             title=title,
             happened=sentences[0] if sentences else title,
             advice=advice,
-            action=Link("Back to the request", "/request") if is_portal(request.url.path) else Link("Go to Today", "/"),
+            action=Link("Back to the request", "/request")
+            if is_portal(request.url.path)
+            else Link("Go to Today", "/"),
             reasons=sentences[1:],
             reference=reference,
         ),

@@ -1,4 +1,4 @@
-"""Who may do what. Deny by default: a route without a permission does not start (see app.py and the guard test)."""
+"""Who may do what. Deny by default: a route without a policy fails the guard test."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _CLINICIAN: Final = _FRONT_DESK | {
     Permission.START_TREATMENT,
 }
 
-# safety.md 6: the front desk reads no narrative, the administrator no patient data, the auditor only the audit.
+# The front desk reads no narrative, the administrator no patient data, the auditor only the audit.
 GRANTS: Final = {
     Role.FRONT_DESK: _FRONT_DESK,
     Role.CLINICIAN: _CLINICIAN,
@@ -52,4 +52,5 @@ GRANTS: Final = {
 
 
 def may(role: Role | None, permission: Permission) -> bool:
+    """Nobody signed in (None) may do nothing."""
     return role is not None and permission in GRANTS[role]

@@ -90,7 +90,7 @@ def _stop_listening(**_: Any) -> None:
 
 
 def _ring_for_ever() -> None:
-    """Bell to task. Nothing here is needed for correctness: beat's sweep finds the same rows a little later."""
+    """Bell to task. Not needed for correctness: beat's sweep finds the same rows a little later."""
     while not _stopping.is_set():
         try:
             for rang in db.listen(str(settings.database_url), "referral_due", SWEEP_SECONDS):

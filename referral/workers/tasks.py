@@ -59,7 +59,7 @@ def deliver() -> None:
 
 @app.task(name="referral.sweep")
 def sweep() -> None:
-    """Climb ladders, then send: this is what makes a lost task, a flushed broker or a dead beat only a delay."""
+    """Climb ladders, then send: this makes a lost task, a flushed broker or a dead beat only a delay."""
     try:
         for clinic_id in _clinic_ids():
             _remind(clinic_id)

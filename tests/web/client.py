@@ -34,5 +34,7 @@ def runtime(clinic: ClinicFixture, now: Callable[[], datetime] = lambda: NOW, **
     return replace(made, database=clinic.database, now=now)
 
 
-def application(clinic: ClinicFixture, now: Callable[[], datetime] = lambda: NOW, **changes: object) -> FastAPI:
+def application(
+    clinic: ClinicFixture, now: Callable[[], datetime] = lambda: NOW, **changes: object
+) -> FastAPI:
     return create_app(runtime(clinic, now, **changes))
