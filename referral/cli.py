@@ -195,10 +195,11 @@ def _migrate_and_supervise(
 
 
 def _announce(settings: Settings) -> None:
-    typer.echo(f"\n  referral is ready at {settings.base_url}")
+    """Say in one piece where the service is; the demo clinic is made first."""
+    lines = ["", f"  referral is ready at {settings.base_url}", "  Ctrl-C stops it.", ""]
     if settings.demo:
-        typer.echo(_demo_accounts(settings))
-    typer.echo("  Ctrl-C stops it.\n")
+        lines.insert(2, _demo_accounts(settings))
+    typer.echo("\n".join(lines))
 
 
 def _demo_accounts(settings: Settings) -> str:
