@@ -38,6 +38,7 @@ def create_app(runtime: Runtime) -> FastAPI:
     app.add_middleware(AccessLog)
     app.mount("/static", StaticFiles(directory=Path(__file__).with_name("static")), name="static")
     errors.register(app)
-    for router in (health.router, staff_routes.router, portal.router, fhir_api.router, cds_hooks.router):
+    # Routes are tried one after the other: systems, which call in bulk, come before people.
+    for router in (fhir_api.router, cds_hooks.router, portal.router, staff_routes.router, health.router):
         app.include_router(router)
     return app
