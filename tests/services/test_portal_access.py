@@ -310,7 +310,11 @@ def test_a_code_known_for_certain_buys_no_further_guesses_at_the_date(case: Case
 
 def test_where_the_counter_cannot_be_read_nothing_is_looked_at(case: Case) -> None:
     here = visit(case, case.link(Channel.FAX))
-    looked = []
+    looked: list[Session] = []
+
+    def look(session: Session) -> bool:
+        looked.append(session)
+        return True
 
     @contextmanager
     def impatient() -> Iterator[Session]:
@@ -321,13 +325,7 @@ def test_where_the_counter_cannot_be_read_nothing_is_looked_at(case: Case) -> No
     with here.transaction() as holder:
         credentials.get(holder, here.minted.selector, lock=True)
         with pytest.raises(Unavailable):
-            guess(
-                impatient,
-                here.actor,
-                here.minted.selector,
-                lambda _: bool(looked.append(True)),
-                case.clock.now,
-            )
+            guess(impatient, here.actor, here.minted.selector, look, case.clock.now)
     assert looked == []
 
 
