@@ -2,11 +2,11 @@
 
     Procedure                  basedOn an infusion order; or part of, or during, what leads to one
     MedicationAdministration   part of a Procedure, or in the context of an Encounter, that leads to one
-    Encounter                  basedOn an order, or by an Appointment that leads to one; a consultation does not count
+    Encounter                  basedOn an order, or by an Appointment that leads to one; no consultation
     Appointment                booked while the gate is closed: refused, though nothing has begun
 
-A Procedure or MedicationAdministration that leads to no order is refused: what cannot be gated is not taken. The pages
-of the staff have one more way, services/treat.py itself.
+A Procedure or MedicationAdministration that leads to no order is refused: what cannot be gated is not taken.
+The pages of the staff have one more way, services/treat.py itself.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from referral.domain.audit import Actor
-from referral.domain.errors import GateClosed, InvalidInput, Issue, NotFound
+from referral.domain.errors import GateClosed, InvalidInput, Issue
 from referral.domain.records import Order
 from referral.fhir.treatment import is_consultation, is_harmless, leads_to, subject_of
 from referral.services.refresh_gate import decision_of
@@ -52,11 +52,9 @@ def _orders_in(session: Session, references: set[str]) -> dict[str, Order]:
     found = {}
     for reference in references:
         type, _, id = reference.partition("/")
-        if type == "ServiceRequest":
-            try:
-                found[reference] = orders.get(session, id)
-            except NotFound:
-                continue
+        order = orders.find_by_id(session, id) if type == "ServiceRequest" else None
+        if order is not None:
+            found[reference] = order
     return found
 
 
@@ -71,10 +69,12 @@ def order_to_start(session: Session, document: dict[str, Any]) -> Order | None:
     order = order_behind(session, document)
     if order is None and type in _MUST_LEAD:
         text = (
-            f"This {type} does not lead to an infusion order of this clinic (basedOn, partOf, encounter or context); "
-            "treatment is recorded only under an order."
+            f"This {type} does not lead to an infusion order of this clinic (basedOn, partOf, encounter or "
+            "context); treatment is recorded only under an order."
         )
-        raise InvalidInput(Issue(text, (f"{type}.basedOn" if type == "Procedure" else f"{type}.partOf",), "business-rule"))
+        raise InvalidInput(
+            Issue(text, (f"{type}.basedOn" if type == "Procedure" else f"{type}.partOf",), "business-rule")
+        )
     return order
 
 
@@ -87,7 +87,7 @@ def require_same_patient(document: dict[str, Any], order: Order) -> None:
 
 
 def pass_gate(session: Session, actor: Actor, document: dict[str, Any], order: Order) -> datetime:
-    """Let the database decide, under the resource's own id; GateClosed names its status. Returns the time of the start."""
+    """Let the database decide, under the resource's own id, and return the time of the start."""
     require_same_patient(document, order)
     expression = f"{document['resourceType']}.status"
     try:
@@ -97,7 +97,7 @@ def pass_gate(session: Session, actor: Actor, document: dict[str, Any], order: O
 
 
 def require_open(session: Session, document: dict[str, Any], order: Order, now: datetime) -> None:
-    """For a booking, which starts nothing: GateClosed with the rule's own sentences while the gate is closed."""
+    """For a booking, which starts nothing: GateClosed with the rule's sentences while the gate is closed."""
     require_same_patient(document, order)
     decision = decision_of(session, orders.facts(session, order.id), now)
     if not decision.open:

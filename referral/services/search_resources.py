@@ -103,7 +103,7 @@ def _note_read(session: Session, actor: Actor, subtype: str, entity: str, patien
 
 
 def _note_search(session: Session, actor: Actor, query: SearchQuery, matches: Iterable[Match]) -> None:
-    """One row for each patient whose data went out, so that an accounting of disclosures is a search for them."""
+    """One row for each patient whose data went out: an accounting of disclosures is a search for them."""
     asked = sorted({clause.parameter for clause in query.clauses})
     per_patient = Counter(match.patient_id for match in matches) or Counter({None: 0})
     entries = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Final
+from urllib.parse import quote
 
 import structlog
 from fastapi import FastAPI, Request
@@ -12,7 +13,10 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from referral.domain import errors
 from referral.domain.audit import Action, Actor, AuditEntry
+from referral.fhir import problems
 from referral.fhir.operation_outcome import operation_outcome
+from referral.services.write_bundle import EntryRefused, TargetMissing
+from referral.services.write_resources import SeveralMatches
 from referral.storage import audit
 from referral.web.pages import error_page, is_portal
 
@@ -29,11 +33,32 @@ STATUS: Final[dict[type[errors.ReferralError], int]] = {
     errors.TransitionRefused: 422,
     errors.GateClosed: 422,
     errors.Unavailable: 503,
+    errors.NotSupported: 405,
+    SeveralMatches: 412,
+    TargetMissing: 412,
+    problems.TooLarge: 413,
 }
+# To a system that sent what FHIR allows and we cannot accept, 422 says more than 400 (fhir.md 7).
+_READABLE: Final = (problems.Unreadable, problems.InvalidSearch, problems.TooLarge)
 _SYSTEMS: Final = ("/fhir", "/cds-services", "/health", "/metrics")
 
 
+def cause_of(error: errors.ReferralError) -> errors.ReferralError:
+    """What was refused, of an entry of a Bundle too."""
+    return error.cause if isinstance(error, EntryRefused) else error
+
+
+def status_for_system(error: errors.ReferralError) -> int:
+    """As `status_of`, but 422 for business rules, and for resources of types that are unknown."""
+    error = cause_of(error)
+    if isinstance(error, errors.InvalidInput) and not isinstance(error, _READABLE):
+        unknown = all(issue.code == "not-supported" for issue in error.issues)
+        return 400 if isinstance(error, problems.InvalidResource) and not unknown else 422
+    return status_of(error)
+
+
 def status_of(error: errors.ReferralError) -> int:
+    """By the nearest class that has one; a refusal without any is a bug, hence 500."""
     for kind in type(error).__mro__:
         if kind in STATUS:
             return STATUS[kind]
@@ -53,8 +78,9 @@ def _answer(request: Request, status: int, issues: tuple[errors.Issue, ...]) -> 
     return error_page(request, status, tuple(issue.text for issue in issues))
 
 
-def _note_refusal(request: Request, error: errors.ReferralError, status: int) -> None:
+def note_refusal(request: Request, error: errors.ReferralError, status: int) -> None:
     """A refused start or a forbidden look keeps its audit row although its transaction was rolled back."""
+    error = cause_of(error)
     actor: Actor | None = getattr(request.state, "actor", None)
     if actor is None or not isinstance(error, errors.GateClosed | errors.Forbidden):
         return
@@ -69,19 +95,31 @@ def _note_refusal(request: Request, error: errors.ReferralError, status: int) ->
         audit.record(session, actor, entry)
 
 
+def _sign_in(request: Request) -> str:
+    """Back to the same page afterwards, without what was searched for; a step is not repeated."""
+    wanted = request.url.path if request.method == "GET" else "/"
+    return "/sign-in" if wanted == "/" else f"/sign-in?next={quote(wanted)}"
+
+
 def _refusal(request: Request, error: Exception) -> Response:
     assert isinstance(error, errors.ReferralError)  # noqa: S101 - registered for this class only
-    status = status_of(error)
+    status = status_for_system(error) if _for_system(request) else status_of(error)
     if isinstance(error, errors.SignInRequired) and not _for_system(request):
-        return RedirectResponse("/request" if is_portal(request.url.path) else "/sign-in", 303)
-    _note_refusal(request, error, status)
+        return RedirectResponse("/request" if is_portal(request.url.path) else _sign_in(request), 303)
+    note_refusal(request, error, status)
     return _answer(request, status, error.issues)
 
 
 def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class only
     texts = {404: "There is no such page.", 405: "This cannot be done here.", 413: "This is too large."}
-    code = {404: "not-found", 405: "not-supported", 413: "too-long"}.get(error.status_code, "processing")
+    code = {
+        404: "not-found",
+        405: "not-supported",
+        406: "not-supported",
+        413: "too-long",
+        415: "not-supported",
+    }.get(error.status_code, "processing")
     text = texts.get(error.status_code, str(error.detail))
     return _answer(request, error.status_code, (errors.Issue(text, code=code),))
 
@@ -102,6 +140,7 @@ def _bug(request: Request, error: Exception) -> Response:
 
 
 def register(app: FastAPI) -> None:
+    """Every refusal and every bug of `app` gets one of the answers above."""
     app.add_exception_handler(errors.ReferralError, _refusal)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(RequestValidationError, _unreadable)

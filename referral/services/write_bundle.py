@@ -1,0 +1,279 @@
+"""A transaction Bundle: references among its entries resolved, then all of it done, or nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+import msgspec
+
+from referral.domain.audit import Actor
+from referral.domain.errors import Forbidden, NotSupported, ReferralError
+from referral.fhir.answer_bundles import Outcome, etag
+from referral.fhir.bundle import (
+    Entry,
+    conditional_references,
+    processing_order,
+    reference_map,
+    rewrite,
+    temporary_references,
+)
+from referral.fhir.problems import InvalidResource, Issue, Unreadable
+from referral.fhir.search_query import SearchQuery, parse_search
+from referral.fhir.validation import issues_in
+from referral.services import write_resources
+from referral.services.search_resources import read_resource
+from referral.storage import resources, search
+from referral.storage.db import Session
+from referral.storage.resources import Stored
+
+LETTER: Final = {"GET": "r", "HEAD": "r", "POST": "c", "PUT": "u", "PATCH": "u", "DELETE": "d"}
+
+
+class EntryRefused(ReferralError):
+    """What was refused in a Bundle and where; `cause` decides the status."""
+
+    def __init__(self, entry: Entry, cause: ReferralError) -> None:
+        super().__init__(str(cause))
+        self.cause = cause
+        self.code = cause.code
+        self._issues = tuple(_placed(entry, issue) for issue in cause.issues)
+
+    @property
+    def issues(self) -> tuple[Issue, ...]:
+        return self._issues
+
+
+class TargetMissing(ReferralError):
+    """A conditional reference that names nothing, or several."""
+
+    code = "multiple-matches"
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """Who sends the Bundle: `may(type, letter)` are the scopes; `returns` is what Prefer asks for."""
+
+    actor: Actor
+    now: datetime
+    base_url: str
+    may: Callable[[str, str], bool]
+    returns: str = "representation"
+
+    def query(self, type: str, text: str) -> SearchQuery:
+        """A condition, every part of which has to be understood."""
+        return parse_search(type, text, now=self.now, strict=True, base_url=self.base_url)
+
+
+@dataclass(slots=True)
+class _Plan:
+    """`existing` are conditional creates that found their resource; `assigned` is `Type/id` by entry."""
+
+    assigned: dict[int, str]
+    existing: set[int]
+
+
+def transact(session: Session, door: Door, entries: Iterable[Entry]) -> list[Outcome]:
+    """Carry out a transaction inside this one; after EntryRefused the caller has to roll back."""
+    ordered = processing_order(entries)
+    for entry in ordered:
+        _check(door, entry)
+    plan = _plan(session, door, ordered)
+    targets = reference_map(ordered, plan.assigned)
+    targets |= _conditional_targets(session, door, ordered)
+    resolved = {e.index: rewrite(e.resource, targets) for e in ordered if e.resource is not None}
+    _check_resources(ordered, resolved)
+    done = {
+        entry.index: _carry_out(session, door, plan, entry, resolved.get(entry.index))
+        for entry in _dependencies_first(ordered, plan, resolved)
+    }
+    return _newest(session, door, [done[entry.index] for entry in sorted(ordered, key=lambda e: e.index)])
+
+
+def carry_out_alone(session: Session, door: Door, entry: Entry) -> Outcome:
+    """One entry of a batch, in a transaction of its own."""
+    return transact(session, door, [entry])[0]
+
+
+def _check(door: Door, entry: Entry) -> None:
+    if entry.method in ("PATCH", "DELETE", "HEAD") or entry.operation is not None:
+        raise EntryRefused(
+            entry, NotSupported(f"{entry.method} {entry.url[:100]} cannot be done in a Bundle.")
+        )
+    if entry.method == "GET" and entry.id is None:
+        raise EntryRefused(
+            entry, NotSupported("Searches cannot be done in a Bundle; send them on their own.")
+        )
+    if entry.type is None or not door.may(entry.type, LETTER[entry.method]):
+        raise EntryRefused(entry, Forbidden(f"This client's scopes do not allow this for {entry.type}."))
+
+
+def _plan(session: Session, door: Door, ordered: list[Entry]) -> _Plan:
+    """Ids before anything is written, so that entries can refer to each other in whatever order."""
+    plan = _Plan({}, set())
+    for entry in sorted(ordered, key=lambda e: (e.if_none_exist or e.query or "", e.index)):
+        if entry.method == "POST":
+            found = _found(session, door, entry, entry.if_none_exist) if entry.if_none_exist else None
+            if found is not None:
+                plan.existing.add(entry.index)
+            plan.assigned[entry.index] = f"{entry.type}/{found or resources.new_id()}"
+        elif entry.method == "PUT":
+            id = entry.id or _found(session, door, entry, entry.query or "")
+            plan.assigned[entry.index] = f"{entry.type}/{id or resources.new_id()}"
+            if id is not None:
+                plan.existing.add(entry.index)
+    return plan
+
+
+def _found(session: Session, door: Door, entry: Entry, condition: str) -> str | None:
+    try:
+        return write_resources.find_condition(session, door.query(str(entry.type), bare(condition)))
+    except ReferralError as error:
+        raise EntryRefused(entry, error) from error
+
+
+def bare(condition: str) -> str:
+    """The query alone, of `?a=b` and `Type?a=b`."""
+    return condition.partition("?")[2] if "?" in condition.partition("=")[0] else condition
+
+
+def _conditional_targets(session: Session, door: Door, ordered: list[Entry]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for entry in ordered:
+        for text in conditional_references(entry.resource):
+            if text not in found:
+                try:
+                    found[text] = _conditional_target(session, door, text)
+                except ReferralError as error:
+                    raise EntryRefused(entry, error) from error
+    return found
+
+
+def _conditional_target(session: Session, door: Door, text: str) -> str:
+    type, _, condition = text.partition("?")
+    query = door.query(type, condition)
+    ids = search.find_ids(session, query) if query.clauses else []
+    if len(ids) != 1:
+        how = "several resources" if ids else "nothing"
+        raise TargetMissing(f"A reference by condition on {type} names {how}; it has to name one resource.")
+    return f"{type}/{ids[0]}"
+
+
+def _check_resources(ordered: list[Entry], resolved: dict[int, Any]) -> None:
+    """Everything that is wrong with the resources, at once, before anything is written."""
+    issues: list[Issue] = []
+    for entry in ordered:
+        if entry.index not in resolved:
+            continue
+        resource = resolved[entry.index]
+        issues += [_placed(entry, issue) for issue in issues_in(resource)]
+        for left in sorted(temporary_references(resource)):
+            text = f"No entry of the Bundle has the fullUrl {left[:80]}."
+            issues.append(Issue(text, (f"{entry.expression}.resource",), "not-found"))
+    if issues:
+        raise InvalidResource(*issues)
+
+
+def _dependencies_first(ordered: list[Entry], plan: _Plan, resolved: dict[int, Any]) -> list[Entry]:
+    """Within the order that R4 wants, what others point at comes first; circles stay as they were sent."""
+    by_target = {plan.assigned[e.index]: e for e in ordered if e.index in plan.assigned}
+    placed: dict[int, Entry] = {}
+    visiting: set[int] = set()
+
+    def visit(entry: Entry) -> None:
+        if entry.index in placed or entry.index in visiting:
+            return
+        visiting.add(entry.index)
+        for reference in sorted(_literal_references(resolved.get(entry.index))):
+            other = by_target.get(reference)
+            if other is not None and other.method == entry.method:
+                visit(other)
+        placed[entry.index] = entry
+
+    for entry in ordered:
+        visit(entry)
+    return list(placed.values())
+
+
+def _literal_references(value: Any) -> set[str]:
+    found: set[str] = set()
+    waiting = [value]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, list):
+            waiting.extend(item)
+        elif isinstance(item, dict):
+            reference = item.get("reference")
+            if isinstance(reference, str):
+                found.add(reference)
+            waiting.extend(item.values())
+    return found
+
+
+def _carry_out(session: Session, door: Door, plan: _Plan, entry: Entry, resource: Any) -> Outcome:
+    try:
+        if entry.method == "GET":
+            return _outcome(
+                read_resource(session, door.actor, str(entry.type), str(entry.id)), "200 OK", door
+            )
+        id = plan.assigned[entry.index].partition("/")[2]
+        if entry.method == "POST" and entry.index in plan.existing:
+            return _outcome(resources.read(session, str(entry.type), id), "200 OK", door)
+        if entry.method == "POST" or entry.index not in plan.existing:
+            made = write_resources.create_resource(
+                session, door.actor, resource, door.now, id=id, checked=True
+            )
+            return _outcome(made.stored, "201 Created", door)
+        expected = version_of(entry.if_match)
+        named = {"id": id, **resource}
+        changed = write_resources.update_resource(
+            session, door.actor, id, named, door.now, expected=expected, checked=True
+        )
+        return _outcome(changed.stored, "200 OK", door)
+    except ReferralError as error:
+        raise EntryRefused(entry, error) from error
+
+
+def version_of(header: str | None) -> int | None:
+    """The version that an ETag of ours names; None without one."""
+    if header is None:
+        return None
+    digits = header.removeprefix("W/").strip('"')
+    if not (digits.isascii() and digits.isdigit() and len(digits) < 10):
+        text = 'If-Match has to be an ETag of this server, such as W/"3".'
+        raise Unreadable(Issue(text, ("http.If-Match",), "value"))
+    return int(digits)
+
+
+def _outcome(stored: Stored, status: str, door: Door) -> Outcome:
+    return Outcome(
+        status,
+        f"{stored.reference}/_history/{stored.version}",
+        etag(stored.version),
+        stored.last_updated,
+        msgspec.Raw(stored.body.encode()) if door.returns != "minimal" else None,
+    )
+
+
+def _newest(session: Session, door: Door, outcomes: list[Outcome]) -> list[Outcome]:
+    """Later entries change what earlier ones made (an order learns of its requests): answer with the end."""
+    names = [str(outcome.location).partition("/_history/")[0] for outcome in outcomes]
+    now_stored = resources.find_many(session, names)
+    return [
+        _outcome(now_stored[name], outcome.status, door) if name in now_stored else outcome
+        for name, outcome in zip(names, outcomes, strict=True)
+    ]
+
+
+def _placed(entry: Entry, issue: Issue) -> Issue:
+    """The expression within the Bundle: `ServiceRequest.status` becomes `Bundle.entry[3].resource.status`."""
+    type = str((entry.resource or {}).get("resourceType"))
+    where = tuple(
+        f"{entry.expression}.resource{expression[len(type) :]}"
+        if expression == type or expression.startswith((f"{type}.", f"{type}["))
+        else expression
+        for expression in issue.expression
+    ) or (entry.expression,)
+    return Issue(issue.text, where, issue.code, issue.severity)

@@ -1,0 +1,154 @@
+"""Creates and updates by clients: checked, handed to the use case of the type, or stored as sent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from referral.domain.audit import Actor
+from referral.domain.errors import NotSupported, ReferralError, StaleVersion, TransitionRefused
+from referral.fhir.problems import InvalidResource, Issue
+from referral.fhir.search_query import SearchQuery
+from referral.fhir.validation import validate
+from referral.services import interactions
+from referral.services.client_write import ClientWrite
+from referral.services.doors import DOORS
+from referral.services.take_answer import take_answer
+from referral.services.take_request import take_request
+from referral.services.take_task import take_task
+from referral.services.take_treatment import take_treatment
+from referral.storage import resources, search, workflow_records
+from referral.storage.db import Session
+from referral.storage.resources import Stored
+
+
+class SeveralMatches(ReferralError):
+    """A condition that should name one resource names several."""
+
+    code = "multiple-matches"
+
+
+def _store(write: ClientWrite) -> None:
+    if write.current is not None and workflow_records.is_record(write.session, write.type, write.id):
+        text = f"This {write.type} is a record of the workflow; it is not changed from outside."
+        raise TransitionRefused(text, write.type)
+    write.store()
+
+
+# What a type means here. Everything else is stored as it was sent.
+_USE_CASE: Final[dict[str, Callable[[ClientWrite], None]]] = {
+    "ServiceRequest": take_request,
+    "QuestionnaireResponse": take_answer,
+    "Task": take_task,
+    **dict.fromkeys(sorted(DOORS), take_treatment),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """`changed` is False where a conditional create found the resource already there."""
+
+    stored: Stored
+    created: bool
+    changed: bool = True
+
+
+def create_resource(
+    session: Session,
+    actor: Actor,
+    document: Any,
+    now: datetime,
+    *,
+    id: str | None = None,
+    checked: bool = False,
+) -> Written:
+    """Store a new resource under an id of ours.
+
+    `id` where the caller has given it one already, `checked` where it has been validated.
+    """
+    type = _checked_type(document, "create", checked)
+    named = {**document, "id": id or resources.new_id()}
+    return Written(_carry_out(ClientWrite(session, actor, named, now), type), created=True)
+
+
+def find_condition(session: Session, condition: SearchQuery) -> str | None:
+    """The id of the one resource that a condition names, None for none; SeveralMatches otherwise.
+
+    Others with the same condition wait until this transaction has ended, so that a retry finds its work.
+    """
+    if not condition.clauses:
+        text = "The condition has no parameter that this server searches by."
+        raise InvalidResource(Issue(text, ("http.If-None-Exist",), "required"))
+    search.lock_condition(session, condition.type, condition.self_query())
+    found = search.find_ids(session, condition)
+    if len(found) > 1:
+        raise SeveralMatches(f"Several {condition.type} resources match the condition; it has to name one.")
+    return found[0] if found else None
+
+
+def create_unless(
+    session: Session, actor: Actor, document: Any, condition: SearchQuery, now: datetime
+) -> Written:
+    """A conditional create: what exists is given back unchanged."""
+    found = find_condition(session, condition)
+    if found is not None:
+        return Written(resources.read(session, condition.type, found), created=False, changed=False)
+    return create_resource(session, actor, document, now)
+
+
+def update_resource(
+    session: Session,
+    actor: Actor,
+    id: str,
+    document: Any,
+    now: datetime,
+    *,
+    expected: int | None = None,
+    checked: bool = False,
+) -> Written:
+    """Write the next version. NotSupported where there is nothing under this id: the server gives ids."""
+    type = _checked_type(document, "update", checked)
+    if document.get("id") != id:
+        text = f"{type}.id has to be there and to be {id[:64]}, as the URL says."
+        raise InvalidResource(Issue(text, (f"{type}.id",), "value"))
+    current = resources.find(session, type, id)
+    if current is None:
+        raise NotSupported(
+            f"There is no {type} with id {id[:64]}; send it with POST, ids are given by this server."
+        )
+    if expected is not None and expected != current.version:
+        text = f"{current.reference} has version {current.version}, not {expected}. Read it and try again."
+        raise StaleVersion(text)
+    stored = _carry_out(ClientWrite(session, actor, document, now, current), type)
+    return Written(stored, created=False)
+
+
+def update_matching(
+    session: Session, actor: Actor, document: Any, condition: SearchQuery, now: datetime
+) -> Written:
+    """A conditional update: what matches is changed, and where nothing does, a new resource is made."""
+    found = find_condition(session, condition)
+    if found is None:
+        return create_resource(session, actor, document, now)
+    if isinstance(document, dict):
+        document = {"id": found, **document}
+    return update_resource(session, actor, found, document, now)
+
+
+def _checked_type(document: Any, interaction: str, checked: bool) -> str:
+    """Whether the type can be written at all is said before what is wrong with it."""
+    type = document.get("resourceType") if isinstance(document, dict) else None
+    if isinstance(type, str) and type in interactions.INTERACTIONS:
+        interactions.require(type, interaction)
+    if not checked:
+        validate(document)
+    interactions.require(str(type), interaction)
+    return str(type)
+
+
+def _carry_out(write: ClientWrite, type: str) -> Stored:
+    """The resource as it stands afterwards: the workflow may have laid its own elements over it."""
+    _USE_CASE.get(type, _store)(write)
+    return resources.read(write.session, type, write.id)

@@ -1,0 +1,417 @@
+"""A parsed search as one SQL statement on the index entries, with keyset paging.
+
+The meaning of each value is `accepts` in fhir/search_values.py; a test compares the two.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import (
+    ColumnElement,
+    Text,
+    and_,
+    cast,
+    exists,
+    false,
+    func,
+    literal,
+    or_,
+    select,
+    text,
+    true,
+    tuple_,
+)
+
+from referral.fhir.search_query import Clause, Include, SearchQuery, Sort
+from referral.fhir.search_values import (
+    DateValue,
+    NumberValue,
+    ReferenceValue,
+    StringValue,
+    TokenValue,
+    UriValue,
+    Value,
+)
+from referral.storage.cursors import Cursor, read_cursor, write_cursor
+from referral.storage.db import Session, flush
+from referral.storage.resources import Stored
+from referral.storage.tables import resource, search_entry
+
+# What one page may bring along; a client that wants more asks for it.
+MAX_INCLUDED: Final = 500
+_BY_TIME: Final = (Sort("_lastUpdated", "date", descending=True),)
+_COLUMN_OF_KIND: Final = {"date": "low", "number": "number", "quantity": "number"}
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A resource and whose record it is."""
+
+    stored: Stored
+    patient_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """`next` and `previous` are cursors for the same query; `total` is None where it was not asked for."""
+
+    matches: tuple[Match, ...]
+    total: int | None = None
+    next: str | None = None
+    previous: str | None = None
+
+
+def search(session: Session, query: SearchQuery) -> Page:
+    """One page of what matches; raises InvalidSearch for a cursor of another query."""
+    flush(session)
+    conditions = _conditions(session, query)
+    total = _count(session, conditions) if query.total != "none" or not query.count else None
+    if not query.count or query.summary == "count":
+        return Page((), total if total is not None else _count(session, conditions))
+    sorts = query.sort or _BY_TIME
+    mark = read_cursor(query.cursor, _mark_of(query), sorts) if query.cursor else None
+    keys = [_sort_key(session, query.type, sort) for sort in sorts]
+    rows = list(session.connection.execute(_statement(query, conditions, sorts, keys, mark)))
+    more, rows = len(rows) > query.count, rows[: query.count]
+    backwards = mark is not None and mark.backwards
+    if backwards:
+        rows.reverse()
+    forward = more if not backwards else bool(rows)
+    back = bool(mark) and (more if backwards else bool(rows))
+    return Page(
+        tuple(_match(query.type, row) for row in rows),
+        total,
+        write_cursor(_mark_of(query), rows[-1], len(sorts), backwards=False) if forward and rows else None,
+        write_cursor(_mark_of(query), rows[0], len(sorts), backwards=True) if back and rows else None,
+    )
+
+
+def find_one(session: Session, type: str, id: str) -> Match | None:
+    """The current version with the patient it is about, without decoding it."""
+    return _fetch(session, type, resource.c.id == id).get(f"{type}/{id}")
+
+
+def find_ids(session: Session, query: SearchQuery, limit: int = 2) -> list[str]:
+    """The ids of what matches, for conditional writes: two are enough to know that there are several."""
+    flush(session)
+    statement = select(resource.c.id).where(*_conditions(session, query)).order_by(resource.c.id).limit(limit)
+    return list(session.connection.scalars(statement))
+
+
+def lock_condition(session: Session, type: str, condition: str) -> None:
+    """Make writers with the same condition wait for each other, until the end of the transaction."""
+    key = f"{session.clinic}/{type}?{condition}"
+    session.connection.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))"), {"key": key})
+
+
+def included(session: Session, query: SearchQuery, matches: Sequence[Match]) -> list[Match]:
+    """What `_include` and `_revinclude` bring along, one step, without the matches themselves."""
+    have = {match.stored.reference for match in matches}
+    found: dict[str, Match] = {}
+    for include in query.include:
+        ids = [match.stored.id for match in matches if match.stored.type == include.source]
+        found |= _targets(session, include, ids)
+    for include in query.revinclude:
+        found |= _pointing(session, include, sorted(have))
+    return [match for reference, match in found.items() if reference not in have]
+
+
+# ---- Conditions
+
+
+def _conditions(session: Session, query: SearchQuery) -> list[ColumnElement[bool]]:
+    own = [resource.c.clinic_id == session.clinic, resource.c.type == query.type]
+    return own + [_condition(session, query.type, clause) for clause in query.clauses]
+
+
+def _condition(session: Session, type: str, clause: Clause) -> ColumnElement[bool]:
+    if clause.parameter in _OF_THE_STORE:
+        if clause.missing is not None:
+            return false() if clause.missing else true()
+        met = or_(*[_OF_THE_STORE[clause.parameter](value) for value in clause.values])
+        return ~met if clause.modifier == "not" else met
+    entry = search_entry.alias()
+    of_resource = _of_resource(session, entry, type, clause.parameter)
+    if clause.missing is not None:
+        present = exists().where(of_resource)
+        return ~present if clause.missing else present
+    found = exists().where(of_resource, _any_of(entry, clause))
+    return ~found if clause.modifier == "not" else found
+
+
+def _of_resource(session: Session, entry: Any, type: str, parameter: str) -> ColumnElement[bool]:
+    return and_(
+        entry.c.clinic_id == session.clinic,
+        entry.c.type == type,
+        entry.c.parameter == parameter,
+        entry.c.id == resource.c.id,
+    )
+
+
+def _any_of(entry: Any, clause: Clause) -> ColumnElement[bool]:
+    """Values by OR; where all are exact, the index is asked for them at once, the rest looked at after."""
+    parts = [_matches(entry, value, clause.modifier) for value in clause.values]
+    exact = [_exact_values(value) for value in clause.values]
+    if all(exact):
+        return and_(entry.c.value.in_([text for texts in exact for text in texts]), or_(*parts))
+    return or_(*parts)
+
+
+def _exact_values(value: Value) -> tuple[str, ...]:
+    if isinstance(value, TokenValue):
+        return (value.value,) if value.value is not None else ()
+    if isinstance(value, ReferenceValue):
+        return value.targets
+    return (value.value,) if isinstance(value, UriValue) else ()
+
+
+def _matches(entry: Any, value: Value, modifier: str | None) -> ColumnElement[bool]:
+    if isinstance(value, TokenValue):
+        return _token(entry, value)
+    if isinstance(value, ReferenceValue):
+        return entry.c.value.in_(value.targets)  # type: ignore[no-any-return]
+    if isinstance(value, StringValue):
+        return _string(entry, value, modifier)
+    if isinstance(value, UriValue):
+        return entry.c.value == value.value  # type: ignore[no-any-return]
+    if isinstance(value, DateValue):
+        return _date(entry, value)
+    return _number(entry, value)
+
+
+def _token(entry: Any, value: TokenValue) -> ColumnElement[bool]:
+    parts: list[ColumnElement[bool]] = []
+    if value.value is not None:
+        parts.append(entry.c.value == value.value)
+    if value.system:
+        parts.append(entry.c.system == value.system)
+    elif value.system is not None:
+        parts.append(func.coalesce(entry.c.system, "") == "")
+    return and_(true(), *parts)
+
+
+def _string(entry: Any, value: StringValue, modifier: str | None) -> ColumnElement[bool]:
+    if modifier == "exact":
+        return and_(entry.c.value == value.folded, entry.c.system == value.written)
+    if modifier == "contains":
+        found: ColumnElement[bool] = func.strpos(entry.c.value, value.folded) > 0
+        return found
+    # LIKE would do the same, but row-level security keeps it away from the index: only these are leak-proof.
+    parts = [entry.c.value.op("~>=~", is_comparison=True)(value.folded)]
+    after = _after_prefix(value.folded)
+    if after is not None:
+        parts.append(entry.c.value.op("~<~", is_comparison=True)(after))
+    return and_(*parts)
+
+
+def _after_prefix(prefix: str) -> str | None:
+    """The first text, by code points, behind all that begin with `prefix`; None where there is none."""
+    for end in range(len(prefix), 0, -1):
+        code = ord(prefix[end - 1]) + 1
+        if code == 0xD800:
+            code = 0xE000
+        if code <= 0x10FFFF:
+            return prefix[: end - 1] + chr(code)
+    return None
+
+
+def _date(entry: Any, value: DateValue) -> ColumnElement[bool]:
+    low, high = entry.c.low, entry.c.high
+    within = and_(low >= value.low, high <= value.high)
+    return {
+        "eq": and_(within, low < value.high),
+        "ne": ~within,
+        "gt": high > value.high,
+        "ge": or_(high > value.high, within),
+        "lt": low < value.low,
+        "le": or_(low < value.low, within),
+        "sa": low >= value.high,
+        "eb": high <= value.low,
+        "ap": and_(low < value.high, high > value.low),
+    }[value.prefix]
+
+
+def _number(entry: Any, value: NumberValue) -> ColumnElement[bool]:
+    number = entry.c.number
+    within = and_(number >= value.low, number < value.high)
+    met: ColumnElement[bool] = {
+        "eq": within,
+        "ap": within,
+        "ne": and_(number.is_not(None), ~within),
+        "gt": number > value.number,
+        "sa": number > value.number,
+        "ge": number >= value.number,
+        "lt": number < value.number,
+        "eb": number < value.number,
+        "le": number <= value.number,
+    }[value.prefix]
+    if value.system is not None:
+        met = and_(met, func.coalesce(entry.c.system, "") == value.system)
+    return and_(met, entry.c.value == value.unit) if value.unit is not None else met
+
+
+def _id(value: Value) -> ColumnElement[bool]:
+    if not isinstance(value, TokenValue) or value.value is None or value.system:
+        return false()
+    return resource.c.id == value.value
+
+
+def _last_updated(value: Value) -> ColumnElement[bool]:
+    """An instant is a point: what lies within its millisecond counts as that millisecond."""
+    if not isinstance(value, DateValue):
+        return false()
+    at = resource.c.last_updated
+    within = and_(at >= value.low, at < value.high)
+    return {
+        "eq": within,
+        "ap": within,
+        "ne": ~within,
+        "gt": at >= value.high,
+        "sa": at >= value.high,
+        "ge": at >= value.low,
+        "lt": at < value.low,
+        "eb": at < value.low,
+        "le": at < value.high,
+    }[value.prefix]
+
+
+_OF_THE_STORE: Final = {"_id": _id, "_lastUpdated": _last_updated}
+
+
+# ---- Order and pages
+
+
+def _sort_key(session: Session, type: str, sort: Sort) -> ColumnElement[Any]:
+    """The smallest value of a resource sorts it upwards, the largest downwards."""
+    if sort.parameter in _OF_THE_STORE:
+        return resource.c.last_updated if sort.parameter == "_lastUpdated" else resource.c.id
+    entry = search_entry.alias()
+    column = entry.c[_COLUMN_OF_KIND.get(sort.kind, "value")]
+    edge = func.max(column) if sort.descending else func.min(column)
+    return select(edge).where(_of_resource(session, entry, type, sort.parameter)).scalar_subquery()
+
+
+def _statement(
+    query: SearchQuery,
+    conditions: list[ColumnElement[bool]],
+    sorts: Sequence[Sort],
+    keys: list[ColumnElement[Any]],
+    mark: Cursor | None,
+) -> Any:
+    """Ids break ties in the direction of the first key, so that one index can give the usual order."""
+    backwards = mark is not None and mark.backwards
+    descending = [sort.descending is not backwards for sort in sorts]
+    descending.append(descending[0])
+    columns = [*keys, resource.c.id]
+    orders = [
+        (column.desc() if down else column.asc()) if _is_plain(sort) else _nulls_last(column, down, backwards)
+        for column, down, sort in zip(columns, descending, [*sorts, _BY_TIME[0]], strict=True)
+    ]
+    statement = select(
+        *[key.label(f"key_{place}") for place, key in enumerate(keys)],
+        resource.c.id,
+        resource.c.version,
+        resource.c.last_updated,
+        resource.c.patient_id,
+        cast(resource.c.body, Text).label("body"),
+    ).where(*conditions)
+    if mark is not None:
+        statement = statement.where(_behind(columns, descending, mark, sorts))
+    return statement.order_by(*orders).limit(query.count + 1)
+
+
+def _is_plain(sort: Sort) -> bool:
+    """Whether every resource has the key."""
+    return sort.parameter in _OF_THE_STORE
+
+
+def _nulls_last(column: ColumnElement[Any], down: bool, backwards: bool) -> ColumnElement[Any]:
+    ordered = column.desc() if down else column.asc()
+    return ordered.nulls_first() if backwards else ordered.nulls_last()
+
+
+def _behind(
+    columns: list[ColumnElement[Any]], descending: list[bool], mark: Cursor, sorts: Sequence[Sort]
+) -> ColumnElement[bool]:
+    """Rows after the mark in the order asked for."""
+    if len(set(descending)) == 1 and all(_is_plain(sort) for sort in sorts):
+        here, there = tuple_(*columns), tuple_(*[literal(value) for value in mark.values])
+        return here < there if descending[0] else here > there
+    steps: list[ColumnElement[bool]] = []
+    equal: list[ColumnElement[bool]] = []
+    for column, down, value in zip(columns, descending, mark.values, strict=True):
+        steps.append(and_(*equal, _beyond(column, down, value, mark.backwards)))
+        equal.append(column.is_(None) if value is None else column == value)
+    return or_(*steps)
+
+
+def _beyond(column: ColumnElement[Any], down: bool, value: Any, backwards: bool) -> ColumnElement[bool]:
+    """Where a resource has no value it stands last; read backwards, such resources come first."""
+    if value is None:
+        return column.is_not(None) if backwards else false()
+    further = column < value if down else column > value
+    return further if backwards else or_(further, column.is_(None))
+
+
+def _mark_of(query: SearchQuery) -> str:
+    return hashlib.sha256(f"{query.type}?{query.self_query()}".encode()).hexdigest()[:16]
+
+
+def _count(session: Session, conditions: Iterable[ColumnElement[bool]]) -> int:
+    statement = select(func.count()).select_from(resource).where(*conditions)
+    return int(session.connection.scalar(statement) or 0)
+
+
+def _match(type: str, row: Any) -> Match:
+    return Match(Stored(type, row.id, row.version, row.last_updated, row.body), row.patient_id)
+
+
+# ---- What comes along
+
+
+def _targets(session: Session, include: Include, ids: list[str]) -> dict[str, Match]:
+    entry = search_entry.alias()
+    values = select(entry.c.value).where(
+        entry.c.clinic_id == session.clinic,
+        entry.c.type == include.source,
+        entry.c.parameter == include.parameter,
+        entry.c.id.in_(ids),
+        entry.c.value.is_not(None),
+    )
+    wanted: dict[str, list[str]] = {}
+    for value in session.connection.scalars(values.distinct().limit(MAX_INCLUDED)):
+        type, _, id = value.partition("/")
+        if id and (include.target is None or include.target == type):
+            wanted.setdefault(type, []).append(id)
+    found: dict[str, Match] = {}
+    for type, of_type in wanted.items():
+        found |= _fetch(session, type, resource.c.id.in_(of_type))
+    return found
+
+
+def _pointing(session: Session, include: Include, references: list[str]) -> dict[str, Match]:
+    entry = search_entry.alias()
+    points = exists().where(
+        _of_resource(session, entry, include.source, include.parameter), entry.c.value.in_(references)
+    )
+    return _fetch(session, include.source, points)
+
+
+def _fetch(session: Session, type: str, condition: ColumnElement[bool]) -> dict[str, Match]:
+    rows = session.connection.execute(
+        select(
+            resource.c.id,
+            resource.c.version,
+            resource.c.last_updated,
+            resource.c.patient_id,
+            cast(resource.c.body, Text).label("body"),
+        )
+        .where(resource.c.clinic_id == session.clinic, resource.c.type == type, condition)
+        .order_by(resource.c.last_updated.desc(), resource.c.id)
+        .limit(MAX_INCLUDED)
+    )
+    return {match.stored.reference: match for match in (_match(type, row) for row in rows)}

@@ -1,0 +1,250 @@
+"""The FHIR R4 API: what HTTP says, handed to the services; nothing is read before the caller is known."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from referral import __version__
+from referral.domain.errors import NotFound, NotSupported
+from referral.domain.gate import decide
+from referral.fhir import gate
+from referral.fhir.bundle import split_url
+from referral.fhir.capability_statement import (
+    Operation,
+    ServerFacts,
+    TypeSupport,
+    capability_statement,
+    reference_parameters,
+)
+from referral.fhir.json import decode
+from referral.fhir.problems import InvalidResource, Issue
+from referral.fhir.systems import BASE
+from referral.services import interactions, search_resources, write_resources
+from referral.services.published import PUBLISHED_AT
+from referral.services.write_bundle import bare
+from referral.storage import clinics, orders
+from referral.web.dependencies import public
+from referral.web.fhir_batch import carry_out_bundle
+from referral.web.fhir_client import Caller, base_url_of, client
+from referral.web.fhir_search import history_bundle, read_query, search_bundle
+from referral.web.fhir_wire import (
+    BodyDep,
+    FormDep,
+    Wanted,
+    WantedDep,
+    resource_response,
+    stored_response,
+    version_in,
+    written_response,
+)
+
+router: Final = APIRouter(prefix="/fhir", tags=["FHIR"])
+
+Reader = Annotated[Caller, client("r")]
+Searcher = Annotated[Caller, client("s")]
+Creator = Annotated[Caller, client("c")]
+Updater = Annotated[Caller, client("u")]
+Anyone = Annotated[Caller, client("any")]
+
+
+# ---- What the server can do
+
+
+@router.get("/metadata", dependencies=[public("says what the server can do, nothing about anybody")])
+def metadata(request: Request, how: WantedDep) -> Response:
+    """The CapabilityStatement, made from the tables that route and search."""
+    facts = ServerFacts(base_url_of(request), BASE, __version__, PUBLISHED_AT)
+    return resource_response(capability_statement(facts, _support()), how)
+
+
+def _support() -> dict[str, TypeSupport]:
+    return {type: _type_support(type, does) for type, does in interactions.INTERACTIONS.items()}
+
+
+def _type_support(type: str, does: tuple[str, ...]) -> TypeSupport:
+    gated = type == "ServiceRequest"
+    return TypeSupport(
+        interactions=does,
+        conditional=frozenset({"create", "update"} & set(does)),
+        includes=reference_parameters(type),
+        revincludes=("Provenance:target",),
+        operations=(Operation("gate", f"{BASE}/OperationDefinition/gate"),) if gated else (),
+    )
+
+
+# ---- The gate
+
+
+@router.get("/ServiceRequest/{id}/$gate")
+def read_gate(caller: Anyone, how: WantedDep, id: str) -> Response:
+    """Whether treatment may start under this order, and if not, why: advice as of now; changes nothing."""
+    caller.require("ServiceRequest", "r")
+    with caller.runtime.database.statement() as connection:
+        found = orders.read_gate(connection, caller.actor, id)
+    if found is None:
+        raise NotFound(f"There is no infusion order with id {id[:64]}.")
+    if found.policy_version is None:
+        raise NotFound("This clinic has no policy; its gate is closed.")
+    policy = clinics.kept_policy(caller.actor.clinic_id, found.policy_version)
+    if policy is None:
+        with caller.transaction() as session:
+            policy, _ = clinics.policy_of(session, found.policy_version)
+    return resource_response(gate.parameters(decide(found.facts, policy, caller.now)), how)
+
+
+# ---- Bundles
+
+
+@router.post("")
+@router.post("/", include_in_schema=False)
+def post_bundle(request: Request, caller: Anyone, how: WantedDep, raw: BodyDep) -> Response:
+    """A batch, or a transaction that is done as a whole or not at all."""
+    return resource_response(carry_out_bundle(request, caller, how, _read(raw, caller)), how)
+
+
+# ---- Search
+
+
+@router.get("/{type}")
+def search(request: Request, caller: Searcher, how: WantedDep, type: str) -> Response:
+    """Search by what stands behind the question mark."""
+    return _search(caller, how, type, request.url.query)
+
+
+@router.post("/{type}/_search")
+def search_by_form(request: Request, caller: Searcher, how: WantedDep, form: FormDep, type: str) -> Response:
+    """The same with the parameters in the body, so that they stand in no log."""
+    return _search(caller, how, type, "&".join(part for part in (request.url.query, form) if part))
+
+
+def _search(caller: Caller, how: Wanted, type: str, text: str) -> Response:
+    interactions.require(type, "search-type")
+    query = read_query(caller, type, text, strict=how.strict)
+    with caller.transaction() as session:
+        bundle = search_bundle(session, caller, query)
+    return resource_response(bundle, how)
+
+
+# ---- One resource
+
+
+@router.post("/{type}")
+def create(request: Request, caller: Creator, how: WantedDep, raw: BodyDep, type: str) -> Response:
+    """Create; with If-None-Exist only where nothing matches it."""
+    document = _read_resource(raw, caller, type, "create")
+    condition = request.headers.get("if-none-exist")
+    with caller.transaction() as session:
+        if condition is None:
+            written = write_resources.create_resource(session, caller.actor, document, caller.now)
+        else:
+            query = read_query(caller, type, bare(condition), strict=True)
+            written = write_resources.create_unless(session, caller.actor, document, query, caller.now)
+    return written_response(written.stored, how, caller.base_url, created=written.created)
+
+
+@router.put("/{type}")
+def update_by_condition(
+    request: Request, caller: Updater, how: WantedDep, raw: BodyDep, type: str
+) -> Response:
+    """Update the one resource that the query finds, or create it."""
+    document = _read_resource(raw, caller, type, "update")
+    query = read_query(caller, type, request.url.query, strict=True)
+    with caller.transaction() as session:
+        written = write_resources.update_matching(session, caller.actor, document, query, caller.now)
+    return written_response(written.stored, how, caller.base_url, created=written.created)
+
+
+@router.get("/{type}/{id}")
+def read(request: Request, caller: Reader, how: WantedDep, type: str, id: str) -> Response:
+    """The current version."""
+    with caller.transaction() as session:
+        stored = search_resources.read_resource(session, caller.actor, type, id)
+    known = request.headers.get("if-none-match")
+    if known is not None and version_in(known) == stored.version:
+        return Response(b"", 304, {"ETag": known})
+    return stored_response(stored, how, caller.base_url)
+
+
+@router.put("/{type}/{id}")
+def update(request: Request, caller: Updater, how: WantedDep, raw: BodyDep, type: str, id: str) -> Response:
+    """Write the next version; with If-Match only over the version that it names."""
+    document = _read_resource(raw, caller, type, "update")
+    expected = version_in(request.headers.get("if-match"))
+    with caller.transaction() as session:
+        written = write_resources.update_resource(
+            session, caller.actor, id, document, caller.now, expected=expected
+        )
+    return written_response(written.stored, how, caller.base_url, created=False)
+
+
+@router.get("/{type}/{id}/_history")
+def read_history(caller: Reader, how: WantedDep, type: str, id: str) -> Response:
+    """All versions, newest first."""
+    with caller.transaction() as session:
+        versions = search_resources.read_history(session, caller.actor, type, id)
+    return resource_response(history_bundle(caller, type, id, versions), how)
+
+
+@router.get("/{type}/{id}/_history/{version}")
+def read_version(caller: Reader, how: WantedDep, type: str, id: str, version: str) -> Response:
+    """One version."""
+    number = int(version) if version.isascii() and version.isdigit() and len(version) < 10 else 0
+    with caller.transaction() as session:
+        stored = search_resources.read_version(session, caller.actor, type, id, number)
+    return stored_response(stored, how, caller.base_url)
+
+
+# ---- What cannot be done
+
+
+@router.delete("/{type}/{id}")
+def delete(caller: Anyone, type: str, id: str) -> Response:  # noqa: ARG001 - the path names it
+    """Nothing is deleted: what is wrong is marked entered-in-error."""
+    interactions.require(type, "delete")
+    raise NotSupported("Nothing is deleted here.")
+
+
+@router.api_route(
+    "/{rest:path}",
+    methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"],
+    include_in_schema=False,
+)
+def anything_else(request: Request, caller: Anyone, rest: str) -> Response:  # noqa: ARG001 - for its policy
+    """Whatever no route takes is answered only to a known client."""
+    type = split_url(rest)[0].split("/")[0]
+    interactions.require(type, {"PATCH": "patch", "DELETE": "delete"}.get(request.method, "read"))
+    raise NotSupported(f"{request.method} cannot be done here.")
+
+
+# ---- Bodies
+
+
+def _read(raw: bytes, caller: Caller) -> dict[str, Any]:
+    """A JSON object; references that name this server by its address become relative."""
+    document = decode(raw)
+    base = f"{caller.base_url}/"
+    return _relative(document, base) if base.encode() in raw else document
+
+
+def _relative(value: Any, base: str) -> Any:
+    if isinstance(value, list):
+        return [_relative(item, base) for item in value]
+    if not isinstance(value, dict):
+        return value
+    made = {name: _relative(item, base) for name, item in value.items()}
+    reference = made.get("reference")
+    if isinstance(reference, str):
+        made["reference"] = reference.removeprefix(base)
+    return made
+
+
+def _read_resource(raw: bytes, caller: Caller, type: str, interaction: str) -> dict[str, Any]:
+    interactions.require(type, interaction)
+    document = _read(raw, caller)
+    if document.get("resourceType") != type:
+        text = f"resourceType has to be {type}, as the URL says."
+        raise InvalidResource(Issue(text, ("resourceType",), "value"))
+    return document

@@ -1,0 +1,56 @@
+"""Bundles: a transaction in one transaction of the database, a batch in one for each entry."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import Request
+
+from referral.domain.errors import ReferralError
+from referral.fhir.answer_bundles import Outcome, batch_response
+from referral.fhir.bundle import Entry, parse_batch
+from referral.fhir.operation_outcome import operation_outcome
+from referral.services.write_bundle import Door, carry_out_alone, transact
+from referral.web.errors import note_refusal, status_for_system
+from referral.web.fhir_client import Caller
+from referral.web.fhir_search import read_query, search_bundle
+from referral.web.fhir_wire import Wanted
+
+_REASONS = {
+    400: "400 Bad Request",
+    401: "401 Unauthorized",
+    403: "403 Forbidden",
+    404: "404 Not Found",
+    405: "405 Method Not Allowed",
+    409: "409 Conflict",
+    412: "412 Precondition Failed",
+    413: "413 Content Too Large",
+    422: "422 Unprocessable Content",
+    503: "503 Service Unavailable",
+}
+
+
+def carry_out_bundle(request: Request, caller: Caller, how: Wanted, bundle: dict[str, Any]) -> dict[str, Any]:
+    """The batch-response or transaction-response; a refused transaction raises and has done nothing."""
+    batch = parse_batch(bundle, base_url=caller.base_url)
+    door = Door(caller.actor, caller.now, caller.base_url, caller.may, how.returns)
+    if batch.atomic:
+        with caller.transaction() as session:
+            outcomes = transact(session, door, batch.entries)
+    else:
+        outcomes = [_alone(request, caller, door, entry) for entry in batch.entries]
+    return batch_response(outcomes, caller.base_url, atomic=batch.atomic)
+
+
+def _alone(request: Request, caller: Caller, door: Door, entry: Entry) -> Outcome:
+    try:
+        with caller.transaction() as session:
+            if entry.method == "GET" and entry.type and entry.id is None and entry.operation is None:
+                caller.require(entry.type, "s")
+                query = read_query(caller, entry.type, entry.query or "")
+                return Outcome("200 OK", resource=search_bundle(session, caller, query))
+            return carry_out_alone(session, door, entry)
+    except ReferralError as error:
+        status = status_for_system(error)
+        note_refusal(request, error, status)
+        return Outcome(_REASONS[status], outcome=operation_outcome(error.issues))

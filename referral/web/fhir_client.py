@@ -1,0 +1,136 @@
+"""Which system is calling: a bearer token, what it may do, and a transaction when it needs one."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from fastapi import Request
+from fastapi.concurrency import run_in_threadpool
+
+from referral.bootstrap import Runtime
+from referral.domain.audit import Actor
+from referral.domain.credential import digest
+from referral.domain.errors import Forbidden, NotFound, SignInRequired
+from referral.storage import accounts
+from referral.storage.accounts import ApiClient
+from referral.storage.db import Session
+from referral.web.dependencies import client_address, marked
+
+# How long a revoked token may still be believed, in exchange for not asking the database at every call.
+BELIEVED_FOR: Final = 5.0
+_MOST_TOKENS: Final = 1000
+_LONGEST_TOKEN: Final = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """A known client. `scopes` are SMART v2 scopes such as `system/*.crus`."""
+
+    runtime: Runtime
+    actor: Actor
+    scopes: tuple[str, ...]
+    now: datetime
+    base_url: str
+
+    @contextmanager
+    def transaction(self) -> Iterator[Session]:
+        """Committed when the block ends; an exception rolls it back."""
+        with self.runtime.transaction(self.actor.clinic_id) as session:
+            yield session
+
+    def may(self, type: str, interaction: str) -> bool:
+        """`interaction` is one letter: c create, r read, u update, d delete, s search."""
+        return any(_grants(scope, type, interaction) for scope in self.scopes)
+
+    def require(self, type: str, interaction: str) -> None:
+        if not self.may(type, interaction):
+            raise Forbidden(f"This client's scopes do not allow this for {type}.")
+
+
+def client(interaction: str) -> Any:
+    """A dependency that lets in clients whose scopes allow `interaction` on the type in the path, if any."""
+
+    async def caller(request: Request) -> Caller:
+        found = await _signed_in(request)
+        if any("\x00" in str(value) for value in request.path_params.values()):
+            raise NotFound("There is no such resource.")
+        type = request.path_params.get("type")
+        if type is not None and len(interaction) == 1:
+            found.require(type, interaction)
+        return found
+
+    return marked(caller, f"client:{interaction}")
+
+
+def _grants(scope: str, type: str, interaction: str) -> bool:
+    """`system/Type.cruds`; a scope with a query would restrict what is found, and grants nothing here."""
+    context, slash, rest = scope.partition("/")
+    name, dot, letters = rest.partition(".")
+    return (
+        context == "system"
+        and bool(slash and dot)
+        and name in ("*", type)
+        and letters.isalpha()
+        and interaction in letters
+    )
+
+
+class _KnownTokens:
+    """Tokens that were good a moment ago, by their digests."""
+
+    def __init__(self) -> None:
+        self._known: dict[bytes, tuple[float, ApiClient]] = {}
+
+    def believed(self, token: str) -> ApiClient | None:
+        until, found = self._known.get(digest(token), (0.0, None))
+        return found if time.monotonic() < until else None
+
+    def find(self, runtime: Runtime, token: str) -> ApiClient | None:
+        key, moment = digest(token), time.monotonic()
+        with runtime.transaction() as session:
+            found = accounts.find_client(session, token)
+        if found is None:
+            self._known.pop(key, None)
+            return None
+        if len(self._known) >= _MOST_TOKENS:
+            self._known.clear()
+        self._known[key] = (moment + BELIEVED_FOR, found)
+        return found
+
+
+_TOKENS: Final = _KnownTokens()
+
+
+async def _signed_in(request: Request) -> Caller:
+    """In the event loop while the token is known, so that the hot reads change threads once only."""
+    runtime: Runtime = request.app.state.runtime
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    token = token.strip()
+    if scheme.lower() != "bearer" or not token:
+        raise SignInRequired("A bearer token is needed: Authorization: Bearer ….")
+    found = _TOKENS.believed(token)
+    if found is None and len(token) <= _LONGEST_TOKEN and token.isprintable():
+        found = await run_in_threadpool(_TOKENS.find, runtime, token)
+    if found is None:
+        raise SignInRequired("This bearer token is not known, or it was revoked.")
+    request_id = getattr(request.state, "request_id", None)
+    actor = Actor(found.clinic_id, "client", found.id, None, client_address(request), request_id)
+    request.state.actor = actor
+    return Caller(runtime, actor, found.scopes, runtime.now(), base_url_of(request))
+
+
+def base_url_of(request: Request) -> str:
+    """The address under which the client reached /fhir: the public one where a proxy stands before us."""
+    configured: str = request.app.state.runtime.settings.base_url
+    if configured.startswith("https://"):
+        return f"{configured}/fhir"
+    try:
+        return f"{str(request.base_url).rstrip('/')}/fhir"
+    except ValueError:
+        # A Host header that is no host.
+        return f"{configured}/fhir"

@@ -1,0 +1,185 @@
+"""What FHIR says about HTTP: media types, Prefer, ETags; bodies in and resources out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import format_datetime
+from typing import Annotated, Any, Final
+
+from fastapi import Depends, Request
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from referral.fhir.answer_bundles import etag
+from referral.fhir.json import decode, encode, encode_pretty
+from referral.fhir.operation_outcome import all_well, operation_outcome
+from referral.fhir.problems import Issue, Unreadable
+from referral.storage.resources import Stored
+
+FHIR_JSON: Final = "application/fhir+json"
+_JSON: Final = "application/json"
+_FORMATS: Final = {
+    "json": FHIR_JSON,
+    "application/fhir+json": FHIR_JSON,
+    "application/json+fhir": FHIR_JSON,
+    "application/json": _JSON,
+    "text/json": _JSON,
+}
+_RANGES: Final = {"*/*": FHIR_JSON, "application/*": FHIR_JSON, **_FORMATS}
+_VERSIONS: Final = frozenset({"4.0", "4.0.1"})
+_ETAG: Final = re.compile(r'(?:W/)?"?([0-9]{1,9})"?')
+_RETURNS: Final = frozenset({"minimal", "representation", "OperationOutcome"})
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """How the client wants to be answered. `returns` is minimal, representation or OperationOutcome."""
+
+    media_type: str
+    pretty: bool = False
+    returns: str = "representation"
+    strict: bool = False
+
+
+async def wanted(request: Request) -> Wanted:
+    """Raises 406 where nothing that is asked for can be given; unknown Prefer values are ignored."""
+    prefer = request.headers.get("prefer", "").replace(" ", "").replace(";", ",").split(",")
+    returns = next((part[7:] for part in prefer if part[:7] == "return=" and part[7:] in _RETURNS), None)
+    return Wanted(
+        media_type=_media_type(request),
+        pretty=request.query_params.get("_pretty") == "true",
+        returns=returns or "representation",
+        strict="handling=strict" in prefer,
+    )
+
+
+WantedDep = Annotated[Wanted, Depends(wanted)]
+
+
+def _media_type(request: Request) -> str:
+    asked = request.query_params.get("_format")
+    if asked:
+        # A plus sign that was not encoded arrives as a space.
+        found = _FORMATS.get(asked.split(";")[0].strip().lower().replace("fhir json", "fhir+json"))
+        if found is None:
+            raise HTTPException(406, "This server speaks JSON: application/fhir+json.")
+        return found
+    header = request.headers.get("accept", "").strip()
+    if not header:
+        return FHIR_JSON
+    offers = [offer for part in header.split(",") if (offer := _offer(part)) is not None]
+    if not offers:
+        raise HTTPException(406, "This server speaks JSON: application/fhir+json of FHIR 4.0.")
+    return max(offers, key=lambda offer: offer[0])[1]
+
+
+def _offer(part: str) -> tuple[float, str] | None:
+    name, *parameters = [piece.strip() for piece in part.split(";")]
+    found = _RANGES.get(name.lower())
+    values = dict(piece.partition("=")[::2] for piece in parameters)
+    version = values.get("fhirVersion", "4.0").strip('"')
+    try:
+        quality = float(values.get("q", "1"))
+    except ValueError:
+        quality = 1.0
+    return (quality, found) if found and quality > 0 and version in _VERSIONS else None
+
+
+async def read_body(request: Request) -> bytes:
+    """The bytes of a JSON body, not parsed; 415 for another media type. Comes after the caller is known."""
+    name, *parameters = [piece.strip() for piece in request.headers.get("content-type", "").split(";")]
+    values = {
+        key.lower(): value.strip('"').lower() for key, _, value in (p.partition("=") for p in parameters)
+    }
+    known = name.lower() in (FHIR_JSON, _JSON, "application/json+fhir")
+    if not known or values.get("charset", "utf-8") not in ("utf-8", "utf8"):
+        raise HTTPException(415, "Send the body as application/fhir+json in UTF-8.")
+    if values.get("fhirversion", "4.0") not in _VERSIONS:
+        raise HTTPException(415, "This server speaks FHIR 4.0.")
+    return await request.body()
+
+
+BodyDep = Annotated[bytes, Depends(read_body)]
+
+
+async def read_form(request: Request) -> str:
+    """The body of a `_search` as a query string."""
+    name = request.headers.get("content-type", "").split(";")[0].strip().lower()
+    if name not in ("application/x-www-form-urlencoded", ""):
+        raise HTTPException(415, "Send the search as application/x-www-form-urlencoded.")
+    body = await request.body()
+    try:
+        return body.decode("ascii")
+    except UnicodeDecodeError as error:
+        raise Unreadable(Issue("Encode the form with percent signs.", ("http.body",), "structure")) from error
+
+
+FormDep = Annotated[str, Depends(read_form)]
+
+
+def version_in(header: str | None) -> int | None:
+    """The version that an If-Match or If-None-Match names; None where there is no header."""
+    if header is None:
+        return None
+    match = _ETAG.fullmatch(header.strip())
+    if match is None:
+        text = 'If-Match has to be an ETag of this server, such as W/"3".'
+        raise Unreadable(Issue(text, ("http.If-Match",), "value"))
+    return int(match[1])
+
+
+def resource_response(document: Any, how: Wanted, status: int = 200, **headers: str) -> Response:
+    """A resource as a dict, or as the text that is stored."""
+    if isinstance(document, str):
+        body = encode_pretty(decode(document.encode())) if how.pretty else document.encode()
+    else:
+        body = encode_pretty(document) if how.pretty else encode(document)
+    return Response(body, status, headers, how.media_type)
+
+
+def stored_response(stored: Stored, how: Wanted, base_url: str) -> Response:
+    """What a read answers."""
+    return resource_response(stored.body, how, 200, **version_headers(stored, base_url))
+
+
+def version_headers(stored: Stored, base_url: str) -> dict[str, str]:
+    """Which version this is, when it was written and where it stays."""
+    return {
+        "ETag": etag(stored.version),
+        "Last-Modified": http_date(stored.last_updated),
+        "Content-Location": f"{base_url}/{stored.reference}/_history/{stored.version}",
+    }
+
+
+def written_response(stored: Stored, how: Wanted, base_url: str, *, created: bool) -> Response:
+    """What a create or update answers, as Prefer asks."""
+    headers = version_headers(stored, base_url)
+    if created:
+        headers["Location"] = headers["Content-Location"]
+    status = 201 if created else 200
+    if how.returns == "minimal":
+        return Response(b"", status, headers)
+    if how.returns == "OperationOutcome":
+        word = "created" if created else "updated"
+        return resource_response(
+            operation_outcome([all_well(f"{stored.reference} was {word}.")]), how, status, **headers
+        )
+    return resource_response(stored.body, how, status, **headers)
+
+
+def http_date(moment: datetime) -> str:
+    """RFC 9110: whole seconds, GMT."""
+    return format_datetime(moment.astimezone(UTC).replace(microsecond=0), usegmt=True)
+
+
+def links(base_url: str, path: str, query: str, cursors: Mapping[str, str | None]) -> dict[str, str]:
+    """Absolute URLs: self, and next and previous where there is such a page."""
+    address = f"{base_url}/{path}"
+    found = {"self": f"{address}?{query}" if query else address}
+    for relation, cursor in cursors.items():
+        if cursor is not None:
+            found[relation] = f"{address}?{query}{'&' if query else ''}_cursor={cursor}"
+    return found
