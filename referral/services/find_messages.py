@@ -13,8 +13,8 @@ from referral.domain.audit import Action, Actor, AuditEntry
 from referral.domain.errors import NotFound
 from referral.domain.outgoing import MessageState
 from referral.domain.records import Clinician, Contact, Patient, Referral
-from referral.services.follow_requests import WAITING
 from referral.services.find_today import NOT_DELIVERED
+from referral.services.follow_requests import WAITING
 from referral.storage import audit, directory, documents, outbox, referrals
 from referral.storage.db import Session
 from referral.storage.outbox import Message
@@ -83,7 +83,7 @@ def contact_of(message: Message, clinician: Clinician) -> Contact:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opened:
-    """The stored bytes in readable form. `masked`: link and code were left out, as the message really left."""
+    """The stored bytes in readable form. `masked`: link and code were left out, as it really left."""
 
     sent: Sent
     subject: str

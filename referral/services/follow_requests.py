@@ -28,7 +28,7 @@ REACHED: Final = (MessageState.ACCEPTED, MessageState.DELIVERED)
 class Followed:
     """One request as it stands.
 
-    `waited` counts the recipient's business days. `planned` is the next rung, `planned_at` when it is climbed,
+    `waited` counts the recipient's business days. `planned` is the next rung, climbed at `planned_at`;
     `channel` what it goes by; all None when nothing happens by itself. `letter` is a letter that is still to
     go out, at `letter_at`. `question` is what the clinician has asked and the clinic has not answered.
     """

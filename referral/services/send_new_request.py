@@ -70,7 +70,8 @@ def send_new_request(session: Session, actor: Actor, draft: Draft, now: datetime
     patient = _collect(issues, lambda: _patient(session, actor, draft, now))
     if not draft.indications:
         issues.append(Issue("Choose at least one indication.", ("indication_query",), "required"))
-    asked = bool(draft.indications) and _is_needed(session, draft.indications)
+    # Without an indication nobody knows yet: then the clinician is looked at too, so that all problems show.
+    asked = not draft.indications or _is_needed(session, draft.indications)
     clinician = _collect(issues, lambda: _clinician(session, actor, draft, now)) if asked else None
     if issues or patient is None:
         raise InvalidInput(*issues)

@@ -49,11 +49,10 @@ def get_patients(session: Session, ids: Iterable[str]) -> dict[str, Patient]:
     return {row.id: _to_patient(row) for row in rows}
 
 
-def _like(table: Any, words: str) -> Any:
-    """The first word begins the name, every other word begins one of its parts."""
-    first, *others = folded(words).replace("%", "").replace("_", "").split() or [""]
-    parts = [table.c.search_name.like(f"% {word}%") for word in others]
-    return or_(table.c.search_name.like(f"{first}%"), table.c.search_name.like(f"% {first}%")), *parts
+def _like(table: Any, words: str) -> tuple[Any, ...]:
+    """Every word begins one of the parts of the name, in whatever order they are typed."""
+    wanted = folded(words).replace("%", "").replace("_", "").split()
+    return tuple(or_(table.c.search_name.like(f"{w}%"), table.c.search_name.like(f"% {w}%")) for w in wanted)
 
 
 def find_patients(session: Session, words: str, limit: int = 20, offset: int = 0) -> list[Patient]:

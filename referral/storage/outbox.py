@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import and_, case, func, or_, select, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import distinct_on, insert
 
 from referral.domain.codes import Channel
 from referral.domain.outgoing import LEASE, MAX_CRASHES, WITH_LINK, MessageKind, MessageState
@@ -248,7 +248,7 @@ def stuck(session: Session, states: Iterable[MessageState]) -> list[Message]:
             _TABLE.c.kind.in_(list(WITH_LINK)),
         )
         .order_by(_TABLE.c.referral_id, _TABLE.c.created_at.desc(), _TABLE.c.ordinal.desc())
-        .distinct(_TABLE.c.referral_id)
+        .ext(distinct_on(_TABLE.c.referral_id))
         .subquery()
     )
     query = select(*(newest.c[name] for name in _FIELDS)).where(newest.c.state.in_(list(states)))

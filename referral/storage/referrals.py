@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import func, insert, select, update
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.exc import IntegrityError
 
@@ -213,7 +214,7 @@ def latest_questions(session: Session, ids: Iterable[str]) -> dict[str, Referral
             table.c.event.startswith("asked-"),
         )
         .order_by(table.c.referral_id, table.c.id.desc())
-        .distinct(table.c.referral_id)
+        .ext(distinct_on(table.c.referral_id))
     )
     return {row[0]: ReferralEvent(*row[1:]) for row in rows}
 

@@ -153,7 +153,7 @@ def form_of(
 
 
 def errors_of(error: ReferralError, names: Mapping[str, str], rest: str) -> dict[str, str]:
-    """Sentences by field: `names` translates where a refusal comes from, `rest` takes what belongs nowhere."""
+    """Sentences by field: `names` translates where a refusal comes from, `rest` takes what is left."""
     found: dict[str, str] = {}
     for issue in error.issues:
         where = issue.expression[0] if issue.expression else rest

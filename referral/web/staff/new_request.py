@@ -11,7 +11,7 @@ from starlette.responses import Response
 from referral.domain.errors import DuplicateRequest, InvalidInput, NotFound, ReferralError
 from referral.services.find_indications import warm_up
 from referral.services.send_new_request import Sent, send_new_request
-from referral.storage import orders
+from referral.storage import orders, referrals
 from referral.storage.db import attempt
 from referral.web.dependencies import PostedDep, Visitor
 from referral.web.errors import status_of
@@ -71,9 +71,11 @@ def send(request: Request, visitor: Ask, posted: PostedDep) -> Response:
             sent = send_new_request(visitor.session, visitor.actor, draft_of(typed), visitor.now)
             if errors:
                 raise InvalidInput
-    except DuplicateRequest:
-        # The page says which request and offers what can be done.
-        return _again(request, visitor, typed, {"clinician_query": _ASKED}, 409)
+    except DuplicateRequest as error:
+        # The page says which request it is, and offers what can be done.
+        same = referrals.get(visitor.session, error.referral_id).clinician_id == typed.values.get("clinician")
+        found = {"clinician_query": _ASKED} if same else {"ask_anyway": _ASKED_ANOTHER}
+        return _again(request, visitor, typed, {**found, **errors}, 409)
     except NotFound:
         return _again(request, visitor, typed, {"patient_query": _GONE, **errors}, 400)
     except ReferralError as error:
@@ -87,7 +89,10 @@ def send(request: Request, visitor: Ask, posted: PostedDep) -> Response:
     return _on(visitor, sent)
 
 
-_ASKED: Final = "There is an open request about this patient. Look at it first."
+_ASKED: Final = "This clinician is being asked about this patient already. Look at that request."
+_ASKED_ANOTHER: Final = (
+    "Another clinician is being asked already. Look at that request, or tick “Ask anyway”."
+)
 _GONE: Final = "What you chose is not on file any more. Please choose again."
 _ORDER: Final = (
     *("patient_query", "given", "family", "birth_date", "language", "patient_phone", "patient_email"),

@@ -103,7 +103,7 @@ def _facts(opened: Opened, clock: Clock) -> tuple[Fact, ...]:
     if opened.sent_at is not None:
         label = "Sent" if message.sent_for_real else "Would have left"
         facts.append(Fact(label, clock.moment(opened.sent_at).text))
-    if message.provider_reference:
+    if message.provider_reference and message.sent_for_real:
         facts.append(Fact("Reference", message.provider_reference))
     if opened.masked:
         facts.append(Fact("Left out here", "link and code: only the recipient may use them"))

@@ -178,9 +178,9 @@ def born(day: date | None) -> str:
     return f"{_MONTHS[day.month - 1]} {day.day}, {day.year}" if day else "date unknown"
 
 
-def days(count: int) -> str:
-    """'today', '1 business day', '6 business days'."""
-    return "today" if count == 0 else f"{count} business day{'' if count == 1 else 's'}"
+def days(count: int, none: str = "since today") -> str:
+    """'1 business day', '6 business days'; `none` for zero."""
+    return none if count == 0 else f"{count} business day{'' if count == 1 else 's'}"
 
 
 def titled(clinician: Clinician) -> str:

@@ -72,7 +72,7 @@ def _facts(view: RequestView, clock: Clock) -> tuple[Fact, ...]:
         Fact("Order", present.order_number(order), f"/orders/{order.id}"),
         Fact("Asked", clock.moment(referral.created_at).text),
         Fact("Due", clock.moment(referral.due_at).text),
-        Fact("Waited", present.days(view.followed.waited)),
+        Fact("Waited", present.days(view.followed.waited, none="less than a business day")),
     ]
     if order.first_infusion_on:
         facts.append(Fact("First infusion", clock.day(order.first_infusion_on).text))
