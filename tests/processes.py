@@ -81,3 +81,21 @@ def running(
     finally:
         process.kill()
         process.wait()
+
+
+def referral(
+    data_dir: Path, *arguments: str, typed: str = "", **variables: str
+) -> subprocess.CompletedProcess[str]:
+    """Run a command of the service on `data_dir/data` until it ends."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("REFERRAL_")}
+    here = {"REFERRAL_DATA_DIR": str(data_dir / "data"), "REFERRAL_PORT": "0"}
+    return subprocess.run(
+        [sys.executable, "-m", "referral.cli", *arguments],
+        env={**inherited, **here, **variables},
+        cwd=ROOT,
+        input=typed,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )

@@ -19,7 +19,7 @@ from urllib.request import Request, urlopen
 import pytest
 
 from referral.embedded.processes import is_alive
-from tests.processes import ROOT, Running, children, eventually, running
+from tests.processes import ROOT, Running, children, eventually, referral, running
 
 PARTS = {
     "web": "referral.cli api",
@@ -46,20 +46,6 @@ def service(data_dir: Path, prefix: tuple[str, ...] = ()) -> Iterator[tuple[Runn
             return found[1] if found else None
 
         yield program, str(eventually(address, 60))
-
-
-def referral(data_dir: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run another command beside it."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("REFERRAL_")}
-    return subprocess.run(
-        [sys.executable, "-m", "referral.cli", *arguments],
-        env={**inherited, "REFERRAL_DATA_DIR": str(data_dir / "data"), "REFERRAL_PORT": "0"},
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
 
 
 def status(address: str, token: str | None = None) -> int:

@@ -1,0 +1,66 @@
+"""Commands typed without a running service: each starts the engines for itself and says one thing."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from tests.processes import referral
+
+NOWHERE = {
+    "REFERRAL_DATABASE_URL": "postgresql://nobody:hidden-word@127.0.0.1:1/none",
+    "REFERRAL_REDIS_URL": "redis://127.0.0.1:1/0",
+    "REFERRAL_MASTER_KEY": "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
+}
+
+
+def test_accounts_and_tokens_are_made_one_at_a_time_and_refused_in_one_sentence(data_dir: Path) -> None:
+    none_yet = referral(data_dir, "client", "add", "a script")
+    assert (none_yet.returncode, none_yet.stdout) == (1, "")
+    assert none_yet.stderr == "Name one clinic with --clinic; there are: none\n"
+
+    demo = referral(data_dir, "demo")
+    assert demo.returncode == 0, demo.stderr
+    assert re.search(r"desk@\S+\.example +\S+ +\(front-desk\)", demo.stdout)
+
+    client = referral(data_dir, "client", "add", "a script")
+    assert (client.returncode, client.stderr) == (0, "")
+    assert re.fullmatch(r"\S{40,}\n", client.stdout)
+
+    add = ("user", "add", "zoe@clinic.example", "--name", "Zoe Example", "--role", "admin")
+    user = referral(data_dir, *add)
+    assert re.fullmatch(r"Added\. The password is \S{20,}\n", user.stdout)
+    again = referral(data_dir, *add)
+    assert (again.returncode, again.stdout) == (1, "")
+    assert again.stderr.startswith("Cannot go on: ")
+    short = referral(data_dir, *add, "--password-stdin", typed="short\n")
+    assert (short.returncode, short.stdout) == (1, "")
+    assert "short" not in short.stderr
+
+    doctor = referral(data_dir, "doctor")
+    assert doctor.returncode == 0, doctor.stdout
+    assert {line.split()[0] for line in doctor.stdout.splitlines()} == {"ok"}
+
+
+def test_wrong_settings_are_all_named_and_end_with_code_2(data_dir: Path) -> None:
+    done = referral(data_dir, "migrate", REFERRAL_PORT="eighty", REFERRAL_COLOUR="blue")
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[0] == "Cannot start; these settings are missing or wrong:"
+    assert {line.strip().partition(":")[0] for line in done.stderr.splitlines()[1:]} == {
+        "REFERRAL_PORT",
+        "REFERRAL_COLOUR",
+    }
+
+
+def test_demo_accounts_are_refused_on_real_servers(data_dir: Path) -> None:
+    done = referral(data_dir, "demo", **NOWHERE)
+    assert done.returncode == 1
+    assert done.stderr == "Demo accounts have known passwords; they exist on the embedded default only.\n"
+
+
+def test_a_database_that_does_not_answer_is_one_sentence_without_its_password(data_dir: Path) -> None:
+    done = referral(data_dir, "doctor", **NOWHERE)
+    assert done.returncode == 1
+    assert done.stderr.startswith("Cannot go on: ")
+    assert done.stderr.count("\n") == 1
+    assert "hidden-word" not in done.stderr
