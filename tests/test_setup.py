@@ -8,6 +8,9 @@ import pwd
 import re
 import shutil
 import subprocess
+import sys
+import tempfile
+import textwrap
 import tomllib
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
@@ -86,6 +89,49 @@ def test_the_locks_hold_every_dependency_that_the_project_declares() -> None:
         locked = set(re.findall(r"^([a-z0-9-]+)==", (ROOT / lock).read_text(), flags=re.MULTILINE))
         names = {re.split(r"[\[<>=; ]", requirement)[0].replace(".", "-").lower() for requirement in declared}
         assert names - locked == set()
+
+
+def test_the_service_runs_on_the_run_lock_alone() -> None:
+    """What only tests need is hidden, and then everything is imported, also what others import late."""
+    named = [
+        set(re.findall(r"^([a-z0-9-]+)==", (ROOT / lock).read_text(), flags=re.MULTILINE))
+        for lock in ("requirements-dev.lock", "requirements.lock")
+    ]
+    program = textwrap.dedent("""
+        import importlib, importlib.metadata, pkgutil, sys
+        hidden = set(sys.argv[1:])
+        def plain(name): return name.lower().replace("_", "-").replace(".", "-")
+        owners = importlib.metadata.packages_distributions()
+        modules = {m for m, dists in owners.items() if {plain(d) for d in dists} <= hidden}
+        class Hide:
+            def find_spec(self, name, path=None, target=None):
+                if name.partition(".")[0] in modules:
+                    raise ModuleNotFoundError(f"{name} is for tests only", name=name)
+        sys.meta_path.insert(0, Hide())
+        import referral
+        for found in pkgutil.walk_packages(referral.__path__, "referral."):
+            if ".migrations." not in found.name:
+                importlib.import_module(found.name)
+        from referral.workers.celery_app import app
+        app.connection_for_write().transport_cls
+        for late in (
+            "kombu.transport.redis", "celery.apps.worker", "celery.apps.beat", "celery.concurrency.prefork",
+            "uvicorn.loops.uvloop", "uvicorn.protocols.http.httptools_impl", "weasyprint",
+        ):
+            importlib.import_module(late)
+        assert "pytest" in modules
+        print("complete")
+    """)
+    with tempfile.TemporaryDirectory() as directory:
+        done = subprocess.run(
+            [sys.executable, "-c", program, *(named[0] - named[1])],
+            env={"PATH": os.environ["PATH"], "REFERRAL_DATA_DIR": directory},
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert done.stdout == "complete\n", done.stderr[-2000:]
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
