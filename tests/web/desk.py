@@ -89,6 +89,7 @@ def desk(server: str, clinic: ClinicFixture, role: Role) -> Desk:
         base_url=server,
         cookies={"referral_staff": token},
         follow_redirects=True,
+        timeout=30,
         headers={"Origin": "null", "Sec-Fetch-Site": "same-origin"},
     )
     return Desk(clinic, client, user.id)
