@@ -69,7 +69,7 @@ def parse_batch(bundle: Mapping[str, Any], *, base_url: str = "", limit: int = M
     are not validated here: references among them are rewritten first.
     """
     kind = bundle.get("type")
-    if bundle.get("resourceType") != "Bundle" or kind not in {"batch", "transaction"}:
+    if bundle.get("resourceType") != "Bundle" or kind not in ("batch", "transaction"):
         _refuse("Bundle.type", "has to be batch or transaction", "value")
     rows = bundle.get("entry", [])
     if not isinstance(rows, list):

@@ -36,6 +36,7 @@ from referral.storage import clinics, documents, orders, recommendations, referr
 from referral.storage.db import Session
 from referral.storage.recommendations import NewRecommendation
 
+_CHOICES: Final = ("occurrence", "quantity", "performed", "asNeeded")
 _NULLIFIED: Final = concept(DATA_OPERATION, "NULLIFY", "nullify")
 
 
@@ -71,9 +72,20 @@ def _condition_ids(document: dict[str, Any]) -> list[str]:
 
 
 def _laid_over(document: dict[str, Any], managed: dict[str, Any], clients: tuple[str, ...]) -> dict[str, Any]:
-    """The client's wording of `clients` elements stays as it is; everything else of ours wins."""
-    kept = {name: value for name, value in managed.items() if name not in clients or name not in document}
-    return overlay(document, _without_none(kept))
+    """The client's wording of `clients` elements stays as it is; everything else of ours wins.
+
+    A choice such as occurrence[x] is one element, whatever its type.
+    """
+    given = {_element(name) for name in document}
+    kept = {name: v for name, v in managed.items() if name not in clients or _element(name) not in given}
+    replaced = {_element(name) for name in kept}
+    rest = {name: v for name, v in document.items() if name in kept or _element(name) not in replaced}
+    return overlay(rest, _without_none(kept))
+
+
+def _element(name: str) -> str:
+    """`occurrence` for occurrencePeriod; other names stay as they are."""
+    return next((stem for stem in _CHOICES if name.startswith(stem)), name)
 
 
 # ---- People

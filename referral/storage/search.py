@@ -222,7 +222,7 @@ def _after_prefix(prefix: str) -> str | None:
 def _date(entry: Any, value: DateValue) -> ColumnElement[bool]:
     low, high = entry.c.low, entry.c.high
     within = and_(low >= value.low, high <= value.high)
-    return {
+    met: dict[str, ColumnElement[bool]] = {
         "eq": and_(within, low < value.high),
         "ne": ~within,
         "gt": high > value.high,
@@ -232,7 +232,8 @@ def _date(entry: Any, value: DateValue) -> ColumnElement[bool]:
         "sa": low >= value.high,
         "eb": high <= value.low,
         "ap": and_(low < value.high, high > value.low),
-    }[value.prefix]
+    }
+    return met[value.prefix]
 
 
 def _number(entry: Any, value: NumberValue) -> ColumnElement[bool]:

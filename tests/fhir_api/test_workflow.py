@@ -532,3 +532,30 @@ def test_the_recommendation_code_is_ours(fhir: FhirClient) -> None:
     assert made["status"] == "active"
     turned = fhir.put(f"ServiceRequest/{made['id']}", {**made, "code": RECOMMENDATION})
     assert (turned.status, turned.expressions) == (422, ["ServiceRequest.code"])
+
+
+@pytest.mark.parametrize(
+    "planned",
+    [
+        {"occurrencePeriod": {"start": "2026-12-01", "end": "2027-01-15"}},
+        {"occurrenceTiming": {"repeat": {"count": 6, "boundsPeriod": {"start": "2026-12-01"}}}},
+        {"occurrenceDateTime": "2026-12-01"},
+        {"quantityQuantity": {"value": 6}, "occurrenceDateTime": "2026-12-01"},
+    ],
+)
+def test_what_the_client_planned_stays_as_it_was_written(referred: Referred, planned: Json) -> None:
+    body = order(referred.patient, referred.condition, **planned)
+    made = referred.fhir.create(body)
+    choices = {name: v for name, v in made.items() if name.startswith(("occurrence", "quantity"))}
+    assert choices == planned
+    changed = referred.fhir.put(f"ServiceRequest/{made['id']}", made)
+    assert changed.status == 200, changed.body
+
+
+def test_the_due_date_of_a_request_is_that_of_the_ladder(fhir: FhirClient, referred: Referred) -> None:
+    who = f"Patient/{fhir.create(patient())['id']}"
+    why = f"Condition/{fhir.create(condition(who))['id']}"
+    body = request(who, referred.role, reasonReference=[{"reference": why}], occurrenceDateTime="2026-11-20")
+    made = fhir.create(body)
+    assert "occurrenceDateTime" not in made
+    assert made["occurrencePeriod"]["end"]
