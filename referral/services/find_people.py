@@ -59,6 +59,7 @@ class PatientView:
 
 
 def find_patient(session: Session, actor: Actor, patient_id: str, now: datetime) -> PatientView:
+    """With all orders and requests, newest first; NotFound for an unknown id."""
     patient = directory.get_patient(session, patient_id)
     states = states_of(session, orders.of_patients(session, [patient_id]), now)
     _record(session, actor, "patient", patient_id)
@@ -68,6 +69,7 @@ def find_patient(session: Session, actor: Actor, patient_id: str, now: datetime)
 
 
 def list_clinicians(session: Session, words: str, page: int) -> tuple[list[Clinician], bool]:
+    """Page `page` from 1, sorted by name, and whether there are more."""
     found = directory.find_clinicians(session, words, limit=PAGE + 1, offset=(page - 1) * PAGE)
     return found[:PAGE], len(found) > PAGE
 

@@ -292,4 +292,3 @@ def test_a_code_outside_clinic_policy_is_sent_but_said_to_be_blocked(
     robin.get("/requests/new")
     text = send(robin, chosen(known, f"{ICD_10_CM}|R52"))
     assert "Indication not classified: Pain, unspecified (R52)" in text
-

@@ -20,6 +20,7 @@ from referral.web.dependencies import PostedDep, Visitor, staff
 from referral.web.form import Form
 from referral.web.policy import Permission
 from referral.web.staff import models, present
+from referral.web.staff.clock import Clock
 from referral.web.staff.frame import (
     SeeWork,
     clock_of,
@@ -43,7 +44,6 @@ from referral.web.staff.models import (
 )
 from referral.web.staff.new_clinician import new_clinician
 from referral.web.staff.new_request_choices import clinician_options
-from referral.web.staff.present import Clock
 from referral.web.staff.rows import request_row
 
 router: Final = APIRouter()
@@ -58,6 +58,7 @@ _SOURCE: Final = {
 
 @router.get("/directory")
 def show_directory(request: Request, visitor: SeeWork) -> Response:
+    """Who is on file and how well they can be reached."""
     words = query_of(request, "q")
     policy, _ = clinics.policy_in_force(visitor.session)
     found, more = list_clinicians(visitor.session, words, page_number(request))
@@ -97,6 +98,7 @@ def _failed(contact: Contact) -> bool:
 
 @router.get("/directory/new")
 def show_new_clinician(request: Request, visitor: Manage) -> Response:
+    """An empty form; most clinicians live in the clinic's own time zone."""
     zone = clinics.current(visitor.session).time_zone
     form = form_of(visitor, {"time_zone": zone}, key=new_key())
     return _form_page(request, visitor, form)
@@ -132,6 +134,7 @@ def _same(found: list[Clinician], kind: str, npi: str) -> Clinician | None:
 
 @router.get("/directory/{clinician_id}")
 def show_clinician(request: Request, clinician_id: str, visitor: SeeWork) -> Response:
+    """Contacts with their health, and what was asked so far."""
     view = find_clinician(visitor.session, visitor.actor, clinician_id, visitor.now)
     page = _page(visitor, view, clock_of(visitor))
     return show(request, visitor, "staff/clinician.html.j2", "directory", page)

@@ -20,8 +20,9 @@ from referral.web.dependencies import Visitor, cookie_name, staff
 from referral.web.form import Form
 from referral.web.pages import page as render
 from referral.web.policy import Permission
+from referral.web.staff.clock import Clock
 from referral.web.staff.models import Notice, Paging, Shell
-from referral.web.staff.present import ROLE, Clock
+from referral.web.staff.present import ROLE
 
 # Who may come to a route, as its type.
 SignedIn = Annotated[Visitor, staff(Permission.SIGNED_IN)]
@@ -78,6 +79,7 @@ _PLACES: Final = {
 
 
 def clock_of(visitor: Visitor) -> Clock:
+    """The present, and the time zone of this visitor's clinic."""
     return Clock(ZoneInfo(clinics.current(visitor.session).time_zone), visitor.now)
 
 
@@ -149,6 +151,7 @@ def form_of(
     version: str = "",
     key: str = "",
 ) -> Form:
+    """A form that this visitor may send: their token comes along."""
     return Form(values or {}, errors or {}, visitor.account.csrf_token, version, key)
 
 
@@ -169,11 +172,13 @@ def version_of(form: Mapping[str, str]) -> int:
 
 
 def page_number(request: Request) -> int:
+    """Which page of a list is asked for; anything odd is the first."""
     text = request.query_params.get("page", "1")
     return max(1, int(text)) if text.isdecimal() and len(text) < 6 else 1
 
 
 def query_of(request: Request, name: str) -> str:
+    """One search parameter, cut to what a search box takes."""
     return request.query_params.get(name, "")[:100].replace("\x00", "")
 
 

@@ -32,12 +32,14 @@ def _answer(choices: list[Choice], *, more: bool) -> dict[str, Any]:
 
 @router.get("/patients")
 def look_up_patient(request: Request, visitor: Ask) -> dict[str, Any]:
+    """By name or date of birth."""
     found, more = look_up_patients(visitor.session, visitor.actor, query_of(request, "q"), _LIMIT)
     return _answer([patient_choice(patient) for patient in found], more=more)
 
 
 @router.get("/indications")
 def look_up_indication(request: Request, visitor: Ask) -> dict[str, Any]:
+    """By code, word or abbreviation."""
     policy, _ = clinics.policy_in_force(visitor.session)
     found, more = find_indications(query_of(request, "q"), policy, _LIMIT)
     return _answer([indication_choice(item.indication, policy) for item in found], more=more)

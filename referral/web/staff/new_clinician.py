@@ -20,6 +20,7 @@ _CONTACTS: Final = {
 
 
 def new_clinician(typed: _Typed) -> NewClinician:
+    """The fields as the use case takes them; it checks them."""
     return NewClinician(
         given=typed.get("clinician_given", ""),
         family=typed.get("clinician_family", ""),

@@ -18,14 +18,8 @@ from referral.web.errors import status_of
 from referral.web.pages import page as render
 from referral.web.staff.frame import Ask, clock_of, done, errors_of, query_of, show
 from referral.web.staff.new_request_choices import indication_value
-from referral.web.staff.new_request_view import (
-    Typed,
-    draft_of,
-    new_request_page,
-    problems,
-    read_form,
-    search,
-)
+from referral.web.staff.new_request_form import Typed, draft_of, problems, read_form
+from referral.web.staff.new_request_view import new_request_page, search
 
 router: Final = APIRouter()
 # Where a refusal of the services belongs on this page.

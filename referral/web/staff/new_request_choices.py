@@ -10,6 +10,7 @@ from referral.domain.npi import KIND_LABEL
 from referral.domain.policy import Indication, IndicationClass, Policy
 from referral.domain.records import Clinician, Patient
 from referral.web.staff import present
+from referral.web.staff.clock import born
 from referral.web.staff.models import Badge, Choice, ClinicianOptions
 
 _TIME_ZONES: Final = {
@@ -31,16 +32,17 @@ _STATES: Final = (
 
 
 def patient_choice(patient: Patient, *, checked: bool = False) -> Choice:
-    return Choice(
-        patient.id, present.named(patient), f"born {present.born(patient.birth_date)}", checked=checked
-    )
+    """Name and date of birth, which together tell people apart."""
+    return Choice(patient.id, present.named(patient), f"born {born(patient.birth_date)}", checked=checked)
 
 
 def indication_value(indication: Indication) -> str:
+    """What stands in the form for a code."""
     return f"{indication.system}|{indication.code}"
 
 
 def indication_choice(indication: Indication, policy: Policy, *, checked: bool = False) -> Choice:
+    """With what clinic policy makes of it."""
     found = policy.classify(indication)
     needs = {
         IndicationClass.MENTAL_HEALTH: "recommendation needed",
@@ -65,6 +67,7 @@ def clinician_choice(clinician: Clinician, policy: Policy, *, checked: bool = Fa
 
 
 def clinician_options(policy: Policy) -> ClinicianOptions:
+    """Kinds that the policy accepts come first."""
     kinds = sorted(ClinicianKind, key=lambda kind: kind not in policy.eligible)
     return ClinicianOptions(
         kinds=tuple(Choice(kind, _kind_label(kind, policy)) for kind in kinds),

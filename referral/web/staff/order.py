@@ -51,6 +51,7 @@ _STATES: Final = {
 
 @router.get("/orders")
 def show_orders(request: Request, visitor: SeeWork) -> Response:
+    """The list, by name or number and by state."""
     words, chosen = query_of(request, "q"), query_of(request, "state")
     clock = clock_of(visitor)
     listed = list_orders(visitor.session, visitor.actor, words, chosen, page_number(request), visitor.now)
@@ -65,6 +66,7 @@ def show_orders(request: Request, visitor: SeeWork) -> Response:
 
 @router.get("/orders/{order_id}")
 def show_order(request: Request, order_id: str, visitor: SeeWork) -> Response:
+    """One order with its gate."""
     return _page(request, visitor, order_id, {}, {})
 
 

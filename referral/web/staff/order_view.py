@@ -13,9 +13,9 @@ from referral.services.find_orders import OrderView
 from referral.web.dependencies import Visitor
 from referral.web.form import Form
 from referral.web.policy import Permission
-from referral.web.staff import present
+from referral.web.staff import present, story
+from referral.web.staff.clock import Clock, born
 from referral.web.staff.models import Badge, Choice, Fact, Link
-from referral.web.staff.present import Clock
 from referral.web.staff.request_models import OrderPage, Requirement, Start, Unclassified
 from referral.web.staff.rows import request_row
 
@@ -35,6 +35,7 @@ _CLASSES: Final = (
 
 
 def order_page(visitor: Visitor, view: OrderView, clock: Clock, form: Form, failed: str = "") -> OrderPage:
+    """As this visitor may see it; `failed` is the step that came back with errors."""
     state, order = view.state, view.state.order
     actions = tuple(_actions(visitor, view))
     chosen = form.value("requirement")
@@ -42,9 +43,9 @@ def order_page(visitor: Visitor, view: OrderView, clock: Clock, form: Form, fail
         number=present.order_number(order),
         href=f"/orders/{order.id}",
         patient=Link(present.named(state.patient), f"/patients/{order.patient_id}"),
-        born=present.born(state.patient.birth_date),
+        born=born(state.patient.birth_date),
         indications=tuple(_worded(indication) for indication in order.indications),
-        gate=present.gate(state, clock),
+        gate=story.gate(state, clock),
         facts=_facts(view, clock),
         requirements=(_consultation(view, clock, actions), _recommendation(visitor, view, clock)),
         requests=tuple(request_row(f, present.titled(f.clinician), clock) for f in state.requests),
@@ -121,7 +122,7 @@ def _recommendation(visitor: Visitor, view: OrderView, clock: Clock) -> Requirem
     if met:
         return Requirement(Badge("open", present.verdict_words(state)), title, _given(view, clock))
     waits = verdict in (Verdict.REQUESTED, Verdict.ANSWERED_NEEDS_REVIEW)
-    sentence = f"{needs_sentence(needing, policy)}. {present.order_story(state, clock)}".strip()
+    sentence = f"{needs_sentence(needing, policy)}. {story.of_order(state, clock)}".strip()
     badge = Badge("waiting" if waits else "closed", present.verdict_words(state))
     return Requirement(badge, title, sentence, _recommendation_step(visitor, view))
 

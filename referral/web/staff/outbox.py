@@ -14,9 +14,9 @@ from referral.services.find_messages import PAGE, Opened, Sent, list_messages, o
 from referral.web.dependencies import Visitor
 from referral.web.policy import Permission
 from referral.web.staff import present
+from referral.web.staff.clock import Clock
 from referral.web.staff.frame import SeeWork, clock_of, page_number, paging, query_of, show
 from referral.web.staff.models import Attachment, Choice, Fact, Link, MessagePage, MessageRow, OutboxPage
-from referral.web.staff.present import Clock
 from referral.web.staff.rows import message_row
 
 router: Final = APIRouter()
@@ -32,6 +32,7 @@ _OVER: Final = (MessageState.ACCEPTED, MessageState.DELIVERED)
 
 @router.get("/outbox")
 def show_outbox(request: Request, visitor: SeeWork) -> Response:
+    """Every message, newest first."""
     words, chosen = query_of(request, "q"), query_of(request, "state")
     clock = clock_of(visitor)
     found, more = list_messages(visitor.session, visitor.actor, words, chosen, page_number(request))
@@ -68,6 +69,7 @@ def _unsent_channels(visitor: Visitor) -> str:
 
 @router.get("/outbox/{message_id}")
 def show_message(request: Request, message_id: str, visitor: SeeWork) -> Response:
+    """One message as its recipient gets it."""
     opened = open_message(visitor.session, visitor.actor, message_id)
     return show(
         request, visitor, "staff/message.html.j2", "outbox", _page(visitor, opened, clock_of(visitor))

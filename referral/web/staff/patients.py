@@ -10,6 +10,7 @@ from starlette.responses import Response
 from referral.domain.records import Patient
 from referral.services.find_people import PAGE, ListedPatient, find_patient, list_patients
 from referral.web.staff import present
+from referral.web.staff.clock import born
 from referral.web.staff.frame import SeeWork, clock_of, page_number, paging, query_of, show
 from referral.web.staff.models import Fact, PatientPage, PatientRow, PatientsPage
 from referral.web.staff.rows import order_row, request_row
@@ -30,6 +31,7 @@ LANGUAGES: Final = {
 
 @router.get("/patients")
 def show_patients(request: Request, visitor: SeeWork) -> Response:
+    """The list, by name or date of birth."""
     words = query_of(request, "q")
     rows, more = list_patients(visitor.session, visitor.actor, words, page_number(request))
     page = PatientsPage(
@@ -43,8 +45,8 @@ def show_patients(request: Request, visitor: SeeWork) -> Response:
 def _row(row: ListedPatient) -> PatientRow:
     parts = [_count(row.orders, "order"), _count(row.requests, "open request")]
     summary = ", ".join(part for part in parts if part) or "No order in use"
-    born = present.born(row.patient.birth_date)
-    return PatientRow(present.named(row.patient), f"/patients/{row.patient.id}", born, summary)
+    href = f"/patients/{row.patient.id}"
+    return PatientRow(present.named(row.patient), href, born(row.patient.birth_date), summary)
 
 
 def _count(number: int, what: str) -> str:
@@ -53,11 +55,12 @@ def _count(number: int, what: str) -> str:
 
 @router.get("/patients/{patient_id}")
 def show_patient(request: Request, patient_id: str, visitor: SeeWork) -> Response:
+    """One patient with orders and requests."""
     view = find_patient(visitor.session, visitor.actor, patient_id, visitor.now)
     clock = clock_of(visitor)
     page = PatientPage(
         name=present.named(view.patient),
-        born=present.born(view.patient.birth_date),
+        born=born(view.patient.birth_date),
         facts=_facts(view.patient),
         orders=tuple(order_row(state, clock) for state in view.orders),
         requests=tuple(request_row(f, present.titled(f.clinician), clock) for f in view.requests),
@@ -69,7 +72,7 @@ def show_patient(request: Request, patient_id: str, visitor: SeeWork) -> Respons
 def _facts(patient: Patient) -> tuple[Fact, ...]:
     language = patient.language or ""
     return (
-        Fact("Born", present.born(patient.birth_date)),
+        Fact("Born", born(patient.birth_date)),
         Fact("Language", LANGUAGES.get(language.split("-")[0], language or "not given")),
         Fact("Telephone", present.phone(patient.telephone) if patient.telephone else "none on file"),
         Fact("E-mail", patient.email or "none on file"),

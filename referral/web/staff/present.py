@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import UTC, date, datetime
 from typing import Final
-from zoneinfo import ZoneInfo
 
 from referral.domain.codes import (
     BusinessStatus,
@@ -23,14 +20,8 @@ from referral.domain.outgoing import WITH_LINK, MessageKind, MessageState
 from referral.domain.policy import Policy
 from referral.domain.records import Clinician, Contact, Order, Patient, Referral
 from referral.services.find_orders import OrderState
-from referral.services.follow_requests import Followed
 from referral.storage.outbox import Message
-from referral.web.staff.models import Badge, Gate, When
-
-# Written out because strftime follows the locale of the process.
-_DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-_LONG_DAYS: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-_MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+from referral.web.staff.models import Badge
 
 ROLE: Final = {
     Role.FRONT_DESK: "Front desk",
@@ -123,72 +114,13 @@ _STATUS_REASON: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Clock:
-    """Says times as people of one clinic read them."""
-
-    zone: ZoneInfo
-    now: datetime
-
-    @property
-    def today(self) -> date:
-        return self.now.astimezone(self.zone).date()
-
-    def local(self, moment: datetime) -> date:
-        return moment.astimezone(self.zone).date()
-
-    def date_of(self, moment: datetime) -> str:
-        """The day alone, where the hour says nothing."""
-        return self.day(self.local(moment)).text
-
-    def _year(self, day: date) -> str:
-        return "" if day.year == self.today.year else f", {day.year}"
-
-    def day(self, day: date) -> When:
-        """'Tue, Nov 3'; the year only where it is another one."""
-        return When(
-            f"{_DAYS[day.weekday()]}, {_MONTHS[day.month - 1]} {day.day}{self._year(day)}", day.isoformat()
-        )
-
-    def moment(self, moment: datetime) -> When:
-        """'Tue, Nov 3, 10:00 AM'."""
-        local = moment.astimezone(self.zone)
-        text = f"{self.day(local.date()).text}, {self._hour(local)}"
-        return When(text, moment.astimezone(UTC).isoformat(timespec="seconds"))
-
-    def soon(self, moment: datetime) -> str:
-        """'now', 'today at 9:00 AM', 'on Thursday at 9:00 AM', 'on Thu, Dec 10, at 9:00 AM'."""
-        local = moment.astimezone(self.zone)
-        days = (local.date() - self.today).days
-        if moment <= self.now:
-            return "now"
-        names = {0: "today", 1: "tomorrow"}
-        day = names.get(days) or (
-            f"on {_LONG_DAYS[local.weekday()]}" if days < 7 else f"on {self.day(local.date()).text},"
-        )
-        return f"{day} at {self._hour(local)}"
-
-    @staticmethod
-    def _hour(local: datetime) -> str:
-        return f"{local.hour % 12 or 12}:{local.minute:02d} {'AM' if local.hour < 12 else 'PM'}"
-
-
-def born(day: date | None) -> str:
-    """'May 17, 1984'."""
-    return f"{_MONTHS[day.month - 1]} {day.day}, {day.year}" if day else "date unknown"
-
-
-def days(count: int, none: str = "since today") -> str:
-    """'1 business day', '6 business days'; `none` for zero."""
-    return none if count == 0 else f"{count} business day{'' if count == 1 else 's'}"
-
-
 def titled(clinician: Clinician) -> str:
     """'Chidi Okafor, MD'."""
     return f"{clinician.name}, {clinician.credentials}".rstrip(", ")
 
 
 def named(patient: Patient) -> str:
+    """A system may have sent a patient without a name."""
     return patient.name or "Patient without a name"
 
 
@@ -200,6 +132,7 @@ def phone(number: str) -> str:
 
 
 def address_of(contact: Contact) -> str:
+    """Numbers as they are read aloud."""
     return (
         phone(contact.address)
         if contact.channel in (Channel.FAX, Channel.SMS, Channel.PHONE)
@@ -219,6 +152,7 @@ def order_number(order: Order) -> str:
 
 
 def indications(order: Order) -> str:
+    """'Depression (F33.2), chronic pain (G89.4)'."""
     return ", ".join(indication.label for indication in order.indications)
 
 
@@ -233,6 +167,7 @@ def ineligible(kind: ClinicianKind, policy: Policy) -> str:
 
 
 def request_badge(referral: Referral) -> Badge:
+    """Where a request stands, or how it ended."""
     if referral.business_status is BusinessStatus.LAPSED:
         return _BUSINESS[BusinessStatus.LAPSED]
     if referral.status is TaskStatus.REJECTED:
@@ -260,96 +195,13 @@ def gate_badge(state: OrderState) -> Badge:
 
 
 def verdict_words(state: OrderState) -> str:
+    """What became of the recommendation, in a few words."""
     return _VERDICT[state.decision.verdict]
 
 
 def status_reason(code: str | None) -> str:
+    """Why a request ended, in words; a code that we do not know as it is."""
     return _STATUS_REASON.get(code or "", code or "")
-
-
-def gate(state: OrderState, clock: Clock) -> Gate:
-    """The verdict with its reasons; for an open gate, what it rests on."""
-    decision = state.decision
-    reasons = list(decision.reasons)
-    if decision.open:
-        reasons = ["The initial consultation has been recorded.", _basis(state, clock)]
-    elif story := order_story(state, clock):
-        reasons.append(story)
-    title = "Open: treatment may start" if decision.open else "Closed: treatment may not start"
-    return Gate(decision.open, title, tuple(reasons), clock.moment(decision.as_of))
-
-
-def _basis(state: OrderState, clock: Clock) -> str:
-    answer = state.basis()
-    if answer is None or state.decision.verdict is Verdict.NOT_REQUIRED:
-        return f"No recommendation is needed for {indications(state.order)}."
-    conditions = " with conditions" if answer.decision is Decision.RECOMMENDED_WITH_CONDITIONS else ""
-    return (
-        f"Recommended{conditions} by a {KIND_LABEL[answer.clinician_kind]} on "
-        f"{clock.date_of(answer.answered_at)}; valid until {clock.date_of(answer.valid_until)}."
-    )
-
-
-def order_story(state: OrderState, clock: Clock) -> str:
-    """Where the newest open request stands, in one sentence; empty when nobody is being asked."""
-    waiting = next((f for f in state.requests if f.referral.is_open), None)
-    return story(waiting, clock) if waiting else ""
-
-
-def order_reason(state: OrderState, clock: Clock) -> str:
-    """For a row: the shortest sentence that explains the badge."""
-    if state.decision.open:
-        return _basis(state, clock)
-    missing = (
-        ""
-        if any("consultation" in r for r in state.decision.reasons[:2]) is False
-        else "Consultation not recorded. "
-    )
-    told = order_story(state, clock)
-    verdict = verdict_words(state)
-    return (
-        f"{missing}{told or verdict + '.'}" if verdict != _VERDICT[Verdict.NOT_REQUIRED] else missing.strip()
-    )
-
-
-def story(followed: Followed, clock: Clock, *, naming: bool = True) -> str:
-    """'Asked Chidi Okafor, MD 6 business days ago; next: reminder by fax on Thursday at 9:00 AM.'
-
-    `naming` False where the row has the name already.
-    """
-    who = f" {titled(followed.clinician)}" if naming else ""
-    if followed.letter is not None and followed.letter_at is not None and not _reached(followed):
-        by = CHANNEL[followed.letter.channel]
-        return f"The letter{' to' + who if who else ''} goes out by {by} {clock.soon(followed.letter_at)}."
-    asked = "today" if followed.waited == 0 else f"{days(followed.waited)} ago"
-    return f"Asked{who} {asked}; {_what_next(followed, clock)}."
-
-
-def _reached(followed: Followed) -> bool:
-    return any(m.state in (MessageState.ACCEPTED, MessageState.DELIVERED) for m in followed.messages)
-
-
-def _what_next(followed: Followed, clock: Clock) -> str:
-    if followed.referral.held_at is not None:
-        return "the clinician waits for the clinic"
-    title = next_title(followed)
-    if not title or followed.planned_at is None:
-        return "nothing more happens by itself"
-    return f"next: {title[0].lower()}{title[1:]} {clock.soon(followed.planned_at)}"
-
-
-def next_title(followed: Followed) -> str:
-    """What the next rung does, empty when there is none."""
-    if followed.planned is None:
-        return ""
-    by = f" by {CHANNEL[followed.channel]}" if followed.channel else ""
-    return {
-        "remind": f"Reminder{by}",
-        "remind-other-channel": f"Reminder{by}",
-        "call": "You are asked to call",
-        "suggest-another": "You are asked to try a second clinician",
-        "expire": "The request expires",
-    }[followed.planned.step]
 
 
 # Where asking somebody brings the order on.

@@ -33,6 +33,7 @@ _Typed = Mapping[str, str]
 
 @router.get("/requests/{referral_id}")
 def show_request(request: Request, referral_id: str, visitor: SeeWork) -> Response:
+    """One request with its timeline."""
     return _page(request, visitor, referral_id, {}, {})
 
 

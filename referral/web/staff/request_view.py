@@ -14,9 +14,9 @@ from referral.services.follow_requests import Followed
 from referral.web.dependencies import Visitor
 from referral.web.form import Form
 from referral.web.policy import Permission
-from referral.web.staff import present
+from referral.web.staff import present, story
+from referral.web.staff.clock import Clock, born, days
 from referral.web.staff.models import Badge, Choice, Fact, Link
-from referral.web.staff.present import Clock
 from referral.web.staff.request_models import Answer, NextStep, RedFlag, RequestPage
 from referral.web.staff.rows import message_row
 from referral.web.staff.timeline import timeline
@@ -28,17 +28,18 @@ _CARE: Final = ("last-seen", "diagnosis-confirmed", "prior-treatments", "medicat
 def request_page(
     visitor: Visitor, view: RequestView, clock: Clock, form: Form, failed: str = ""
 ) -> RequestPage:
+    """As this visitor may see it; `failed` is the step that came back with errors."""
     followed, referral = view.followed, view.followed.referral
     receipts = visitor.may(Permission.SEE_ANSWER)
     return RequestPage(
         number=referral.number,
         href=f"/requests/{referral.id}",
         patient=Link(present.named(view.state.patient), f"/patients/{referral.patient_id}"),
-        born=present.born(view.state.patient.birth_date),
+        born=born(view.state.patient.birth_date),
         clinician=Link(present.titled(followed.clinician), f"/directory/{followed.clinician.id}"),
         kind=KIND_LABEL[followed.clinician.kind],
         badge=present.request_badge(referral),
-        gate=present.gate(view.state, clock),
+        gate=story.gate(view.state, clock),
         facts=_facts(view, clock),
         timeline=timeline(view, clock),
         messages=tuple(
@@ -65,14 +66,14 @@ def _facts(view: RequestView, clock: Clock) -> tuple[Fact, ...]:
         Fact("Telephone", present.telephone_of(clinician) or "none on file"),
         Fact(
             "Patient",
-            f"{present.named(view.state.patient)}, born {present.born(view.state.patient.birth_date)}",
+            f"{present.named(view.state.patient)}, born {born(view.state.patient.birth_date)}",
             f"/patients/{referral.patient_id}",
         ),
         Fact("Indication", present.indications(order)),
         Fact("Order", present.order_number(order), f"/orders/{order.id}"),
         Fact("Asked", clock.moment(referral.created_at).text),
         Fact("Due", clock.moment(referral.due_at).text),
-        Fact("Waited", present.days(view.followed.waited, none="less than a business day")),
+        Fact("Waited", days(view.followed.waited, none="less than a business day")),
     ]
     if order.first_infusion_on:
         facts.append(Fact("First infusion", clock.day(order.first_infusion_on).text))
@@ -127,7 +128,7 @@ def _next_step(followed: Followed, clock: Clock) -> NextStep | None:
     if followed.planned is None or followed.planned_at is None:
         return None
     rung = f"Step {followed.planned.ordinal} of the ladder, counted in business days. "
-    return NextStep(present.next_title(followed), clock.moment(followed.planned_at), rung + hours)
+    return NextStep(story.next_title(followed), clock.moment(followed.planned_at), rung + hours)
 
 
 def _answer(answer: Answered, followed: Followed, clock: Clock, *, may_read: bool) -> Answer:

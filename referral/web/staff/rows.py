@@ -8,12 +8,13 @@ from referral.services.find_messages import contact_of
 from referral.services.find_orders import OrderState
 from referral.services.follow_requests import Followed
 from referral.storage.outbox import Message
-from referral.web.staff import present
+from referral.web.staff import present, story
+from referral.web.staff.clock import Clock
 from referral.web.staff.models import Link, MessageRow, OrderRow, RequestRow
-from referral.web.staff.present import Clock
 
 
 def order_row(state: OrderState, clock: Clock) -> OrderRow:
+    """One order in a list."""
     day = state.order.first_infusion_on
     return OrderRow(
         number=present.order_number(state.order),
@@ -22,14 +23,15 @@ def order_row(state: OrderState, clock: Clock) -> OrderRow:
         indication=present.indications(state.order),
         infusion=clock.day(day) if day else None,
         badge=present.gate_badge(state),
-        reason=present.order_reason(state, clock),
+        reason=story.reason(state, clock),
     )
 
 
 def request_row(followed: Followed, title: str, clock: Clock) -> RequestRow:
+    """One request in a list; `title` is whom or what the list is not about."""
     referral = followed.referral
     if referral.closed_at is None:
-        sentence = present.story(followed, clock, naming=False)
+        sentence = story.of_request(followed, clock, naming=False)
     else:
         how = "Answered" if referral.status is TaskStatus.COMPLETED else "Ended"
         reason = present.status_reason(referral.status_reason)

@@ -40,6 +40,7 @@ _TOO_MANY: Final = "Too many tries from here. Please wait an hour, or sign in fr
 
 @router.get("/sign-in", dependencies=[public("whoever wants to sign in is not signed in yet")])
 def show_sign_in(request: Request, runtime: RuntimeDep, session: SessionDep) -> Response:
+    """Whoever is signed in already goes on."""
     if signed_in(request, runtime, session) is not None:
         return RedirectResponse("/", 303)
     return _page(runtime, session, Form(), local_path(query_of(request, "next")))
@@ -68,6 +69,7 @@ def sign_in(request: Request, runtime: RuntimeDep, session: SessionDep, posted: 
 
 @router.post("/sign-out")
 def sign_out(visitor: SignedIn) -> Response:
+    """The session ends on the server, not only the cookie."""
     accounts.end_session(visitor.session, visitor.account.token_digest, visitor.now)
     response = RedirectResponse("/sign-in", 303)
     set_cookie(response, visitor.runtime, SESSION_COOKIE, "", 0)

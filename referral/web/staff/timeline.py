@@ -11,8 +11,8 @@ from referral.domain.outgoing import MessageKind
 from referral.services.find_requests import RequestView
 from referral.storage.referrals import ReferralEvent
 from referral.web.staff import present
+from referral.web.staff.clock import Clock
 from referral.web.staff.models import Link
-from referral.web.staff.present import Clock
 from referral.web.staff.request_models import Event
 
 _Detail = dict[str, Any]
@@ -48,6 +48,7 @@ _MACHINES: Final = frozenset({"worker", "sweep", "system"})
 
 
 def timeline(view: RequestView, clock: Clock) -> tuple[Event, ...]:
+    """Newest first."""
     return tuple(_event(event, view, clock) for event in reversed(view.events))
 
 

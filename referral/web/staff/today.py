@@ -13,7 +13,8 @@ from referral.services.find_orders import OrderState
 from referral.services.find_today import Attention, Call, Reason, Today, find_today
 from referral.web.dependencies import Visitor
 from referral.web.policy import Permission
-from referral.web.staff import present
+from referral.web.staff import present, story
+from referral.web.staff.clock import Clock, days
 from referral.web.staff.frame import SignedIn, clock_of, show
 from referral.web.staff.models import (
     AttentionRow,
@@ -25,7 +26,6 @@ from referral.web.staff.models import (
     NoWorkPage,
     TodayPage,
 )
-from referral.web.staff.present import Clock
 
 router: Final = APIRouter()
 
@@ -75,7 +75,7 @@ def _infusion(visitor: Visitor, state: OrderState, clock: Clock) -> InfusionRow:
         href=f"/orders/{state.order.id}",
         indication=present.indications(state.order),
         badge=present.gate_badge(state),
-        reason=present.order_reason(state, clock),
+        reason=story.reason(state, clock),
         action=_step(visitor, state),
     )
 
@@ -154,7 +154,7 @@ def _call(call: Call, clock: Clock) -> CallRow:
         phone=present.telephone_of(call.followed.clinician),
         patient=present.named(call.state.patient),
         href=f"/requests/{call.followed.referral.id}",
-        waiting="Asks to be called" if asked else f"Waiting {present.days(waited)}",
+        waiting="Asks to be called" if asked else f"Waiting {days(waited)}",
         infusion=clock.day(infusion) if infusion else None,
         action=Link("See request", f"/requests/{call.followed.referral.id}"),
     )
