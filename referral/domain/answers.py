@@ -8,7 +8,7 @@ from datetime import date
 
 from referral.domain.codes import POSITIVE, ClinicianKind, Decision
 from referral.domain.errors import InvalidInput, Issue
-from referral.domain.form import Item, Kind, items_for
+from referral.domain.form import ITEMS, Item, Kind, items_for
 from referral.domain.npi import is_valid_npi
 
 
@@ -31,8 +31,7 @@ class Answers:
         """Link ids answered yes or don't-know."""
         return tuple(
             item.link_id
-            for kind in (ClinicianKind.PSYCHIATRIST, ClinicianKind.PRIMARY_CARE)
-            for item in items_for(kind)
+            for item in ITEMS
             if item.red_flag and self.values.get(item.link_id) in ("yes", "unknown")
         )
 

@@ -125,7 +125,7 @@ def who_may_recommend(policy: Policy) -> str:
 
 _WHY = {
     Verdict.REQUESTED: "the request is not answered yet",
-    Verdict.NOT_REQUESTED: "nobody has been asked yet",
+    Verdict.NOT_REQUESTED: "nobody is being asked",
     Verdict.ANSWERED_NEEDS_REVIEW: "the answer waits for review by the clinic",
     Verdict.DECLINED: "the answer received does not recommend it or was not accepted",
     Verdict.EXPIRED: "the recommendation has expired",

@@ -65,11 +65,12 @@ class Today:
 
 
 def find_today(session: Session, actor: Actor, today: date, now: datetime) -> Today:
-    """`today` is the clinic's date. Infusions from today on, nearest first; the oldest trouble first."""
+    """`today` is the clinic's date. Infusions from today on, nearest first, then those without a date.
+
+    The oldest trouble comes first.
+    """
     states = states_of(session, orders.find(session, limit=_WATCHED), now)
-    coming = [
-        s for s in states if s.order.first_infusion_on is not None and s.order.first_infusion_on >= today
-    ]
+    coming = [s for s in states if s.order.first_infusion_on is None or s.order.first_infusion_on >= today]
     stuck = {message.referral_id: message for message in outbox.stuck(session, NOT_DELIVERED)}
     attention = [item for state in states for item in _attention(state, stuck)]
     calls = [

@@ -23,8 +23,13 @@ def letterhead_of(clinic: Clinic) -> Letterhead:
 
 def indication_words(order: Order) -> str:
     """'recurrent depression (F33.2) and chronic pain (G89.4)': a phrase in the middle of a sentence."""
-    labels = [indication.label for indication in order.indications]
+    labels = [_mid_sentence(indication.label) for indication in order.indications]
     return labels[0] if len(labels) == 1 else f"{', '.join(labels[:-1])} and {labels[-1]}"
+
+
+def _mid_sentence(words: str) -> str:
+    """A small first letter, as code sets write none; abbreviations such as PTSD stay as they are."""
+    return words[:1].lower() + words[1:] if words[1:2].islower() else words
 
 
 def planned_course(order: Order) -> str:

@@ -138,7 +138,7 @@ class Count:
 class InfusionRow:
     """One of the next chairs. `badge` says open or closed, `reason` why."""
 
-    when: When
+    when: When | None
     patient: str
     href: str
     indication: str

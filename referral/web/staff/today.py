@@ -68,9 +68,9 @@ def _page(visitor: Visitor, today: Today, clock: Clock) -> TodayPage:
 
 
 def _infusion(visitor: Visitor, state: OrderState, clock: Clock) -> InfusionRow:
-    day = state.order.first_infusion_on or clock.today
+    day = state.order.first_infusion_on
     return InfusionRow(
-        when=clock.day(day),
+        when=clock.day(day) if day else None,
         patient=present.named(state.patient),
         href=f"/orders/{state.order.id}",
         indication=present.indications(state.order),
