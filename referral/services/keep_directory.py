@@ -155,6 +155,7 @@ def add_clinician(session: Session, actor: Actor, new: NewClinician, now: dateti
     clinician = _checked(new, clinics.current(session).time_zone)
     publish.clinician(session, clinician, now)
     directory.set_time_zone(session, clinician.id, clinician.time_zone)
+    directory.set_contact_source(session, clinician.id, "front-desk")
     if clinician.address:
         postal = Contact(
             id=str(uuid.uuid4()),

@@ -169,6 +169,16 @@ def set_time_zone(session: Session, clinician_id: str, time_zone: str) -> None:
     )
 
 
+def set_contact_source(session: Session, clinician_id: str, source: str) -> None:
+    """Say where all contacts of a clinician came from, when it was not the resource that mirrored them."""
+    table = tables.contact
+    session.connection.execute(
+        update(table)
+        .where(table.c.clinic_id == session.clinic, table.c.clinician_id == clinician_id)
+        .values(source=source)
+    )
+
+
 def add_contact(session: Session, clinician_id: str, new: Contact, verified_by: str | None) -> None:
     """Raises DuplicateRequest where the clinician has this address already."""
     try:

@@ -53,6 +53,9 @@ class Frame:
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 outgoing = MutableHeaders(scope=message)
+                if scope["path"].startswith("/static/"):
+                    # Styles and scripts hold nothing personal; browsers keep them and ask whether they changed.
+                    outgoing.setdefault("Cache-Control", "no-cache")
                 for name, value in _HEADERS.items():
                     outgoing.setdefault(name, value)
                 if scope["path"].startswith(_DOCS):
