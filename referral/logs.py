@@ -6,11 +6,12 @@ import logging
 import re
 import sys
 import time
+import traceback
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Literal, TextIO
 
 import structlog
-from structlog.typing import EventDict, Processor
+from structlog.typing import EventDict, ExcInfo, Processor
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -24,6 +25,8 @@ _SECRETS = (
     (re.compile(r"(?<=://)[^\s/@]+@"), "…@"),
     (re.compile(r"[\w.+-]+@[\w-]+(\.[\w-]+)+"), "…@…"),
 )
+# A chain of exceptions is told this far back.
+_DEEPEST = 5
 # These chatter, and httpx writes whole addresses.
 _QUIET = (
     "httpx",
@@ -63,8 +66,9 @@ def configure(log_format: Literal["auto", "console", "json"], stream: TextIO | N
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[*shared, structlog.stdlib.ExtraAdder()],
             processors=[
+                _without_quotes,
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.processors.format_exc_info,
+                structlog.processors.ExceptionRenderer(_traceback_without_words),
                 _mask,
                 _calm_line if console else structlog.processors.JSONRenderer(),
             ],
@@ -107,6 +111,33 @@ class AccessLog:
                 self._log.info(
                     "request", method=scope["method"], route=template, status=status, ms=milliseconds
                 )
+
+
+def _without_quotes(_logger: object, _name: str, event: EventDict) -> EventDict:
+    """Celery repeats the words of an exception in its sentence and in a field; the task's name is enough."""
+    record = event["_record"]
+    if record.name == "celery.app.trace":
+        told = event.pop("data", None)
+        event["event"] = f"task failed: {told.get('name')}" if isinstance(told, dict) else "task failed"
+    return event
+
+
+def _traceback_without_words(exc_info: ExcInfo) -> str:
+    """Where it happened and which class it was.
+
+    What an exception says may quote a person: a value that was refused, a row, an address.
+    """
+    return "\n".join(_story(exc_info[1]))
+
+
+def _story(error: BaseException, depth: int = 0) -> list[str]:
+    cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    before = [*_story(cause, depth + 1), "", "and then:", ""] if cause and depth < _DEEPEST else []
+    frames = "".join(traceback.format_tb(error.__traceback__)).rstrip()
+    kind = type(error)
+    name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+    state = getattr(error, "sqlstate", None)
+    return [*before, "Traceback (most recent call last):", frames, f"{name} {state}" if state else name]
 
 
 def _mask(_logger: object, _name: str, event: EventDict) -> EventDict:

@@ -7,10 +7,13 @@ import io
 import json
 import logging
 from collections.abc import Iterator
+from datetime import date
 
 import httpx
 import pytest
 import structlog
+from celery import Celery
+from celery.app.trace import build_tracer
 from fastapi import APIRouter, FastAPI
 
 from referral import logs
@@ -81,14 +84,45 @@ def test_what_looks_like_a_secret_or_a_person_is_masked(said: str, written: str)
     logs.configure("json", stream)
     structlog.get_logger("x").warning(said, detail=said)
     logging.getLogger("library").error("%s", said)
-    try:
-        raise ValueError(said)
-    except ValueError:
-        logging.getLogger("library").exception("failed")
-    first, second, third = lines(stream)
+    first, second = lines(stream)
     assert (first["event"], first["detail"], first["level"]) == (written, written, "warning")
     assert second["event"] == written
-    assert str(third["exception"]).endswith(f"ValueError: {written}")
+
+
+def test_an_exception_is_told_without_what_it_says() -> None:
+    """What it says may quote a person: a value that was refused, a row of the database."""
+    stream, said = io.StringIO(), ("1986-13-12", "Quillfeather")
+    logs.configure("json", stream)
+    try:
+        try:
+            date.fromisoformat(said[0])
+        except ValueError as cause:
+            raise KeyError(said[1]) from cause
+    except KeyError:
+        logging.getLogger("library").exception("failed")
+        structlog.get_logger("x").exception("failed")
+    for line in lines(stream):
+        told = str(line["exception"])
+        assert told.splitlines()[-1] == "KeyError"
+        assert "ValueError" in told
+        assert "test_logs.py" in told
+    assert all(word not in stream.getvalue() for word in said)
+
+
+def test_a_failed_task_is_named_without_what_its_exception_says() -> None:
+    stream, said = io.StringIO(), "Quillfeather"
+    logs.configure("json", stream)
+    broken = Celery("broken", broker="memory://", set_as_current=False)
+
+    @broken.task(name="broken.task")  # type: ignore[untyped-decorator]
+    def task() -> None:
+        raise ValueError(said)
+
+    build_tracer(task.name, task, app=broken)("id", (), {}, {"is_eager": False})
+    (line,) = lines(stream)
+    assert line["event"] == "task failed: broken.task"
+    assert said not in stream.getvalue()
+    assert str(line["exception"]).endswith("ValueError")
 
 
 def test_people_get_calm_lines() -> None:

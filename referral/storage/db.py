@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import NullPool
 
 from referral.domain.errors import Unavailable
@@ -65,6 +66,8 @@ class Database:
             max_overflow=0,
             pool_timeout=5,
             pool_pre_ping=False,
+            # What is written here is about people; an exception that quotes it ends in a log.
+            hide_parameters=True,
             connect_args={"connect_timeout": 5},
         )
         self._reads: Engine = self.engine.execution_options(isolation_level="AUTOCOMMIT")
@@ -83,7 +86,7 @@ class Database:
                     session.enter_clinic(clinic_id)
                 yield session
                 flush(session)
-        except OperationalError as error:
+        except (OperationalError, PoolTimeout) as error:
             raise _spoken(error) from error
 
     @contextmanager
@@ -92,7 +95,7 @@ class Database:
         try:
             with self._reads.connect() as connection:
                 yield connection
-        except OperationalError as error:
+        except (OperationalError, PoolTimeout) as error:
             raise _spoken(error) from error
 
     def close(self) -> None:
@@ -133,11 +136,11 @@ def _become_application(connection: Any, _record: Any) -> None:
 
 
 def sql_state(error: Exception) -> str | None:
-    """PostgreSQL's five-character code of a SQLAlchemy error, None where the connection itself failed."""
+    """PostgreSQL's five-character code of a SQLAlchemy error, None where there was no connection."""
     return getattr(getattr(error, "orig", None), "sqlstate", None)
 
 
-def _spoken(error: OperationalError) -> Exception:
+def _spoken(error: OperationalError | PoolTimeout) -> Exception:
     state = sql_state(error)
     if state is None or state in _NOT_NOW or state.startswith("08"):
         return Unavailable(

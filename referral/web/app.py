@@ -32,6 +32,8 @@ def create_app(runtime: Runtime) -> FastAPI:
         summary="Recommendation requests before ketamine infusions.",
         lifespan=life,
         redoc_url=None,
+        # Spans would carry whole paths, and a path of the portal carries a secret.
+        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
     app.state.runtime = runtime
     app.add_middleware(Frame)

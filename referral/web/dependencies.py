@@ -13,7 +13,7 @@ from starlette.datastructures import FormData
 
 from referral.bootstrap import Runtime
 from referral.domain.audit import Actor
-from referral.domain.errors import Forbidden, SignInRequired
+from referral.domain.errors import Forbidden, InvalidInput, Issue, NotFound, SignInRequired
 from referral.storage import accounts
 from referral.storage.accounts import StaffSession
 from referral.storage.db import Session
@@ -34,22 +34,38 @@ def get_runtime(request: Request) -> Runtime:
 RuntimeDep = Annotated[Runtime, Depends(get_runtime)]
 
 
-def get_session(runtime: RuntimeDep) -> Iterator[Session]:
-    """One transaction per request, committed before the response leaves; an exception rolls it back."""
+async def posted(request: Request) -> FormData:
+    """The submitted form; empty for a GET. Refuses text that is no Unicode, as odd charsets can make it."""
+    if request.method != "POST":
+        return FormData()
+    form = await request.form(max_files=4, max_fields=200)
+    if any(not _is_text(part) for item in form.multi_items() for part in item):
+        raise InvalidInput(Issue("This form is not written in UTF-8.", code="structure"))
+    return form
+
+
+def _is_text(part: object) -> bool:
+    """False for lone surrogates, which no database and no digest takes."""
+    try:
+        return not isinstance(part, str) or bool(part.encode()) or not part
+    except UnicodeEncodeError:
+        return False
+
+
+PostedDep = Annotated[FormData, Depends(posted)]
+
+
+def get_session(runtime: RuntimeDep, _: PostedDep) -> Iterator[Session]:
+    """One transaction per request, committed before the response leaves; an exception rolls it back.
+
+    The form has arrived before: whoever sends one slowly must not hold a connection of the pool meanwhile.
+    """
     with runtime.transaction() as session:
         yield session
 
 
 # scope="function": the default would commit after the response has been sent.
 SessionDep = Annotated[Session, Depends(get_session, scope="function")]
-
-
-async def posted(request: Request) -> FormData:
-    """The submitted form; empty for a GET."""
-    return await request.form(max_files=4, max_fields=200) if request.method == "POST" else FormData()
-
-
-PostedDep = Annotated[FormData, Depends(posted)]
 
 
 def cookie_name(runtime: Runtime, name: str) -> str:
@@ -113,6 +129,8 @@ def staff(permission: Permission) -> Any:
         )
         if request.method == "POST":
             check_csrf(request, form, account.csrf_token)
+        if any("\x00" in str(value) for value in request.path_params.values()):
+            raise NotFound("There is no such page.")
         if not may(account.role, permission):
             raise Forbidden("Your role may not do this. Ask the clinic's administrator if it should.")
         return Visitor(runtime, session, account, actor, runtime.now())

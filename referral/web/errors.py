@@ -18,6 +18,7 @@ from referral.fhir.operation_outcome import operation_outcome
 from referral.services.write_bundle import EntryRefused, TargetMissing
 from referral.services.write_resources import SeveralMatches
 from referral.storage import audit
+from referral.web.middleware import protect
 from referral.web.pages import error_page, is_portal
 
 log = structlog.get_logger(__name__)
@@ -136,7 +137,9 @@ def _unreadable(request: Request, error: Exception) -> Response:
 def _bug(request: Request, error: Exception) -> Response:
     log.error("request.failed", kind=type(error).__name__, exc_info=error)
     text = "Something went wrong on our side; nothing was changed. Please try again, or tell us the time."
-    return _answer(request, 500, (errors.Issue(text, code="exception"),))
+    answer = _answer(request, 500, (errors.Issue(text, code="exception"),))
+    protect(answer.headers, request.url.path, getattr(request.state, "request_id", "-"))
+    return answer
 
 
 def register(app: FastAPI) -> None:
