@@ -12,6 +12,7 @@ from referral.fhir import questionnaire
 from referral.fhir.elements import instant
 from referral.fhir.index_values import IndexEntry
 from referral.fhir.json import encode
+from referral.fhir.operations import gate_operation
 from referral.fhir.search_parameters import extract
 from referral.fhir.search_query import SearchQuery
 from referral.fhir.systems import LOCAL_CODES, code_system
@@ -34,6 +35,7 @@ def _code_systems() -> list[dict[str, Any]]:
 _MAKERS: Final[dict[str, Callable[[], list[dict[str, Any]]]]] = {
     "Questionnaire": _questionnaires,
     "CodeSystem": _code_systems,
+    "OperationDefinition": lambda: [gate_operation()],
 }
 TYPES: Final = frozenset(_MAKERS)
 

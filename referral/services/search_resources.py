@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import base64
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from referral.domain.audit import Action, Actor, AuditEntry
 from referral.domain.errors import NotFound
+from referral.fhir.json import encode
 from referral.fhir.search_query import SearchQuery
 from referral.services import interactions, published, search_audit
-from referral.storage import audit, resources, search
+from referral.storage import audit, documents, resources, search
 from referral.storage.db import Session
 from referral.storage.resources import Stored
 from referral.storage.search import Match, Page
@@ -32,6 +34,8 @@ def read_resource(session: Session, actor: Actor, type: str, id: str) -> Stored:
     if type == "AuditEvent":
         return search_audit.read_event(session, actor, id)
     found = search.find_one(session, type, id)
+    if found is None and type == "Binary":
+        return _read_sealed(session, actor, id)
     if found is None:
         mine = published.find(type, id)
         if mine is None:
@@ -39,6 +43,23 @@ def read_resource(session: Session, actor: Actor, type: str, id: str) -> Stored:
         return mine
     _note_read(session, actor, "read", found.stored.reference, found.patient_id)
     return found.stored
+
+
+def _read_sealed(session: Session, actor: Actor, id: str) -> Stored:
+    """A document that a DocumentReference of the same id stands for, as a Binary; it is kept encrypted."""
+    if resources.find(session, "DocumentReference", id) is None:
+        raise NotFound(f"There is no Binary with id {id[:64]}.")
+    kept = documents.get(session, id)
+    binary = {
+        "resourceType": "Binary",
+        "id": id,
+        "meta": {"versionId": "1", "lastUpdated": resources.instant(kept.created_at)},
+        "contentType": kept.content_type,
+        "securityContext": {"reference": f"DocumentReference/{id}"},
+        "data": base64.b64encode(kept.content).decode(),
+    }
+    _note_read(session, actor, "read", f"Binary/{id}", kept.patient_id)
+    return Stored("Binary", id, 1, kept.created_at, encode(binary).decode())
 
 
 def read_version(session: Session, actor: Actor, type: str, id: str, version: int) -> Stored:

@@ -113,12 +113,16 @@ def _check(door: Door, entry: Entry) -> None:
 def _plan(session: Session, door: Door, ordered: list[Entry]) -> _Plan:
     """Ids before anything is written, so that entries can refer to each other in whatever order."""
     plan = _Plan({}, set())
+    by_condition: dict[tuple[str | None, str], str] = {}
     for entry in sorted(ordered, key=lambda e: (e.if_none_exist or e.query or "", e.index)):
         if entry.method == "POST":
+            key = (entry.type, entry.if_none_exist or f"#{entry.index}")
             found = _found(session, door, entry, entry.if_none_exist) if entry.if_none_exist else None
-            if found is not None:
+            # What an entry before has the same condition for will be there by then.
+            if found is not None or key in by_condition:
                 plan.existing.add(entry.index)
-            plan.assigned[entry.index] = f"{entry.type}/{found or resources.new_id()}"
+            made = by_condition.setdefault(key, f"{entry.type}/{found or resources.new_id()}")
+            plan.assigned[entry.index] = made
         elif entry.method == "PUT":
             id = entry.id or _found(session, door, entry, entry.query or "")
             plan.assigned[entry.index] = f"{entry.type}/{id or resources.new_id()}"
@@ -178,7 +182,9 @@ def _check_resources(ordered: list[Entry], resolved: dict[int, Any]) -> None:
 
 def _dependencies_first(ordered: list[Entry], plan: _Plan, resolved: dict[int, Any]) -> list[Entry]:
     """Within the order that R4 wants, what others point at comes first; circles stay as they were sent."""
-    by_target = {plan.assigned[e.index]: e for e in ordered if e.index in plan.assigned}
+    # Of two entries with the same condition it is the one that creates.
+    makers = sorted(ordered, key=lambda entry: entry.index not in plan.existing)
+    by_target = {plan.assigned[e.index]: e for e in makers if e.index in plan.assigned}
     placed: dict[int, Entry] = {}
     visiting: set[int] = set()
 

@@ -31,10 +31,14 @@ from referral.web.fhir_batch import carry_out_bundle
 from referral.web.fhir_client import Caller, base_url_of, client
 from referral.web.fhir_search import history_bundle, read_query, search_bundle
 from referral.web.fhir_wire import (
+    AS_IT_IS,
     BodyDep,
     FormDep,
     Wanted,
     WantedDep,
+    content_response,
+    header_text,
+    query_text,
     resource_response,
     stored_response,
     version_in,
@@ -111,13 +115,13 @@ def post_bundle(request: Request, caller: Anyone, how: WantedDep, raw: BodyDep) 
 @router.get("/{type}")
 def search(request: Request, caller: Searcher, how: WantedDep, type: str) -> Response:
     """Search by what stands behind the question mark."""
-    return _search(caller, how, type, request.url.query)
+    return _search(caller, how, type, query_text(request))
 
 
 @router.post("/{type}/_search")
 def search_by_form(request: Request, caller: Searcher, how: WantedDep, form: FormDep, type: str) -> Response:
     """The same with the parameters in the body, so that they stand in no log."""
-    return _search(caller, how, type, "&".join(part for part in (request.url.query, form) if part))
+    return _search(caller, how, type, "&".join(part for part in (query_text(request), form) if part))
 
 
 def _search(caller: Caller, how: Wanted, type: str, text: str) -> Response:
@@ -135,7 +139,7 @@ def _search(caller: Caller, how: Wanted, type: str, text: str) -> Response:
 def create(request: Request, caller: Creator, how: WantedDep, raw: BodyDep, type: str) -> Response:
     """Create; with If-None-Exist only where nothing matches it."""
     document = _read_resource(raw, caller, type, "create")
-    condition = request.headers.get("if-none-exist")
+    condition = header_text(request, "if-none-exist")
     with caller.transaction() as session:
         if condition is None:
             written = write_resources.create_resource(session, caller.actor, document, caller.now)
@@ -151,7 +155,7 @@ def update_by_condition(
 ) -> Response:
     """Update the one resource that the query finds, or create it."""
     document = _read_resource(raw, caller, type, "update")
-    query = read_query(caller, type, request.url.query, strict=True)
+    query = read_query(caller, type, query_text(request), strict=True)
     with caller.transaction() as session:
         written = write_resources.update_matching(session, caller.actor, document, query, caller.now)
     return written_response(written.stored, how, caller.base_url, created=written.created)
@@ -162,6 +166,8 @@ def read(request: Request, caller: Reader, how: WantedDep, type: str, id: str) -
     """The current version."""
     with caller.transaction() as session:
         stored = search_resources.read_resource(session, caller.actor, type, id)
+    if how.media_type == AS_IT_IS:
+        return content_response(stored)
     known = request.headers.get("if-none-match")
     if known is not None and version_in(known) == stored.version:
         return Response(b"", 304, {"ETag": known})

@@ -35,7 +35,11 @@ class Caller:
     actor: Actor
     scopes: tuple[str, ...]
     now: datetime
-    base_url: str
+    request: Request
+
+    @property
+    def base_url(self) -> str:
+        return base_url_of(self.request)
 
     @contextmanager
     def transaction(self) -> Iterator[Session]:
@@ -121,7 +125,7 @@ async def _signed_in(request: Request) -> Caller:
     request_id = getattr(request.state, "request_id", None)
     actor = Actor(found.clinic_id, "client", found.id, None, client_address(request), request_id)
     request.state.actor = actor
-    return Caller(runtime, actor, found.scopes, runtime.now(), base_url_of(request))
+    return Caller(runtime, actor, found.scopes, runtime.now(), request)
 
 
 def base_url_of(request: Request) -> str:

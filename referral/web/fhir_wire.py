@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import format_datetime
+from functools import lru_cache
 from typing import Annotated, Any, Final
 
 from fastapi import Depends, Request
@@ -20,6 +22,8 @@ from referral.fhir.problems import Issue, Unreadable
 from referral.storage.resources import Stored
 
 FHIR_JSON: Final = "application/fhir+json"
+# Instead of a media type: the bytes of a Binary under their own.
+AS_IT_IS: Final = ""
 _JSON: Final = "application/json"
 _FORMATS: Final = {
     "json": FHIR_JSON,
@@ -31,6 +35,7 @@ _FORMATS: Final = {
 _RANGES: Final = {"*/*": FHIR_JSON, "application/*": FHIR_JSON, **_FORMATS}
 _VERSIONS: Final = frozenset({"4.0", "4.0.1"})
 _ETAG: Final = re.compile(r'(?:W/)?"?([0-9]{1,9})"?')
+_CONTENT_TYPE: Final = re.compile(r"[a-z]+/[a-z0-9.+-]+(; ?charset=[a-z0-9-]+)?")
 _RETURNS: Final = frozenset({"minimal", "representation", "OperationOutcome"})
 
 
@@ -46,28 +51,46 @@ class Wanted:
 
 async def wanted(request: Request) -> Wanted:
     """Raises 406 where nothing that is asked for can be given; unknown Prefer values are ignored."""
-    prefer = request.headers.get("prefer", "").replace(" ", "").replace(";", ",").split(",")
-    returns = next((part[7:] for part in prefer if part[:7] == "return=" and part[7:] in _RETURNS), None)
+    query = request.query_params if request.url.query else {}
+    accept = request.headers.get("accept", "").strip()
+    if request.path_params.get("type") == "Binary" and _wants_content(accept, query.get("_format", "")):
+        return Wanted(AS_IT_IS)
+    return _wanted(
+        accept, request.headers.get("prefer", ""), query.get("_format", ""), query.get("_pretty") == "true"
+    )
+
+
+def _wants_content(accept: str, asked: str) -> bool:
+    """Whether a client that reads a Binary wants the bytes themselves: it names another type than JSON."""
+    names = [part.split(";", 1)[0].strip().lower() for part in accept.split(",") if part.strip()]
+    return not asked and bool(names) and not any(name in _RANGES for name in names)
+
+
+# Clients send the same few headers all day.
+@lru_cache(maxsize=256)
+def _wanted(accept: str, prefer: str, asked: str, pretty: bool) -> Wanted:
+    preferred = prefer.replace(" ", "").replace(";", ",").split(",")
+    returns = next((part[7:] for part in preferred if part[:7] == "return=" and part[7:] in _RETURNS), None)
     return Wanted(
-        media_type=_media_type(request),
-        pretty=request.query_params.get("_pretty") == "true",
+        media_type=_format(asked) if asked else _accepted(accept),
+        pretty=pretty,
         returns=returns or "representation",
-        strict="handling=strict" in prefer,
+        strict="handling=strict" in preferred,
     )
 
 
 WantedDep = Annotated[Wanted, Depends(wanted)]
 
 
-def _media_type(request: Request) -> str:
-    asked = request.query_params.get("_format")
-    if asked:
-        # A plus sign that was not encoded arrives as a space.
-        found = _FORMATS.get(asked.split(";")[0].strip().lower().replace("fhir json", "fhir+json"))
-        if found is None:
-            raise HTTPException(406, "This server speaks JSON: application/fhir+json.")
-        return found
-    header = request.headers.get("accept", "").strip()
+def _format(asked: str) -> str:
+    # A plus sign that was not encoded arrives as a space.
+    found = _FORMATS.get(asked.split(";", 1)[0].strip().lower().replace("fhir json", "fhir+json"))
+    if found is None:
+        raise HTTPException(406, "This server speaks JSON: application/fhir+json.")
+    return found
+
+
+def _accepted(header: str) -> str:
     if not header:
         return FHIR_JSON
     offers = [offer for part in header.split(",") if (offer := _offer(part)) is not None]
@@ -120,6 +143,24 @@ async def read_form(request: Request) -> str:
 FormDep = Annotated[str, Depends(read_form)]
 
 
+def query_text(request: Request) -> str:
+    """What stands behind the question mark; characters that were not encoded are read as UTF-8."""
+    return _utf8(request.scope["query_string"], "http.query")
+
+
+def header_text(request: Request, name: str) -> str | None:
+    """A header that holds a query, read in the same way."""
+    value = request.headers.get(name)
+    return None if value is None else _utf8(value.encode("latin-1"), f"http.{name}")
+
+
+def _utf8(raw: bytes, where: str) -> str:
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise Unreadable(Issue("The query is not UTF-8.", (where,), "structure")) from error
+
+
 def version_in(header: str | None) -> int | None:
     """The version that an If-Match or If-None-Match names; None where there is no header."""
     if header is None:
@@ -143,6 +184,15 @@ def resource_response(document: Any, how: Wanted, status: int = 200, **headers: 
 def stored_response(stored: Stored, how: Wanted, base_url: str) -> Response:
     """What a read answers."""
     return resource_response(stored.body, how, 200, **version_headers(stored, base_url))
+
+
+def content_response(binary: Stored) -> Response:
+    """The bytes of a Binary, as a file: whatever a client stored is never shown as a page of ours."""
+    document = binary.document
+    kind = str(document["contentType"])
+    safe = kind if _CONTENT_TYPE.fullmatch(kind) else "application/octet-stream"
+    headers = {"Content-Disposition": "attachment"}
+    return Response(base64.b64decode(document.get("data", "")), 200, headers, safe)
 
 
 def version_headers(stored: Stored, base_url: str) -> dict[str, str]:

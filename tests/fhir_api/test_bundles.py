@@ -55,6 +55,17 @@ def test_a_transaction_sent_again_with_conditions_changes_nothing(fhir: FhirClie
     assert counts(fhir)["Patient"] == 1
 
 
+def test_entries_with_the_same_condition_make_one_resource(fhir: FhirClient) -> None:
+    bundle = transaction(why=condition("two"), one=patient(), two=patient())
+    for entry in bundle["entry"][1:]:
+        entry["request"]["ifNoneExist"] = "identifier=http://ehr.example/mrn|MRN-1"
+    answer = fhir.post("", bundle)
+    assert answer.status == 200, answer.body
+    assert [row["response"]["status"][:3] for row in answer.body["entry"]] == ["201", "201", "200"]
+    assert answer.resources[1]["id"] == answer.resources[2]["id"]
+    assert answer.resources[0]["subject"]["reference"] == f"Patient/{answer.resources[1]['id']}"
+
+
 def test_a_temporary_reference_to_nothing_is_refused(fhir: FhirClient) -> None:
     bundle = transaction(why=condition("urn:uuid:00000000-0000-4000-8000-00000000ffff"))
     answer = fhir.post("", bundle)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from referral.fhir.json import decode
+from referral.fhir.validation import issues_in
 from tests.fhir_api.client import FhirClient
 from tests.fhir_api.people import patient, practitioner
 
@@ -224,6 +225,27 @@ def test_the_questionnaire_is_published(fhir: FhirClient) -> None:
     assert found.references == ["Questionnaire/ketamine-recommendation"]
     assert fhir.get("Questionnaire/ketamine-recommendation/_history/1").status == 200
     assert len(fhir.get("CodeSystem?_count=100").resources) > 5
+
+
+def test_what_is_published_is_valid_fhir(fhir: FhirClient) -> None:
+    for type in ("Questionnaire", "CodeSystem", "OperationDefinition"):
+        found = fhir.get(f"{type}?_count=100").resources
+        assert found, type
+        for resource in found:
+            assert issues_in(resource) == [], resource["id"]
+    assert fhir.get("OperationDefinition/gate").status == 200
+
+
+def test_the_bytes_of_a_binary_are_given_to_whoever_asks_for_them(fhir: FhirClient) -> None:
+    sent = {"resourceType": "Binary", "contentType": "text/html", "data": "PGI+aGk8L2I+"}
+    made = fhir.create(sent)
+    content = fhir.get(f"Binary/{made['id']}", Accept="text/html")
+    assert content.content == b"<b>hi</b>"
+    assert content.headers["content-type"].startswith("text/html")
+    assert content.headers["content-disposition"] == "attachment"
+    assert fhir.get(f"Binary/{made['id']}", Accept="application/fhir+json").body["data"] == sent["data"]
+    assert fhir.get(f"Binary/{made['id']}").body["resourceType"] == "Binary"
+    assert fhir.get("Binary/nothing").status == 404
 
 
 def test_metadata_needs_no_token_and_lists_what_the_routes_do(fhir: FhirClient) -> None:

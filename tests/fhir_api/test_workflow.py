@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from referral.services import publish
 from referral.services.judge_recommendation import confirm_by_phone, revoke_recommendation
-from referral.storage import outbox, referrals
+from referral.storage import documents, outbox, referrals
 from tests.database import NOW
 from tests.fhir_api.client import FhirClient, Json
 from tests.fhir_api.people import (
@@ -559,3 +560,33 @@ def test_the_due_date_of_a_request_is_that_of_the_ladder(fhir: FhirClient, refer
     made = fhir.create(body)
     assert "occurrenceDateTime" not in made
     assert made["occurrencePeriod"]["end"]
+
+
+def test_the_sealed_record_is_read_as_a_binary(referred: Referred) -> None:
+    referred.fhir.create(referred.answer())
+    request_id = referred.request.partition("/")[2]
+    clinic = referred.fhir.clinic
+    with clinic.transaction() as session:
+        ours = [("record", "receipt"), ("letter", "request-letter")]
+        for id, kind in ours:
+            documents.add(
+                session,
+                id=id,
+                kind=kind,
+                content_type="application/pdf",
+                content=b"%PDF-1.7 of an invented person",
+                now=NOW,
+                patient_id=referred.patient.partition("/")[2],
+                referral_id=request_id,
+            )
+        publish.receipt(session, request_id, "record", NOW)
+    reference = referred.fhir.get(f"DocumentReference?patient={referred.patient}").resources[0]
+    url = reference["content"][0]["attachment"]["url"]
+    assert referred.fhir.get(url, Accept="application/pdf").content.startswith(b"%PDF")
+    assert referred.fhir.get(url).body["contentType"] == "application/pdf"
+    events = referred.fhir.get(f"AuditEvent?patient={referred.patient}&entity={url}").resources
+    assert len(events) == 2
+    # What no DocumentReference stands for is no Binary.
+    assert referred.fhir.get("Binary/letter").status == 404
+    changed = referred.fhir.put(f"DocumentReference/{reference['id']}", reference)
+    assert changed.status == 422
