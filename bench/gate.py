@@ -1,9 +1,9 @@
-"""The gate read through the whole service against a bare endpoint with the same driver and one indexed SELECT.
+"""The gate read through the whole service against a bare endpoint with one indexed SELECT.
 
-Ours: bearer token, `$gate` on an infusion order, one statement that sets the clinic, writes the audit row and reads all
-facts, the rule in Python, a Parameters resource. Bare: FastAPI, a sync endpoint, SQLAlchemy Core with a prebuilt
-statement on AUTOCOMMIT, psycopg, one row by primary key, JSON. Both in one uvicorn process each, 16 connections, and
-both write one line per request to a log that nobody keeps.
+Ours: bearer token, `$gate` on an infusion order, one statement that sets the clinic, writes the audit row
+and reads all facts, the rule in Python, a Parameters resource. Bare: FastAPI, a sync endpoint, SQLAlchemy
+Core with a prebuilt statement on AUTOCOMMIT, psycopg, one row by primary key, JSON. Both in one uvicorn
+process each, 16 connections, and both write one line per request to a log that nobody keeps.
 """
 
 from __future__ import annotations
@@ -31,6 +31,15 @@ from referral.storage import directory
 from referral.web.app import create_app
 
 ORDERS = 300
+_BARE_TABLE = """
+CREATE TABLE bare_gate
+    (id text PRIMARY KEY, patient_id text, status text, recommendation_id text, valid_until timestamptz);
+GRANT SELECT ON bare_gate TO referral_app
+"""
+_BARE_ROWS = """
+INSERT INTO bare_gate SELECT id, 'p', 'closed', NULL, now() FROM unnest(CAST(:ids AS text[])) AS id
+UNION ALL SELECT 'x' || i, 'p', 'open', 'r', now() FROM generate_series(1, 10000) AS i
+"""
 
 
 def ours(settings: Settings) -> FastAPI:
@@ -41,7 +50,11 @@ def ours(settings: Settings) -> FastAPI:
 
 def bare(settings: Settings) -> FastAPI:
     engine = create_engine(
-        str(settings.database_url), pool_size=8, max_overflow=0, isolation_level="AUTOCOMMIT", pool_reset_on_return=None
+        str(settings.database_url),
+        pool_size=8,
+        max_overflow=0,
+        isolation_level="AUTOCOMMIT",
+        pool_reset_on_return=None,
     )
     fields = ("id", "patient_id", "status", "recommendation_id", "valid_until")
     gate = table("bare_gate", *(column(name) for name in fields))
@@ -71,18 +84,8 @@ def seed(settings: Settings, admin_url: str) -> tuple[str, list[str]]:
         ids = [place_order(session, actor, new, now).id for _ in range(ORDERS)]
     runtime.close()
     with create_engine(admin_url, isolation_level="AUTOCOMMIT").connect() as connection:
-        connection.execute(
-            text(
-                "CREATE TABLE bare_gate (id text PRIMARY KEY, patient_id text, status text, recommendation_id text,"
-                " valid_until timestamptz); GRANT SELECT ON bare_gate TO referral_app"
-            )
-        )
-        connection.execute(
-            text("INSERT INTO bare_gate SELECT id, 'p', 'closed', NULL, now() FROM unnest(CAST(:ids AS text[])) id"), {"ids": ids}
-        )
-        connection.execute(
-            text("INSERT INTO bare_gate SELECT 'x' || i, 'p', 'open', 'r', now() FROM generate_series(1, 10000) i")
-        )
+        connection.execute(text(_BARE_TABLE))
+        connection.execute(text(_BARE_ROWS), {"ids": ids})
         connection.execute(text("ANALYZE"))
     return token, ids
 
