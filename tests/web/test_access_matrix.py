@@ -1,0 +1,345 @@
+"""Every route that the application has, asked by everybody who should not get through.
+
+The list is made from the application itself; a path parameter that this test cannot fill in fails it.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any, Final
+
+import httpx
+import pytest
+from fastapi.routing import RouteContext
+from sqlalchemy import func, select
+
+from referral.domain.codes import Channel, Role
+from referral.domain.records import Referral
+from referral.services.accounts import add_client
+from referral.services.interactions import INTERACTIONS
+from referral.services.judge_recommendation import review_recommendation
+from referral.services.respond_to_referral import ask_clinic
+from referral.services.treat import record_consultation, start_treatment
+from referral.storage import directory, documents, outbox, tables
+from referral.web.policy import Permission, may
+from referral.web.staff import order as order_pages
+from referral.web.staff import request as request_pages
+from tests.database import NOW, ClinicFixture, make_clinic
+from tests.services import people
+from tests.test_rules import policies, routes
+from tests.web.client import application
+from tests.web.desk import desk
+from tests.web.portal_case import Browser, Case, Clock, serve
+
+Ids = dict[str, list[str]]
+
+_STEPS: Final = {
+    "/requests/{referral_id}/{step}": {name: rule[0] for name, rule in request_pages._STEPS.items()},
+    "/orders/{order_id}/{step}": {name: rule[0] for name, rule in order_pages._STEPS.items()},
+}
+_REFUSED: Final = frozenset({303, 400, 401, 403, 404, 405, 409, 412, 415, 422})
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A clinic with one of everything: its words, that occur nowhere else, and its ids by path parameter."""
+
+    clinic: ClinicFixture
+    words: dict[str, str]
+    referral: Referral
+    ids: Ids
+    resources: tuple[tuple[str, str], ...]
+
+
+def words_of(mark: str) -> dict[str, str]:
+    return {
+        "given": f"Zwetschga{mark}",
+        "family": f"Fernblick{mark}",
+        "clinician": f"Auswaerts{mark}",
+        "practice": f"Jenseits Praxis {mark}",
+        "street": f"99 {mark} Lane",
+        "email": f"fern@{mark}.example",
+        "conditions": f"only with her lithium level known, {mark}",
+        "question": f"does she still see her counsellor, {mark}",
+        "letter": f"letter-of-{mark}",
+    }
+
+
+def furnish(clinic: ClinicFixture, mark: str) -> Place:
+    words = words_of(mark)
+    with clinic.transaction() as session:
+        patient = people.patient(session, clinic, given=words["given"], family=words["family"])
+        asked = people.clinician(
+            session,
+            clinic,
+            family=words["clinician"],
+            practice=words["practice"],
+            address=(words["street"], "Denver, CO 80203"),
+            email=words["email"],
+        )
+        order = people.order(session, clinic, patient)
+        (referral,) = people.ask(session, clinic, order, asked)
+        ask_clinic(session, people.portal_actor(clinic), referral.id, "question", words["question"], NOW)
+        record_consultation(session, clinic.actor, order.id, NOW, NOW)
+        kept = uuid.uuid4().hex
+        content = words["letter"].encode()
+        documents.add(
+            session, id=kept, kind="request-letter", content_type="application/pdf", content=content, now=NOW
+        )
+        given = people.answers("recommended-with-conditions", conditions=words["conditions"])
+        people.respond_with(session, clinic, referral, given)
+        review_recommendation(
+            session, people.director(clinic), referral.id, accepted=True, reason="Seen and agreed.", now=NOW
+        )
+        start_treatment(session, clinic.actor, order.id, patient.id, NOW)
+    with clinic.transaction() as session:
+        found = directory.get_clinician(session, asked.id)
+        rows = session.connection.execute(select(tables.resource.c.type, tables.resource.c.id)).all()
+        ids = {
+            "referral_id": [referral.id],
+            "order_id": [order.id],
+            "patient_id": [patient.id],
+            "clinician_id": [asked.id],
+            "contact_id": [contact.id for contact in found.contacts],
+            "document_id": list(session.connection.scalars(select(tables.document.c.id))),
+            "message_id": [str(row.id) for row in outbox.find(session, referral_id=referral.id)],
+        }
+    return Place(clinic, words, referral, ids, tuple((row.type, row.id) for row in rows))
+
+
+@pytest.fixture(scope="module")
+def places(database: Any) -> tuple[Place, Place]:
+    """Ours, and the one whose data must not be reached."""
+    return furnish(make_clinic(database), "hither"), furnish(make_clinic(database), "yonder")
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """`role` is None for everybody but staff; `token` is the CSRF token of a session."""
+
+    name: str
+    client: httpx.Client
+    role: Role | None = None
+    token: str = ""
+
+    def call(self, method: str, path: str) -> httpx.Response:
+        if path.startswith(("/fhir", "/cds-services")):
+            type = path.split("/")[2] if path.count("/") > 1 else ""
+            body = {"resourceType": type} if method in ("POST", "PUT", "PATCH") else None
+            return self.client.request(method, path, json=body)
+        data = {"csrf_token": self.token, "version": "1", "key": "x"} if method == "POST" else None
+        return self.client.request(method, path, data=data)
+
+
+@pytest.fixture(scope="module")
+def visitors(places: tuple[Place, Place]) -> Iterator[list[Visitor]]:
+    """Nobody, each role, a client with every scope, and an identified clinician: all of our clinic."""
+    ours = places[0].clinic
+    with ExitStack() as stack:
+        address = stack.enter_context(serve(application(ours)))
+
+        def browser(**headers: str) -> httpx.Client:
+            sent = {"Origin": "null", "Sec-Fetch-Site": "same-origin", **headers}
+            return stack.enter_context(httpx.Client(base_url=address, headers=sent))
+
+        made = [Visitor("nobody", browser())]
+        for role in Role:
+            person = desk(address, ours, role)
+            stack.enter_context(person.client)
+            person.get("/")
+            person.client.follow_redirects = False
+            made.append(Visitor(f"staff:{role}", person.client, role, person.hidden()["csrf_token"]))
+        with ours.transaction() as session:
+            token = add_client(session, ours.actor, "An EHR", NOW)
+        made.append(Visitor("client", browser(Authorization=f"Bearer {token}")))
+        made.append(_clinician(ours, browser()))
+        yield made
+
+
+def _clinician(ours: ClinicFixture, client: httpx.Client) -> Visitor:
+    """Somebody who was asked by our clinic about another patient, with the birth date given."""
+    with ours.transaction() as session:
+        referral = people.asked_once(session, ours, npi="", family="Own")
+        patient = directory.get_patient(session, referral.patient_id)
+        clinician = directory.get_clinician(session, referral.clinician_id)
+    case = Case(ours, referral, patient, clinician, Clock(NOW))
+    visit = Browser(case, client)
+    visit.open(case.link(Channel.FAX))
+    assert patient.birth_date is not None
+    visit.give_birth_date(patient.birth_date)
+    (token,) = set(re.findall(r'name="csrf_token" value="([^"]*)"', visit.page))
+    client.follow_redirects = False
+    return Visitor("portal", client, None, token)
+
+
+def paths(route: RouteContext, place: Place) -> Iterator[str]:
+    """The route's path with everything of `place` filled in."""
+    template = str(route.path)
+    names = re.findall(r"{(\w+)(?::\w+)?}", template)
+    if template.startswith("/fhir/"):
+        yield from _fhir_paths(template, place)
+        return
+    known: Ids = {
+        **place.ids,
+        "step": list(_STEPS.get(template, ())),
+        "about": ["question", "call", "colleague"],
+        "service": ["ketamine-recommendation-gate"],
+        "selector": ["selector"],
+        "secret": ["secret"],
+    }
+    assert set(names) <= known.keys(), f"{template} has a parameter that this test cannot fill in"
+    for values in itertools.product(*(known[name] for name in names)):
+        yield template.format(**dict(zip(names, values, strict=True)))
+
+
+def _fhir_paths(template: str, place: Place) -> Iterator[str]:
+    if "{id}" not in template:
+        for type in INTERACTIONS:
+            yield template.replace("{type}", type).replace("{rest:path}", f"{type}/1/2/3/4")
+        return
+    for type, id in place.resources:
+        if "$gate" not in template or type == "ServiceRequest":
+            yield template.replace("{type}", type).replace("{id}", id).replace("{version}", "1")
+
+
+def calls(place: Place) -> Iterator[tuple[RouteContext, str, str, str]]:
+    """(route, its policy, method, path) of everything that can be asked."""
+    for route in routes(application(place.clinic)):
+        (policy,) = set(policies(route))
+        for method in sorted(route.methods or ()):
+            for path in paths(route, place):
+                yield route, policy, method, path
+
+
+def is_meant_for(policy: str, visitor: Visitor, step: Permission | None) -> bool:
+    """Whether this kind of visitor may come to the route at all."""
+    kind, _, rest = policy.partition(":")
+    if kind == "staff":
+        allowed = may(visitor.role, Permission(rest))
+        return allowed and (step is None or may(visitor.role, step))
+    if kind == "portal":
+        return visitor.name == "portal" and "identified" in rest.split("|")
+    return kind in ("public", visitor.name)
+
+
+def step_of(route: RouteContext, path: str) -> Permission | None:
+    return _STEPS.get(str(route.path), {}).get(path.rsplit("/", 1)[-1])
+
+
+def rows(place: Place) -> dict[str, Any]:
+    """How many rows each table has for this clinic, and how many times its resources were written."""
+    with place.clinic.transaction() as session:
+        counted = {
+            table.name: session.connection.scalar(
+                select(func.count()).select_from(table).where(table.c.clinic_id == place.clinic.id)
+            )
+            for table in tables.metadata.sorted_tables
+            if "clinic_id" in table.c
+        }
+        versions = session.connection.scalar(select(func.sum(tables.resource.c.version)))
+    return {**counted, "versions": versions}
+
+
+def test_nothing_of_another_clinic_is_read_or_changed_by_anybody(
+    places: tuple[Place, Place], visitors: list[Visitor]
+) -> None:
+    theirs = places[1]
+    before, wrong, asked = rows(theirs), [], 0
+    for visitor in visitors:
+        for route, policy, method, path in calls(theirs):
+            if path == "/request/leave" or (path == "/sign-out" and visitor.role):
+                continue  # these end the visit; what they may do is tested with the sessions themselves
+            response = visitor.call(method, path)
+            asked += 1
+            told = [word for word in theirs.words.values() if word in response.text]
+            names_one = "_id}" in str(route.path) or "{id}" in str(route.path)
+            refused = response.status_code in _REFUSED
+            if told or response.status_code >= 500 or (names_one and not refused):
+                wrong.append((visitor.name, method, route.path, response.status_code, told))
+            if not is_meant_for(policy, visitor, step_of(route, path)) and not refused:
+                wrong.append((visitor.name, method, route.path, response.status_code, ["not meant for them"]))
+    assert wrong == []
+    assert asked > 1500
+    assert rows(theirs) == before
+
+
+def test_in_the_own_clinic_each_comes_as_far_as_the_policy_says(
+    places: tuple[Place, Place], visitors: list[Visitor]
+) -> None:
+    """The other half: what is refused above is not refused because nothing works."""
+    ours = places[0]
+    wrong, opened = [], 0
+    for visitor in visitors:
+        for route, policy, method, path in calls(ours):
+            if method != "GET" or policy.startswith("public"):
+                continue
+            response = visitor.call(method, path)
+            meant = is_meant_for(policy, visitor, None)
+            opened += response.status_code == 200
+            if response.status_code == 200 and not meant:
+                wrong.append((visitor.name, method, route.path, response.status_code))
+            if policy.startswith("staff") and meant and response.status_code not in (200, 403, 404):
+                wrong.append((visitor.name, method, route.path, response.status_code))
+    assert wrong == []
+    assert opened > 100
+
+
+@pytest.mark.parametrize("role", [Role.FRONT_DESK, Role.ADMIN, Role.AUDITOR])
+def test_no_page_shows_narrative_to_who_may_not_read_it(
+    places: tuple[Place, Place], visitors: list[Visitor], role: Role
+) -> None:
+    ours, visitor = places[0], next(v for v in visitors if v.role is role)
+    hidden: tuple[str, ...] = (ours.words["conditions"], ours.words["question"])
+    if role is not Role.FRONT_DESK:
+        hidden = tuple(word for name, word in ours.words.items() if name != "letter")
+    shown = [
+        (path, word)
+        for _, _, method, path in calls(ours)
+        if method == "GET"
+        for word in hidden
+        if word in visitor.call(method, path).text
+    ]
+    assert shown == []
+
+
+def test_a_clinician_of_the_clinic_is_shown_the_narrative(
+    places: tuple[Place, Place], visitors: list[Visitor]
+) -> None:
+    visitor = next(v for v in visitors if v.role is Role.CLINICIAN)
+    page = visitor.call("GET", f"/requests/{places[0].referral.id}").text
+    assert places[0].words["conditions"] in page
+    assert places[0].words["question"] in page
+
+
+def _no_token(visitor: Visitor) -> Visitor:
+    return Visitor(visitor.name, visitor.client, visitor.role, "")
+
+
+def _of_another(visitor: Visitor) -> Visitor:
+    return Visitor(visitor.name, visitor.client, visitor.role, "A" * 24)
+
+
+@pytest.mark.parametrize("forged", [_no_token, _of_another])
+def test_no_form_is_taken_without_the_token_of_its_own_session(
+    places: tuple[Place, Place], visitors: list[Visitor], forged: Callable[[Visitor], Visitor]
+) -> None:
+    ours, taken = places[0], []
+    before = rows(ours)
+    for visitor in visitors:
+        if visitor.role is None and visitor.name != "portal":
+            continue
+        for route, policy, method, path in calls(ours):
+            if method == "POST" and policy.startswith(("staff", "portal")):
+                response = forged(visitor).call(method, path)
+                if response.status_code not in (303, 403) or "/request/asked" in response.headers.get(
+                    "location", ""
+                ):
+                    taken.append((visitor.name, route.path, response.status_code))
+    assert taken == []
+    changed = {name for name, count in rows(ours).items() if count != before[name]}
+    assert changed <= {"audit_event"}
