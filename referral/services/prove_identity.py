@@ -100,9 +100,9 @@ def check_one_time_code(
     session: Session, actor: Actor, found: PortalSession, typed: str, now: datetime
 ) -> bool:
     """The six digits that were sent within the last ten minutes; they work once."""
-    credential, fresh = (
-        _usable(session, found.selector),
+    fresh, credential = (
         credentials.lock_session(session, found.token_digest),
+        _usable(session, found.selector),
     )
     digits = "".join(character for character in typed if character.isdigit())
     right = (
@@ -132,13 +132,17 @@ def check_birth_date(
 
     Only this clears the counter: a code known for certain must not buy more tries at the date.
     """
-    credential, fresh = (
-        _usable(session, found.selector),
+    fresh, link = (
         credentials.lock_session(session, found.token_digest),
+        credentials.get(session, found.selector),
     )
+    if link is None:
+        return False
+    # The request before its links: staff who cancel it at this moment lock in that order, too.
+    referral = referrals.get(session, link.referral_id, lock=True)
+    credential = _usable(session, found.selector)
     if credential is None or stage_of(fresh, credential) is Stage.SECOND_FACTOR:
         return False
-    referral = referrals.get(session, credential.referral_id)
     born = directory.get_patient(session, referral.patient_id).birth_date
     if born is None or born != typed:
         return _noted(session, actor, credential, "birth-date", right=False)

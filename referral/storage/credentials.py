@@ -122,7 +122,7 @@ def get(session: Session, selector: str, *, lock: bool = False) -> Credential | 
     query = _SELECT.where(
         portal_credential.c.clinic_id == session.clinic, portal_credential.c.selector == selector
     )
-    row = session.connection.execute(query.with_for_update() if lock else query).one_or_none()
+    row = session.connection.execute(query.with_for_update(key_share=True) if lock else query).one_or_none()
     return _to_credential(row) if row else None
 
 
@@ -292,7 +292,7 @@ def lock_session(session: Session, token_digest: bytes) -> PortalSession:
     query = _SELECT_SESSION.where(
         portal_session.c.clinic_id == session.clinic, portal_session.c.token_digest == token_digest
     )
-    return _to_session(session.connection.execute(query.with_for_update()).one())
+    return _to_session(session.connection.execute(query.with_for_update(key_share=True)).one())
 
 
 def last_draft(session: Session, referral_id: str) -> PortalSession | None:

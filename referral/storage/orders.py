@@ -85,10 +85,14 @@ def _to_orders(session: Session, rows: Iterable[Any]) -> list[Order]:
 
 
 def get(session: Session, id: str, *, lock: bool = False) -> Order:
-    """Raises NotFound where there is none in this clinic."""
+    """Raises NotFound where there is none in this clinic. `lock` comes before any other, see referrals.get().
+
+    What only points to the order, such as a treatment start, does not wait for the lock.
+    """
     table = tables.infusion_order
     query = select(table).where(table.c.clinic_id == session.clinic, table.c.id == id)
-    row = session.connection.execute(query.with_for_update() if lock else query).one_or_none()
+    held = query.with_for_update(key_share=True)
+    row = session.connection.execute(held if lock else query).one_or_none()
     if row is None:
         raise NotFound(f"There is no infusion order with id {id}.")
     return _to_orders(session, [row])[0]

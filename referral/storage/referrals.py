@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import and_, func, insert, select, update
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.exc import IntegrityError
@@ -19,6 +19,7 @@ from referral.storage import tables
 from referral.storage.db import Session
 
 _TABLE: Final = tables.referral
+_ORDER: Final = tables.infusion_order
 _FIELDS: Final = tuple(Referral.__slots__)
 _SELECT: Final = select(*(_TABLE.c[name] for name in _FIELDS))
 
@@ -62,9 +63,19 @@ def _to_referral(row: Any) -> Referral:
 
 
 def get(session: Session, id: str, *, lock: bool = False) -> Referral:
-    """`lock` holds the row until the transaction ends: take it before any decision about the request."""
+    """`lock` holds order and request until the transaction ends: take it before any decision about them.
+
+    Everything locks in one order, so that nobody waits in a circle: infusion order, its requests, their links
+    and messages, the gate.
+    """
     query = _SELECT.where(_TABLE.c.clinic_id == session.clinic, _TABLE.c.id == id)
-    row = session.connection.execute(query.with_for_update() if lock else query).one_or_none()
+    if lock:
+        of_order = _TABLE.c.order_id == _ORDER.c.id
+        order = select(_ORDER.c.id).join(_TABLE, and_(_ORDER.c.clinic_id == _TABLE.c.clinic_id, of_order))
+        mine = order.where(_TABLE.c.clinic_id == session.clinic, _TABLE.c.id == id)
+        session.connection.execute(mine.with_for_update(of=_ORDER, key_share=True))
+        query = query.with_for_update(key_share=True)
+    row = session.connection.execute(query).one_or_none()
     if row is None:
         raise NotFound(f"There is no request with id {id}.")
     return _to_referral(row)
@@ -96,7 +107,7 @@ def find(
     lock: bool = False,
     limit: int = 200,
 ) -> list[Referral]:
-    """Newest first."""
+    """Newest first. For `lock` the caller holds the order already, see get()."""
     query = _SELECT.where(_TABLE.c.clinic_id == session.clinic)
     for column, value in (("order_id", order_id), ("patient_id", patient_id), ("clinician_id", clinician_id)):
         if value is not None:
@@ -105,7 +116,7 @@ def find(
         query = query.where(_TABLE.c.closed_at.is_(None) if is_open else _TABLE.c.closed_at.is_not(None))
     query = query.order_by(_TABLE.c.created_at.desc(), _TABLE.c.id).limit(limit)
     if lock:
-        query = query.with_for_update()
+        query = query.with_for_update(key_share=True)
     return [_to_referral(row) for row in session.connection.execute(query)]
 
 
@@ -134,12 +145,13 @@ def exists(session: Session, id: str) -> bool:
 
 
 def find_due(session: Session, now: datetime, limit: int) -> list[Referral]:
-    """Open requests whose next step is due, locked; rows that another worker holds are skipped."""
+    """Open requests whose next step is due, locked with their orders; what somebody else holds is skipped."""
     rows = session.connection.execute(
-        _SELECT.where(_TABLE.c.clinic_id == session.clinic, _TABLE.c.next_step_at <= now)
+        _SELECT.join(_ORDER, and_(_ORDER.c.clinic_id == _TABLE.c.clinic_id, _ORDER.c.id == _TABLE.c.order_id))
+        .where(_TABLE.c.clinic_id == session.clinic, _TABLE.c.next_step_at <= now)
         .order_by(_TABLE.c.next_step_at)
         .limit(limit)
-        .with_for_update(skip_locked=True)
+        .with_for_update(of=(_ORDER, _TABLE), skip_locked=True, key_share=True)
     )
     return [_to_referral(row) for row in rows]
 
