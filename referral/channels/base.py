@@ -8,6 +8,11 @@ from enum import StrEnum
 from typing import Protocol
 
 from referral.domain.codes import Channel
+from referral.domain.errors import ReferralError
+
+
+class UnusableAddress(ReferralError):
+    """Nothing can be sent to this contact as it stands; says why without quoting it."""
 
 
 class Outcome(StrEnum):

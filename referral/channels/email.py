@@ -8,14 +8,14 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from email.errors import MessageError
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime, parseaddr
 from typing import Final, Literal
 
-from referral.channels.base import Envelope, Outcome, Sent
-from referral.domain.errors import InvalidInput, Issue
+from referral.channels.base import Envelope, Outcome, Sent, UnusableAddress
 
 _TIMEOUT_SECONDS: Final = 15
 
@@ -31,16 +31,25 @@ class Mail:
 
 
 def compose(mail: Mail, message_id: uuid.UUID, now: datetime) -> bytes:
-    """The complete message; the same input gives the same bytes. Refuses control characters in any header."""
+    """The complete message; the same input gives the same bytes.
+
+    Raises UnusableAddress for a control character in any header and for what is no address of plain letters.
+    """
     for value in (mail.sender, mail.recipient, mail.subject):
         if any(ord(character) < 32 or ord(character) == 127 for character in value):
-            raise InvalidInput(
-                Issue("An address or a subject holds a control character; please correct the contact.")
-            )
+            raise UnusableAddress("The e-mail address holds a control character; please correct the contact.")
     name, address = parseaddr(mail.sender)
     message = EmailMessage(policy=SMTP)
     message["From"] = Address(name, addr_spec=address)
-    message["To"] = Address(addr_spec=mail.recipient)
+    try:
+        recipient = Address(addr_spec=mail.recipient)
+    except (ValueError, IndexError, MessageError):
+        recipient = Address()
+    if not recipient.domain or not mail.recipient.isascii():
+        raise UnusableAddress(
+            "This is no e-mail address that mail can be sent to; please correct the contact."
+        )
+    message["To"] = recipient
     message["Subject"] = mail.subject
     message["Date"] = format_datetime(now)
     message["Message-ID"] = f"<{message_id}@{address.partition('@')[2]}>"
@@ -80,10 +89,14 @@ class SmtpTransport:
             )
         else:
             server = smtplib.SMTP(self._host, self._port, timeout=_TIMEOUT_SECONDS)
+        try:
             if self._security == "starttls":
                 server.starttls(context=context)
-        if self._user is not None:
-            server.login(self._user, self._password or "")
+            if self._user is not None:
+                server.login(self._user, self._password or "")
+        except BaseException:
+            server.close()
+            raise
         return server
 
     def send(self, envelope: Envelope) -> Sent:
@@ -100,9 +113,13 @@ class SmtpTransport:
         """MAIL, RCPT and DATA one by one: what fails before DATA was certainly not taken."""
         try:
             server.ehlo_or_helo_if_needed()
-            for code, _ in (server.mail(self._sender), server.rcpt(envelope.address)):
-                if code >= 400:
-                    return _refused(code, "sender or recipient")
+            code, _ = server.mail(self._sender)
+            if code >= 400:
+                # Our own address or sign-in is wrong: that says nothing about the recipient.
+                return Sent(Outcome.LATER, reason=f"the mail server answered {code} to the sender")
+            code, _ = server.rcpt(envelope.address)
+            if code >= 400:
+                return _refused(code, "recipient")
         except (OSError, smtplib.SMTPException) as error:
             return Sent(Outcome.LATER, reason=f"SMTP broke off before the message ({type(error).__name__})")
         try:

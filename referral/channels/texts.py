@@ -23,12 +23,17 @@ _ENVIRONMENT: Final = Environment(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Words:
-    """All that a mail may say, nothing about the patient; `sender_name` is the clinic's neutral name."""
+    """All that a mail may say, nothing about the patient; `sender_name` is the clinic's neutral name.
+
+    `short_code` is for paper, where a link has to be typed: with the address of the page that takes it.
+    """
 
     sender_name: str
     request_number: str
     telephone: str
     link: str = ""
+    short_code: str = ""
+    page: str = ""
     reply_by: str = ""
     code: str = ""
     minutes: int = 10

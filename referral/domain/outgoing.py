@@ -31,6 +31,8 @@ class MessageKind(StrEnum):
 WITH_LINK: Final = frozenset({MessageKind.REQUEST, MessageKind.REMINDER, MessageKind.FRESH_LINK})
 # Those that somebody is waiting for at this moment; business hours do not hold them back.
 AT_ONCE: Final = frozenset({MessageKind.IDENTITY_CODE, MessageKind.FRESH_LINK})
+# A letter that goes another way because the first refused it. Rungs of the ladder count from 1 and stay free.
+SWITCHED: Final = 100
 # Those that make no sense once the request is answered, cancelled or expired.
 ONLY_WHILE_OPEN: Final = frozenset(
     {MessageKind.REQUEST, MessageKind.REMINDER, MessageKind.IDENTITY_CODE, MessageKind.FRESH_LINK}

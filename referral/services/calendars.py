@@ -13,14 +13,20 @@ from referral.storage.clinics import Clinic
 
 
 @cache
-def _federal() -> holidays.HolidayBase:
-    """US federal holidays with their observed days (5 U.S.C. 6103); years are worked out when asked for."""
-    return holidays.country_holidays("US")
+def _federal(year: int) -> frozenset[date]:
+    """US federal holidays with their observed days (5 U.S.C. 6103).
+
+    Whole years, never changed: the library's own table fills up while it is asked, and a thread that asks in
+    the middle would be told that a holiday is none.
+    """
+    # New Year's Day can be observed on the last day of the year before.
+    found = holidays.country_holidays("US", years=(year, year + 1), expand=False)
+    return frozenset(day for day in found if day.year == year)
 
 
 def calendar_for(clinic: Clinic, time_zone: str) -> BusinessCalendar:
     """The calendar of a recipient in `time_zone`; the clinic's own closed days count as well."""
     closed = frozenset(date.fromisoformat(day) for day in clinic.settings.get("closed_days", []))
     return BusinessCalendar(
-        time_zone=ZoneInfo(time_zone), is_closed=lambda day: day in closed or day in _federal()
+        time_zone=ZoneInfo(time_zone), is_closed=lambda day: day in closed or day in _federal(day.year)
     )

@@ -5,12 +5,14 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from referral.domain import contacts
 from referral.domain.calendar import BusinessCalendar
-from referral.domain.records import Referral
-from referral.domain.reminders import Climb, Ladder, due_date, next_step
+from referral.domain.records import Clinician, Contact, Referral
+from referral.domain.reminders import Climb, Ladder, Step, due_date, next_step
 from referral.services.calendars import calendar_for
 from referral.storage import clinics, directory
 from referral.storage.db import Session
+from referral.storage.outbox import Message
 
 
 def climb_of(referral: Referral) -> Climb:
@@ -29,6 +31,18 @@ def ladder_and_calendar(session: Session, referral: Referral) -> tuple[Ladder, B
     _, ladder = clinics.policy_in_force(session)
     clinician = directory.get_clinician(session, referral.clinician_id)
     return ladder, calendar_for(clinics.current(session), clinician.time_zone)
+
+
+def contact_for(step: Step, clinician: Clinician, last: Message | None) -> Contact | None:
+    """What a reminder travels by; `last` is the letter that was handed over last. None: nothing is sent."""
+    if step is Step.REMIND:
+        same = next((c for c in clinician.contacts if last and c.id == last.contact_id), None)
+        return same or contacts.best(clinician.contacts)
+    if step is Step.REMIND_OTHER_CHANNEL:
+        if last is None:
+            return contacts.best(clinician.contacts)
+        return contacts.by_another_channel(clinician.contacts, last.channel)
+    return None
 
 
 def replanned(climb: Climb, ladder: Ladder, calendar: BusinessCalendar) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from referral.domain import contacts
 from referral.domain.audit import Action, Actor, AuditEntry
 from referral.domain.codes import BusinessStatus
 from referral.domain.errors import InvalidInput, Issue
-from referral.domain.outgoing import ONLY_WHILE_OPEN, MessageKind, MessageState
+from referral.domain.outgoing import ONLY_WHILE_OPEN, MessageKind
 from referral.domain.records import Referral
 from referral.domain.referral import Event, next_status
 from referral.services import publish
@@ -33,20 +33,28 @@ def close_referral(
         **values,
     )
     credentials.revoke_all(session, referral.id, event, now)
-    outbox.cancel_waiting(session, referral.id, now, ONLY_WHILE_OPEN)
+    stop_messages(session, referral, ONLY_WHILE_OPEN, now)
     publish.referral_changed(session, closed, now)
     return closed
 
 
+def stop_messages(session: Session, referral: Referral, kinds: frozenset[MessageKind], now: datetime) -> None:
+    """What has not left yet stays here; the caller holds the row's lock."""
+    for message_id in outbox.cancel_waiting(session, referral.id, now, kinds):
+        publish.message_cancelled(session, str(message_id), now)
+
+
 def tell_clinician(session: Session, referral: Referral, kind: MessageKind, now: datetime) -> None:
-    """By the contact that the last letter reached; nobody is told of a request that never left."""
-    reached = outbox.find(
-        session, referral_id=referral.id, states=(MessageState.ACCEPTED, MessageState.DELIVERED)
-    )
-    if not reached:
+    """By the contact that the last letter reached; nobody is told of a request that never left.
+
+    Thanks are queued in any case: the record of the answer is drawn with them. They go out only if a letter
+    has reached the clinician by then (services/deliver_messages).
+    """
+    last = outbox.last_letter(session, referral.id)
+    if last is None and kind is not MessageKind.THANK_YOU:
         return
     clinician = directory.get_clinician(session, referral.clinician_id)
-    contact = next((c for c in clinician.contacts if c.id == reached[0].contact_id), None)
+    contact = next((c for c in clinician.contacts if last and c.id == last.contact_id), None)
     contact = contact or contacts.best(clinician.contacts)
     if contact is not None:
         queue_message(session, referral, kind, contact, now, ordinal=1)

@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from referral.domain import contacts
 from referral.domain.calendar import BusinessCalendar
 from referral.domain.codes import Channel
 from referral.domain.outgoing import WITH_LINK, MessageState
 from referral.domain.records import Clinician, Referral
 from referral.domain.reminders import Ladder, Planned, Step, next_step
 from referral.services.calendars import calendar_for
-from referral.services.climb import climb_of
+from referral.services.climb import climb_of, contact_for
 from referral.storage import clinics, directory, outbox, referrals
 from referral.storage.db import Session
 from referral.storage.outbox import Message
@@ -114,18 +113,6 @@ def _wants_call(referral: Referral, ladder: Ladder, question: ReferralEvent | No
 
 
 def _channel(step: Step, clinician: Clinician, messages: tuple[Message, ...]) -> Channel | None:
-    """What a reminder would travel by, as services.send_reminders chooses it."""
-    last = next((m for m in messages if m.state in REACHED), None)
-    contact = next((c for c in clinician.contacts if last and c.id == last.contact_id), None)
-    if step is Step.REMIND:
-        contact = contact or contacts.best(clinician.contacts)
-    elif step is Step.REMIND_OTHER_CHANNEL:
-        used = last.channel if last else None
-        contact = (
-            contacts.by_another_channel(clinician.contacts, used)
-            if used
-            else contacts.best(clinician.contacts)
-        )
-    else:
-        return None
+    last = next((m for m in messages if m.state in REACHED and m.kind in WITH_LINK), None)
+    contact = contact_for(step, clinician, last)
     return contact.channel if contact else None

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from referral.domain import contacts
 from referral.domain.audit import Action, Actor, AuditEntry
 from referral.domain.codes import BusinessStatus, TaskStatus
-from referral.domain.outgoing import WITH_LINK, MessageKind, MessageState
+from referral.domain.outgoing import SWITCHED, WITH_LINK, MessageKind, MessageState
 from referral.domain.records import Referral
 from referral.services import publish
+from referral.services.climb import climb_of, ladder_and_calendar, replanned
 from referral.services.queue_message import queue_message
-from referral.storage import audit, directory, referrals
+from referral.storage import audit, directory, outbox, referrals
 from referral.storage.db import Session
 from referral.storage.outbox import Message
 
@@ -35,7 +37,7 @@ def accepted(session: Session, message: Message, now: datetime, *, is_real: bool
     """Handed over: the first letter delivers the request; every message is recorded as a disclosure."""
     referral = referrals.get(session, message.referral_id, lock=True)
     if referral.delivered_at is None and message.kind in WITH_LINK:
-        values: dict[str, Any] = {"delivered_at": now}
+        values: dict[str, Any] = {"delivered_at": now, **_day_0(session, referral, now)}
         if referral.business_status is BusinessStatus.DELIVERY_FAILED:
             values |= {"business_status": BusinessStatus.SENT}
         referral = referrals.change(session, referral, **values)
@@ -59,9 +61,30 @@ def accepted(session: Session, message: Message, now: datetime, *, is_real: bool
     audit.record(session, _worker(session), entry)
 
 
+def _day_0(session: Session, referral: Referral, now: datetime) -> dict[str, Any]:
+    """The ladder counts from the first delivery: one that was late moves it, unless it has been climbed."""
+    ladder, calendar = ladder_and_calendar(session, referral)
+    late = calendar.local_date(now) > calendar.local_date(referral.started_at)
+    if not late or referral.climbed or not referral.is_open:
+        return {}
+    climb = replace(climb_of(referral), started_at=now)
+    return {"started_at": now, **replanned(climb, ladder, calendar)}
+
+
+def cancelled(session: Session, message: Message, now: datetime) -> None:
+    """It makes no sense any more. The caller holds the request, see referrals.get()."""
+    if outbox.move(session, message, MessageState.CANCELLED, finished_at=now):
+        publish.message_cancelled(session, str(message.id), now)
+
+
 def ended(session: Session, message: Message, state: MessageState, reason: str, now: datetime) -> None:
-    """Not delivered: staff see it, and a request or reminder goes another way at once where there is one."""
-    referral = referrals.get(session, message.referral_id, lock=True)
+    """Not delivered: staff see it, and a request or reminder goes another way at once where there is one.
+
+    Nothing happens where this claim does not hold the message any more. The caller holds the request.
+    """
+    if not outbox.move(session, message, state, last_error=reason, finished_at=now):
+        return
+    referral = referrals.get(session, message.referral_id)
     detail = {"message": str(message.id), "kind": message.kind, "channel": message.channel, "state": state}
     referrals.note(session, referral.id, "not-delivered", "worker", now, reason=reason[:200], **detail)
     publish.message_failed(session, str(message.id), reason, now)
@@ -77,7 +100,11 @@ def ended(session: Session, message: Message, state: MessageState, reason: str, 
 
 
 def _switch_channel(session: Session, referral: Referral, message: Message, now: datetime) -> None:
+    """Each contact is tried once: two that both refuse must not be handed the letter in turn for ever."""
     clinician = directory.get_clinician(session, referral.clinician_id)
-    other = contacts.by_another_channel(clinician.contacts, message.channel)
-    if other is not None and other.id != message.contact_id and other.channel != message.channel:
-        queue_message(session, referral, message.kind, other, now)
+    sent = outbox.find(session, referral_id=referral.id, states=(MessageState.FAILED,))
+    refused = {failed.contact_id for failed in sent}
+    left = tuple(contact for contact in clinician.contacts if contact.id not in refused)
+    other = contacts.by_another_channel(left, message.channel)
+    if other is not None and other.channel != message.channel:
+        queue_message(session, referral, message.kind, other, now, ordinal=message.ordinal + SWITCHED)

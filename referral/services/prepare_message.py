@@ -82,6 +82,8 @@ def gather(session: Session, message: Message, base_url: str, now: datetime) -> 
         request_number=referral.number,
         telephone=clinic.letterhead["telephone"],
         link=minted.url(base_url) if minted else "",
+        short_code=minted.short_code if minted and message.channel in _PAPER else "",
+        page=f"{base_url}/request",
         reply_by=long_date(referral.due_at.astimezone(zone).date()),
         code=_one_time_code(session, clinic, message),
         minutes=int(CODE_LIFETIME.total_seconds() // 60),

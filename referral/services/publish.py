@@ -234,6 +234,11 @@ def message_failed(session: Session, message_id: str, reason: str, now: datetime
     _message_changed(session, message_id, MessageState.FAILED, now, failure_text=reason)
 
 
+def message_cancelled(session: Session, message_id: str, now: datetime) -> None:
+    """It will not be sent: no longer needed."""
+    _message_changed(session, message_id, MessageState.CANCELLED, now)
+
+
 def _message_changed(
     session: Session, message_id: str, state: MessageState, now: datetime, **more: Any
 ) -> None:

@@ -6,7 +6,7 @@ import base64
 import uuid
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Any
+from typing import Any, Final
 
 from referral.domain.answers import Answers
 from referral.domain.audit import Action, Actor, AuditEntry
@@ -19,13 +19,21 @@ from referral.domain.records import Clinician, Order, Referral
 from referral.domain.referral import BUSINESS_STATUS_OF, EVENT_OF, Event, next_status
 from referral.services import publish
 from referral.services.climb import climb_of, ladder_and_calendar, replanned
-from referral.services.close_referral import cancel_siblings, close_referral, tell_clinician
+from referral.services.close_referral import (
+    cancel_siblings,
+    close_referral,
+    stop_messages,
+    tell_clinician,
+)
 from referral.services.letter_content import indication_words
 from referral.services.receipt import keep_evidence
 from referral.services.refresh_gate import refresh_gate
 from referral.storage import audit, clinics, credentials, directory, orders, recommendations, referrals
 from referral.storage.db import Session
 from referral.storage.recommendations import NewRecommendation
+
+# What must not go out any more once the ladder stands still or has been moved.
+_REMINDERS: Final = frozenset({MessageKind.REMINDER})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,6 +204,7 @@ def _shift_ladder(session: Session, referral: Referral, event: Event, until: dat
             "business_status": BusinessStatus.AWAITING_INFORMATION,
         }
     changed = referrals.change(session, referral, **values)
+    stop_messages(session, changed, _REMINDERS, now)
     publish.referral_changed(session, changed, now)
     return changed
 
@@ -241,6 +250,7 @@ def ask_clinic(
         held_at=now,
         next_step_at=None,
     )
+    stop_messages(session, changed, _REMINDERS, now)
     publish.referral_changed(session, changed, now)
     note_id = publish.keep_words(session, changed, text, now) if text.strip() else None
     referrals.note(session, referral_id, f"asked-{kind}", actor.id, now, document=note_id)

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
-from referral.domain import contacts
+import structlog
+
 from referral.domain.audit import Action, Actor, AuditEntry
 from referral.domain.calendar import BusinessCalendar
-from referral.domain.outgoing import MessageKind, MessageState
+from referral.domain.outgoing import MessageKind
 from referral.domain.records import Referral
-from referral.domain.reminders import Ladder, Planned, Step, reminder_due
-from referral.services.climb import climb_of, ladder_and_calendar, replanned
+from referral.domain.reminders import Ladder, Planned, Step, next_step, reminder_due
+from referral.services.climb import climb_of, contact_for, ladder_and_calendar, replanned
 from referral.services.close_referral import expire_referral
 from referral.services.queue_message import queue_message
 from referral.storage import audit, directory, outbox, referrals
-from referral.storage.db import Session
+from referral.storage.db import Session, attempt
 
+log = structlog.get_logger(__name__)
 _BATCH: Final = 50
+# When a request that could not be worked on comes up again.
+_AGAIN: Final = timedelta(minutes=15)
 
 
 def send_reminders(session: Session, now: datetime) -> int:
@@ -31,8 +34,18 @@ def send_reminders(session: Session, now: datetime) -> int:
     actor = Actor(session.clinic, "system", "sweep")
     due = referrals.find_due(session, now, _BATCH)
     for referral in due:
-        _climb(session, actor, referral, now)
+        _climb_safely(session, actor, referral, now)
     return len(due)
+
+
+def _climb_safely(session: Session, actor: Actor, referral: Referral, now: datetime) -> None:
+    """One request's trouble is not another's; it comes up again later and holds nobody up."""
+    try:
+        with attempt(session):
+            _climb(session, actor, referral, now)
+    except Exception:
+        log.exception("remind.failed", request=referral.number)
+        referrals.change(session, referral, next_step_at=now + _AGAIN)
 
 
 def is_full(count: int) -> bool:
@@ -45,16 +58,16 @@ def _climb(session: Session, actor: Actor, referral: Referral, now: datetime) ->
     climb = climb_of(referral)
     planned = reminder_due(climb, ladder, calendar, now)
     if planned is None:
-        # Due by the clock, but not in business hours (a closed day was added since): look again then.
-        referrals.change(session, referral, next_step_at=calendar.next_opening(now))
+        # Due by the row, but not in business hours, or not by the ladder as it is now: work it out anew.
+        later = next_step(climb, ladder, calendar)
+        when = max(later.due_at, calendar.next_opening(now)) if later else None
+        referrals.change(session, referral, next_step_at=when)
         return
     if planned.step is Step.EXPIRE:
         expire_referral(session, actor, referral, now)
         return
     changed = _advance(session, referral, planned, ladder, calendar)
-    take = _STEPS[planned.step]
-    if take is not None:
-        take(session, changed, planned, now)
+    _remind(session, changed, planned, now)
     detail = {"ordinal": planned.ordinal, "skipped": list(planned.skipped)}
     referrals.note(session, referral.id, f"step-{planned.step}", "sweep", now, **detail)
     entry = AuditEntry(
@@ -79,36 +92,8 @@ def _advance(
 
 
 def _remind(session: Session, referral: Referral, planned: Planned, now: datetime) -> None:
+    """Steps that a person takes send nothing: they are on the Today board, read from the request itself."""
     clinician = directory.get_clinician(session, referral.clinician_id)
-    last = _last_reached(session, referral)
-    contact = next((c for c in clinician.contacts if last and c.id == last.contact_id), None)
-    contact = contact or contacts.best(clinician.contacts)
+    contact = contact_for(planned.step, clinician, outbox.last_letter(session, referral.id))
     if contact is not None:
         queue_message(session, referral, MessageKind.REMINDER, contact, now, ordinal=planned.ordinal)
-
-
-def _remind_by_another(session: Session, referral: Referral, planned: Planned, now: datetime) -> None:
-    clinician = directory.get_clinician(session, referral.clinician_id)
-    last = _last_reached(session, referral)
-    used = last.channel if last else None
-    contact = (
-        contacts.by_another_channel(clinician.contacts, used) if used else contacts.best(clinician.contacts)
-    )
-    if contact is not None:
-        queue_message(session, referral, MessageKind.REMINDER, contact, now, ordinal=planned.ordinal)
-
-
-def _last_reached(session: Session, referral: Referral) -> outbox.Message | None:
-    sent = outbox.find(
-        session, referral_id=referral.id, states=(MessageState.ACCEPTED, MessageState.DELIVERED)
-    )
-    return sent[0] if sent else None
-
-
-# None is a step that a person takes: it is on the Today board from now on, read from the request itself.
-_STEPS: Final[dict[Step, Callable[[Session, Referral, Planned, datetime], None] | None]] = {
-    Step.REMIND: _remind,
-    Step.REMIND_OTHER_CHANNEL: _remind_by_another,
-    Step.CALL: None,
-    Step.SUGGEST_ANOTHER: None,
-}

@@ -25,7 +25,10 @@ _HELD: Final = (MessageState.RENDERING, MessageState.SENDING)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """One row. `attempts` is also the fence: whoever finishes a row must hold its newest attempt."""
+    """One row. `attempts` counts claims and is the fence: whoever finishes a row must hold its newest claim.
+
+    `tries` counts what went wrong and is tried again; waiting for business hours is none.
+    """
 
     id: uuid.UUID
     referral_id: str
@@ -36,6 +39,7 @@ class Message:
     state: MessageState
     generation: int
     attempts: int
+    tries: int
     crashes: int
     not_before: datetime
     letter_id: str | None
@@ -123,11 +127,13 @@ def claim(session: Session, now: datetime, limit: int) -> list[Message]:
         )
         .order_by(_TABLE.c.not_before)
         .limit(limit)
-        .with_for_update(skip_locked=True)
+        .with_for_update(skip_locked=True, key_share=True)
+        # A common table expression is worked out once; a subquery may be repeated and lock more each time.
+        .cte("due")
     )
     rows = session.connection.execute(
         update(_TABLE)
-        .where(_TABLE.c.clinic_id == session.clinic, _TABLE.c.id.in_(due))
+        .where(_TABLE.c.clinic_id == session.clinic, _TABLE.c.id == due.c.id)
         .values(
             attempts=_TABLE.c.attempts + 1,
             crashes=_TABLE.c.crashes + case((_TABLE.c.state.in_(_HELD), 1), else_=0),
@@ -161,9 +167,11 @@ def move(session: Session, message: Message, state: MessageState, **values: Any)
     return changed.rowcount == 1
 
 
-def cancel_waiting(session: Session, referral_id: str, now: datetime, kinds: Iterable[MessageKind]) -> int:
-    """Stop what has not left yet; a message that is being sent at this moment is re-checked by its sender."""
-    changed = session.connection.execute(
+def cancel_waiting(
+    session: Session, referral_id: str, now: datetime, kinds: Iterable[MessageKind]
+) -> list[uuid.UUID]:
+    """Stop what has not left yet and return its ids. The caller holds the request, see referrals.get()."""
+    changed = session.connection.scalars(
         update(_TABLE)
         .where(
             _TABLE.c.clinic_id == session.clinic,
@@ -172,14 +180,15 @@ def cancel_waiting(session: Session, referral_id: str, now: datetime, kinds: Ite
             _TABLE.c.state.in_((*_WAITING, MessageState.RENDERING)),
         )
         .values(state=MessageState.CANCELLED, finished_at=now)
+        .returning(_TABLE.c.id)
     )
-    return changed.rowcount
+    return list(changed)
 
 
 def get(session: Session, id: uuid.UUID | str, *, lock: bool = False) -> Message | None:
     """None where there is none in this clinic."""
     query = select(*_COLUMNS).where(_TABLE.c.clinic_id == session.clinic, _TABLE.c.id == id)
-    row = session.connection.execute(query.with_for_update() if lock else query).one_or_none()
+    row = session.connection.execute(query.with_for_update(key_share=True) if lock else query).one_or_none()
     return _to_message(row) if row else None
 
 
@@ -198,6 +207,12 @@ def find(
         query = query.where(_TABLE.c.state.in_(list(states)))
     rows = session.connection.execute(query.order_by(_TABLE.c.created_at.desc(), _TABLE.c.id).limit(limit))
     return [_to_message(row) for row in rows]
+
+
+def last_letter(session: Session, referral_id: str) -> Message | None:
+    """The newest message with a link that has been handed over; None while none has."""
+    sent = find(session, referral_id=referral_id, states=(MessageState.ACCEPTED, MessageState.DELIVERED))
+    return next((message for message in sent if message.kind in WITH_LINK), None)
 
 
 def of_referrals(session: Session, referral_ids: Iterable[str]) -> list[Message]:
@@ -261,23 +276,6 @@ def count(session: Session, states: Iterable[MessageState]) -> int:
         select(func.count()).where(_TABLE.c.clinic_id == session.clinic, _TABLE.c.state.in_(list(states)))
     )
     return int(found or 0)
-
-
-def requeue(session: Session, message: Message, now: datetime) -> None:
-    """A person decided to send again: a new generation, or a provider would take it for a repetition."""
-    session.connection.execute(
-        update(_TABLE)
-        .where(_TABLE.c.clinic_id == session.clinic, _TABLE.c.id == message.id)
-        .values(
-            state=MessageState.READY if message.letter_id or message.envelope_id else MessageState.QUEUED,
-            generation=_TABLE.c.generation + 1,
-            attempts=_TABLE.c.attempts + 1,
-            crashes=0,
-            not_before=now,
-            finished_at=None,
-            last_error=None,
-        )
-    )
 
 
 def depth(session: Session, now: datetime) -> tuple[int, float]:

@@ -286,6 +286,9 @@ clinician = Table(
     _flag("active", "true"),
     PrimaryKeyConstraint("clinic_id", "id"),
     _to_clinic(),
+    Index(None, "clinic_id", "practitioner_id"),
+    Index(None, "clinic_id", "organization_id"),
+    Index(None, "clinic_id", "npi"),
     Index(
         "ix_clinician_search_name",
         "clinic_id",
@@ -535,6 +538,7 @@ referral = Table(
     ForeignKeyConstraint(["clinic_id", "clinician_id"], ["clinician.clinic_id", "clinician.id"]),
     Index(None, "clinic_id", "order_id"),
     Index(None, "clinic_id", "patient_id"),
+    Index(None, "clinic_id", "clinician_id"),
     Index(
         "ix_referral_next_step",
         "clinic_id",
@@ -598,6 +602,7 @@ message = Table(
     _text("state", default="queued"),
     _count("generation", 1),
     _count("attempts"),
+    _count("tries"),
     _count("crashes"),
     _time("not_before"),
     _time("lease_until", nullable=True),
@@ -675,6 +680,7 @@ portal_session = Table(
     ForeignKeyConstraint(
         ["clinic_id", "selector"], ["portal_credential.clinic_id", "portal_credential.selector"]
     ),
+    Index(None, "clinic_id", "selector"),
 )
 
 portal_throttle = Table(

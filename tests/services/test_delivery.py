@@ -3,82 +3,23 @@
 from __future__ import annotations
 
 import email
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from email.policy import SMTP
-from pathlib import Path
 
-import pytest
 from sqlalchemy import text, update
 
-from referral.channels.base import Channels, OutboxViewer, Transport
-from referral.channels.email import SmtpTransport
 from referral.domain.codes import BusinessStatus, Channel, TaskStatus
 from referral.domain.outgoing import MessageKind, MessageState
 from referral.domain.records import Referral
 from referral.letters.render import Renderer
 from referral.services.close_referral import cancel_referral
-from referral.services.deliver_messages import Delivery, deliver_due
+from referral.services.deliver_messages import deliver_due
 from referral.services.send_reminders import send_reminders
 from referral.storage import credentials, directory, documents, outbox, referrals, resources, tables
-from referral.storage.db import Session
 from tests.database import NOW, ClinicFixture
 from tests.services import people
-from tests.smtp import Mailbox, smtp_server
-
-EVENING = datetime(2026, 11, 4, 3, 0, tzinfo=UTC)  # 20:00 in Denver
-
-
-@pytest.fixture(scope="module")
-def renderer(tmp_path_factory: pytest.TempPathFactory) -> Renderer:
-    return Renderer(Path(tmp_path_factory.mktemp("fonts")))
-
-
-@pytest.fixture
-def mailbox() -> Iterator[tuple[Mailbox, int]]:
-    with smtp_server() as served:
-        yield served
-
-
-class Clock:
-    def __init__(self, now: datetime) -> None:
-        self.now = now
-
-    def __call__(self) -> datetime:
-        return self.now
-
-
-def delivery(
-    clinic: ClinicFixture, renderer: Renderer, now: datetime = NOW, smtp_port: int | None = None
-) -> Delivery:
-    transports: dict[Channel, Transport] = {channel: OutboxViewer() for channel in Channel}
-    if smtp_port is not None:
-        transports[Channel.EMAIL] = SmtpTransport(
-            "127.0.0.1",
-            smtp_port,
-            security="none",
-            user=None,
-            password=None,
-            mail_from="desk@harborlight.example",
-        )
-    return Delivery(
-        database=clinic.database,
-        channels=Channels(transports, "Harbor Light <desk@harborlight.example>"),
-        renderer=renderer,
-        base_url="https://portal.example",
-        now=Clock(now),
-        fraction=lambda: 0.5,
-    )
-
-
-def asked(clinic: ClinicFixture, **changes: object) -> Referral:
-    with clinic.transaction() as session:
-        return people.asked_once(session, clinic, **changes)
-
-
-def only_message(session: Session, referral: Referral) -> outbox.Message:
-    (message,) = outbox.find(session, referral_id=referral.id)
-    return message
+from tests.services.sending import EVENING, Clock, asked, delivery, only_message
+from tests.smtp import Mailbox
 
 
 def test_a_letter_is_drawn_stored_and_mailed_without_naming_the_patient(

@@ -99,6 +99,12 @@ CREATE TABLE clinician (
     CONSTRAINT fk_clinician_clinic_id_clinic FOREIGN KEY(clinic_id) REFERENCES clinic (clinic_id)
 );
 
+CREATE INDEX ix_clinician_clinic_id_practitioner_id ON clinician (clinic_id, practitioner_id);
+
+CREATE INDEX ix_clinician_clinic_id_organization_id ON clinician (clinic_id, organization_id);
+
+CREATE INDEX ix_clinician_clinic_id_npi ON clinician (clinic_id, npi);
+
 CREATE INDEX ix_clinician_search_name ON clinician (clinic_id, search_name text_pattern_ops);
 
 CREATE TABLE document (
@@ -335,6 +341,8 @@ CREATE INDEX ix_referral_clinic_id_order_id ON referral (clinic_id, order_id);
 
 CREATE INDEX ix_referral_clinic_id_patient_id ON referral (clinic_id, patient_id);
 
+CREATE INDEX ix_referral_clinic_id_clinician_id ON referral (clinic_id, clinician_id);
+
 CREATE INDEX ix_referral_next_step ON referral (clinic_id, next_step_at) WHERE next_step_at IS NOT NULL;
 
 CREATE UNIQUE INDEX uq_referral_open ON referral (clinic_id, order_id, clinician_id) WHERE closed_at IS NULL;
@@ -350,6 +358,7 @@ CREATE TABLE message (
     state TEXT DEFAULT 'queued' NOT NULL,
     generation INTEGER DEFAULT 1 NOT NULL,
     attempts INTEGER DEFAULT 0 NOT NULL,
+    tries INTEGER DEFAULT 0 NOT NULL,
     crashes INTEGER DEFAULT 0 NOT NULL,
     not_before TIMESTAMP WITH TIME ZONE NOT NULL,
     lease_until TIMESTAMP WITH TIME ZONE,
@@ -454,6 +463,8 @@ CREATE TABLE portal_session (
     CONSTRAINT pk_portal_session PRIMARY KEY (token_digest),
     CONSTRAINT fk_portal_session_clinic_id_selector_portal_credential FOREIGN KEY(clinic_id, selector) REFERENCES portal_credential (clinic_id, selector)
 );
+
+CREATE INDEX ix_portal_session_clinic_id_selector ON portal_session (clinic_id, selector);
 
 CREATE TABLE recommendation_confirmation (
     clinic_id UUID NOT NULL,

@@ -1,0 +1,157 @@
+"""People who act on the same order at the same moment wait for each other, and never in a circle."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import NoReturn
+
+from referral.domain.codes import Strength
+from referral.domain.errors import GateClosed, ReferralError, StaleVersion, TransitionRefused
+from referral.domain.records import Referral
+from referral.letters.content import LetterProblem, ReceiptRecord, RequestLetter
+from referral.services.close_referral import cancel_referral
+from referral.services.deliver_messages import deliver_due
+from referral.services.judge_recommendation import confirm_by_phone, revoke_recommendation
+from referral.services.send_reminders import send_reminders
+from referral.services.treat import record_consultation, start_treatment
+from referral.storage import referrals
+from tests.database import NOW, ClinicFixture
+from tests.services import people
+from tests.services.sending import delivery
+
+ROUNDS = 6
+
+
+def at_once(*works: Callable[[], object]) -> list[ReferralError]:
+    """Run all in threads of their own; returns what was refused. Anything else fails the test."""
+    barrier, refused, broken = threading.Barrier(len(works)), [], []
+
+    def run(work: Callable[[], object]) -> None:
+        barrier.wait()
+        try:
+            work()
+        except ReferralError as error:
+            refused.append(error)
+        except BaseException as error:  # noqa: BLE001 - shown below, in the test's own thread
+            broken.append(error)
+
+    threads = [threading.Thread(target=run, args=(work,)) for work in works]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert broken == []
+    return refused
+
+
+def asked_twice(clinic: ClinicFixture) -> tuple[Referral, Referral]:
+    """One order and two clinicians who were asked about it."""
+    with clinic.transaction() as session:
+        placed = people.order(session, clinic, people.patient(session, clinic))
+        first, second = (
+            people.clinician(session, clinic),
+            people.clinician(session, clinic, family="Adeyemi", npi="", email="adeyemi@beaconhill.example"),
+        )
+        one, other = people.ask(session, clinic, placed, first, second)
+        record_consultation(session, clinic.actor, placed.id, NOW - timedelta(days=1), NOW)
+    return one, other
+
+
+def answering(
+    clinic: ClinicFixture, referral: Referral, strength: Strength = Strength.TWO_CHANNEL
+) -> Callable[[], None]:
+    def work() -> None:
+        with clinic.transaction() as session:
+            people.respond_with(session, clinic, referral, strength=strength)
+
+    return work
+
+
+def test_two_clinicians_who_answer_at_the_same_moment_never_wait_in_a_circle(clinic: ClinicFixture) -> None:
+    for _ in range(ROUNDS):
+        one, other = asked_twice(clinic)
+        refused = at_once(answering(clinic, one), answering(clinic, other))
+        # The first answer is enough and cancels the other request.
+        assert [type(error) for error in refused] == [TransitionRefused]
+
+
+def test_a_confirming_call_and_the_other_clinicians_answer_wait_for_each_other(clinic: ClinicFixture) -> None:
+    for _ in range(ROUNDS):
+        one, other = asked_twice(clinic)
+        answering(clinic, one, Strength.SINGLE_CHANNEL)()
+
+        def confirm(id: str = one.id) -> None:
+            with clinic.transaction() as session:
+                confirm_by_phone(
+                    session, clinic.actor, id, spoke_with="Dr. O", called_number="303-555-0121", now=NOW
+                )
+
+        refused = at_once(confirm, answering(clinic, other))
+        assert all(isinstance(error, TransitionRefused) for error in refused)
+
+
+def test_a_start_and_a_revocation_are_decided_and_not_broken_off(clinic: ClinicFixture) -> None:
+    for _ in range(ROUNDS):
+        one, _ = asked_twice(clinic)
+        answering(clinic, one)()
+
+        def start(referral: Referral = one) -> None:
+            with clinic.transaction() as session:
+                now = datetime.now(UTC)
+                start_treatment(session, clinic.actor, referral.order_id, referral.patient_id, now)
+
+        def revoke(id: str = one.id) -> None:
+            with clinic.transaction() as session:
+                revoke_recommendation(
+                    session, people.director(clinic), id, reason="withdrawn by letter", now=NOW
+                )
+
+        refused = at_once(start, revoke)
+        assert all(isinstance(error, GateClosed) for error in refused)
+
+
+class Unprintable:
+    """A renderer that refuses every letter, at a moment that the test chooses."""
+
+    def __init__(self, drawing: threading.Barrier) -> None:
+        self._drawing = drawing
+
+    def request(self, _letter: RequestLetter, _style: object = None) -> NoReturn:
+        self._drawing.wait()
+        raise LetterProblem("no font has this letter")
+
+    def receipt(self, _record: ReceiptRecord) -> NoReturn:
+        raise LetterProblem("no font has this letter")
+
+
+def test_a_cancellation_and_the_worker_wait_for_each_other(clinic: ClinicFixture) -> None:
+    for _ in range(ROUNDS):
+        with clinic.transaction() as session:
+            referral = people.asked_once(session, clinic)
+        drawing = threading.Barrier(2)
+
+        def deliver(drawing: threading.Barrier = drawing) -> None:
+            deliver_due(delivery(clinic, Unprintable(drawing)), clinic.id)
+
+        def cancel(id: str = referral.id, drawing: threading.Barrier = drawing) -> None:
+            drawing.wait()
+            with clinic.transaction() as session:
+                cancel_referral(session, clinic.actor, id, 1, "changed plans", NOW)
+
+        refused = at_once(deliver, cancel)
+        assert [type(error) for error in refused] in ([], [StaleVersion])
+
+
+def test_a_sweep_leaves_out_what_somebody_is_working_on(clinic: ClinicFixture) -> None:
+    with clinic.transaction() as session:
+        referral = people.asked_once(session, clinic)
+    due = referral.next_step_at
+    assert due is not None
+    with clinic.transaction() as session:
+        referrals.get(session, referral.id, lock=True)
+        with clinic.transaction() as sweep:
+            assert send_reminders(sweep, due) == 0
+    with clinic.transaction() as sweep:
+        assert send_reminders(sweep, due) == 1
