@@ -13,7 +13,7 @@ from celery.signals import worker_process_init, worker_ready, worker_shutting_do
 from referral.bootstrap import Runtime, build_runtime
 from referral.config import load_settings
 from referral.logs import configure
-from referral.storage import db
+from referral.storage import bell
 
 log = structlog.get_logger(__name__)
 SWEEP_SECONDS: Final = 15.0
@@ -93,7 +93,7 @@ def _ring_for_ever() -> None:
     """Bell to task. Not needed for correctness: beat's sweep finds the same rows a little later."""
     while not _stopping.is_set():
         try:
-            for rang in db.listen(str(settings.database_url), "referral_due", SWEEP_SECONDS):
+            for rang in bell.listen(str(settings.database_url), "referral_due", SWEEP_SECONDS):
                 if _stopping.is_set():
                     return
                 name = "referral.deliver_due" if rang else "referral.sweep"

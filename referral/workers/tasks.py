@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -42,30 +43,38 @@ def _delivery() -> Delivery:
     )
 
 
-def _clinic_ids() -> list[str]:
-    with runtime().transaction() as session:
-        return [clinic.id for clinic in clinics.every(session)]
+def _in_every_clinic(*works: Callable[[str], object]) -> None:
+    """Each work for each clinic; the trouble of one is logged and is not another's."""
+    try:
+        with runtime().transaction() as session:
+            clinic_ids = [clinic.id for clinic in clinics.every(session)]
+    except Unavailable:
+        log.warning("task.postponed", cause="database")
+        return
+    for clinic_id in clinic_ids:
+        for work in works:
+            try:
+                work(clinic_id)
+            except Unavailable:
+                log.warning("task.postponed", cause="database", work=work.__name__, clinic=clinic_id)
+            except Exception:
+                log.exception("task.failed", work=work.__name__, clinic=clinic_id)
+
+
+def _deliver(clinic_id: str) -> None:
+    deliver_due(_delivery(), clinic_id)
 
 
 @app.task(name="referral.deliver_due")
 def deliver() -> None:
     """Send what is due in every clinic."""
-    try:
-        for clinic_id in _clinic_ids():
-            deliver_due(_delivery(), clinic_id)
-    except Unavailable:
-        log.warning("deliver.postponed", cause="database")
+    _in_every_clinic(_deliver)
 
 
 @app.task(name="referral.sweep")
 def sweep() -> None:
     """Climb ladders, then send: this makes a lost task, a flushed broker or a dead beat only a delay."""
-    try:
-        for clinic_id in _clinic_ids():
-            _remind(clinic_id)
-            deliver_due(_delivery(), clinic_id)
-    except Unavailable:
-        log.warning("sweep.postponed", cause="database")
+    _in_every_clinic(_remind, _deliver)
 
 
 def _remind(clinic_id: str) -> None:
@@ -80,9 +89,9 @@ def _remind(clinic_id: str) -> None:
 @app.task(name="referral.chain_audit")
 def chain_audit() -> None:
     """Append the newest audit rows of every clinic to its hash chain."""
-    try:
-        for clinic_id in _clinic_ids():
-            with runtime().transaction(clinic_id) as session:
-                audit.chain(session)
-    except Unavailable:
-        log.warning("chain.postponed", cause="database")
+    _in_every_clinic(_chain)
+
+
+def _chain(clinic_id: str) -> None:
+    with runtime().transaction(clinic_id) as session:
+        audit.chain(session)
