@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
+from typing import Final
 
 from referral.domain.codes import POSITIVE, ClinicianKind, Decision
 from referral.domain.errors import InvalidInput, Issue
 from referral.domain.form import ITEMS, Item, Kind, items_for
 from referral.domain.npi import is_valid_npi
+
+# How far ahead a visit can be planned: reminders stand still until then.
+_LONGEST_WAIT: Final = timedelta(days=366)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +109,13 @@ def _date_problem(item: Item, value: str, today: date) -> str | None:
     try:
         day = date.fromisoformat(value)
     except ValueError:
+        day = None
+    if day is None or day.isoformat() != value:
         return f"{_label(item)}: write the date as year-month-day, for example {today.isoformat()}."
     if item.link_id == "last-seen" and day > today:
         return f"{_label(item)}: this day has not come yet."
     if item.link_id == "visit-planned" and day < today:
         return f"{_label(item)}: this day has passed."
+    if item.link_id == "visit-planned" and day > today + _LONGEST_WAIT:
+        return f"{_label(item)}: this is more than a year away; please call the clinic instead."
     return None

@@ -110,9 +110,7 @@ def check_password(session: Session, email: str, password: str, now: datetime) -
         right = False
     if user is None or not right:
         if user is not None and not locked:
-            failed = user.failed_sign_ins + 1
-            lock = now + _LOCK_FOR if failed >= _LOCK_AFTER else None
-            accounts.change_user(session, user.id, failed_sign_ins=0 if lock else failed, locked_until=lock)
+            accounts.count_miss(session, user.id, _LOCK_AFTER, now + _LOCK_FOR)
             audit.record(
                 session, _actor(user, None), AuditEntry(action=Action.EXECUTE, subtype="sign-in", outcome="4")
             )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import case, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.exc import IntegrityError
 
@@ -78,6 +78,22 @@ def change_user(session: Session, user_id: str, **values: Any) -> None:
         update(staff_user)
         .where(staff_user.c.clinic_id == session.clinic, staff_user.c.id == user_id)
         .values(**values)
+    )
+
+
+def count_miss(session: Session, user_id: str, lock_after: int, locked_until: datetime) -> None:
+    """Count a wrong password; the `lock_after`-th locks the account and starts the count again.
+
+    Counted in the database, so that guesses at the same moment are all counted.
+    """
+    counted = staff_user.c.failed_sign_ins + 1
+    session.connection.execute(
+        update(staff_user)
+        .where(staff_user.c.clinic_id == session.clinic, staff_user.c.id == user_id)
+        .values(
+            failed_sign_ins=case((counted >= lock_after, 0), else_=counted),
+            locked_until=case((counted >= lock_after, locked_until), else_=staff_user.c.locked_until),
+        )
     )
 
 

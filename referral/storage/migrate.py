@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -64,6 +65,7 @@ def _current(connection: Connection) -> str | None:
     return MigrationContext.configure(connection).get_current_revision()
 
 
+@cache
 def newest() -> str | None:
     """The head of the migrations that this program carries; raises if there are two."""
     return ScriptDirectory.from_config(_config()).get_current_head()
@@ -71,6 +73,8 @@ def newest() -> str | None:
 
 def applied(connection: Connection) -> str | None:
     """The migration that the database stands at, None for an empty one."""
+    if connection.scalar(text("SELECT to_regclass('alembic_version')")) is None:
+        return None
     found: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
     return found
 

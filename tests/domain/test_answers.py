@@ -94,3 +94,12 @@ def test_nothing_is_ticked_for_the_clinician() -> None:
 def test_the_word_clearance_is_never_used() -> None:
     words = " ".join([*(i.text + i.hint for i in ITEMS), *(o.text for i in ITEMS for o in i.options)])
     assert "clearance" not in words.lower()
+
+
+@pytest.mark.parametrize("typed", ["20261110", "2026-W46-2", "2028-01-01", "9999-12-31"])
+def test_a_planned_visit_is_a_plain_date_within_a_year(typed: str) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        check_answers(
+            {"decision": ["needs-information"], "visit-planned": [typed]}, ClinicianKind.PSYCHIATRIST, TODAY
+        )
+    assert ("visit-planned",) in [issue.expression for issue in refused.value.issues]
