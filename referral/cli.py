@@ -179,6 +179,8 @@ def _migrate_and_supervise(
     from referral.supervisor import FirstAnswer, Program, Supervisor
 
     upgrade(settings)
+    # Before the web process starts: nobody is shown a sign-in page that knows no account yet.
+    accounts = _demo_accounts(settings) if settings.demo else None
     itself = (sys.executable, "-m", "referral.cli")
     address = listener.getsockname()[:2]
     Supervisor(
@@ -190,17 +192,17 @@ def _migrate_and_supervise(
         environment={**os.environ, **settings.as_environment()},
         engines=engines,
         ready=FirstAnswer(address),
-        announce=lambda: _announce(settings),
+        announce=lambda: _announce(settings, accounts),
     ).run()
     for number in (signal.SIGINT, signal.SIGTERM):  # the engines now stop in peace
         signal.signal(number, signal.SIG_IGN)
 
 
-def _announce(settings: Settings) -> None:
-    """Say in one piece where the service is; the demo clinic is made first."""
+def _announce(settings: Settings, accounts: str | None) -> None:
+    """Say in one piece where the service is, and who can sign in where everybody is invented."""
     lines = ["", f"  referral is ready at {settings.base_url}", "  Ctrl-C stops it.", ""]
-    if settings.demo:
-        lines.insert(2, _demo_accounts(settings))
+    if accounts:
+        lines.insert(2, accounts)
     typer.echo("\n".join(lines))
 
 

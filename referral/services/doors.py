@@ -5,7 +5,8 @@
     Encounter                  basedOn an order, or by an Appointment that leads to one; no consultation
     Appointment                booked while the gate is closed: refused, though nothing has begun
 
-A Procedure or MedicationAdministration that leads to no order is refused: what cannot be gated is not taken.
+A Procedure, MedicationAdministration, or Encounter coded as an infusion, that leads to no order is refused:
+what cannot be gated is not taken.
 The pages of the staff have one more way, services/treat.py itself.
 """
 
@@ -17,7 +18,7 @@ from typing import Any, Final
 from referral.domain.audit import Actor
 from referral.domain.errors import GateClosed, InvalidInput, Issue
 from referral.domain.records import Order
-from referral.fhir.treatment import is_consultation, is_harmless, leads_to, subject_of
+from referral.fhir.treatment import is_consultation, is_harmless, is_infusion, leads_to, subject_of
 from referral.services.refresh_gate import decision_of
 from referral.storage import orders, resources
 from referral.storage.db import Session
@@ -26,10 +27,12 @@ from referral.storage.db import Session
 _MUST_LEAD: Final = frozenset({"Procedure", "MedicationAdministration"})
 DOORS: Final = _MUST_LEAD | {"Encounter", "Appointment"}
 _MOST_STEPS: Final = 4
+# Where to name the order: a MedicationAdministration has no basedOn.
+_LEADS_BY: Final = {"MedicationAdministration": "partOf"}
 
 
 def order_behind(session: Session, document: dict[str, Any]) -> Order | None:
-    """The infusion order that a resource leads to; InvalidInput when it leads to several."""
+    """The infusion order that a resource leads to; InvalidInput when it leads to several, or too far away."""
     seen: set[str] = set()
     found: dict[str, Order] = {}
     level = leads_to(document)
@@ -42,9 +45,11 @@ def order_behind(session: Session, document: dict[str, Any]) -> Order | None:
             for stored in resources.find_many(session, level - found.keys()).values()
             for reference in leads_to(stored.document)
         }
-    if len(found) > 1:
-        text = "This leads to several infusion orders; name the one that it belongs to."
-        raise InvalidInput(Issue(text, (f"{document['resourceType']}.basedOn",), "business-rule"))
+    if len(found) > 1 or (not found and level - seen):
+        several = "This leads to several infusion orders; name the one that it belongs to."
+        far = "This is part of what is part of too much else; name the infusion order itself."
+        where = (f"{document['resourceType']}.basedOn",)
+        raise InvalidInput(Issue(several if found else far, where, "business-rule"))
     return next(iter(found.values()), None)
 
 
@@ -61,20 +66,19 @@ def _orders_in(session: Session, references: set[str]) -> dict[str, Order]:
 def order_to_start(session: Session, document: dict[str, Any]) -> Order | None:
     """The order whose treatment this resource says has begun; None where it says nothing of the kind.
 
-    Raises InvalidInput for a Procedure or MedicationAdministration that leads to no order.
+    Raises InvalidInput for a Procedure or MedicationAdministration that leads to no order, and for an
+    Encounter that is coded as an infusion and leads to none.
     """
     type = document["resourceType"]
     if is_harmless(document) or (type in ("Encounter", "Appointment") and is_consultation(document)):
         return None
     order = order_behind(session, document)
-    if order is None and type in _MUST_LEAD:
+    if order is None and (type in _MUST_LEAD or (type == "Encounter" and is_infusion(document))):
         text = (
             f"This {type} does not lead to an infusion order of this clinic (basedOn, partOf, encounter or "
             "context); treatment is recorded only under an order."
         )
-        raise InvalidInput(
-            Issue(text, (f"{type}.basedOn" if type == "Procedure" else f"{type}.partOf",), "business-rule")
-        )
+        raise InvalidInput(Issue(text, (f"{type}.{_LEADS_BY.get(type, 'basedOn')}",), "business-rule"))
     return order
 
 

@@ -7,17 +7,16 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import msgspec
 from sqlalchemy import func, insert, select
 
 from referral.domain.audit import Actor, AuditEntry
-from referral.storage.db import Session
+from referral.storage.db import Session, flush
 from referral.storage.tables import audit_chain, audit_event
 
-_INSERT: Final = insert(audit_event).inline()
 _GENESIS: Final = b"\0" * 32
 _COLUMNS: Final = (
     *(
@@ -56,12 +55,10 @@ class AuditRow:
 
 
 def record(session: Session, actor: Actor, *entries: AuditEntry) -> None:
-    """Write one row per entry in this transaction."""
-    session.connection.execute(
-        _INSERT,
+    """One row per entry, written with the transaction: no row, no act."""
+    session.late.audit.extend(
         [
             {
-                "clinic_id": session.clinic,
                 "actor_kind": actor.kind,
                 "actor_id": actor.id,
                 "actor_role": actor.role,
@@ -75,7 +72,7 @@ def record(session: Session, actor: Actor, *entries: AuditEntry) -> None:
                 "detail": entry.detail,
             }
             for entry in entries
-        ],
+        ]
     )
 
 
@@ -91,6 +88,7 @@ def find(
     limit: int = 50,
 ) -> list[AuditRow]:
     """Newest first; `before` is the id where the page before ended, [since, until) an interval of time."""
+    flush(session)
     query = select(*(audit_event.c[name] for name in _COLUMNS)).where(
         audit_event.c.clinic_id == session.clinic
     )
@@ -108,8 +106,10 @@ def find(
 
 
 def _hash(previous: bytes, row: Any) -> bytes:
+    # In UTC, or a server with another time zone of its own would find a broken chain.
     canonical = msgspec.json.encode(
-        [str(value) if isinstance(value, datetime) else value for value in row], order="sorted"
+        [value.astimezone(UTC).isoformat() if isinstance(value, datetime) else value for value in row],
+        order="sorted",
     )
     return hashlib.sha256(previous + canonical).digest()
 
@@ -121,6 +121,7 @@ def chain(session: Session, limit: int = 5000) -> int:
     Rows of transactions that are still open may have smaller ids than chained ones; they are chained later,
     since the order of the chain is its own.
     """
+    flush(session)
     session.connection.execute(select(func.pg_advisory_xact_lock(func.hashtext(session.clinic))))
     last = session.connection.execute(
         select(audit_chain.c.position, audit_chain.c.hash)
@@ -152,6 +153,7 @@ def chain(session: Session, limit: int = 5000) -> int:
 
 def verify(session: Session) -> tuple[int, int | None]:
     """Recompute the clinic's chain: (links that hold, position of the first that does not or None)."""
+    flush(session)
     rows = session.connection.execute(
         select(audit_chain.c.position, audit_chain.c.hash, *(audit_event.c[name] for name in _COLUMNS))
         .join_from(

@@ -71,10 +71,14 @@ def current(session: Session) -> Clinic:
 
 def get(session: Session, clinic_id: str) -> Clinic:
     """Any clinic, entered or not; raises NotFound for an unknown id."""
+    kept: Clinic | None = session.kept.get(("clinic", clinic_id))
+    if kept is not None:
+        return kept
     row = session.connection.execute(select(clinic).where(clinic.c.clinic_id == clinic_id)).one_or_none()
     if row is None:
         raise NotFound("There is no such clinic.")
-    return _to_clinic(row)
+    found = session.kept["clinic", clinic_id] = _to_clinic(row)
+    return found
 
 
 def every(session: Session) -> list[Clinic]:
@@ -91,6 +95,7 @@ def find_by_slug(session: Session, slug: str) -> Clinic | None:
 
 def set_settings(session: Session, settings: dict[str, Any]) -> None:
     """Replaces all settings of the entered clinic."""
+    session.kept.pop(("clinic", session.clinic), None)
     session.connection.execute(
         update(clinic).where(clinic.c.clinic_id == session.clinic).values(settings=settings)
     )

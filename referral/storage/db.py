@@ -12,7 +12,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import NullPool
 
 from referral.domain.errors import Unavailable
-from referral.storage import entries
+from referral.storage.late import Late
 from referral.storage.vault import Vault
 
 APPLICATION_ROLE: Final = "referral_app"
@@ -26,19 +26,24 @@ _NOT_NOW: Final = frozenset({"55P03", "40P01", "40001", "57P01", "57P02", "57P03
 class Session:
     """One transaction. Everything below `services` takes it first; nothing below the edge commits it.
 
-    `pending` are rows that are written in one statement just before the commit, or before a read needs them.
+    `late` is written just before the commit, or before a read needs it. `kept` holds what this transaction
+    has read or written itself and may ask for again.
     """
 
-    __slots__ = ("clinic_id", "connection", "pending", "vault")
+    __slots__ = ("clinic_id", "connection", "kept", "late", "vault")
 
     def __init__(self, connection: Connection, vault: Vault) -> None:
         self.connection = connection
         self.vault = vault
         self.clinic_id: str | None = None
-        self.pending: list[dict[str, Any]] = []
+        self.late = Late()
+        self.kept: dict[tuple[str, ...], Any] = {}
 
     def enter_clinic(self, clinic_id: str) -> None:
-        """Make the rows of this clinic visible, until the end of the transaction."""
+        """Make the rows of this clinic visible, until the end of the transaction or the next clinic."""
+        if self.clinic_id not in (None, clinic_id):
+            flush(self)
+            self.kept.clear()
         self.connection.execute(_SET_CLINIC, {"clinic": clinic_id})
         self.clinic_id = clinic_id
 
@@ -60,18 +65,22 @@ class Database:
     def __init__(self, url: str, vault: Vault, *, pool_size: int = 8) -> None:
         self.url = url
         self.vault = vault
-        self.engine: Engine = create_engine(
-            url,
-            pool_size=pool_size,
-            max_overflow=0,
-            pool_timeout=5,
-            pool_pre_ping=False,
+        options: dict[str, Any] = {
+            "pool_size": pool_size,
+            "max_overflow": 0,
+            "pool_timeout": 5,
+            "pool_pre_ping": False,
             # What is written here is about people; an exception that quotes it ends in a log.
-            hide_parameters=True,
-            connect_args={"connect_timeout": 5},
+            "hide_parameters": True,
+            "connect_args": {"connect_timeout": 5},
+        }
+        self.engine: Engine = create_engine(url, **options)
+        # A pool of its own, opened on first use: switching a connection's mode costs more than the read.
+        self._statements: Engine = create_engine(
+            url, isolation_level="AUTOCOMMIT", pool_reset_on_return=None, **options
         )
-        self._reads: Engine = self.engine.execution_options(isolation_level="AUTOCOMMIT")
-        event.listen(self.engine, "connect", _become_application)
+        for engine in (self.engine, self._statements):
+            event.listen(engine, "connect", _become_application)
 
     @contextmanager
     def transaction(self, clinic_id: str | None = None) -> Iterator[Session]:
@@ -93,31 +102,33 @@ class Database:
     def statement(self) -> Iterator[Connection]:
         """For one self-contained statement without BEGIN and COMMIT (the hot gate read)."""
         try:
-            with self._reads.connect() as connection:
+            with self._statements.connect() as connection:
                 yield connection
         except (OperationalError, PoolTimeout) as error:
             raise _spoken(error) from error
 
     def close(self) -> None:
         self.engine.dispose()
+        self._statements.dispose()
 
 
 def flush(session: Session) -> None:
     """Write what is pending; reads that search call this first."""
-    if session.pending:
-        rows, session.pending = session.pending, []
-        entries.write(session.connection, session.clinic, rows)
+    if session.late:
+        late, session.late = session.late, Late()
+        late.write(session.connection, session.clinic)
 
 
 @contextmanager
 def attempt(session: Session) -> Iterator[None]:
     """A part that is undone alone when it raises, so that a page can be shown again with what was typed."""
-    pending = list(session.pending)
+    late = session.late.copy()
     try:
         with session.connection.begin_nested():
             yield
     except BaseException:
-        session.pending = pending
+        session.late = late
+        session.kept.clear()
         raise
 
 

@@ -31,12 +31,16 @@ def _to_patient(row: Any) -> Patient:
 
 def get_patient(session: Session, id: str) -> Patient:
     """Raises NotFound where there is none in this clinic."""
+    kept: Patient | None = session.kept.get(("patient", id))
+    if kept is not None:
+        return kept
     row = session.connection.execute(
         select(tables.patient).where(tables.patient.c.clinic_id == session.clinic, tables.patient.c.id == id)
     ).one_or_none()
     if row is None:
         raise NotFound(f"There is no Patient with id {id}.")
-    return _to_patient(row)
+    found = session.kept["patient", id] = _to_patient(row)
+    return found
 
 
 def get_patients(session: Session, ids: Iterable[str]) -> dict[str, Patient]:
@@ -124,10 +128,20 @@ def get_clinicians(session: Session, ids: Iterable[str]) -> dict[str, Clinician]
 
 def get_clinician(session: Session, id: str) -> Clinician:
     """With all contacts; raises NotFound where there is none in this clinic."""
+    kept: Clinician | None = session.kept.get(("clinician", id))
+    if kept is not None:
+        return kept
     found = get_clinicians(session, [id])
     if id not in found:
         raise NotFound(f"There is no PractitionerRole with id {id}.")
+    session.kept["clinician", id] = found[id]
     return found[id]
+
+
+def _forget_clinicians(session: Session) -> None:
+    """After anything about a clinician or a contact was written."""
+    for key in [key for key in session.kept if key[0] == "clinician"]:
+        del session.kept[key]
 
 
 def find_clinicians(session: Session, words: str, limit: int = 20, offset: int = 0) -> list[Clinician]:
@@ -161,6 +175,7 @@ def find_role_of(session: Session, practitioner_id: str) -> str | None:
 
 def set_time_zone(session: Session, clinician_id: str, time_zone: str) -> None:
     """The IANA zone that business hours are counted in; FHIR has no element for it."""
+    _forget_clinicians(session)
     table = tables.clinician
     session.connection.execute(
         update(table)
@@ -171,6 +186,7 @@ def set_time_zone(session: Session, clinician_id: str, time_zone: str) -> None:
 
 def set_contact_source(session: Session, clinician_id: str, source: str) -> None:
     """Say where all contacts of a clinician came from, when it was not the resource that mirrored them."""
+    _forget_clinicians(session)
     table = tables.contact
     session.connection.execute(
         update(table)
@@ -181,6 +197,7 @@ def set_contact_source(session: Session, clinician_id: str, source: str) -> None
 
 def add_contact(session: Session, clinician_id: str, new: Contact, verified_by: str | None) -> None:
     """Raises DuplicateRequest where the clinician has this address already."""
+    _forget_clinicians(session)
     try:
         with session.connection.begin_nested():
             session.connection.execute(
@@ -204,6 +221,7 @@ def verify_contacts(
     session: Session, clinician_id: str, verified_by: str, now: datetime, *contact_ids: str
 ) -> int:
     """Mark contacts as confirmed by a call; without ids, all of the clinician's. Returns how many."""
+    _forget_clinicians(session)
     table = tables.contact
     clause = [table.c.clinic_id == session.clinic, table.c.clinician_id == clinician_id]
     if contact_ids:
@@ -216,6 +234,7 @@ def verify_contacts(
 
 def note_delivery(session: Session, contact_id: str, now: datetime, *, succeeded: bool) -> None:
     """The newest success or failure of a contact decides which one is tried first."""
+    _forget_clinicians(session)
     table = tables.contact
     column = "last_success_at" if succeeded else "last_failure_at"
     session.connection.execute(

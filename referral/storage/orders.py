@@ -39,12 +39,14 @@ def add(session: Session, order: Order, created_by: str) -> None:
         },
     )
     add_indications(session, order.id, order.indications)
+    session.kept["infusion_order", order.id] = order
 
 
 def add_indications(
     session: Session, order_id: str, indications: Iterable[Indication], first: int = 0
 ) -> None:
     """Indications are only ever added: one more can close the gate, none can be taken away to open it."""
+    session.kept.pop(("infusion_order", order_id), None)
     rows = [
         {
             "clinic_id": session.clinic,
@@ -89,13 +91,20 @@ def get(session: Session, id: str, *, lock: bool = False) -> Order:
 
     What only points to the order, such as a treatment start, does not wait for the lock.
     """
+    # Kept only while nobody else can change it: this transaction has made it, or holds its lock.
+    kept: Order | None = session.kept.get(("infusion_order", id))
+    if kept is not None:
+        return kept
     table = tables.infusion_order
     query = select(table).where(table.c.clinic_id == session.clinic, table.c.id == id)
     held = query.with_for_update(key_share=True)
     row = session.connection.execute(held if lock else query).one_or_none()
     if row is None:
         raise NotFound(f"There is no infusion order with id {id}.")
-    return _to_orders(session, [row])[0]
+    order = _to_orders(session, [row])[0]
+    if lock:
+        session.kept["infusion_order", id] = order
+    return order
 
 
 def find_by_id(session: Session, id: str) -> Order | None:
@@ -204,6 +213,7 @@ def consulted_at(session: Session, order_id: str) -> datetime | None:
 
 def set_status(session: Session, id: str, status: str) -> bool:
     """True when the status was another one before."""
+    session.kept.pop(("infusion_order", id), None)
     table = tables.infusion_order
     changed = session.connection.execute(
         update(table)

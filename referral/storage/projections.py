@@ -13,7 +13,7 @@ from referral.domain.records import Clinician
 from referral.fhir import patient as patient_mapping
 from referral.fhir import practitioner as practitioner_mapping
 from referral.fhir.json import decode
-from referral.storage.db import Session
+from referral.storage.db import Session, flush
 from referral.storage.tables import clinic, clinician, contact, patient, resource
 
 
@@ -31,6 +31,7 @@ def project(session: Session, document: dict[str, Any]) -> None:
 
 
 def _upsert(session: Session, table: Any, row: dict[str, Any]) -> None:
+    session.kept.pop((table.name, row["id"]), None)
     keys = [column.name for column in table.primary_key]
     statement = insert(table).values(row)
     rest = {name: statement.excluded[name] for name in row if name not in keys}
@@ -61,6 +62,7 @@ def _document(session: Session, reference: Any, type: str) -> dict[str, Any] | N
     target = reference.get("reference", "") if isinstance(reference, dict) else ""
     if not target.startswith(f"{type}/"):
         return None
+    flush(session)
     body = session.connection.scalar(
         select(cast(resource.c.body, Text)).where(
             resource.c.clinic_id == session.clinic,
@@ -120,6 +122,7 @@ def _mirror_roles_of(column: str) -> Callable[[Session, dict[str, Any]], None]:
     """A changed Practitioner or Organization is seen through every role that points to it."""
 
     def mirror(session: Session, document: dict[str, Any]) -> None:
+        flush(session)
         bodies = session.connection.scalars(
             select(cast(resource.c.body, Text))
             .join(

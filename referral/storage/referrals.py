@@ -10,7 +10,6 @@ from typing import Any, Final
 from sqlalchemy import and_, func, insert, select, update
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.dialects.postgresql import insert as upsert
-from sqlalchemy.exc import IntegrityError
 
 from referral.domain.codes import BusinessStatus, TaskStatus
 from referral.domain.errors import DuplicateRequest, NotFound, StaleVersion
@@ -42,15 +41,13 @@ def add(session: Session, referrals: Iterable[Referral]) -> None:
         {"clinic_id": session.clinic, **{name: getattr(referral, name) for name in _FIELDS}}
         for referral in referrals
     ]
-    try:
-        with session.connection.begin_nested():
-            session.connection.execute(insert(_TABLE).inline(), rows)
-    except IntegrityError as error:
-        if "uq_referral_open" not in str(error):
-            raise
-        raise DuplicateRequest(
-            "There is an open request to this clinician already.", rows[0]["id"]
-        ) from error
+    statement = upsert(_TABLE).on_conflict_do_nothing(
+        index_elements=["clinic_id", "order_id", "clinician_id"], index_where=_TABLE.c.closed_at.is_(None)
+    )
+    # One by one: then the answer says of each whether it was written.
+    for row in rows:
+        if session.connection.scalar(statement.values(row).returning(_TABLE.c.id)) is None:
+            raise DuplicateRequest("There is an open request to this clinician already.", row["id"])
 
 
 def _to_referral(row: Any) -> Referral:

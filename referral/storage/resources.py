@@ -12,15 +12,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from sqlalchemy import Text, bindparam, cast, delete, select, text, union_all
+from sqlalchemy import Text, bindparam, cast, select, text, union_all
 
 from referral.domain.errors import NotFound, StaleVersion
 from referral.fhir.json import decode, encode
 from referral.fhir.overlay import overlay
 from referral.storage import projections
-from referral.storage.db import Session
+from referral.storage.db import Session, flush
 from referral.storage.entries import entries_of
-from referral.storage.tables import resource, resource_history, search_entry
+from referral.storage.tables import resource, resource_history
 
 _KEY: Final = (
     resource.c.clinic_id == bindparam("clinic_id"),
@@ -30,10 +30,7 @@ _KEY: Final = (
 _READ: Final = select(
     cast(resource.c.body, Text).label("body"), resource.c.version, resource.c.last_updated
 ).where(*_KEY)
-_INSERT: Final = text(
-    "INSERT INTO resource (clinic_id, type, id, version, body, last_updated, patient_id)"
-    " VALUES (:clinic_id, :type, :id, 1, CAST(:body AS jsonb), :last_updated, :patient_id)"
-)
+_FORGET: Final = text("DELETE FROM search_entry WHERE clinic_id = :clinic_id AND type = :type AND id = :id")
 _UPDATE: Final = text(
     "UPDATE resource SET version = version + 1, body = CAST(:body AS jsonb), last_updated = :last_updated,"
     " patient_id = :patient_id"
@@ -71,28 +68,33 @@ def instant(moment: datetime) -> str:
 
 
 def create(session: Session, documents: Iterable[dict[str, Any]], now: datetime) -> list[Stored]:
-    """Store new resources under the ids that they carry; the caller has validated them and given ids."""
-    made = [_prepare(session, document, 1, now) for document in documents]
-    if made:
-        session.connection.execute(_INSERT, [row for _, row in made])
-        for stored, _ in made:
-            projections.project(session, stored.document)
-    return [stored for stored, _ in made]
+    """Store new resources under the ids that they carry; the caller has validated them and given ids.
+
+    They are written with the transaction, and one that is changed before that is written as changed.
+    """
+    made = []
+    for document in documents:
+        stored, row = _prepare(session, document, 1, now)
+        session.late.resources[stored.type, stored.id] = row
+        made.append(stored)
+    for stored in made:
+        projections.project(session, stored.document)
+    return made
 
 
 def replace(session: Session, document: dict[str, Any], version: int, now: datetime) -> Stored:
     """Write the next version of a resource; StaleVersion if `version` is not the current one."""
-    stored, row = _prepare(session, document, version + 1, now)
-    session.connection.execute(
-        delete(search_entry).where(
-            search_entry.c.clinic_id == session.clinic,
-            search_entry.c.type == stored.type,
-            search_entry.c.id == stored.id,
-        )
-    )
-    changed = session.connection.execute(_UPDATE, {**row, "version": version})
-    if changed.rowcount != 1:
-        raise StaleVersion(f"{stored.reference} has been changed by somebody else. Reload it and try again.")
+    key = (document["resourceType"], document["id"])
+    if key in session.late.resources:
+        stored, session.late.resources[key] = _prepare(session, document, 1, now)
+    else:
+        stored, row = _prepare(session, document, version + 1, now)
+        session.connection.execute(_FORGET, row)
+        changed = session.connection.execute(_UPDATE, {**row, "version": version})
+        if changed.rowcount != 1:
+            raise StaleVersion(
+                f"{stored.reference} has been changed by somebody else. Reload it and try again."
+            )
     projections.project(session, stored.document)
     return stored
 
@@ -104,7 +106,7 @@ def _prepare(
     meta = {**document.get("meta", {}), "versionId": str(version), "lastUpdated": instant(now)}
     head = {"resourceType": kind, "id": id, "meta": meta}
     complete = {**head, **{name: value for name, value in document.items() if name not in head}}
-    session.pending.extend(entries_of(complete))
+    session.late.entries[kind, id] = entries_of(complete)
     body = encode(complete).decode()
     row = {
         "clinic_id": session.clinic,
@@ -114,7 +116,8 @@ def _prepare(
         "last_updated": now,
         "patient_id": patient_of(complete),
     }
-    return Stored(kind, id, version, now, body), row
+    stored = session.kept["resource", kind, id] = Stored(kind, id, version, now, body)
+    return stored, row
 
 
 def patient_of(document: dict[str, Any]) -> str | None:
@@ -140,6 +143,9 @@ def read(session: Session, type: str, id: str) -> Stored:
 
 def find(session: Session, type: str, id: str) -> Stored | None:
     """The current version; None where there is none in this clinic."""
+    written: Stored | None = session.kept.get(("resource", type, id))
+    if written is not None:
+        return written
     row = session.connection.execute(
         _READ, {"clinic_id": session.clinic, "type": type, "id": id}
     ).one_or_none()
@@ -150,9 +156,13 @@ def find_many(session: Session, references: Iterable[str]) -> dict[str, Stored]:
     """Current versions by 'Type/id'; what does not exist is missing from the result."""
     wanted = {tuple(reference.split("/", 1)) for reference in references if "/" in reference}
     by_type: dict[str, list[str]] = {}
-    for type, id in sorted(wanted):
-        by_type.setdefault(type, []).append(id)
     found: dict[str, Stored] = {}
+    for type, id in sorted(wanted):
+        written = session.kept.get(("resource", type, id))
+        if written is not None:
+            found[f"{type}/{id}"] = written
+        else:
+            by_type.setdefault(type, []).append(id)
     for type, ids in by_type.items():
         rows = session.connection.execute(
             select(
@@ -176,6 +186,7 @@ def read_version(session: Session, type: str, id: str, version: int) -> Stored:
 
 def history(session: Session, type: str, id: str) -> list[Stored]:
     """All versions, newest first; empty for an unknown resource."""
+    flush(session)
     parts = [
         select(table.c.version, table.c.last_updated, cast(table.c.body, Text).label("body")).where(
             table.c.clinic_id == session.clinic, table.c.type == type, table.c.id == id

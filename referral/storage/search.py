@@ -1,7 +1,4 @@
-"""A parsed search as one SQL statement on the index entries, with keyset paging.
-
-The meaning of each value is `accepts` in fhir/search_values.py; a test compares the two.
-"""
+"""A parsed search as one SQL statement on the index entries, with keyset paging."""
 
 from __future__ import annotations
 
@@ -22,23 +19,14 @@ from sqlalchemy import (
     or_,
     select,
     text,
-    true,
     tuple_,
 )
 
-from referral.fhir.search_query import Clause, Include, SearchQuery, Sort
-from referral.fhir.search_values import (
-    DateValue,
-    NumberValue,
-    ReferenceValue,
-    StringValue,
-    TokenValue,
-    UriValue,
-    Value,
-)
+from referral.fhir.search_query import Include, SearchQuery, Sort
 from referral.storage.cursors import Cursor, read_cursor, write_cursor
 from referral.storage.db import Session, flush
 from referral.storage.resources import Stored
+from referral.storage.search_conditions import OF_THE_STORE, conditions_of, entry_of_resource
 from referral.storage.tables import resource, search_entry
 
 # What one page may bring along; a client that wants more asks for it.
@@ -68,7 +56,7 @@ class Page:
 def search(session: Session, query: SearchQuery) -> Page:
     """One page of what matches; raises InvalidSearch for a cursor of another query."""
     flush(session)
-    conditions = _conditions(session, query)
+    conditions = conditions_of(session, query)
     total = _count(session, conditions) if query.total != "none" or not query.count else None
     if not query.count or query.summary == "count":
         return Page((), total if total is not None else _count(session, conditions))
@@ -98,7 +86,9 @@ def find_one(session: Session, type: str, id: str) -> Match | None:
 def find_ids(session: Session, query: SearchQuery, limit: int = 2) -> list[str]:
     """The ids of what matches, for conditional writes: two are enough to know that there are several."""
     flush(session)
-    statement = select(resource.c.id).where(*_conditions(session, query)).order_by(resource.c.id).limit(limit)
+    statement = (
+        select(resource.c.id).where(*conditions_of(session, query)).order_by(resource.c.id).limit(limit)
+    )
     return list(session.connection.scalars(statement))
 
 
@@ -120,180 +110,17 @@ def included(session: Session, query: SearchQuery, matches: Sequence[Match]) -> 
     return [match for reference, match in found.items() if reference not in have]
 
 
-# ---- Conditions
-
-
-def _conditions(session: Session, query: SearchQuery) -> list[ColumnElement[bool]]:
-    own = [resource.c.clinic_id == session.clinic, resource.c.type == query.type]
-    return own + [_condition(session, query.type, clause) for clause in query.clauses]
-
-
-def _condition(session: Session, type: str, clause: Clause) -> ColumnElement[bool]:
-    if clause.parameter in _OF_THE_STORE:
-        if clause.missing is not None:
-            return false() if clause.missing else true()
-        met = or_(*[_OF_THE_STORE[clause.parameter](value) for value in clause.values])
-        return ~met if clause.modifier == "not" else met
-    entry = search_entry.alias()
-    of_resource = _of_resource(session, entry, type, clause.parameter)
-    if clause.missing is not None:
-        present = exists().where(of_resource)
-        return ~present if clause.missing else present
-    found = exists().where(of_resource, _any_of(entry, clause))
-    return ~found if clause.modifier == "not" else found
-
-
-def _of_resource(session: Session, entry: Any, type: str, parameter: str) -> ColumnElement[bool]:
-    return and_(
-        entry.c.clinic_id == session.clinic,
-        entry.c.type == type,
-        entry.c.parameter == parameter,
-        entry.c.id == resource.c.id,
-    )
-
-
-def _any_of(entry: Any, clause: Clause) -> ColumnElement[bool]:
-    """Values by OR; where all are exact, the index is asked for them at once, the rest looked at after."""
-    parts = [_matches(entry, value, clause.modifier) for value in clause.values]
-    exact = [_exact_values(value) for value in clause.values]
-    if all(exact):
-        return and_(entry.c.value.in_([text for texts in exact for text in texts]), or_(*parts))
-    return or_(*parts)
-
-
-def _exact_values(value: Value) -> tuple[str, ...]:
-    if isinstance(value, TokenValue):
-        return (value.value,) if value.value is not None else ()
-    if isinstance(value, ReferenceValue):
-        return value.targets
-    return (value.value,) if isinstance(value, UriValue) else ()
-
-
-def _matches(entry: Any, value: Value, modifier: str | None) -> ColumnElement[bool]:
-    if isinstance(value, TokenValue):
-        return _token(entry, value)
-    if isinstance(value, ReferenceValue):
-        return entry.c.value.in_(value.targets)  # type: ignore[no-any-return]
-    if isinstance(value, StringValue):
-        return _string(entry, value, modifier)
-    if isinstance(value, UriValue):
-        return entry.c.value == value.value  # type: ignore[no-any-return]
-    if isinstance(value, DateValue):
-        return _date(entry, value)
-    return _number(entry, value)
-
-
-def _token(entry: Any, value: TokenValue) -> ColumnElement[bool]:
-    parts: list[ColumnElement[bool]] = []
-    if value.value is not None:
-        parts.append(entry.c.value == value.value)
-    if value.system:
-        parts.append(entry.c.system == value.system)
-    elif value.system is not None:
-        parts.append(func.coalesce(entry.c.system, "") == "")
-    return and_(true(), *parts)
-
-
-def _string(entry: Any, value: StringValue, modifier: str | None) -> ColumnElement[bool]:
-    if modifier == "exact":
-        return and_(entry.c.value == value.folded, entry.c.system == value.written)
-    if modifier == "contains":
-        found: ColumnElement[bool] = func.strpos(entry.c.value, value.folded) > 0
-        return found
-    # LIKE would do the same, but row-level security keeps it away from the index: only these are leak-proof.
-    parts = [entry.c.value.op("~>=~", is_comparison=True)(value.folded)]
-    after = _after_prefix(value.folded)
-    if after is not None:
-        parts.append(entry.c.value.op("~<~", is_comparison=True)(after))
-    return and_(*parts)
-
-
-def _after_prefix(prefix: str) -> str | None:
-    """The first text, by code points, behind all that begin with `prefix`; None where there is none."""
-    for end in range(len(prefix), 0, -1):
-        code = ord(prefix[end - 1]) + 1
-        if code == 0xD800:
-            code = 0xE000
-        if code <= 0x10FFFF:
-            return prefix[: end - 1] + chr(code)
-    return None
-
-
-def _date(entry: Any, value: DateValue) -> ColumnElement[bool]:
-    low, high = entry.c.low, entry.c.high
-    within = and_(low >= value.low, high <= value.high)
-    met: dict[str, ColumnElement[bool]] = {
-        "eq": and_(within, low < value.high),
-        "ne": ~within,
-        "gt": high > value.high,
-        "ge": or_(high > value.high, within),
-        "lt": low < value.low,
-        "le": or_(low < value.low, within),
-        "sa": low >= value.high,
-        "eb": high <= value.low,
-        "ap": and_(low < value.high, high > value.low),
-    }
-    return met[value.prefix]
-
-
-def _number(entry: Any, value: NumberValue) -> ColumnElement[bool]:
-    number = entry.c.number
-    within = and_(number >= value.low, number < value.high)
-    met: ColumnElement[bool] = {
-        "eq": within,
-        "ap": within,
-        "ne": and_(number.is_not(None), ~within),
-        "gt": number > value.number,
-        "sa": number > value.number,
-        "ge": number >= value.number,
-        "lt": number < value.number,
-        "eb": number < value.number,
-        "le": number <= value.number,
-    }[value.prefix]
-    if value.system is not None:
-        met = and_(met, func.coalesce(entry.c.system, "") == value.system)
-    return and_(met, entry.c.value == value.unit) if value.unit is not None else met
-
-
-def _id(value: Value) -> ColumnElement[bool]:
-    if not isinstance(value, TokenValue) or value.value is None or value.system:
-        return false()
-    return resource.c.id == value.value
-
-
-def _last_updated(value: Value) -> ColumnElement[bool]:
-    """An instant is a point: what lies within its millisecond counts as that millisecond."""
-    if not isinstance(value, DateValue):
-        return false()
-    at = resource.c.last_updated
-    within = and_(at >= value.low, at < value.high)
-    return {
-        "eq": within,
-        "ap": within,
-        "ne": ~within,
-        "gt": at >= value.high,
-        "sa": at >= value.high,
-        "ge": at >= value.low,
-        "lt": at < value.low,
-        "eb": at < value.low,
-        "le": at < value.high,
-    }[value.prefix]
-
-
-_OF_THE_STORE: Final = {"_id": _id, "_lastUpdated": _last_updated}
-
-
 # ---- Order and pages
 
 
 def _sort_key(session: Session, type: str, sort: Sort) -> ColumnElement[Any]:
     """The smallest value of a resource sorts it upwards, the largest downwards."""
-    if sort.parameter in _OF_THE_STORE:
+    if sort.parameter in OF_THE_STORE:
         return resource.c.last_updated if sort.parameter == "_lastUpdated" else resource.c.id
     entry = search_entry.alias()
     column = entry.c[_COLUMN_OF_KIND.get(sort.kind, "value")]
     edge = func.max(column) if sort.descending else func.min(column)
-    return select(edge).where(_of_resource(session, entry, type, sort.parameter)).scalar_subquery()
+    return select(edge).where(entry_of_resource(session, entry, type, sort.parameter)).scalar_subquery()
 
 
 def _statement(
@@ -327,7 +154,7 @@ def _statement(
 
 def _is_plain(sort: Sort) -> bool:
     """Whether every resource has the key."""
-    return sort.parameter in _OF_THE_STORE
+    return sort.parameter in OF_THE_STORE
 
 
 def _nulls_last(column: ColumnElement[Any], down: bool, backwards: bool) -> ColumnElement[Any]:
@@ -397,7 +224,7 @@ def _targets(session: Session, include: Include, ids: list[str]) -> dict[str, Ma
 def _pointing(session: Session, include: Include, references: list[str]) -> dict[str, Match]:
     entry = search_entry.alias()
     points = exists().where(
-        _of_resource(session, entry, include.source, include.parameter), entry.c.value.in_(references)
+        entry_of_resource(session, entry, include.source, include.parameter), entry.c.value.in_(references)
     )
     return _fetch(session, include.source, points)
 

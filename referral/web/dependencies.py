@@ -161,7 +161,7 @@ def _marked(dependency: Callable[..., Any], policy: str) -> Any:
 def public(reason: str) -> Any:
     """For a route that anybody may call; the reason is read by people and by the guard test."""
 
-    def nobody() -> None:
+    async def nobody() -> None:
         return None
 
     return _marked(nobody, f"public: {reason}")

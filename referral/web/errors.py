@@ -138,7 +138,7 @@ def _bug(request: Request, error: Exception) -> Response:
     log.error("request.failed", kind=type(error).__name__, exc_info=error)
     text = "Something went wrong on our side; nothing was changed. Please try again, or tell us the time."
     answer = _answer(request, 500, (errors.Issue(text, code="exception"),))
-    protect(answer.headers, request.url.path, getattr(request.state, "request_id", "-"))
+    protect(answer.raw_headers, request.url.path, getattr(request.state, "request_id", "-"))
     return answer
 
 

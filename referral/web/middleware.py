@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 import uuid
+from collections.abc import Mapping
 from typing import Final
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 MAX_BODY: Final = 1024 * 1024
@@ -32,16 +33,32 @@ _DOCS_POLICY: Final = (
 )
 
 
-def protect(outgoing: MutableHeaders, path: str, request_id: str) -> None:
-    """Set what every answer carries; the answer to a bug, made outside of this middleware, calls it too."""
+def protect(headers: list[tuple[bytes, bytes]], path: str, request_id: str) -> None:
+    """Add what every answer carries to raw headers, and leave what the application has set itself.
+
+    The answer to a bug, made outside of this middleware, calls it too. Raw, since it runs for every request.
+    """
+    there = {name for name, _ in headers}
+    for name, value in _for_path(path):
+        if name not in there:
+            headers.append((name, value))
+    headers.append((b"x-request-id", request_id.encode()))
+
+
+def _for_path(path: str) -> tuple[tuple[bytes, bytes], ...]:
     if path.startswith("/static/"):
-        # Styles and scripts hold nothing personal; browsers keep them and ask whether they changed.
-        outgoing.setdefault("Cache-Control", "no-cache")
-    for name, value in _HEADERS.items():
-        outgoing.setdefault(name, value)
-    if path.startswith(_DOCS):
-        outgoing["Content-Security-Policy"] = _DOCS_POLICY
-    outgoing["X-Request-Id"] = request_id
+        return _STATIC
+    return _DOCS_HEADERS if path.startswith(_DOCS) else _RAW
+
+
+def _raw(headers: Mapping[str, str]) -> tuple[tuple[bytes, bytes], ...]:
+    return tuple((name.lower().encode(), value.encode()) for name, value in headers.items())
+
+
+_RAW: Final = _raw(_HEADERS)
+# Styles and scripts hold nothing personal; browsers keep them and ask whether they changed.
+_STATIC: Final = _raw({**_HEADERS, "Cache-Control": "no-cache"})
+_DOCS_HEADERS: Final = _raw({**_HEADERS, "Content-Security-Policy": _DOCS_POLICY})
 
 
 class TooLarge(Exception):
@@ -65,7 +82,7 @@ class Frame:
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                protect(MutableHeaders(scope=message), scope["path"], request_id)
+                protect(message["headers"], scope["path"], request_id)
             await send(message)
 
         length = headers.get("content-length", "0")

@@ -1,0 +1,68 @@
+"""The running service, a browser, and people who sign in to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+
+from tests.journeys import desk
+from tests.journeys.service import Service, last_business_morning, run_service
+
+_ARGUMENTS = (
+    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+)
+SignIn = Callable[[str], Page]
+NewContext = Callable[..., BrowserContext]
+
+
+@pytest.fixture(scope="session")
+def service() -> Iterator[Service]:
+    """One for all journeys of a test process that get along with each other; each has its own patients."""
+    with run_service(last_business_morning()) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Ends with its module: Playwright leaves an event loop running in the thread that others use as well."""
+    expect.set_options(timeout=20_000)
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=list(_ARGUMENTS))
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def context(service: Service, browser: Browser) -> Iterator[NewContext]:
+    """Makes browsers that know nothing of each other, as on different desks."""
+    made: list[BrowserContext] = []
+
+    def new(**options: object) -> BrowserContext:
+        settings: dict[str, object] = {
+            "base_url": service.address,
+            "locale": "en-US",
+            "viewport": {"width": 1440, "height": 900},
+        }
+        one = browser.new_context(**(settings | options))  # type: ignore[arg-type]
+        one.set_default_timeout(20_000)
+        made.append(one)
+        return one
+
+    yield new
+    for one in made:
+        one.close()
+
+
+@pytest.fixture
+def sign_in(context: NewContext) -> SignIn:
+    """A page of somebody who works in the clinic: desk, nurse, director, admin or auditor."""
+
+    def as_person(who: str) -> Page:
+        page = context().new_page()
+        desk.sign_in(page, who)
+        return page
+
+    return as_person

@@ -1,0 +1,190 @@
+"""The whole service, run by its supervisor as people run it, with a mail server and a clock that tests move."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time, timedelta
+from email.message import EmailMessage
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import holidays
+import psycopg
+import redis
+
+from tests.processes import ROOT, Running, children, eventually, running
+from tests.smtp import Mailbox, smtp_server
+
+DENVER = ZoneInfo("America/Denver")
+_PARTS = {"web": "referral.cli api", "worker": "referral.cli worker", "postgres": "postgres -D"}
+
+
+def is_business_day(day: date) -> bool:
+    return day.weekday() < 5 and day not in holidays.country_holidays("US")
+
+
+def last_business_morning() -> datetime:
+    """11 o'clock in Denver, which is within office hours from coast to coast, on a business day that is over.
+
+    The past, because the gate takes the database's own clock: what happened must not lie in its future.
+    """
+    day = datetime.now(DENVER).date() - timedelta(days=1)
+    while not is_business_day(day):
+        day -= timedelta(days=1)
+    return datetime.combine(day, time(11), DENVER).astimezone(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """What every process of the service takes for now."""
+
+    file: Path
+
+    @property
+    def now(self) -> datetime:
+        return datetime.fromisoformat(self.file.read_text())
+
+    @property
+    def today(self) -> date:
+        return self.now.astimezone(DENVER).date()
+
+    def set(self, moment: datetime) -> None:
+        unfinished = self.file.with_suffix(".new")
+        unfinished.write_text(moment.isoformat())
+        unfinished.replace(self.file)
+
+    def advance(self, **by: float) -> None:
+        self.set(self.now + timedelta(**by))
+
+
+class PostOffice:
+    """A real SMTP server that can be closed, and opened again at the same place."""
+
+    def __init__(self) -> None:
+        self.mailbox = Mailbox()
+        self.port = 0
+        self._server = ExitStack()
+
+    def open(self) -> None:
+        _, self.port = self._server.enter_context(smtp_server(self.mailbox, self.port))
+
+    def close(self) -> None:
+        self._server.close()
+
+    def letters(self, number: str, subject: str = "") -> list[EmailMessage]:
+        """What has arrived about one request."""
+        found = [m for m in list(self.mailbox.messages) if f"({number})" in str(m["Subject"])]
+        return [m for m in found if str(m["Subject"]).startswith(subject)]
+
+    def link(self, number: str, subject: str = "A secure request") -> str:
+        """The portal link of the newest letter about a request, once it has arrived."""
+        letter = eventually(lambda: self.letters(number, subject), 60)[-1]
+        found = re.search(r"http://\S+/r/\S+", letter.get_content())
+        assert found is not None
+        return found[0]
+
+
+@dataclass(frozen=True)
+class Service:
+    program: Running
+    address: str
+    data_dir: Path
+    clock: Clock
+    post: PostOffice
+    environment: dict[str, str] = field(default_factory=dict)
+
+    def command(self, *arguments: str) -> str:
+        """Run another command of ours beside the service; what it prints."""
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("REFERRAL_")}
+        done = subprocess.run(
+            [sys.executable, "-m", "referral.cli", *arguments],
+            env={**inherited, **self.environment},
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    @cached_property
+    def token(self) -> str:
+        """A bearer token for scripts."""
+        return self.command("client", "add", "the hospital's record system").strip()
+
+    def pid_of(self, part: str) -> int:
+        def found() -> int:
+            family = children(self.program.process.pid)
+            return next((pid for pid, command in family.items() if _PARTS[part] in command), 0)
+
+        return eventually(found)
+
+    def pool_processes(self) -> list[int]:
+        """The forked children of the worker, which draw and send."""
+        return list(children(self.pid_of("worker")))
+
+    @cached_property
+    def _where(self) -> dict[str, str]:
+        note: dict[str, str] = json.loads((self.data_dir / "runtime.json").read_text())
+        return note
+
+    def valkey(self) -> redis.Redis:
+        """The broker itself, to look into it and to empty it."""
+        return redis.Redis.from_url(self._where["redis_url"])
+
+    def database(self) -> psycopg.Connection[tuple[Any, ...]]:
+        """The database itself, for what no page shows; every statement sees what is committed by then."""
+        address = self._where["admin_url"].replace("postgresql+psycopg", "postgresql")
+        return psycopg.connect(address, autocommit=True)
+
+    def sweep(self) -> None:
+        """Wait until beat or worker have swept once more, from beginning to end."""
+        with self.valkey() as valkey, valkey.monitor() as rings:
+            started = any("LPUSH" in ring["command"] and "referral.sweep" in ring["command"] for ring in rings.listen())
+            assert started
+            eventually(lambda: not valkey.llen("referral") and not valkey.hlen("unacked"), 60)
+
+
+@contextmanager
+def run_service(now: datetime) -> Iterator[Service]:
+    """Run it on a free port in a directory of its own; everything is gone afterwards."""
+    directory = Path(tempfile.mkdtemp(prefix="referral-test-"))
+    directory.chmod(0o711)  # root's PostgreSQL may have to pass as `nobody`
+    clock = Clock(directory / "now")
+    clock.set(now)
+    post = PostOffice()
+    post.open()
+    environment = {
+        "REFERRAL_DATA_DIR": str(directory / "data"),
+        "REFERRAL_PORT": "0",
+        "REFERRAL_PRETEND_NOW_FILE": str(clock.file),
+        "REFERRAL_SMTP_URL": f"smtp://127.0.0.1:{post.port}",
+        "REFERRAL_MAIL_FROM": "Harbor Light Clinic <requests@harborlight.example>",
+    }
+    try:
+        with running(["-m", "referral.cli", "serve"], directory, environment) as program:
+
+            def address() -> str:
+                assert program.process.poll() is None, program.stderr.read_text()
+                found = re.search(r"ready at (http://\S+)", program.stdout.read_text())
+                return found[1] if found and "Ctrl-C" in program.stdout.read_text() else ""
+
+            ready = eventually(address, 90)
+            yield Service(program, ready, directory / "data", clock, post, environment)
+            assert program.stop(signal.SIGINT) == 0
+    finally:
+        post.close()
+        shutil.rmtree(directory)
