@@ -1,4 +1,4 @@
-"""The conditions of a search in SQL; their meaning is `accepts` in fhir/search_values.py, and a test compares the two."""
+"""The conditions of a search in SQL; their meaning is `accepts` in fhir/search_values.py, and a test compares."""
 
 from __future__ import annotations
 
