@@ -1,5 +1,8 @@
 """Business days, hours and the ladder, with the traps of real calendars."""
 
+import os
+import subprocess
+import sys
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
@@ -125,3 +128,12 @@ def test_a_whole_climb_stays_in_hours_in_order_and_complete(zone: str, start: da
             break
         now += timedelta(hours=1)
     assert steps == [rung.step for rung in LADDER.rungs]
+
+
+def test_time_zones_come_with_the_program_where_the_system_has_none() -> None:
+    script = "import zoneinfo; print(zoneinfo.ZoneInfo('America/Denver').key)"
+    environment = {**os.environ, "PYTHONTZPATH": ""}
+    done = subprocess.run(
+        [sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.stdout == "America/Denver\n", done.stderr
