@@ -1,4 +1,4 @@
-"""The conditions of a search in SQL; their meaning is `accepts` in fhir/search_values.py, and a test compares."""
+"""The conditions of a search in SQL; what they mean is `accepts` in fhir/search_values.py, tests compare them."""
 
 from __future__ import annotations
 
