@@ -6,7 +6,7 @@ from typing import Final
 
 from referral.domain.audit import Action, Actor, AuditEntry
 from referral.domain.errors import Forbidden, NotFound
-from referral.storage import audit, documents
+from referral.storage import audit, credentials, documents, outbox
 from referral.storage.db import Session
 from referral.storage.documents import Document
 
@@ -16,12 +16,20 @@ _NARRATIVE: Final = frozenset({"receipt"})
 
 
 def read_document(session: Session, actor: Actor, document_id: str, *, may_read_answers: bool) -> Document:
-    """A PDF, byte for byte. NotFound for other kinds, Forbidden for narrative without the right."""
+    """A PDF, byte for byte. NotFound for other kinds, Forbidden for narrative without the right.
+
+    A letter that has really left is Forbidden while its link is alive: whoever reads here must not be able
+    to answer in the clinician's place. Where no provider sends it, people of the clinic do, and need it.
+    """
     found = documents.get(session, document_id)
     if found.kind not in _OPEN | _NARRATIVE:
         raise NotFound(f"There is no document with id {document_id}.")
     if found.kind in _NARRATIVE and not may_read_answers:
         raise Forbidden("The signed answer is for clinical staff. The request page says what was decided.")
+    if _carries_living_link(session, found):
+        raise Forbidden(
+            "This letter carries the clinician's link and code. It opens when the request is closed."
+        )
     entry = AuditEntry(
         action=Action.READ,
         subtype="document",
@@ -31,3 +39,12 @@ def read_document(session: Session, actor: Actor, document_id: str, *, may_read_
     )
     audit.record(session, actor, entry)
     return found
+
+
+def _carries_living_link(session: Session, letter: Document) -> bool:
+    if letter.referral_id is None:
+        return False
+    messages = outbox.find(session, referral_id=letter.referral_id)
+    gone = {message.id for message in messages if message.letter_id == letter.id and message.sent_for_real}
+    links = credentials.of_referral(session, letter.referral_id)
+    return any(link.message_id in gone and link.revoked_at is None for link in links)
