@@ -183,8 +183,11 @@ def run_service(now: datetime) -> Iterator[Service]:
                 return found[1] if found and "Ctrl-C" in program.stdout.read_text() else ""
 
             ready = eventually(address, 90)
-            yield Service(program, ready, directory / "data", clock, post, environment)
-            assert program.stop(signal.SIGINT) == 0
+            try:
+                yield Service(program, ready, directory / "data", clock, post, environment)
+            finally:
+                ended_with = program.stop(signal.SIGINT)
+            assert ended_with == 0
     finally:
         post.close()
         shutil.rmtree(directory)
