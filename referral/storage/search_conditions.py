@@ -1,4 +1,4 @@
-"""The conditions of a search in SQL; what they mean is `accepts` in fhir/search_values.py, tests compare them."""
+"""The conditions of a search in SQL; they mean what `accepts` in fhir/search_values.py says."""
 
 from __future__ import annotations
 
