@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import select
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, create_engine, event, text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DataError, InvalidatePoolError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.pool import NullPool
 
-from referral.domain.errors import Unavailable
+from referral.domain.errors import InvalidInput, Issue, Unavailable
 from referral.storage.late import Late
 from referral.storage.vault import Vault
 
@@ -19,8 +19,13 @@ APPLICATION_ROLE: Final = "referral_app"
 _SET_CLINIC: Final = text("SELECT set_config('referral.clinic_id', :clinic, true)")
 _HOLD: Final = text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))")
 _SET_KEY: Final = text("SELECT set_config('referral.key', :key, true)")
-# Codes of PostgreSQL that mean "not now": lock_timeout, deadlock, serialization, shutting down, full house.
-_NOT_NOW: Final = frozenset({"55P03", "40P01", "40001", "57P01", "57P02", "57P03", "53300"})
+# Codes of PostgreSQL that mean "not now": lock_timeout, deadlock, serialization, shutting down, full house,
+# and a role or a database that is not there yet.
+_NOT_NOW: Final = frozenset(
+    {"55P03", "40P01", "40001", "57P01", "57P02", "57P03", "53300"} | {"28000", "28P01", "3D000"}
+)
+# Text that no database takes: NUL, found by the driver (no code), by the server, or within JSON.
+_NO_TEXT: Final = frozenset({None, "22021", "22P05"})
 
 
 class Session:
@@ -81,6 +86,7 @@ class Database:
         )
         for engine in (self.engine, self._statements):
             event.listen(engine, "connect", _become_application)
+            event.listen(engine, "checkout", _is_still_there)
 
     @contextmanager
     def transaction(self, clinic_id: str | None = None) -> Iterator[Session]:
@@ -95,7 +101,7 @@ class Database:
                     session.enter_clinic(clinic_id)
                 yield session
                 flush(session)
-        except (OperationalError, PoolTimeout) as error:
+        except (DataError, OperationalError, PoolTimeout) as error:
             raise _spoken(error) from error
 
     @contextmanager
@@ -104,7 +110,7 @@ class Database:
         try:
             with self._statements.connect() as connection:
                 yield connection
-        except (OperationalError, PoolTimeout) as error:
+        except (DataError, OperationalError, PoolTimeout) as error:
             raise _spoken(error) from error
 
     def close(self) -> None:
@@ -143,7 +149,19 @@ def _become_application(connection: Any, _record: Any) -> None:
         cursor.execute("SELECT session_user <> %s", (APPLICATION_ROLE,))
         if cursor.fetchone()[0]:
             cursor.execute(f"SET ROLE {APPLICATION_ROLE}")
+        cursor.execute("SET TIME ZONE 'UTC'")
     connection.commit()
+
+
+def _is_still_there(connection: Any, _record: Any, _fairy: Any) -> None:
+    """Nothing may wait to be read on an idle connection but a server's goodbye: then open new ones.
+
+    Costs microseconds where asking the server (pool_pre_ping) costs a round trip.
+    """
+    waiting = select.poll()
+    waiting.register(connection.fileno(), select.POLLIN)
+    if waiting.poll(0):
+        raise InvalidatePoolError
 
 
 def sql_state(error: Exception) -> str | None:
@@ -151,26 +169,13 @@ def sql_state(error: Exception) -> str | None:
     return getattr(getattr(error, "orig", None), "sqlstate", None)
 
 
-def _spoken(error: OperationalError | PoolTimeout) -> Exception:
+def _spoken(error: DataError | OperationalError | PoolTimeout) -> Exception:
     state = sql_state(error)
+    if isinstance(error, DataError):
+        text = "There is a character in it that cannot be stored (NUL)."
+        return InvalidInput(Issue(text, code="value")) if state in _NO_TEXT else error
     if state is None or state in _NOT_NOW or state.startswith("08"):
         return Unavailable(
             "The database does not answer just now; nothing was changed. Please try again in a minute."
         )
     return error
-
-
-def listen(url: str, channel: str, seconds: float) -> Iterator[bool]:
-    """Yield True whenever `channel` rings and False after each `seconds` of silence.
-
-    Ends when the connection breaks.
-    """
-    engine = create_engine(url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        connection.execute(text(f"LISTEN {channel}"))
-        driver: Any = connection.connection.driver_connection
-        while True:
-            rang = False
-            for _ in driver.notifies(timeout=seconds, stop_after=1):
-                rang = True
-            yield rang
