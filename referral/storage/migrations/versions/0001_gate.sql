@@ -209,7 +209,9 @@ CREATE FUNCTION gate_read(p_clinic uuid, p_order text, p_actor_kind text, p_acto
 DECLARE
     v_facts jsonb;
 BEGIN
-    PERFORM set_config('referral.clinic_id', p_clinic::text, true);
+    PERFORM set_config('referral.clinic_id', p_clinic::text, true),
+            -- Advice does not wait for the disk; docs/adr/0006 says what that costs. A start does.
+            set_config('synchronous_commit', 'off', true);
     v_facts := gate_facts(p_order);
     IF v_facts IS NOT NULL THEN
         INSERT INTO audit_event (clinic_id, actor_kind, actor_id, actor_role, address, request_id, action, subtype,
