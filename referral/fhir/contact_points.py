@@ -21,6 +21,8 @@ _CHANNELS: Final = {
 }
 _SYSTEMS: Final = {channel: system for system, channel in _CHANNELS.items()}
 _LAST: Final = 10_000
+# RFC 5321 allows no longer path.
+_LONGEST_ADDRESS: Final = 254
 # Work first; somebody's home only when nothing else is known, and never what is no longer used.
 _USE: Final = {"work": 0, None: 1, "mobile": 2, "temp": 3, "billing": 4, "home": 5}
 _CITY_LINE: Final = re.compile(r"(?P<city>[^,]+), (?P<state>[A-Z]{2}) (?P<zip>\d{5}(?:-\d{4})?)")
@@ -63,7 +65,9 @@ def contacts_from(clinician_id: str, holders: Iterable[Mapping[str, Any] | None]
 
 
 def _is_usable(point: Mapping[str, Any]) -> bool:
-    if point.get("system") not in _CHANNELS or point.get("use") == "old" or not _address_of(point):
+    if point.get("system") not in _CHANNELS or point.get("use") == "old":
+        return False
+    if not 0 < len(_address_of(point)) <= _LONGEST_ADDRESS:
         return False
     if point["system"] != "email":
         return True

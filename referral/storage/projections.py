@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Callable
 from typing import Any, Final
 
-from sqlalchemy import Text, cast, func, select
+from sqlalchemy import Text, cast, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from referral.domain.records import Clinician
@@ -15,6 +15,9 @@ from referral.fhir import practitioner as practitioner_mapping
 from referral.fhir.json import decode
 from referral.storage.db import Session, flush
 from referral.storage.tables import clinic, clinician, contact, patient, resource
+
+# An index of PostgreSQL takes no more than a third of a page.
+_LONGEST_SEARCH_NAME: Final = 600
 
 
 def folded(words: str) -> str:
@@ -52,7 +55,7 @@ def _mirror_patient(session: Session, document: dict[str, Any]) -> None:
             "telephone": mapped.telephone,
             "email": mapped.email,
             "language": mapped.language,
-            "search_name": folded(f"{mapped.family} {mapped.given}"),
+            "search_name": folded(f"{mapped.family} {mapped.given}")[:_LONGEST_SEARCH_NAME],
             "active": document.get("active", True) is not False,
         },
     )
@@ -87,6 +90,11 @@ def _mirror_role(session: Session, document: dict[str, Any]) -> None:
         time_zone=str(known or zone),
     )
     _upsert(session, clinician, _row_of(session, mapped, document.get("active", True) is not False))
+    _mirror_contacts(session, mapped)
+
+
+def _mirror_contacts(session: Session, mapped: Clinician) -> None:
+    """What the record does not name any more is no longer written to; what people have entered stays."""
     for channel in mapped.contacts:
         statement = insert(contact).values(
             clinic_id=session.clinic,
@@ -97,6 +105,17 @@ def _mirror_role(session: Session, document: dict[str, Any]) -> None:
             source=channel.source,
         )
         session.connection.execute(statement.on_conflict_do_nothing())
+    is_named = contact.c.id.in_([channel.id for channel in mapped.contacts])
+    session.connection.execute(
+        update(contact)
+        .where(
+            contact.c.clinic_id == session.clinic,
+            contact.c.clinician_id == mapped.id,
+            contact.c.source == "ehr",
+            contact.c.active != is_named,
+        )
+        .values(active=is_named)
+    )
 
 
 def _row_of(session: Session, mapped: Clinician, active: bool) -> dict[str, Any]:
@@ -113,7 +132,9 @@ def _row_of(session: Session, mapped: Clinician, active: bool) -> dict[str, Any]
         "practice": mapped.practice,
         "address": list(mapped.address),
         "time_zone": mapped.time_zone,
-        "search_name": folded(f"{mapped.name} {mapped.practice} {' '.join(mapped.address)}"),
+        "search_name": folded(f"{mapped.name} {mapped.practice} {' '.join(mapped.address)}")[
+            :_LONGEST_SEARCH_NAME
+        ],
         "active": active,
     }
 

@@ -1,0 +1,70 @@
+"""What connected records say about people: odd lengths, and contacts that are withdrawn."""
+
+from __future__ import annotations
+
+import secrets
+
+import pytest
+
+from referral.storage import directory
+from tests.database import ClinicFixture
+from tests.fhir_api.client import FhirClient, Json, connect
+from tests.fhir_api.people import patient, practitioner, role
+
+LONG = secrets.token_hex(4000)
+
+
+@pytest.fixture
+def fhir(clinic: ClinicFixture) -> FhirClient:
+    return connect(clinic)
+
+
+def email(address: str) -> Json:
+    return {"system": "email", "value": address}
+
+
+def reachable_nowhere(fhir: FhirClient) -> Json:
+    return fhir.create({name: v for name, v in practitioner().items() if name != "telecom"})
+
+
+def addresses(clinic: ClinicFixture, role_id: str) -> list[str]:
+    with clinic.transaction() as session:
+        return sorted(contact.address for contact in directory.get_clinician(session, role_id).contacts)
+
+
+def test_names_of_any_length_are_kept_and_found_by_their_beginning(fhir: FhirClient) -> None:
+    made = fhir.create(patient(name=[{"family": LONG}]))
+    assert made["name"][0]["family"] == LONG
+    assert fhir.get(f"Patient?family={LONG[:40]}").references == [f"Patient/{made['id']}"]
+    person = fhir.create(practitioner(name=[{"family": LONG}]))
+    fhir.create(role(f"Practitioner/{person['id']}"))
+
+
+def test_an_address_that_is_too_long_to_be_one_is_no_contact(clinic: ClinicFixture, fhir: FhirClient) -> None:
+    person = reachable_nowhere(fhir)
+    telecom = [email(f"{LONG}@x.example"), email("short@x.example")]
+    made = fhir.create(role(f"Practitioner/{person['id']}", telecom=telecom))
+    assert addresses(clinic, made["id"]) == ["short@x.example"]
+
+
+def test_a_contact_that_the_record_withdraws_is_not_written_to_any_more(
+    clinic: ClinicFixture, fhir: FhirClient
+) -> None:
+    person = reachable_nowhere(fhir)
+    old, new = email("old@x.example"), email("new@x.example")
+    made = fhir.create(role(f"Practitioner/{person['id']}", telecom=[old]))
+    path = f"PractitionerRole/{made['id']}"
+    assert fhir.put(path, {**made, "telecom": [new]}).status == 200
+    assert addresses(clinic, made["id"]) == ["new@x.example"]
+    assert fhir.put(path, {**made, "telecom": [old, new]}).status == 200
+    assert addresses(clinic, made["id"]) == ["new@x.example", "old@x.example"]
+
+
+def test_a_contact_that_people_have_entered_stays(clinic: ClinicFixture, fhir: FhirClient) -> None:
+    person = reachable_nowhere(fhir)
+    made = fhir.create(role(f"Practitioner/{person['id']}", telecom=[email("desk@x.example")]))
+    with clinic.transaction() as session:
+        directory.set_contact_source(session, made["id"], "front-desk")
+    without = {name: value for name, value in made.items() if name != "telecom"}
+    assert fhir.put(f"PractitionerRole/{made['id']}", without).status == 200
+    assert addresses(clinic, made["id"]) == ["desk@x.example"]
