@@ -90,6 +90,7 @@ def capability_statement(
     if any(_SEARCH & set(support.interactions) for support in types.values()):
         _put(rest, "searchParam", [_parameter(row) for row in parameters("Resource").values()])
     _put(rest, "operation", [{"name": row.name, "definition": row.definition} for row in operations])
+    patches = any("patch" in support.interactions for support in types.values())
     return {
         "resourceType": "CapabilityStatement",
         "id": "server",
@@ -105,14 +106,14 @@ def capability_statement(
         "implementation": {"description": "Recommendation requests and the gate", "url": facts.base_url},
         "fhirVersion": "4.0.1",
         "format": ["application/fhir+json", "json"],
-        "patchFormat": ["application/json-patch+json"],
+        **({"patchFormat": ["application/json-patch+json"]} if patches else {}),
         "rest": [rest],
     }
 
 
 def _security(facts: ServerFacts) -> dict[str, Any]:
     security: dict[str, Any] = {
-        "cors": True,
+        "cors": False,
         "service": [
             {
                 "coding": [

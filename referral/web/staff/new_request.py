@@ -32,6 +32,9 @@ _FIELDS: Final = {
 }
 
 
+_USUAL_COURSE: Final = "6"
+
+
 @router.get("/requests/new")
 def show_new_request(request: Request, visitor: Ask) -> Response:
     """`patient` and `order` choose what is known already."""
@@ -41,10 +44,12 @@ def show_new_request(request: Request, visitor: Ask) -> Response:
 
 
 def _known(visitor: Visitor, patient_id: str, order_id: str) -> FormData:
-    """What an order says already, as if it had been typed."""
+    """What an order says already, as if it had been typed; else the usual course of six infusions."""
     fields: list[tuple[str, str | UploadFile]] = [("patient", patient_id)] if patient_id else []
     order = orders.get_many(visitor.session, [order_id]).get(order_id) if order_id else None
-    if order is not None and order.patient_id == patient_id:
+    if order is None or order.patient_id != patient_id:
+        fields.append(("infusions", _USUAL_COURSE))
+    else:
         fields += [("indication", indication_value(indication)) for indication in order.indications]
         fields.append(("infusions", str(order.planned_sessions or "")))
         fields.append(
