@@ -27,6 +27,8 @@ class Reason(StrEnum):
     """Why something stays still until a person acts."""
 
     NOT_DELIVERED = "not-delivered"
+    LINK_FROZEN = "link-frozen"
+    NO_BIRTH_DATE = "no-birth-date"
     QUESTION = "question"
     REVIEW = "review"
     DECLINED = "declined"
@@ -72,7 +74,8 @@ def find_today(session: Session, actor: Actor, today: date, now: datetime) -> To
     states = states_of(session, orders.find(session, limit=_WATCHED), now)
     coming = [s for s in states if s.order.first_infusion_on is None or s.order.first_infusion_on >= today]
     stuck = {message.referral_id: message for message in outbox.stuck(session, NOT_DELIVERED)}
-    attention = [item for state in states for item in _attention(state, stuck)]
+    locked_out = _locked_out(session, states)
+    attention = [item for state in states for item in _attention(state, stuck, locked_out)]
     calls = [
         Call(f, state) for state in states for f in state.requests if f.referral.is_open and f.wants_call
     ]
@@ -93,7 +96,23 @@ def _urgency(call: Call) -> tuple[date, int]:
     return call.state.order.first_infusion_on or date.max, -call.followed.waited
 
 
-def _attention(state: OrderState, stuck: dict[str, Message]) -> Iterator[Attention]:
+def _locked_out(session: Session, states: list[OrderState]) -> dict[str, tuple[Reason, datetime]]:
+    """Open requests whose clinician wants to answer and cannot, until a person helps."""
+    open_ids = {f.referral.id: state for state in states for f in state.requests if f.referral.is_open}
+    found: dict[str, tuple[Reason, datetime]] = {}
+    # Sending again gives a fresh link, which mends it.
+    for id, event in referrals.latest_among(session, open_ids, ("portal-frozen", "resent")).items():
+        if event.event == "portal-frozen":
+            found[id] = (Reason.LINK_FROZEN, event.at)
+    for id, event in referrals.latest_among(session, open_ids, ("portal-no-birth-date",)).items():
+        if open_ids[id].patient.birth_date is None:
+            found[id] = (Reason.NO_BIRTH_DATE, event.at)
+    return found
+
+
+def _attention(
+    state: OrderState, stuck: dict[str, Message], locked_out: dict[str, tuple[Reason, datetime]]
+) -> Iterator[Attention]:
     for followed in state.requests:
         referral = followed.referral
         if referral.id in stuck:
@@ -102,6 +121,9 @@ def _attention(state: OrderState, stuck: dict[str, Message]) -> Iterator[Attenti
             yield Attention(
                 reason=Reason.NOT_DELIVERED, state=state, since=since, followed=followed, message=message
             )
+        if referral.id in locked_out:
+            reason, since = locked_out[referral.id]
+            yield Attention(reason=reason, state=state, since=since, followed=followed)
         if referral.is_open and referral.held_at is not None and not followed.wants_call:
             yield Attention(reason=Reason.QUESTION, state=state, since=referral.held_at, followed=followed)
     about_order = _about_order(state)

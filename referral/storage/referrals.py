@@ -228,6 +228,22 @@ def latest_questions(session: Session, ids: Iterable[str]) -> dict[str, Referral
     return {row[0]: ReferralEvent(*row[1:]) for row in rows}
 
 
+def latest_among(session: Session, ids: Iterable[str], words: Iterable[str]) -> dict[str, ReferralEvent]:
+    """The newest event of each request that is one of `words`; requests without any are missing."""
+    table = tables.referral_event
+    rows = session.connection.execute(
+        select(table.c.referral_id, table.c.event, table.c.actor, table.c.detail, table.c.at)
+        .where(
+            table.c.clinic_id == session.clinic,
+            table.c.referral_id.in_(list(ids)),
+            table.c.event.in_(list(words)),
+        )
+        .order_by(table.c.referral_id, table.c.id.desc())
+        .ext(distinct_on(table.c.referral_id))
+    )
+    return {row[0]: ReferralEvent(*row[1:]) for row in rows}
+
+
 def count_open(session: Session) -> int:
     """Of the entered clinic."""
     count = session.connection.scalar(

@@ -7,6 +7,7 @@ from datetime import date, timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from referral.domain.codes import Role
 from referral.domain.outgoing import MessageState
@@ -14,7 +15,7 @@ from referral.domain.policy import ICD_10_CM, Indication
 from referral.domain.records import Referral
 from referral.services.request_recommendation import NewOrder, place_order
 from referral.services.respond_to_referral import ask_clinic
-from referral.storage import audit, directory, documents, outbox, referrals
+from referral.storage import audit, directory, documents, outbox, referrals, tables
 from referral.storage.db import Session
 from tests.database import NOW, ClinicFixture
 from tests.services import people
@@ -97,6 +98,34 @@ def test_a_letter_that_did_not_arrive_waits_for_a_person_until_the_next_one_goes
     robin.get(f"/requests/{referral.id}")
     robin.post(f"/requests/{referral.id}/resend", resend_channel="fax")
     assert "did not arrive" not in section(robin, "Needs me")
+
+
+def test_a_clinician_who_is_locked_out_waits_for_a_person_until_a_fresh_link_goes(
+    clinic: ClinicFixture, robin: Desk, referral: Referral
+) -> None:
+    with clinic.transaction() as session:
+        referrals.note(session, referral.id, "portal-frozen", "selector-1", NOW)
+    needs = section(robin, "Needs me")
+    assert "Link locked" in needs
+    assert "Ten wrong tries have locked the link to Chidi Okafor, MD." in needs
+    assert "Link locked after ten wrong tries" in robin.get(f"/requests/{referral.id}")
+    robin.post(f"/requests/{referral.id}/resend", resend_channel="fax")
+    assert "Link locked" not in section(robin, "Needs me")
+
+
+def test_a_missing_date_of_birth_that_keeps_a_clinician_out_is_on_the_board_until_it_is_there(
+    clinic: ClinicFixture, robin: Desk, referral: Referral
+) -> None:
+    def set_birth_date(born: date | None) -> None:
+        with clinic.transaction() as session:
+            session.connection.execute(update(tables.patient).values(birth_date=born))
+
+    with clinic.transaction() as session:
+        referrals.note(session, referral.id, "portal-no-birth-date", "selector-1", NOW)
+    set_birth_date(None)
+    assert "the date of birth of the patient is not on file" in section(robin, "Needs me")
+    set_birth_date(date(1986, 4, 12))
+    assert "date of birth" not in section(robin, "Needs me")
 
 
 def test_answers_refusals_questions_and_unknown_codes_need_somebody(

@@ -31,6 +31,8 @@ router: Final = APIRouter()
 
 _BADGE: Final = {
     Reason.NOT_DELIVERED: Badge("closed", "Not delivered", "warning"),
+    Reason.LINK_FROZEN: Badge("closed", "Link locked", "shield"),
+    Reason.NO_BIRTH_DATE: Badge("closed", "No date of birth", "warning"),
     Reason.QUESTION: Badge("waiting", "Clinician asks", "mail"),
     Reason.REVIEW: Badge("waiting", "Answer to review", "eye"),
     Reason.DECLINED: Badge("closed", "Not recommended"),
@@ -121,6 +123,8 @@ def _sentence(visitor: Visitor, item: Attention) -> str:
         return f"{kind} to {who} by {present.CHANNEL[item.message.channel]} did not arrive."
     classify = "." if visitor.may(Permission.REVIEW) else "; the medical director can classify it."
     return {
+        Reason.LINK_FROZEN: f"Ten wrong tries have locked the link to {who}. Call, then send it again.",
+        Reason.NO_BIRTH_DATE: f"{who} wants to answer, but the date of birth of the patient is not on file.",
         Reason.QUESTION: f"{who} has asked the clinic something; reminders wait for your reply.",
         Reason.REVIEW: f"{who} has answered; a person has to look before it counts.",
         Reason.DECLINED: f"{who} does not recommend it, or the answer was not accepted.",
@@ -133,8 +137,10 @@ def _sentence(visitor: Visitor, item: Attention) -> str:
 
 def _action(visitor: Visitor, item: Attention, href: str) -> Link:
     order = item.state.order
-    if item.reason is Reason.NOT_DELIVERED:
+    if item.reason in (Reason.NOT_DELIVERED, Reason.LINK_FROZEN):
         return Link("Send again", f"{href}#resend")
+    if item.reason is Reason.NO_BIRTH_DATE:
+        return Link("See request", href)
     if item.reason is Reason.QUESTION:
         return Link("Read and reply", f"{href}#timeline")
     if item.reason is Reason.REVIEW:
