@@ -200,6 +200,20 @@ def with_code(session: Session, indication: Indication) -> list[str]:
     return list(session.connection.scalars(query))
 
 
+def past_validity(session: Session, now: datetime, limit: int = 50) -> list[str]:
+    """The ids of active orders that have had recommendations, none of which is valid at `now`."""
+    table, given = tables.infusion_order, tables.recommendation
+    last = (
+        select(func.max(given.c.valid_until))
+        .where(given.c.clinic_id == session.clinic, given.c.order_id == table.c.id)
+        .scalar_subquery()
+    )
+    query = select(table.c.id).where(
+        table.c.clinic_id == session.clinic, table.c.status == "active", last <= now
+    )
+    return list(session.connection.scalars(query.order_by(table.c.id).limit(limit)))
+
+
 def consulted_at(session: Session, order_id: str) -> datetime | None:
     """When the newest initial consultation of this order was held."""
     table = tables.consultation

@@ -12,6 +12,7 @@ from celery.signals import worker_init
 from referral.domain.errors import Unavailable
 from referral.letters.render import Renderer
 from referral.services.deliver_messages import Delivery, deliver_due
+from referral.services.lapse_orders import lapse_orders
 from referral.services.send_reminders import is_full, send_reminders
 from referral.storage import audit, clinics
 from referral.workers.celery_app import app, runtime, settings
@@ -73,8 +74,11 @@ def deliver() -> None:
 
 @app.task(name="referral.sweep")
 def sweep() -> None:
-    """Climb ladders, then send: this makes a lost task, a flushed broker or a dead beat only a delay."""
-    _in_every_clinic(_remind, _deliver)
+    """Climb ladders, hold orders whose time is up, then send.
+
+    This makes a lost task, a flushed broker or a dead beat only a delay.
+    """
+    _in_every_clinic(_remind, _lapse, _deliver)
 
 
 def _remind(clinic_id: str) -> None:
@@ -84,6 +88,11 @@ def _remind(clinic_id: str) -> None:
             count = send_reminders(session, now)
         if not is_full(count):
             return
+
+
+def _lapse(clinic_id: str) -> None:
+    with runtime().transaction(clinic_id) as session:
+        lapse_orders(session, runtime().now())
 
 
 @app.task(name="referral.chain_audit")

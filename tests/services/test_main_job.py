@@ -24,6 +24,7 @@ from referral.services.judge_recommendation import (
     review_recommendation,
     revoke_recommendation,
 )
+from referral.services.lapse_orders import lapse_orders
 from referral.services.refresh_gate import read_decision
 from referral.services.respond_to_referral import (
     Response,
@@ -352,3 +353,18 @@ def test_rows_and_resources_agree_after_all_of_it(clinic: ClinicFixture) -> None
         findings = [finding for finding in doctor.examine(session) if finding.text.startswith(slug)]
     assert [finding.ok for finding in findings] == [True, True]
     assert "1 requests and 1 orders agree" in findings[0].text
+
+
+def test_an_order_goes_back_on_hold_when_its_recommendation_runs_out(clinic: ClinicFixture) -> None:
+    with clinic.transaction() as session:
+        referral = people.asked_once(session, clinic)
+        consult(session, clinic, referral.order_id)
+        people.respond_with(session, clinic, referral)
+    later = NOW + timedelta(days=180)
+    with clinic.transaction() as session:
+        assert lapse_orders(session, later - timedelta(seconds=1)) == 0
+        assert resources.read(session, "ServiceRequest", referral.order_id).document["status"] == "active"
+        assert lapse_orders(session, later) == 1
+        assert lapse_orders(session, later) == 0
+    with clinic.transaction() as session:
+        assert resources.read(session, "ServiceRequest", referral.order_id).document["status"] == "on-hold"
