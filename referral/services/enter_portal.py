@@ -9,7 +9,7 @@ from typing import Final, Literal
 
 from referral.domain import contacts
 from referral.domain.audit import Action, Actor, AuditEntry
-from referral.domain.credential import SESSION_IDLE, SESSION_LIFETIME, random_token
+from referral.domain.credential import FREEZE_AFTER, SESSION_IDLE, SESSION_LIFETIME, random_token
 from referral.domain.outgoing import MessageKind
 from referral.domain.records import Contact, Referral
 from referral.services.queue_message import queue_message
@@ -97,7 +97,7 @@ def send_fresh_link(
     """Queue a fresh link to the contact on file; whether one was sent is for tests, never for the visitor.
 
     Nothing is sent for a link that is unknown or was revoked, for a request that is closed, while wrong tries
-    have paused or frozen any of its links, or after three in a day.
+    have paused or frozen any of its links or are ten among all of them, or after three in a day.
     """
     found = _meant(session, selector, code)
     if found is None or found.revoked_at is not None:
@@ -135,7 +135,11 @@ def _contact_on_file(session: Session, referral: Referral, found: Credential) ->
 
 
 def _may_renew(session: Session, referral: Referral, now: datetime) -> bool:
-    for link in credentials.of_referral(session, referral.id):
+    links = credentials.of_referral(session, referral.id)
+    # Each link brings tries of its own: stopping short of the limit must not buy more of them.
+    if sum(link.attempts for link in links) >= FREEZE_AFTER:
+        return False
+    for link in links:
         if link.frozen_at is not None or (link.paused_until is not None and link.paused_until > now):
             return False
     sent = [
