@@ -105,14 +105,20 @@ class TransitionRefused(ReferralError):
 
 
 class GateClosed(ReferralError):
-    """Treatment may not start; `reasons` has one sentence per requirement that is not met."""
+    """Treatment may not start; `reasons` has one sentence per requirement that is not met.
+
+    `order_id` says under which order, so that the refusal can be noted in the right patient's record.
+    """
 
     code = "business-rule"
 
-    def __init__(self, reasons: tuple[str, ...], expression: str = "Procedure.status") -> None:
+    def __init__(
+        self, reasons: tuple[str, ...], expression: str = "Procedure.status", *, order_id: str
+    ) -> None:
         super().__init__(" ".join(reasons))
         self.reasons = reasons
         self.expression = expression
+        self.order_id = order_id
 
     @property
     def issues(self) -> tuple[Issue, ...]:

@@ -87,7 +87,8 @@ def require_same_patient(document: dict[str, Any], order: Order) -> None:
     if subject_of(document) != order.patient_id:
         type = document["resourceType"]
         element = "participant" if type == "Appointment" else "subject"
-        raise GateClosed(("The infusion order is for another patient.",), f"{type}.{element}")
+        reasons = ("The infusion order is for another patient.",)
+        raise GateClosed(reasons, f"{type}.{element}", order_id=order.id)
 
 
 def pass_gate(session: Session, actor: Actor, document: dict[str, Any], order: Order) -> datetime:
@@ -97,7 +98,7 @@ def pass_gate(session: Session, actor: Actor, document: dict[str, Any], order: O
     try:
         return orders.start_treatment(session, actor, document["id"], order.id, order.patient_id)
     except GateClosed as closed:
-        raise GateClosed(closed.reasons, expression) from closed
+        raise GateClosed(closed.reasons, expression, order_id=order.id) from closed
 
 
 def require_open(session: Session, document: dict[str, Any], order: Order, now: datetime) -> None:
@@ -105,4 +106,4 @@ def require_open(session: Session, document: dict[str, Any], order: Order, now: 
     require_same_patient(document, order)
     decision = decision_of(session, orders.facts(session, order.id), now)
     if not decision.open:
-        raise GateClosed(decision.reasons, f"{document['resourceType']}.status")
+        raise GateClosed(decision.reasons, f"{document['resourceType']}.status", order_id=order.id)

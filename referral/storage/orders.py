@@ -389,21 +389,21 @@ def start_treatment(
                 },
             ).one()
     except DBAPIError as error:
-        raise _refusal(error) from error
+        raise _refusal(error, order_id) from error
     started_at: datetime = row.started_at
     return started_at
 
 
-def _refusal(error: DBAPIError) -> Exception:
+def _refusal(error: DBAPIError, order_id: str) -> Exception:
     """A closed gate, a gate that somebody else holds, or a bug: only the last is passed on as it is."""
     state = sql_state(error)
     if state == "RG001":
         detail = getattr(getattr(error.orig, "diag", None), "message_detail", None) or "unknown"
-        return GateClosed(
-            tuple(_SENTENCES.get(code, "The gate could not be read.") for code in detail.split())
-        )
+        reasons = tuple(_SENTENCES.get(code, "The gate could not be read.") for code in detail.split())
+        return GateClosed(reasons, order_id=order_id)
     if state == "55P03":
-        return GateClosed(("Somebody is changing this order at this moment. Please try again.",))
+        reasons = ("Somebody is changing this order at this moment. Please try again.",)
+        return GateClosed(reasons, order_id=order_id)
     if state == "23505":
         return TransitionRefused("This treatment has been started already.", "Procedure.status")
     return error

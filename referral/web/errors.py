@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 from urllib.parse import quote
 
@@ -17,7 +18,7 @@ from referral.fhir import problems
 from referral.fhir.operation_outcome import operation_outcome
 from referral.services.write_bundle import EntryRefused, TargetMissing
 from referral.services.write_resources import SeveralMatches
-from referral.storage import audit
+from referral.storage import audit, orders
 from referral.web.middleware import protect
 from referral.web.pages import error_page, is_portal
 
@@ -80,7 +81,10 @@ def _answer(request: Request, status: int, issues: tuple[errors.Issue, ...]) -> 
 
 
 def note_refusal(request: Request, error: errors.ReferralError, status: int) -> None:
-    """A refused start or a forbidden look keeps its audit row although its transaction was rolled back."""
+    """A refused start or a forbidden look keeps its audit row although its transaction was rolled back.
+
+    A start is noted in the record of the patient whose order it was.
+    """
     error = cause_of(error)
     actor: Actor | None = getattr(request.state, "actor", None)
     if actor is None or not isinstance(error, errors.GateClosed | errors.Forbidden):
@@ -93,6 +97,10 @@ def note_refusal(request: Request, error: errors.ReferralError, status: int) -> 
         detail={"code": error.code, "status": status, "route": request.scope["route"].path},
     )
     with request.app.state.runtime.transaction(actor.clinic_id) as session:
+        if isinstance(error, errors.GateClosed):
+            order = orders.find_by_id(session, error.order_id)
+            patient_id = order.patient_id if order else None
+            entry = replace(entry, entity=f"ServiceRequest/{error.order_id}", patient_id=patient_id)
         audit.record(session, actor, entry)
 
 

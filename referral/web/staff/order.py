@@ -108,11 +108,12 @@ def _page(
 
 
 def _note_refusal(visitor: Visitor, order_id: str, error: GateClosed) -> None:
-    """A start that was refused is on record, although nothing else of it is."""
+    """A start that was refused is on the patient's record, although nothing else of it is."""
     entry = AuditEntry(
         action=Action.EXECUTE,
         subtype="refused",
         entity=f"ServiceRequest/{order_id}",
+        patient_id=orders.get(visitor.session, order_id).patient_id,
         outcome="8",
         detail={"code": error.code, "reasons": len(error.reasons)},
     )
