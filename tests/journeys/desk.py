@@ -63,7 +63,7 @@ def ask(page: Page, patient: Newcomer, clinician: str = "Okafor") -> str:
 def number_of(page: Page) -> str:
     """The number of the request whose page this is."""
     expect(page.get_by_text("The request is on its way")).to_be_visible()
-    found = re.search(r"Request (R-[\w-]+)", page.inner_text("main"))
+    found = re.search(r"Request (R-\d{4}-\d+)", page.inner_text("main"))
     assert found is not None, page.inner_text("main")
     return found[1]
 

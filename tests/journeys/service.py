@@ -1,4 +1,4 @@
-"""The whole service, run by its supervisor as people run it, with a mail server and a clock that tests move."""
+"""The whole service, run by its supervisor as people run it, with a mail server and a clock of its own."""
 
 from __future__ import annotations
 
@@ -153,8 +153,8 @@ class Service:
     def sweep(self) -> None:
         """Wait until beat or worker have swept once more, from beginning to end."""
         with self.valkey() as valkey, valkey.monitor() as rings:
-            started = any("LPUSH" in ring["command"] and "referral.sweep" in ring["command"] for ring in rings.listen())
-            assert started
+            commands = (ring["command"] for ring in rings.listen())
+            assert any("LPUSH" in command and "referral.sweep" in command for command in commands)
             eventually(lambda: not valkey.llen("referral") and not valkey.hlen("unacked"), 60)
 
 

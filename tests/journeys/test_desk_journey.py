@@ -1,4 +1,4 @@
-"""The main job from the front desk, without a mouse: ask, be refused, be recommended, treat, void, be refused."""
+"""The main job from the front desk, without a mouse: ask, be refused, be recommended, treat, void."""
 
 from __future__ import annotations
 
@@ -73,7 +73,11 @@ def prove_identity_by_keyboard(keyboard: Keyboard, outbox: Page, number: str, pa
     look(outbox, "desk-08-outbox-code")
     keyboard.follow("Continue")
     look(page, "portal-04-birth-date")
-    for label, value in (("Month", patient.born.month), ("Day", patient.born.day), ("Year", patient.born.year)):
+    for label, value in (
+        ("Month", patient.born.month),
+        ("Day", patient.born.day),
+        ("Year", patient.born.year),
+    ):
         keyboard.type(label, str(value))
     keyboard.follow("Show the request")
 

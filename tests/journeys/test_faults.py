@@ -44,7 +44,9 @@ def state_of(service: Service, number: str) -> str:
     return row[0] if row else ""
 
 
-def test_mail_waits_for_a_mail_server_that_is_down_and_arrives_once(service: Service, sign_in: SignIn) -> None:
+def test_mail_waits_for_a_mail_server_that_is_down_and_arrives_once(
+    service: Service, sign_in: SignIn
+) -> None:
     desk = sign_in("desk")
     service.post.close()
     number = ask(desk, Newcomer("Della", "Marshwood", date(1981, 7, 1)))
@@ -95,7 +97,9 @@ def test_a_worker_killed_while_it_draws_a_letter_delivers_it_once(service: Servi
     assert_sent_once(service, desk, number)
 
 
-def test_a_database_that_dies_is_a_clear_page_and_then_the_work_goes_on(service: Service, sign_in: SignIn) -> None:
+def test_a_database_that_dies_is_a_clear_page_and_then_the_work_goes_on(
+    service: Service, sign_in: SignIn
+) -> None:
     desk = sign_in("desk")
     patient = Newcomer("Hester", "Ivythorpe", date(1988, 12, 12))
     fill_in_request(desk, patient)
@@ -128,7 +132,9 @@ def test_a_double_click_on_send_makes_one_request(service: Service, sign_in: Sig
     look(desk, "faults-5-outbox")
 
 
-def test_a_link_that_is_wrong_says_no_more_than_that(service: Service, context: NewContext, sign_in: SignIn) -> None:
+def test_a_link_that_is_wrong_says_no_more_than_that(
+    service: Service, context: NewContext, sign_in: SignIn
+) -> None:
     desk = sign_in("desk")
     number = ask(desk, Newcomer("Jasper", "Kestrelby", date(1984, 4, 4)))
     link = service.post.link(number)

@@ -1,4 +1,4 @@
-"""What happens to a request that nobody answers, day by day, done by beat and worker while a clock is moved."""
+"""A request that nobody answers, day by day: beat and worker do it while a clock is moved."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ SECOND_DAY, FOURTH_DAY = denver(1, 20, 9), denver(1, 22, 9)
 THURSDAY_EVENING = denver(1, 21, 17)
 SIXTH_DAY, EIGHTH_DAY, TENTH_DAY = denver(1, 26, 9), denver(1, 28, 9), denver(2, 1, 9)
 ASKED, REMINDED = "A secure request is waiting for you", "Reminder: a secure request is waiting for you"
+FAXED = "Reminder by fax: kept here, not sent"
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +100,9 @@ def test_nobody_answers_and_the_ladder_is_climbed_to_its_end(pretended: Service,
     # After four business days the first is reminded by another channel, and the second catches up
     clock.set(FOURTH_DAY)
     oren.wait_for(
-        "A reminder by another channel was due", "Reminder: letter made", "Reminder by fax: kept here, not sent"
+        "A reminder by another channel was due",
+        "Reminder: letter made",
+        FAXED,
     )
     look(desk, "ladder-2-reminded-twice")
     petra.wait_for("Reminder by e-mail: sent")
@@ -122,7 +125,11 @@ def test_nobody_answers_and_the_ladder_is_climbed_to_its_end(pretended: Service,
         *("Asked", "Request: letter made", "Request by e-mail: sent"),
         *("A reminder was due", "Reminder: letter made", "Reminder by e-mail: sent"),
         *("A reminder by another channel was due", "Reminder: letter made"),
-        *("Reminder by fax: kept here, not sent", "Put on the list of calls", "Time to ask a second clinician"),
+        *(
+            FAXED,
+            "Put on the list of calls",
+            "Time to ask a second clinician",
+        ),
         *("Expired without an answer", "Notice that no answer is needed by fax: kept here, not sent"),
     ]
     assert oren.mails() == [ASKED, REMINDED]
