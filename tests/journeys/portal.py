@@ -53,10 +53,14 @@ def fill_in_questions(page: Page, last_seen: date) -> None:
 
 
 def sign(page: Page, name: str = "Chidi Okafor", credentials: str = "MD") -> None:
+    fill_in_signature(page, name, credentials)
+    press(page, "Sign and send")
+
+
+def fill_in_signature(page: Page, name: str = "Chidi Okafor", credentials: str = "MD") -> None:
     page.get_by_label("Your name").fill(name)
     page.get_by_label("Credentials").fill(credentials)
     page.locator("#attestation").check()
-    press(page, "Sign and send")
 
 
 def receipt(page: Page) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+from collections.abc import Callable
 from datetime import date, timedelta
 
 import pytest
@@ -148,31 +149,41 @@ def test_a_link_that_is_wrong_says_no_more_than_that(
     look(stranger, "faults-6-wrong-link")
 
 
-@pytest.mark.parametrize("how", ["back", "two tabs"])
+def on_a_double_click(page: Page) -> None:
+    """No script on the portal holds the second click back."""
+    portal.fill_in_signature(page)
+    page.get_by_role("button", name="Sign and send").dblclick()
+
+
+def in_two_tabs(page: Page) -> None:
+    other = page.context.new_page()
+    other.goto("/request/review")
+    portal.sign(page)
+    portal.sign(other)
+    look(other, "faults-7-answered-in-another-tab")
+    expect(other.get_by_role("heading", name="your answer has arrived")).to_be_visible()
+
+
+def going_back(page: Page) -> None:
+    """Back shows no form to send once more: the answer has arrived."""
+    portal.sign(page)
+    expect(page.get_by_role("heading", name="your answer has arrived")).to_be_visible()
+    page.go_back()
+
+
+@pytest.mark.parametrize("send", [on_a_double_click, in_two_tabs, going_back], ids=lambda send: send.__name__)
 def test_an_answer_that_is_sent_twice_counts_once(
-    service: Service, context: NewContext, sign_in: SignIn, how: str
+    service: Service, context: NewContext, sign_in: SignIn, send: Callable[[Page], None]
 ) -> None:
     desk = sign_in("desk")
-    patient = Newcomer("Kitty", f"Larkspur {how}".title(), date(1970, 10, 10))
+    patient = Newcomer("Kitty", f"Larkspur {send.__name__.split('_')[-1]}".title(), date(1970, 10, 10))
     number = ask(desk, patient)
     request = desk.url
-    clinician = context()
-    first = clinician.new_page()
-    portal.prove_identity(first, service.post.link(number), patient, desk, number)
-    portal.recommend(first, service.clock.today - timedelta(days=7))
-    second = clinician.new_page() if how == "two tabs" else first
-    if how == "two tabs":
-        second.goto("/request/review")
-    portal.sign(first)
-    assert portal.receipt(first).startswith(b"%PDF")
-    if how == "back":
-        first.go_back()
-        while "/request/receipt" in first.url:
-            first.go_back()
-    if second.get_by_role("button", name="Sign and send").count():
-        portal.sign(second)
-    assert portal.receipt(second).startswith(b"%PDF")
-    look(second, f"faults-7-answered-already-{how.replace(' ', '-')}")
+    clinician = context().new_page()
+    portal.prove_identity(clinician, service.post.link(number), patient, desk, number)
+    portal.recommend(clinician, service.clock.today - timedelta(days=7))
+    send(clinician)
+    assert portal.receipt(clinician).startswith(b"%PDF")
     desk.goto(request)
     assert happened(desk, "Answered: recommended") == 1
     expect(desk.get_by_text("Counts", exact=True)).to_be_visible()
