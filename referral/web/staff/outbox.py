@@ -48,7 +48,8 @@ def show_outbox(request: Request, visitor: SeeWork) -> Response:
 
 def _row(visitor: Visitor, sent: Sent, clock: Clock) -> MessageRow:
     receipts = visitor.may(Permission.SEE_ANSWER)
-    return message_row(sent.message, sent.clinician, clock, _about(sent), receipts=receipts)
+    about, is_open = _about(sent), sent.referral.is_open
+    return message_row(sent.message, sent.clinician, clock, about, receipts=receipts, is_open=is_open)
 
 
 def _about(sent: Sent) -> Link:
@@ -109,6 +110,8 @@ def _facts(opened: Opened, clock: Clock) -> tuple[Fact, ...]:
         facts.append(Fact("Reference", message.provider_reference))
     if opened.masked:
         facts.append(Fact("Left out here", "link and code: only the recipient may use them"))
+    if message.letter_id and present.carries_living_link(message, is_open=sent.referral.is_open):
+        facts.append(Fact("Letter", "carries the link too; it can be read here once the request is closed"))
     return tuple(facts)
 
 
@@ -125,6 +128,8 @@ def _attachments(visitor: Visitor, opened: Opened) -> tuple[Attachment, ...]:
         return ()
     letter = present.is_letter(message)
     if not letter and not visitor.may(Permission.SEE_ANSWER):
+        return ()
+    if present.carries_living_link(message, is_open=opened.sent.referral.is_open):
         return ()
     label = "Letter" if letter else "Signed answer"
     size = f"PDF, {max(1, opened.letter_size // 1024)} KB"

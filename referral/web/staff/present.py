@@ -213,6 +213,11 @@ def ask_href(order: Order) -> str:
     return f"/requests/new?patient={order.patient_id}&order={order.id}"
 
 
+def carries_living_link(message: Message, *, is_open: bool) -> bool:
+    """A letter that has really left is not shown to staff while its link may answer the request."""
+    return is_letter(message) and message.sent_for_real and is_open
+
+
 def is_letter(message: Message) -> bool:
     """Its PDF is a letter of ours; that of a thank-you is the clinician's signed answer."""
     return message.kind in WITH_LINK

@@ -43,7 +43,8 @@ def request_page(
         facts=_facts(view, clock),
         timeline=timeline(view, clock),
         messages=tuple(
-            message_row(m, followed.clinician, clock, receipts=receipts) for m in followed.messages
+            message_row(m, followed.clinician, clock, receipts=receipts, is_open=referral.is_open)
+            for m in followed.messages
         ),
         form=form,
         actions=tuple(_actions(visitor, view)),

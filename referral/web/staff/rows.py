@@ -47,11 +47,19 @@ def request_row(followed: Followed, title: str, clock: Clock) -> RequestRow:
 
 
 def message_row(
-    message: Message, clinician: Clinician, clock: Clock, about: Link | None = None, *, receipts: bool
+    message: Message,
+    clinician: Clinician,
+    clock: Clock,
+    about: Link | None = None,
+    *,
+    receipts: bool,
+    is_open: bool,
 ) -> MessageRow:
-    """`receipts`: whoever looks may read signed answers."""
+    """`receipts`: whoever looks may read signed answers. `is_open`: so is the request."""
     contact = contact_of(message, clinician)
-    document = message.letter_id or ""
+    letter = present.is_letter(message)
+    may_read = not present.carries_living_link(message, is_open=is_open) if letter else receipts
+    document = message.letter_id if message.letter_id and may_read else ""
     return MessageRow(
         kind=present.MESSAGE_KIND[message.kind],
         channel=f"By {present.CHANNEL[message.channel]}",
@@ -60,7 +68,7 @@ def message_row(
         when=clock.moment(message.finished_at or message.created_at),
         badge=present.message_badge(message),
         href=f"/outbox/{message.id}",
-        document=f"/documents/{document}" if document and (receipts or present.is_letter(message)) else "",
-        document_label="Letter (PDF)" if present.is_letter(message) else "Signed answer (PDF)",
+        document=f"/documents/{document}" if document else "",
+        document_label="Letter (PDF)" if letter else "Signed answer (PDF)",
         about=about,
     )
