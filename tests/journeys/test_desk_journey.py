@@ -117,6 +117,17 @@ def assert_sealed(record: bytes, directory: Path) -> None:
     assert "Total document signed" in seen
 
 
+def assert_letter(page: Page, patient: Newcomer, number: str) -> None:
+    """The letter of a request's page is about this patient."""
+    address = page.get_by_role("link", name="Letter (PDF)").get_attribute("href")
+    answer = page.request.get(str(address))
+    assert answer.headers["content-type"] == "application/pdf"
+    assert answer.body().startswith(b"%PDF")
+    text = pdf.text(answer.body())
+    assert patient.name in text
+    assert number in text
+
+
 def start_from_a_page(page: Page) -> tuple[int, str]:
     """Send the form of the order page although its button is dead, as a stale page would: (status, text)."""
     token = page.locator("section#start input[name=csrf_token]").get_attribute("value")
@@ -144,14 +155,8 @@ def test_the_front_desk_asks_and_treatment_opens_and_closes_without_a_mouse(
     assert re.search(r"Next, by itself\s+Reminder by e-mail, ", main)
     assert re.search(r"Request by e-mail: sent.*letter made.*Asked", main, re.DOTALL)
     look(desk, "desk-04-request")
-    # and the letter can be read
-    letter = desk.get_by_role("link", name="Letter").first.get_attribute("href")
-    assert letter is not None
-    answer = desk.request.get(letter)
-    assert answer.headers["content-type"] == "application/pdf"
-    text = pdf.text(answer.body())
-    assert JUNIPER.name in text
-    assert number in text
+    # but keeps the letter closed as long as its link could answer in the clinician's place
+    expect(desk.get_by_role("link", name="Letter (PDF)")).to_have_count(0)
     # and Today says who is blocked and why
     keyboard.follow("Today")
     row = desk.locator("#infusions + ul .row").filter(has_text=JUNIPER.name)
@@ -184,6 +189,8 @@ def test_the_front_desk_asks_and_treatment_opens_and_closes_without_a_mouse(
     expect(desk.locator("main")).to_contain_text("Answered: recommended")
     expect(desk.locator("main")).not_to_contain_text("Next, by itself")
     look(desk, "desk-09-request-answered")
+    # and the letter can be read now
+    assert_letter(desk, JUNIPER, number)
 
     # When the nurse records the consultation
     nurse.reload()
@@ -223,6 +230,17 @@ def test_the_front_desk_asks_and_treatment_opens_and_closes_without_a_mouse(
     row = desk.locator("#infusions + ul .row").filter(has_text=JUNIPER.name)
     expect(row).to_contain_text("Recommendation voided.")
     look(desk, "desk-16-today-after")
+
+
+def test_a_letter_that_no_provider_sends_can_be_read_at_once(service: Service, sign_in: SignIn) -> None:
+    # Given a clinician with a fax, and no fax provider
+    desk = sign_in("desk")
+    patient = Newcomer("Silas", "Wetherfold", date(1968, 1, 6))
+    # When the desk asks
+    number = ask(desk, patient, "Hannah Lee")
+    # Then the letter is kept, and can be read
+    reload_until(desk, "Request by fax: kept here, not sent")
+    assert_letter(desk, patient, number)
 
 
 def test_the_portal_needs_no_script_and_fits_a_telephone(
