@@ -73,5 +73,10 @@ class Channels:
     transports: dict[Channel, Transport]
     mail_from: str
 
+    @property
+    def real(self) -> frozenset[Channel]:
+        """Channels by which something leaves the house."""
+        return frozenset(channel for channel, transport in self.transports.items() if transport.is_real)
+
     def transport(self, channel: Channel) -> Transport:
         return self.transports[channel]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Container
 from dataclasses import dataclass
 from datetime import datetime
 from email import message_from_bytes
@@ -10,6 +11,7 @@ from email.policy import default as mail_policy
 from typing import Final
 
 from referral.domain.audit import Action, Actor, AuditEntry
+from referral.domain.codes import Channel
 from referral.domain.errors import NotFound
 from referral.domain.outgoing import MessageState
 from referral.domain.records import Clinician, Contact, Patient, Referral
@@ -83,7 +85,8 @@ def contact_of(message: Message, clinician: Clinician) -> Contact:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opened:
-    """The stored bytes in readable form. `masked`: link and code were left out, as it really left."""
+    """The stored bytes in readable form. `masked`: link and code were left out, as only the
+    recipient may use them."""
 
     sent: Sent
     subject: str
@@ -93,18 +96,27 @@ class Opened:
     sent_at: datetime | None
 
 
-def open_message(session: Session, actor: Actor, message_id: str) -> Opened:
+def is_for_recipient_alone(message: Message, real: Container[Channel]) -> bool:
+    """It has left, or leaves as soon as it can, by a provider: its link and code are not for us.
+
+    `real` are the channels that have one. What was kept here is brought to its recipient by people.
+    """
+    kept = message.state in FILTERS["sent"] and not message.sent_for_real
+    return message.sent_for_real or (message.channel in real and not kept)
+
+
+def open_message(session: Session, actor: Actor, message_id: str, real: Container[Channel]) -> Opened:
     """Raises NotFound.
 
-    Whoever reads here must not be able to answer in the clinician's place, so what was really sent is shown
-    without its link and code.
+    Whoever reads here must not be able to answer in the clinician's place, so what has left or is going to
+    leave is shown without its link and code. `real` are the channels that have a provider.
     """
     message = outbox.get(session, message_id) if _is_id(message_id) else None
     if message is None:
         raise NotFound(f"There is no message with id {message_id}.")
     sent = _about(session, [message])[0]
     subject, body = _words(session, message)
-    masked = message.sent_for_real and bool(_SECRET.search(body))
+    masked = is_for_recipient_alone(message, real) and bool(_SECRET.search(body))
     entry = AuditEntry(
         action=Action.READ,
         subtype="message",

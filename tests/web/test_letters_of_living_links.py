@@ -8,8 +8,9 @@ from referral.domain.codes import Channel, Role
 from referral.domain.credential import Minted
 from referral.services.close_referral import cancel_referral
 from tests.database import NOW, ClinicFixture
-from tests.web.desk import OpenDesk
-from tests.web.portal_case import Case, make_case
+from tests.web.client import application
+from tests.web.desk import OpenDesk, desk
+from tests.web.portal_case import Case, make_case, serve
 
 LETTER = b"%PDF-1.7 link and code"
 
@@ -48,3 +49,16 @@ def test_a_letter_that_people_have_to_send_themselves_is_open(case: Case, open_d
     letter = letter_of(case, case.link(Channel.FAX), really_sent=False)
     robin = open_desk(case.clinic, Role.FRONT_DESK)
     assert robin.client.get(f"/documents/{letter}").content == LETTER
+
+
+def test_a_letter_that_is_going_to_leave_is_closed_before_it_does(case: Case) -> None:
+    """Over a weekend a letter waits for days; who reads here must not be able to answer meanwhile."""
+    letter = letter_of(case, case.link(Channel.EMAIL), really_sent=False)
+    provider = {"smtp_url": "smtp://127.0.0.1:1", "mail_from": "requests@clinic.example"}
+    with serve(application(case.clinic, case.clock, **provider)) as address:
+        robin = desk(address, case.clinic, Role.FRONT_DESK)
+        with robin.client:
+            robin.get(f"/documents/{letter}")
+            assert robin.status == 403
+            assert letter not in robin.get(f"/requests/{case.referral.id}")
+            assert robin.status == 200

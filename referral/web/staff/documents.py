@@ -30,6 +30,7 @@ def show_document(
         visitor.actor,
         document_id,
         may_read_answers=visitor.may(Permission.SEE_ANSWER),
+        real=visitor.runtime.channels.real,
     )
     headers = {
         "Content-Disposition": f'inline; filename="{found.kind}.pdf"',

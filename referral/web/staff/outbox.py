@@ -17,7 +17,7 @@ from referral.web.staff import present
 from referral.web.staff.clock import Clock
 from referral.web.staff.frame import SeeWork, clock_of, page_number, paging, query_of, show
 from referral.web.staff.models import Attachment, Choice, Fact, Link, MessagePage, MessageRow, OutboxPage
-from referral.web.staff.rows import message_row
+from referral.web.staff.rows import is_living, message_row
 
 router: Final = APIRouter()
 _STATES: Final = {
@@ -48,8 +48,8 @@ def show_outbox(request: Request, visitor: SeeWork) -> Response:
 
 def _row(visitor: Visitor, sent: Sent, clock: Clock) -> MessageRow:
     receipts = visitor.may(Permission.SEE_ANSWER)
-    about, is_open = _about(sent), sent.referral.is_open
-    return message_row(sent.message, sent.clinician, clock, about, receipts=receipts, is_open=is_open)
+    living = is_living(visitor, sent.message, sent.referral)
+    return message_row(sent.message, sent.clinician, clock, _about(sent), receipts=receipts, living=living)
 
 
 def _about(sent: Sent) -> Link:
@@ -61,7 +61,7 @@ def _unsent_channels(visitor: Visitor) -> str:
     """Which channels have no provider here, as a sentence; empty when every one has."""
     channels = visitor.runtime.channels
     written = (Channel.EMAIL, Channel.FAX, Channel.SMS, Channel.POST)
-    kept = [present.CHANNEL[c] for c in written if not channels.transport(c).is_real]
+    kept = [present.CHANNEL[c] for c in written if c not in channels.real]
     if not kept:
         return ""
     names = kept[0] if len(kept) == 1 else f"{', '.join(kept[:-1])} and {kept[-1]}"
@@ -71,7 +71,8 @@ def _unsent_channels(visitor: Visitor) -> str:
 @router.get("/outbox/{message_id}")
 def show_message(request: Request, message_id: str, visitor: SeeWork) -> Response:
     """One message as its recipient gets it."""
-    opened = open_message(visitor.session, visitor.actor, message_id)
+    real = visitor.runtime.channels.real
+    opened = open_message(visitor.session, visitor.actor, message_id, real)
     return show(
         request, visitor, "staff/message.html.j2", "outbox", _page(visitor, opened, clock_of(visitor))
     )
@@ -86,7 +87,7 @@ def _page(visitor: Visitor, opened: Opened, clock: Clock) -> MessagePage:
         unsent=f"No provider is set up for {present.CHANNEL[message.channel]}; it stays here."
         if kept
         else "",
-        facts=_facts(opened, clock),
+        facts=_facts(visitor, opened, clock),
         subject=opened.subject,
         body=opened.body
         or ("The letter itself is the message." if message.letter_id else "It is being made."),
@@ -97,7 +98,7 @@ def _page(visitor: Visitor, opened: Opened, clock: Clock) -> MessagePage:
     )
 
 
-def _facts(opened: Opened, clock: Clock) -> tuple[Fact, ...]:
+def _facts(visitor: Visitor, opened: Opened, clock: Clock) -> tuple[Fact, ...]:
     sent, message = opened.sent, opened.sent.message
     facts = [
         Fact("To", f"{present.titled(sent.clinician)}, {present.address_of(sent.contact)}"),
@@ -110,7 +111,7 @@ def _facts(opened: Opened, clock: Clock) -> tuple[Fact, ...]:
         facts.append(Fact("Reference", message.provider_reference))
     if opened.masked:
         facts.append(Fact("Left out here", "link and code: only the recipient may use them"))
-    if message.letter_id and present.carries_living_link(message, is_open=sent.referral.is_open):
+    if message.letter_id and is_living(visitor, message, sent.referral):
         facts.append(Fact("Letter", "carries the link too; it can be read here once the request is closed"))
     return tuple(facts)
 
@@ -129,7 +130,7 @@ def _attachments(visitor: Visitor, opened: Opened) -> tuple[Attachment, ...]:
     letter = present.is_letter(message)
     if not letter and not visitor.may(Permission.SEE_ANSWER):
         return ()
-    if present.carries_living_link(message, is_open=opened.sent.referral.is_open):
+    if is_living(visitor, message, opened.sent.referral):
         return ()
     label = "Letter" if letter else "Signed answer"
     size = f"PDF, {max(1, opened.letter_size // 1024)} KB"

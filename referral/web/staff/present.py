@@ -183,6 +183,8 @@ def message_badge(message: Message) -> Badge:
     """What was never meant to leave is not called sent."""
     if message.state in (MessageState.ACCEPTED, MessageState.DELIVERED) and not message.sent_for_real:
         return Badge("neutral", "Kept here, not sent", "outbox")
+    if message.state in (MessageState.QUEUED, MessageState.READY) and message.last_error:
+        return Badge("waiting", "To be tried again")
     return _MESSAGE_STATE[message.state]
 
 
@@ -211,11 +213,6 @@ ASKABLE: Final = (Verdict.NOT_REQUESTED, Verdict.DECLINED, Verdict.EXPIRED, Verd
 def ask_href(order: Order) -> str:
     """The New request page with this order's patient and indications chosen."""
     return f"/requests/new?patient={order.patient_id}&order={order.id}"
-
-
-def carries_living_link(message: Message, *, is_open: bool) -> bool:
-    """A letter that has really left is not shown to staff while its link may answer the request."""
-    return is_letter(message) and message.sent_for_real and is_open
 
 
 def is_letter(message: Message) -> bool:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import date
 from typing import Final
 
 from referral.domain.codes import Channel
 from referral.domain.contacts import in_order
-from referral.domain.form import BY_LINK_ID
+from referral.domain.form import BY_LINK_ID, Item, Kind
 from referral.domain.npi import KIND_LABEL
 from referral.services.find_requests import Answered, RequestView
 from referral.services.follow_requests import Followed
@@ -18,7 +19,7 @@ from referral.web.staff import present, story
 from referral.web.staff.clock import Clock, born, days
 from referral.web.staff.models import Badge, Choice, Fact, Link
 from referral.web.staff.request_models import Answer, NextStep, RedFlag, RequestPage
-from referral.web.staff.rows import message_row
+from referral.web.staff.rows import is_living, message_row
 from referral.web.staff.timeline import timeline
 
 _FOLLOW_UP: Final = ("continues-care", "next-visit", "medication-adjuster", "crisis-contact", "reports")
@@ -43,7 +44,9 @@ def request_page(
         facts=_facts(view, clock),
         timeline=timeline(view, clock),
         messages=tuple(
-            message_row(m, followed.clinician, clock, receipts=receipts, is_open=referral.is_open)
+            message_row(
+                m, followed.clinician, clock, receipts=receipts, living=is_living(visitor, m, referral)
+            )
             for m in followed.messages
         ),
         form=form,
@@ -142,7 +145,7 @@ def _answer(answer: Answered, followed: Followed, clock: Clock, *, may_read: boo
         conditions=answer.words.get("conditions", ""),
         reason=answer.words.get("reason", ""),
         red_flags=_red_flags(answer) if may_read else (),
-        follow_up=_told(answer, (*_CARE, *_FOLLOW_UP)) if may_read else (),
+        follow_up=_told(answer, (*_CARE, *_FOLLOW_UP), clock) if may_read else (),
         strength=present.STRENGTH[found.strength]
         + (" Confirmed by telephone." if found.confirmed_by_phone else ""),
         valid_until=f"Valid until {clock.date_of(found.valid_until)}." if answer.positive else "",
@@ -168,5 +171,9 @@ def _red_flags(answer: Answered) -> tuple[RedFlag, ...]:
     )
 
 
-def _told(answer: Answered, link_ids: tuple[str, ...]) -> tuple[Fact, ...]:
-    return tuple(Fact(BY_LINK_ID[id].text, answer.words[id]) for id in link_ids if answer.words.get(id))
+def _told(answer: Answered, link_ids: tuple[str, ...], clock: Clock) -> tuple[Fact, ...]:
+    def in_words(item: Item, given: str) -> str:
+        return clock.day(date.fromisoformat(given)).text if item.kind is Kind.DATE else given
+
+    items = [BY_LINK_ID[id] for id in link_ids if answer.words.get(id)]
+    return tuple(Fact(item.text, in_words(item, answer.words[item.link_id])) for item in items)

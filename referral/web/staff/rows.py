@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from referral.domain.codes import TaskStatus
-from referral.domain.records import Clinician
-from referral.services.find_messages import contact_of
+from referral.domain.records import Clinician, Referral
+from referral.services.find_messages import contact_of, is_for_recipient_alone
 from referral.services.find_orders import OrderState
 from referral.services.follow_requests import Followed
 from referral.storage.outbox import Message
+from referral.web.dependencies import Visitor
 from referral.web.staff import present, story
 from referral.web.staff.clock import Clock
 from referral.web.staff.models import Link, MessageRow, OrderRow, RequestRow
@@ -46,6 +47,12 @@ def request_row(followed: Followed, title: str, clock: Clock) -> RequestRow:
     )
 
 
+def is_living(visitor: Visitor, message: Message, referral: Referral) -> bool:
+    """A letter whose link may still answer the request, and that its recipient alone is to have."""
+    own = is_for_recipient_alone(message, visitor.runtime.channels.real)
+    return present.is_letter(message) and referral.is_open and own
+
+
 def message_row(
     message: Message,
     clinician: Clinician,
@@ -53,12 +60,12 @@ def message_row(
     about: Link | None = None,
     *,
     receipts: bool,
-    is_open: bool,
+    living: bool,
 ) -> MessageRow:
-    """`receipts`: whoever looks may read signed answers. `is_open`: so is the request."""
+    """`receipts`: whoever looks may read signed answers. `living`: its link may still answer the request."""
     contact = contact_of(message, clinician)
     letter = present.is_letter(message)
-    may_read = not present.carries_living_link(message, is_open=is_open) if letter else receipts
+    may_read = not living if letter else receipts
     document = message.letter_id if message.letter_id and may_read else ""
     return MessageRow(
         kind=present.MESSAGE_KIND[message.kind],
