@@ -361,7 +361,7 @@ _SENTENCES: Final = {
     "consultation-missing": "The initial consultation has not been recorded.",
     "policy-missing": "The clinic has no policy in force.",
     "indication-unclassified": "An indication of the order is not classified.",
-    "recommendation-missing": "A valid recommendation has not been received.",
+    "recommendation-missing": "There is no valid recommendation.",
 }
 
 

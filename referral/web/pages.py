@@ -46,7 +46,7 @@ _TITLES: Final = {
     413: ("This is too large", "Send less at once: at most 1 MiB."),
     422: ("This step is not possible now", "See the reason above; it says what is missing."),
     429: ("Too many tries", "Please wait a little and try again."),
-    503: ("Not available just now", "Please try again in a minute; nothing was lost."),
+    503: ("Not available just now", "Nothing was lost."),
 }
 
 

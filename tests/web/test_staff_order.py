@@ -44,7 +44,7 @@ def test_treatment_is_refused_with_every_reason_and_allowed_when_they_are_met(
     refused = nico.post(f"{path}/start")
     assert nico.status == 422
     assert "Treatment may not start: The initial consultation has not been recorded." in refused
-    assert "Treatment may not start: A valid recommendation has not been received." in refused
+    assert "Treatment may not start: There is no valid recommendation." in refused
     with clinic.transaction() as session:
         noted = audit.find(session, entity=f"ServiceRequest/{referral.order_id}")
     assert any((row.subtype, row.outcome, row.actor_id) == ("refused", "8", nico.user_id) for row in noted)
