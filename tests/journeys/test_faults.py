@@ -50,14 +50,21 @@ def test_mail_waits_for_a_mail_server_that_is_down_and_arrives_once(
 ) -> None:
     desk = sign_in("desk")
     service.post.close()
-    number = ask(desk, Newcomer("Della", "Marshwood", date(1981, 7, 1)))
-    request = desk.url
-    eventually(lambda: state_of(service, number) == "ready", 60)
-    desk.reload()
-    look(desk, "faults-1-mail-server-down")
-    desk.locator("#messages + ul a").first.click()
-    look(desk, "faults-2-message-waits")
-    service.post.open()
+    try:
+        number = ask(desk, Newcomer("Della", "Marshwood", date(1981, 7, 1)))
+        request = desk.url
+        eventually(lambda: state_of(service, number) == "ready", 60)
+        desk.reload()
+        expect(desk.get_by_text("To be tried again")).to_be_visible()
+        look(desk, "faults-1-mail-server-down")
+        desk.locator("#messages + ul a").first.click()
+        expect(desk.get_by_text("No SMTP connection")).to_be_visible()
+        # What is still going to be sent is for its recipient alone.
+        assert "/r/" not in desk.content()
+        expect(desk.get_by_role("link", name="Letter")).to_have_count(0)
+        look(desk, "faults-2-message-waits")
+    finally:
+        service.post.open()
     service.clock.advance(minutes=5)
     desk.goto(request)
     assert_sent_once(service, desk, number)
