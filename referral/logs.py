@@ -29,6 +29,8 @@ _SECRETS = (
 )
 # A chain of exceptions is told this far back.
 _DEEPEST = 5
+# By name: importing the class would cost every command a tenth of a second.
+_BROKER_GONE = "redis.exceptions.ConnectionError"
 # These chatter, and httpx writes whole addresses.
 _QUIET = (
     "httpx",
@@ -151,8 +153,11 @@ def _without_quotes(_logger: object, _name: str, event: EventDict) -> EventDict:
 def _traceback_without_words(exc_info: ExcInfo) -> str:
     """Where it happened and which class it was.
 
-    What an exception says may quote a person: a value that was refused, a row, an address.
+    What an exception says may quote a person: a value that was refused, a row, an address. A broker that went
+    away is no fault of the code that noticed: its class is enough.
     """
+    if _name(exc_info[1]) == _BROKER_GONE:
+        return _BROKER_GONE
     return "\n".join(_story(exc_info[1]))
 
 
@@ -160,10 +165,14 @@ def _story(error: BaseException, depth: int = 0) -> list[str]:
     cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
     before = [*_story(cause, depth + 1), "", "and then:", ""] if cause and depth < _DEEPEST else []
     frames = "".join(traceback.format_tb(error.__traceback__)).rstrip()
-    kind = type(error)
-    name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
     state = getattr(error, "sqlstate", None)
-    return [*before, "Traceback (most recent call last):", frames, f"{name} {state}" if state else name]
+    name = f"{_name(error)} {state}" if state else _name(error)
+    return [*before, "Traceback (most recent call last):", frames, name]
+
+
+def _name(error: BaseException) -> str:
+    kind = type(error)
+    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
 
 
 def _mask(_logger: object, _name: str, event: EventDict) -> EventDict:

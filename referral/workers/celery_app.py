@@ -14,6 +14,7 @@ from referral.bootstrap import Runtime, build_runtime
 from referral.config import load_settings
 from referral.logs import configure
 from referral.storage import bell
+from referral.workers import broker
 
 log = structlog.get_logger(__name__)
 SWEEP_SECONDS: Final = 15.0
@@ -21,6 +22,7 @@ CHAIN_SECONDS: Final = 60.0
 QUEUE: Final = "referral"
 
 settings = load_settings()
+broker.install()
 app = Celery("referral", broker=settings.broker_url, include=["referral.workers.tasks"])
 # Every value is argued for in docs/adr/0002: the broker may lose anything at any moment.
 app.conf.update(
