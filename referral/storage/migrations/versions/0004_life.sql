@@ -1,0 +1,2 @@
+-- The life of a recommendation.
+SELECT 1;

@@ -1,0 +1,2 @@
+-- Bookings of chairs.
+SELECT 1;

@@ -1,0 +1,18 @@
+"""Emergency access by two people."""
+
+from __future__ import annotations
+
+from referral.storage.migrations.scripts import run_as_owner
+
+revision = "0006"
+down_revision = "0005"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    run_as_owner("0006_override.sql")
+
+
+def downgrade() -> None:
+    raise RuntimeError("Migrations go forward only: restore a backup instead.")

@@ -1,0 +1,2 @@
+-- Emergency access by two people.
+SELECT 1;

@@ -1,0 +1,2 @@
+-- Who may call CDS Hooks, and what they answered.
+SELECT 1;

@@ -1,0 +1,2 @@
+-- Restore mode.
+SELECT 1;

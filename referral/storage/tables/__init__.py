@@ -1,0 +1,64 @@
+"""All tables. The clinic is in every key; row-level security and grants are in the migrations."""
+
+from __future__ import annotations
+
+from referral.storage.tables.audit import audit_chain, audit_event
+from referral.storage.tables.clinic import (
+    api_client,
+    clinic,
+    indication_rule,
+    policy_version,
+    staff_session,
+    staff_user,
+)
+from referral.storage.tables.columns import metadata
+from referral.storage.tables.gate_facts import (
+    consultation,
+    gate,
+    infusion_order,
+    order_indication,
+    recommendation,
+    recommendation_confirmation,
+    recommendation_review,
+    recommendation_void,
+    treatment_start,
+)
+from referral.storage.tables.people import clinician, contact, patient
+from referral.storage.tables.portal import portal_credential, portal_session, portal_throttle
+from referral.storage.tables.records import resource, resource_history, search_entry
+from referral.storage.tables.requests import document, message, referral, referral_event, request_number
+
+__all__ = [
+    "api_client",
+    "audit_chain",
+    "audit_event",
+    "clinic",
+    "clinician",
+    "consultation",
+    "contact",
+    "document",
+    "gate",
+    "indication_rule",
+    "infusion_order",
+    "message",
+    "metadata",
+    "order_indication",
+    "patient",
+    "policy_version",
+    "portal_credential",
+    "portal_session",
+    "portal_throttle",
+    "recommendation",
+    "recommendation_confirmation",
+    "recommendation_review",
+    "recommendation_void",
+    "referral",
+    "referral_event",
+    "request_number",
+    "resource",
+    "resource_history",
+    "search_entry",
+    "staff_session",
+    "staff_user",
+    "treatment_start",
+]

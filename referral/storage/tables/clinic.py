@@ -1,0 +1,125 @@
+"""The clinic, its policy, and who may work there."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    CheckConstraint,
+    Column,
+    ForeignKeyConstraint,
+    Integer,
+    LargeBinary,
+    PrimaryKeyConstraint,
+    Table,
+    UniqueConstraint,
+    Uuid,
+)
+
+from referral.storage.tables.columns import (
+    clinic_column,
+    column_of,
+    count_column,
+    flag_column,
+    json_column,
+    metadata,
+    text_column,
+    texts_column,
+    time_column,
+    to_clinic,
+)
+
+clinic = Table(
+    "clinic",
+    metadata,
+    Column("clinic_id", Uuid, primary_key=True),
+    text_column("slug"),
+    text_column("name"),
+    text_column("time_zone"),
+    json_column("letterhead"),
+    json_column("settings", default="{}"),
+    column_of("wrapped_key", LargeBinary),
+    column_of("seal_key", LargeBinary),
+    time_column("created_at", now=True),
+    UniqueConstraint("slug"),
+)
+
+policy_version = Table(
+    "policy_version",
+    metadata,
+    clinic_column(),
+    column_of("version", Integer),
+    texts_column("eligible"),
+    column_of("validity_days", Integer),
+    texts_column("counts_at_once"),
+    flag_column("allow_single_channel", "true"),
+    flag_column("red_flags_need_director", "true"),
+    flag_column("conditions_need_director", "true"),
+    json_column("ladder"),
+    text_column("created_by"),
+    time_column("created_at", now=True),
+    PrimaryKeyConstraint("clinic_id", "version"),
+    to_clinic(),
+    CheckConstraint("validity_days BETWEEN 1 AND 3660", name="validity"),
+)
+
+indication_rule = Table(
+    "indication_rule",
+    metadata,
+    clinic_column(),
+    column_of("version", Integer),
+    text_column("system"),
+    text_column("prefix"),
+    text_column("indication_class"),
+    PrimaryKeyConstraint("clinic_id", "version", "system", "prefix"),
+    ForeignKeyConstraint(["clinic_id", "version"], ["policy_version.clinic_id", "policy_version.version"]),
+    CheckConstraint("indication_class IN ('mental-health', 'pain')", name="class"),
+)
+
+staff_user = Table(
+    "staff_user",
+    metadata,
+    clinic_column(),
+    text_column("id"),
+    text_column("email"),
+    text_column("name"),
+    text_column("role"),
+    text_column("password_hash"),
+    flag_column("active", "true"),
+    count_column("failed_sign_ins"),
+    time_column("locked_until", nullable=True),
+    time_column("created_at", now=True),
+    PrimaryKeyConstraint("clinic_id", "id"),
+    UniqueConstraint("email"),
+    to_clinic(),
+    CheckConstraint(
+        "role IN ('front-desk', 'clinician', 'medical-director', 'admin', 'auditor')", name="role"
+    ),
+)
+
+staff_session = Table(
+    "staff_session",
+    metadata,
+    clinic_column(),
+    column_of("token_digest", LargeBinary),
+    text_column("user_id"),
+    text_column("csrf_token"),
+    time_column("created_at"),
+    time_column("seen_at"),
+    time_column("ended_at", nullable=True),
+    PrimaryKeyConstraint("token_digest"),
+    ForeignKeyConstraint(["clinic_id", "user_id"], ["staff_user.clinic_id", "staff_user.id"]),
+)
+
+api_client = Table(
+    "api_client",
+    metadata,
+    clinic_column(),
+    text_column("id"),
+    text_column("name"),
+    column_of("token_digest", LargeBinary),
+    texts_column("scopes"),
+    time_column("created_at", now=True),
+    time_column("revoked_at", nullable=True),
+    PrimaryKeyConstraint("clinic_id", "id"),
+    UniqueConstraint("token_digest"),
+    to_clinic(),
+)
