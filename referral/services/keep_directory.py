@@ -15,6 +15,7 @@ from referral.domain.codes import Channel, ClinicianKind
 from referral.domain.errors import InvalidInput, Issue
 from referral.domain.npi import is_valid_npi
 from referral.domain.records import Clinician, Contact, Patient
+from referral.domain.time_zones import time_zone_of
 from referral.services import publish
 from referral.services.accounts import normal_email
 from referral.storage import audit, clinics, directory
@@ -134,7 +135,10 @@ def add_patient(session: Session, actor: Actor, new: NewPatient, now: datetime) 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewClinician:
-    """As typed. `verified`: the contacts were confirmed by a call; `time_zone` empty is the clinic's."""
+    """As typed. `verified`: the contacts were confirmed by a call.
+
+    `time_zone` empty is worked out from the state of the address; without one it is the clinic's.
+    """
 
     given: str
     family: str
@@ -184,7 +188,8 @@ def _checked(new: NewClinician, clinics_zone: str) -> Clinician:
         problems.issues.append(
             Issue("This NPI is not valid: ten digits, the last one checks the others.", ("npi",), "value")
         )
-    zone = new.time_zone or clinics_zone
+    address = tuple(line for line in (" ".join(part.split()) for part in new.address) if line)
+    zone = new.time_zone or time_zone_of(address, clinics_zone)
     if zone not in available_timezones():
         problems.issues.append(Issue("Choose a time zone from the list.", ("time_zone",), "value"))
     found = {
@@ -193,7 +198,6 @@ def _checked(new: NewClinician, clinics_zone: str) -> Clinician:
         Channel.PHONE: problems.phone(new.phone, "clinician_phone"),
     }
     problems.settle()
-    address = tuple(line for line in (" ".join(part.split()) for part in new.address) if line)
     return Clinician(
         id=str(uuid.uuid4()),
         name=f"{given} {family}",

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Final
 
 from sqlalchemy import Text, cast, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from referral.domain.records import Clinician
+from referral.domain.time_zones import time_zone_of
 from referral.fhir import patient as patient_mapping
 from referral.fhir import practitioner as practitioner_mapping
 from referral.fhir.json import decode
@@ -77,20 +79,37 @@ def _document(session: Session, reference: Any, type: str) -> dict[str, Any] | N
 
 
 def _mirror_role(session: Session, document: dict[str, Any]) -> None:
-    zone = session.connection.scalar(select(clinic.c.time_zone).where(clinic.c.clinic_id == session.clinic))
-    known = session.connection.scalar(
-        select(clinician.c.time_zone).where(
-            clinician.c.clinic_id == session.clinic, clinician.c.id == document["id"]
-        )
-    )
     mapped = practitioner_mapping.clinician_from_fhir(
         document,
         _document(session, document.get("practitioner"), "Practitioner"),
         _document(session, document.get("organization"), "Organization"),
-        time_zone=str(known or zone),
+        time_zone=_clinics_zone(session),
     )
+    mapped = replace(mapped, time_zone=_zone_for(session, mapped))
     _upsert(session, clinician, _row_of(session, mapped, document.get("active", True) is not False))
     _mirror_contacts(session, mapped)
+
+
+def _clinics_zone(session: Session) -> str:
+    return str(
+        session.connection.scalar(select(clinic.c.time_zone).where(clinic.c.clinic_id == session.clinic))
+    )
+
+
+def _zone_for(session: Session, mapped: Clinician) -> str:
+    """By the state of the address, else the clinic's; one that staff have chosen by hand stays.
+
+    It was chosen if it is not what the address before this change gives.
+    """
+    before = session.connection.execute(
+        select(clinician.c.time_zone, clinician.c.address).where(
+            clinician.c.clinic_id == session.clinic, clinician.c.id == mapped.id
+        )
+    ).one_or_none()
+    otherwise = mapped.time_zone
+    if before is not None and before.time_zone != time_zone_of(tuple(before.address), otherwise):
+        return str(before.time_zone)
+    return time_zone_of(mapped.address, otherwise)
 
 
 def _mirror_contacts(session: Session, mapped: Clinician) -> None:

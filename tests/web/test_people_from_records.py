@@ -68,3 +68,37 @@ def test_a_contact_that_people_have_entered_stays(clinic: ClinicFixture, fhir: F
     without = {name: value for name, value in made.items() if name != "telecom"}
     assert fhir.put(f"PractitionerRole/{made['id']}", without).status == 200
     assert addresses(clinic, made["id"]) == ["desk@x.example"]
+
+
+def zone(clinic: ClinicFixture, role_id: str) -> str:
+    with clinic.transaction() as session:
+        return directory.get_clinician(session, role_id).time_zone
+
+
+def at(city: str, state: str, code: str) -> Json:
+    return {"address": [{"line": ["1 Example Road"], "city": city, "state": state, "postalCode": code}]}
+
+
+def test_the_time_zone_follows_the_state_of_the_practice(clinic: ClinicFixture, fhir: FhirClient) -> None:
+    nowhere = fhir.create(role(f"Practitioner/{fhir.create(practitioner())['id']}"))
+    assert zone(clinic, nowhere["id"]) == "America/Denver"
+    practice = fhir.create(
+        {"resourceType": "Organization", "name": "Example Practice", **at("Ann Arbor", "MI", "48109")}
+    )
+    person = fhir.create(practitioner())
+    made = fhir.create(
+        role(f"Practitioner/{person['id']}", organization={"reference": f"Organization/{practice['id']}"})
+    )
+    assert zone(clinic, made["id"]) == "America/New_York"
+    moved = {**practice, **at("Sacramento", "CA", "94203")}
+    assert fhir.put(f"Organization/{practice['id']}", moved).status == 200
+    assert zone(clinic, made["id"]) == "America/Los_Angeles"
+
+
+def test_a_time_zone_that_staff_have_chosen_stays(clinic: ClinicFixture, fhir: FhirClient) -> None:
+    person = fhir.create(practitioner(**at("Houghton", "MI", "49931")))
+    made = fhir.create(role(f"Practitioner/{person['id']}"))
+    with clinic.transaction() as session:
+        directory.set_time_zone(session, made["id"], "America/Chicago")
+    assert fhir.put(f"Practitioner/{person['id']}", {**person, "gender": "female"}).status == 200
+    assert zone(clinic, made["id"]) == "America/Chicago"

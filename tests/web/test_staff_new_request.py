@@ -34,7 +34,6 @@ NEW_CLINICIAN = {
     "clinician_kind": "psychologist",
     "credentials": "PsyD",
     "npi": "9000000015",
-    "time_zone": "America/New_York",
     "practice": "Sample Psychology",
     "address_line1": "1 Example Road",
     "city": "Boston",

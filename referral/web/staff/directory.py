@@ -98,10 +98,8 @@ def _failed(contact: Contact) -> bool:
 
 @router.get("/directory/new")
 def show_new_clinician(request: Request, visitor: Manage) -> Response:
-    """An empty form; most clinicians live in the clinic's own time zone."""
-    zone = clinics.current(visitor.session).time_zone
-    form = form_of(visitor, {"time_zone": zone}, key=new_key())
-    return _form_page(request, visitor, form)
+    """An empty form."""
+    return _form_page(request, visitor, form_of(visitor, {}, key=new_key()))
 
 
 def _form_page(request: Request, visitor: Visitor, form: Form, status: int = 200) -> Response:

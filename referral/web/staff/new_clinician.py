@@ -9,6 +9,7 @@ from typing import Final
 from referral.domain.codes import Channel, ClinicianKind
 from referral.domain.errors import InvalidInput
 from referral.domain.records import Clinician, Contact
+from referral.domain.time_zones import time_zone_of
 from referral.services.keep_directory import NewClinician, normal_phone
 
 _Typed = Mapping[str, str]
@@ -29,7 +30,7 @@ def new_clinician(typed: _Typed) -> NewClinician:
         npi=typed.get("npi", "").replace(" ", "").replace("-", ""),
         practice=typed.get("practice", "")[:120],
         address=_address(typed),
-        time_zone=typed.get("time_zone", ""),
+        time_zone=typed.get("time_zone", "") or time_zone_of((typed.get("address_state", ""),), ""),
         email=typed.get("clinician_email", ""),
         fax=typed.get("clinician_fax", ""),
         phone=typed.get("clinician_phone", ""),
@@ -47,7 +48,7 @@ def _address(typed: _Typed) -> tuple[str, ...]:
     return tuple(line.strip()[:80] for line in lines if line.strip()) if lines[0].strip() else ()
 
 
-def typed_clinician(typed: _Typed, time_zone: str) -> Clinician | None:
+def typed_clinician(typed: _Typed, clinics_zone: str) -> Clinician | None:
     """As far as it was filled in, for the preview; None while there is no name or kind."""
     new = new_clinician(typed)
     if not (new.given.strip() and new.family.strip()) or new.kind not in set(ClinicianKind):
@@ -63,7 +64,7 @@ def typed_clinician(typed: _Typed, time_zone: str) -> Clinician | None:
         id="preview",
         name=f"{new.given.strip()} {new.family.strip()}",
         kind=ClinicianKind(new.kind),
-        time_zone=time_zone,
+        time_zone=new.time_zone or clinics_zone,
         credentials=new.credentials.strip(),
         practice=new.practice.strip(),
         address=new.address,

@@ -9,6 +9,7 @@ from referral.domain.contacts import best
 from referral.domain.npi import KIND_LABEL
 from referral.domain.policy import Indication, IndicationClass, Policy
 from referral.domain.records import Clinician, Patient
+from referral.domain.time_zones import STATES
 from referral.web.staff import present
 from referral.web.staff.clock import born
 from referral.web.staff.models import Badge, Choice, ClinicianOptions
@@ -22,13 +23,9 @@ _TIME_ZONES: Final = {
     "America/Anchorage": "Alaska",
     "Pacific/Honolulu": "Hawaii",
     "America/Puerto_Rico": "Atlantic, Puerto Rico",
+    "Pacific/Guam": "Chamorro",
+    "Pacific/Pago_Pago": "Samoa",
 }
-_STATES: Final = (
-    *("AL", "AK", "AZ", "AR", "CA", "CO", "CT", "DE", "DC", "FL", "GA", "HI", "ID"),
-    *("IL", "IN", "IA", "KS", "KY", "LA", "ME", "MD", "MA", "MI", "MN", "MS", "MO"),
-    *("MT", "NE", "NV", "NH", "NJ", "NM", "NY", "NC", "ND", "OH", "OK", "OR", "PA"),
-    *("PR", "RI", "SC", "SD", "TN", "TX", "UT", "VT", "VA", "WA", "WV", "WI", "WY"),
-)
 
 
 def patient_choice(patient: Patient, *, checked: bool = False) -> Choice:
@@ -71,7 +68,7 @@ def clinician_options(policy: Policy) -> ClinicianOptions:
     kinds = sorted(ClinicianKind, key=lambda kind: kind not in policy.eligible)
     return ClinicianOptions(
         kinds=tuple(Choice(kind, _kind_label(kind, policy)) for kind in kinds),
-        states=tuple(Choice(state, state) for state in _STATES),
+        states=tuple(Choice(state, state) for state in STATES),
         time_zones=tuple(Choice(zone, label) for zone, label in _TIME_ZONES.items()),
     )
 

@@ -76,7 +76,7 @@ def _note(words: str, count: int, *, more: bool) -> str:
 
 def preview(visitor: Visitor, typed: Typed) -> Preview:
     """What sending this would do."""
-    zone = typed.values.get("time_zone", "") or clinics.current(visitor.session).time_zone
+    zone = clinics.current(visitor.session).time_zone
     wanted = typed.values.get("clinician", "") == "new"
     clinician = typed_clinician(typed.values, zone) if wanted else None
     return preview_request(
@@ -98,7 +98,7 @@ def new_request_page(
     """The whole page from what was typed, so that nothing typed is ever lost."""
     found, shown = searches or Searches(), preview(visitor, typed)
     policy, clock = shown.policy, clock_of(visitor)
-    values = {"language": "en", "time_zone": clock.zone.key, **typed.values}
+    values = {"language": "en", **typed.values}
     return NewRequestPage(
         form=form_of(visitor, values, errors, key=typed.key or new_key()),
         patients=_finder("patient", typed, _chosen_patient(visitor, typed), found.patients, found),
