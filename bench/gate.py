@@ -1,9 +1,10 @@
 """The gate read through the whole service against a bare endpoint with one indexed SELECT.
 
-Ours: bearer token, `$gate` on an infusion order, one statement that sets the clinic, writes the audit row
-and reads all facts, the rule in Python, a Parameters resource. Bare: FastAPI, a sync endpoint, SQLAlchemy
-Core with a prebuilt statement on AUTOCOMMIT, psycopg, one row by primary key, JSON. Both in one uvicorn
-process each, 16 connections, and both write one line per request to a log that nobody keeps.
+Ours: bearer token, `$gate` on an infusion order, one statement for what waits at the same moment that sets
+the clinic, writes the audit row and reads all facts of each, the rule in Python, a Parameters resource.
+Bare: FastAPI, a sync endpoint, SQLAlchemy Core with a prebuilt statement on AUTOCOMMIT, psycopg, one row by
+primary key, JSON. Both in one uvicorn process each, 16 connections, and both write one line per request to
+a log that nobody keeps.
 """
 
 from __future__ import annotations

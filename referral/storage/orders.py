@@ -293,28 +293,6 @@ def facts_of_many(session: Session, ids: Iterable[str]) -> dict[str, FactsOfOrde
     return {row.id: facts_from(row.facts) for row in rows if row.facts is not None}
 
 
-_READ: Final = text(
-    "SELECT gate_read(CAST(:clinic AS uuid), :order_id, :kind, :id, :role, :address, :request_id)"
-)
-
-
-def read_gate(connection: Any, actor: Actor, order_id: str) -> FactsOfOrder | None:
-    """Facts and their audit row in one statement of its own (see Database.statement)."""
-    document = connection.scalar(
-        _READ,
-        {
-            "clinic": actor.clinic_id,
-            "order_id": order_id,
-            "kind": actor.kind,
-            "id": actor.id,
-            "role": actor.role,
-            "address": actor.address,
-            "request_id": actor.request_id,
-        },
-    )
-    return facts_from(document) if document is not None else None
-
-
 def add_consultation(
     session: Session, *, encounter_id: str, order: Order, held_at: datetime, recorded_by: str
 ) -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Request
+from fastapi.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from referral import __version__
 from referral.domain.errors import NotFound, NotSupported
 from referral.domain.gate import decide
+from referral.domain.policy import Policy
 from referral.fhir import gate
 from referral.fhir.bundle import split_url
 from referral.fhir.capability_statement import (
@@ -25,7 +27,7 @@ from referral.fhir.systems import BASE
 from referral.services import interactions, search_resources, write_resources
 from referral.services.published import PUBLISHED_AT
 from referral.services.write_bundle import bare
-from referral.storage import clinics, orders
+from referral.storage import clinics
 from referral.web.dependencies import public
 from referral.web.fhir_batch import carry_out_bundle
 from referral.web.fhir_client import Caller, base_url_of, client
@@ -44,6 +46,7 @@ from referral.web.fhir_wire import (
     version_in,
     written_response,
 )
+from referral.web.gate_reads import GateReads
 
 router: Final = APIRouter(prefix="/fhir", tags=["FHIR"])
 
@@ -83,20 +86,24 @@ def _type_support(type: str, does: tuple[str, ...]) -> TypeSupport:
 
 
 @router.get("/ServiceRequest/{id}/$gate")
-def read_gate(caller: Anyone, how: WantedDep, id: str) -> Response:
+async def read_gate(request: Request, caller: Anyone, how: WantedDep, id: str) -> Response:
     """Whether treatment may start under this order, and if not, why: advice as of now; changes nothing."""
     caller.require("ServiceRequest", "r")
-    with caller.runtime.database.statement() as connection:
-        found = orders.read_gate(connection, caller.actor, id)
+    reads: GateReads = request.app.state.gate_reads
+    found = await reads.read(caller.actor, id)
     if found is None:
         raise NotFound(f"There is no infusion order with id {id[:64]}.")
     if found.policy_version is None:
         raise NotFound("This clinic has no policy; its gate is closed.")
     policy = clinics.kept_policy(caller.actor.clinic_id, found.policy_version)
     if policy is None:
-        with caller.transaction() as session:
-            policy, _ = clinics.policy_of(session, found.policy_version)
+        policy = await run_in_threadpool(_read_policy, caller, found.policy_version)
     return resource_response(gate.parameters(decide(found.facts, policy, caller.now)), how)
+
+
+def _read_policy(caller: Caller, version: int) -> Policy:
+    with caller.transaction() as session:
+        return clinics.policy_of(session, version)[0]
 
 
 # ---- Bundles
