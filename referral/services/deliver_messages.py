@@ -29,10 +29,9 @@ from referral.domain.outgoing import (
     provider_key,
     retry_delay,
 )
-from referral.domain.records import Clinician, Contact, Referral
 from referral.services import note_delivery
 from referral.services.calendars import calendar_for
-from referral.services.prepare_message import Renderer, draw, gather, store
+from referral.services.prepare_message import Recipient, Renderer, draw, gather, store
 from referral.storage import clinics, directory, documents, outbox, referrals
 from referral.storage.db import Database, Session
 from referral.storage.outbox import Message
@@ -113,9 +112,10 @@ def _prepare(delivery: Delivery, clinic_id: str, message: Message) -> bool:
     """Draw and store the bytes; False when they are not wanted any more."""
     now = delivery.now()
     with delivery.database.transaction(clinic_id) as session:
-        if _wanted(session, message, now) is None:
+        wanted = _wanted(session, message, now)
+        if wanted is None:
             return False
-        material = gather(session, message, delivery.base_url, now)
+        material = gather(session, message, wanted.to, delivery.base_url, now)
         seal_key = session.vault.open(material.clinic.wrapped_key, material.clinic.seal_key, "seal-key")
     finished = draw(message, material, delivery.renderer, delivery.channels, seal_key, now)
     with delivery.database.transaction(clinic_id) as session:
@@ -131,9 +131,7 @@ def _prepare(delivery: Delivery, clinic_id: str, message: Message) -> bool:
 @dataclass(frozen=True, slots=True)
 class _Wanted:
     current: Message
-    referral: Referral
-    clinician: Clinician
-    contact: Contact
+    to: Recipient
 
 
 def _wanted(session: Session, message: Message, now: datetime) -> _Wanted | None:
@@ -154,7 +152,7 @@ def _wanted(session: Session, message: Message, now: datetime) -> _Wanted | None
     if contact is None:
         note_delivery.ended(session, current, MessageState.FAILED, "this contact is no longer on file", now)
         return None
-    return _Wanted(current, referral, clinician, contact)
+    return _Wanted(current, Recipient(referral, clinician, contact))
 
 
 def _last_look(session: Session, message: Message, now: datetime) -> Envelope | None:
@@ -166,14 +164,14 @@ def _last_look(session: Session, message: Message, now: datetime) -> Envelope | 
         # Its record is drawn. The answer came another way, and this clinician has had no letter of ours.
         note_delivery.cancelled(session, wanted.current, now)
         return None
-    calendar = calendar_for(clinics.current(session), wanted.clinician.time_zone)
+    calendar = calendar_for(clinics.current(session), wanted.to.clinician.time_zone)
     if message.kind not in AT_ONCE and not calendar.is_open(now):
         opening = calendar.next_opening(now)
         outbox.move(session, message, MessageState.READY, not_before=opening, lease_until=None)
         return None
     content = documents.get(session, str(wanted.current.envelope_id)).content
     outbox.move(session, message, MessageState.SENDING, lease_until=now + LEASE)
-    return Envelope(wanted.contact.address, content, provider_key(message.id, message.generation))
+    return Envelope(wanted.to.contact.address, content, provider_key(message.id, message.generation))
 
 
 def _envelope_again(delivery: Delivery, clinic_id: str, message: Message) -> Envelope | None:

@@ -20,7 +20,7 @@ from referral.letters.content import ReceiptRecord, RequestLetter, long_date
 from referral.letters.seal import Sealer
 from referral.services.letter_content import Asked, request_letter
 from referral.services.receipt import receipt_record
-from referral.storage import clinics, credentials, directory, documents, orders, referrals
+from referral.storage import clinics, credentials, directory, documents, orders
 from referral.storage.clinics import Clinic
 from referral.storage.db import Session
 from referral.storage.outbox import Message
@@ -56,12 +56,19 @@ class Material:
     words: texts.Words
 
 
-def gather(session: Session, message: Message, base_url: str, now: datetime) -> Material:
-    """Read what the message is about. Nothing is written."""
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """The request of a message, and the clinician and contact it goes to, as just found to be on file."""
+
+    referral: Referral
+    clinician: Clinician
+    contact: Contact
+
+
+def gather(session: Session, message: Message, to: Recipient, base_url: str, now: datetime) -> Material:
+    """Read what the message is about; whom it goes to is not looked up twice. Nothing is written."""
     clinic = clinics.current(session)
-    referral = referrals.get(session, message.referral_id)
-    clinician = directory.get_clinician(session, referral.clinician_id)
-    contact = next(c for c in clinician.contacts if c.id == message.contact_id)
+    referral, clinician, contact = to.referral, to.clinician, to.contact
     minted = mint() if message.kind in WITH_LINK else None
     letter = receipt = receipt_id = None
     if minted is not None and message.kind is not MessageKind.FRESH_LINK:

@@ -30,6 +30,11 @@ def message_of(clinic: ClinicFixture, referral: Referral) -> outbox.Message:
         return only_message(session, referral)
 
 
+def messages_of(clinic: ClinicFixture, referral: Referral) -> list[outbox.Message]:
+    with clinic.transaction() as session:
+        return outbox.find(session, referral_id=referral.id)
+
+
 def states(clinic: ClinicFixture, referral: Referral) -> list[tuple[str, str, str]]:
     """(kind, channel, state), oldest first."""
     with clinic.transaction() as session:
@@ -170,6 +175,29 @@ def test_a_contact_that_is_no_longer_on_file_gets_nothing_and_another_one_does(
         (Channel.EMAIL, MessageState.FAILED),
         (Channel.FAX, MessageState.ACCEPTED),
     ]
+
+
+def test_a_contact_that_is_withdrawn_while_its_letter_is_drawn_gets_nothing(
+    clinic: ClinicFixture, renderer: Renderer
+) -> None:
+    referral = asked(clinic, fax="")
+    message, provider = message_of(clinic, referral), Provider()
+
+    class Withdrawing:
+        """Takes the contact off the file while the letter is being drawn."""
+
+        def __getattr__(self, name: str) -> object:
+            with clinic.transaction() as session:
+                contact = tables.contact.c.id == message.contact_id
+                session.connection.execute(tables.contact.update().where(contact).values(active=False))
+            return getattr(renderer, name)
+
+    deliver_due(delivery(clinic, Withdrawing(), email=provider), clinic.id)  # type: ignore[arg-type]
+    ended = next(m for m in messages_of(clinic, referral) if m.id == message.id)
+    assert (ended.state, ended.last_error) == (MessageState.FAILED, "this contact is no longer on file")
+    with clinic.transaction() as session:
+        links = credentials.of_referral(session, referral.id)
+    assert (provider.sent, [link for link in links if link.channel is Channel.EMAIL]) == ([], [])
 
 
 def test_the_record_of_an_answer_is_drawn_even_where_nobody_is_told(
