@@ -113,6 +113,7 @@ recommendation = Table(
     text_column("response_id"),
     text_column("document_id", nullable=True),
     time_column("recorded_at", now=True),
+    text_column("renews", nullable=True),
     PrimaryKeyConstraint("clinic_id", "id"),
     UniqueConstraint("clinic_id", "patient_id", "order_id", "id"),
     UniqueConstraint("clinic_id", "referral_id", "response_id"),
@@ -127,7 +128,18 @@ recommendation = Table(
             "referral.clinician_id",
         ],
     ),
+    ForeignKeyConstraint(
+        ["clinic_id", "patient_id", "order_id", "renews"],
+        [
+            "recommendation.clinic_id",
+            "recommendation.patient_id",
+            "recommendation.order_id",
+            "recommendation.id",
+        ],
+        name="fk_recommendation_renews",
+    ),
     Index(None, "clinic_id", "order_id"),
+    Index(None, "clinic_id", "valid_until"),
     CheckConstraint(
         "decision IN ('recommended', 'recommended-with-conditions', 'not-recommended')", name="decision"
     ),
@@ -138,7 +150,7 @@ recommendation = Table(
 )
 
 
-def _about_recommendation(name: str, *columns: Column[Any]) -> Table:
+def _about_recommendation(name: str, *columns: Column[Any] | CheckConstraint) -> Table:
     """An insert-only remark on one recommendation; the newest review counts, one void is for ever."""
     return Table(
         name,
@@ -168,7 +180,16 @@ def _about_recommendation(name: str, *columns: Column[Any]) -> Table:
 
 recommendation_review = _about_recommendation("recommendation_review", flag_column("accepted"))
 recommendation_confirmation = _about_recommendation("recommendation_confirmation", text_column("spoke_with"))
-recommendation_void = _about_recommendation("recommendation_void", text_column("cause"))
+recommendation_void = _about_recommendation(
+    "recommendation_void",
+    text_column("cause"),
+    CheckConstraint(
+        "cause IN ('revoked', 'denied', 'withdrawn', 'amended', 'conflict', 'entered-in-error',"
+        " 'consent-withdrawn', 'new-indication', 'psychosis', 'pregnancy', 'hospitalisation',"
+        " 'treatment-gap')",
+        name="cause",
+    ),
+)
 
 treatment_start = Table(
     "treatment_start",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sqlalchemy import (
+    CheckConstraint,
     ForeignKeyConstraint,
     Index,
     LargeBinary,
@@ -40,11 +41,13 @@ portal_credential = Table(
     count_column("attempts"),
     time_column("paused_until", nullable=True),
     time_column("frozen_at", nullable=True),
+    text_column("purpose", default="answer"),
     PrimaryKeyConstraint("clinic_id", "selector"),
     UniqueConstraint("selector"),
     UniqueConstraint("code_digest"),
     ForeignKeyConstraint(["clinic_id", "referral_id"], ["referral.clinic_id", "referral.id"]),
     Index(None, "clinic_id", "referral_id"),
+    CheckConstraint("purpose IN ('answer', 'standing')", name="purpose"),
 )
 
 portal_session = Table(
