@@ -54,7 +54,7 @@ def add_user(
 
         runtime = build_runtime(settings)
         with runtime.transaction() as session:
-            actor = _enter(session, clinic)
+            actor = enter(session, clinic)
             add(session, actor, NewUser(email=email, name=name, role=role, password=password))
         runtime.close()
     typer.echo("Added." if password_stdin else f"Added. The password is {password}")
@@ -69,13 +69,13 @@ def add_client(name: str, clinic: ClinicOption = None) -> None:
 
         runtime = build_runtime(settings)
         with runtime.transaction() as session:
-            token = add(session, _enter(session, clinic), name, runtime.now())
+            token = add(session, enter(session, clinic), name, runtime.now())
         runtime.close()
     typer.echo(token)
 
 
-def _enter(session: Session, slug: str | None) -> Actor:
-    """Work in the named clinic, or in the only one."""
+def enter(session: Session, slug: str | None) -> Actor:
+    """The command line as an actor in the named clinic, or in the only one; ends where that is unclear."""
     from referral.storage import clinics
 
     every = clinics.every(session)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from referral.storage.tables.audit import audit_chain, audit_event
+from referral.storage.tables.cds import cds_card, cds_client, cds_feedback, cds_token
 from referral.storage.tables.clinic import (
     api_client,
     clinic,
@@ -32,6 +33,10 @@ __all__ = [
     "api_client",
     "audit_chain",
     "audit_event",
+    "cds_card",
+    "cds_client",
+    "cds_feedback",
+    "cds_token",
     "clinic",
     "clinician",
     "consultation",

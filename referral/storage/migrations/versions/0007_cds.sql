@@ -1,2 +1,106 @@
 -- Who may call CDS Hooks, and what they answered.
-SELECT 1;
+
+CREATE TABLE cds_client (
+    clinic_id UUID NOT NULL,
+    id TEXT NOT NULL,
+    name TEXT NOT NULL,
+    issuer TEXT NOT NULL,
+    tenant TEXT DEFAULT '' NOT NULL,
+    jwks JSONB NOT NULL,
+    jwks_url TEXT,
+    origins TEXT[] DEFAULT '{}' NOT NULL,
+    created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+    removed_at TIMESTAMP WITH TIME ZONE,
+    CONSTRAINT pk_cds_client PRIMARY KEY (clinic_id, id),
+    CONSTRAINT fk_cds_client_clinic_id_clinic FOREIGN KEY(clinic_id) REFERENCES clinic (clinic_id)
+);
+
+-- A token says its issuer and tenant before it says anything else: the two lead to one clinic, or to none.
+CREATE UNIQUE INDEX uq_cds_client_issuer ON cds_client (issuer, tenant) WHERE removed_at IS NULL;
+
+CREATE TABLE cds_token (
+    clinic_id UUID NOT NULL,
+    client_id TEXT NOT NULL,
+    jti_digest BYTEA NOT NULL,
+    expires_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    CONSTRAINT pk_cds_token PRIMARY KEY (clinic_id, client_id, jti_digest),
+    CONSTRAINT fk_cds_token_clinic_id_cds_client FOREIGN KEY(clinic_id, client_id) REFERENCES cds_client (clinic_id, id)
+);
+
+CREATE INDEX ix_cds_token_clinic_id_expires_at ON cds_token (clinic_id, expires_at);
+
+-- What was shown, so that an answer finds its order. The same order with the same reasons is the same card.
+CREATE TABLE cds_card (
+    clinic_id UUID NOT NULL,
+    id UUID NOT NULL,
+    hook TEXT NOT NULL,
+    topic TEXT NOT NULL,
+    patient_id TEXT,
+    order_id TEXT,
+    first_shown_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    CONSTRAINT pk_cds_card PRIMARY KEY (clinic_id, id),
+    CONSTRAINT fk_cds_card_clinic_id_clinic FOREIGN KEY(clinic_id) REFERENCES clinic (clinic_id),
+    CONSTRAINT fk_cds_card_clinic_id_patient FOREIGN KEY(clinic_id, patient_id) REFERENCES patient (clinic_id, id),
+    CONSTRAINT fk_cds_card_clinic_id_infusion_order FOREIGN KEY(clinic_id, patient_id, order_id) REFERENCES infusion_order (clinic_id, patient_id, id)
+);
+
+CREATE INDEX ix_cds_card_clinic_id_order_id ON cds_card (clinic_id, order_id);
+
+CREATE TABLE cds_feedback (
+    clinic_id UUID NOT NULL,
+    id TEXT NOT NULL,
+    card_id UUID NOT NULL,
+    client_id TEXT NOT NULL,
+    outcome TEXT NOT NULL,
+    suggestions TEXT[] DEFAULT '{}' NOT NULL,
+    reason_system TEXT,
+    reason_code TEXT,
+    reason_text TEXT,
+    comment TEXT,
+    outcome_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    received_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    CONSTRAINT pk_cds_feedback PRIMARY KEY (clinic_id, id),
+    CONSTRAINT uq_cds_feedback_once UNIQUE (clinic_id, card_id, client_id, outcome, outcome_at),
+    CONSTRAINT fk_cds_feedback_clinic_id_cds_card FOREIGN KEY(clinic_id, card_id) REFERENCES cds_card (clinic_id, id),
+    CONSTRAINT ck_cds_feedback_outcome CHECK (outcome IN ('accepted', 'overridden'))
+);
+
+DO $$
+DECLARE
+    name text;
+BEGIN
+    FOREACH name IN ARRAY '{cds_client,cds_token,cds_card,cds_feedback}'::text[] LOOP
+        EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', name);
+        EXECUTE format('ALTER TABLE %I FORCE ROW LEVEL SECURITY', name);
+        EXECUTE format('CREATE POLICY own_clinic ON %I USING (clinic_id = current_clinic())', name);
+    END LOOP;
+END
+$$;
+-- As for bearer tokens (docs/adr/0004): whoever shows the issuer and tenant, or a browser that shows its origin, sees
+-- the one client, which holds public keys only. Neither contains a space by itself.
+CREATE POLICY shown_key ON cds_client FOR SELECT
+    USING (issuer || ' ' || tenant = current_key() OR current_key() = ANY (origins));
+
+GRANT SELECT, INSERT ON cds_client, cds_token, cds_card, cds_feedback TO referral_app;
+GRANT UPDATE (removed_at) ON cds_client TO referral_app;
+GRANT DELETE ON cds_token TO referral_app;
+
+-- Uses a token up, in one statement of its own: true the first time, false for a replay. Clears away what is over,
+-- a little at each call, so that nobody has to remember it.
+CREATE FUNCTION cds_use_token(p_clinic uuid, p_client text, p_jti bytea, p_expires timestamptz, p_now timestamptz)
+    RETURNS boolean LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+    v_rows integer;
+BEGIN
+    PERFORM set_config('referral.clinic_id', p_clinic::text, true);
+    DELETE FROM cds_token WHERE ctid = ANY (ARRAY(
+        SELECT t.ctid FROM cds_token t WHERE t.clinic_id = p_clinic AND t.expires_at < p_now
+        ORDER BY t.expires_at LIMIT 4 FOR UPDATE SKIP LOCKED));
+    INSERT INTO cds_token (clinic_id, client_id, jti_digest, expires_at)
+        VALUES (p_clinic, p_client, p_jti, p_expires) ON CONFLICT DO NOTHING;
+    GET DIAGNOSTICS v_rows = ROW_COUNT;
+    RETURN v_rows = 1;
+END
+$$;
+REVOKE ALL ON FUNCTION cds_use_token(uuid, text, bytea, timestamptz, timestamptz) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION cds_use_token(uuid, text, bytea, timestamptz, timestamptz) TO referral_app;
