@@ -83,6 +83,9 @@ class Policy:
     allow_single_channel: bool = True
     red_flags_need_director: bool = True
     conditions_need_director: bool = True
+    allow_override: bool = False
+    # A longer pause between two treatments is a new fact: the recommendation stops counting.
+    longest_gap: timedelta = timedelta(days=90)
     _exact: dict[tuple[str, str], IndicationClass] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

@@ -101,7 +101,7 @@ def set_settings(session: Session, settings: dict[str, Any]) -> None:
     )
 
 
-def add_policy(session: Session, policy: Policy, ladder: Ladder, created_by: str) -> int:
+def add_policy(session: Session, policy: Policy, ladder: Ladder, created_by: str, reason: str = "") -> int:
     """Store the next version; returns its number. Older versions stay readable."""
     last = session.connection.scalar(
         select(func.max(policy_version.c.version)).where(policy_version.c.clinic_id == session.clinic)
@@ -118,6 +118,9 @@ def add_policy(session: Session, policy: Policy, ladder: Ladder, created_by: str
             "allow_single_channel": policy.allow_single_channel,
             "red_flags_need_director": policy.red_flags_need_director,
             "conditions_need_director": policy.conditions_need_director,
+            "allow_override": policy.allow_override,
+            "longest_gap_days": policy.longest_gap.days,
+            "reason": reason,
             "ladder": [[rung.business_day, rung.step] for rung in ladder.rungs],
             "created_by": created_by,
         },
@@ -161,14 +164,22 @@ def kept_policy(clinic_id: str, version: int) -> Policy | None:
 def policy_of(session: Session, version: int) -> tuple[Policy, Ladder]:
     """A version never changes, so each is read once per process."""
     key = (session.clinic, version)
-    if key not in _KEPT:
-        _KEPT[key] = _load(session, version)
-    return _KEPT[key]
+    if key in _KEPT:
+        return _KEPT[key]
+    found, settled = _load(session, version)
+    if settled:
+        _KEPT[key] = found
+    return found
 
 
-def _load(session: Session, version: int) -> tuple[Policy, Ladder]:
+def _load(session: Session, version: int) -> tuple[tuple[Policy, Ladder], bool]:
+    """The version, and whether it is there for good: one of this transaction may still be rolled back.
+
+    The database dates each version with the time of its transaction (trigger check_policy_version).
+    """
     of_version = (policy_version.c.clinic_id == session.clinic, policy_version.c.version == version)
-    row = session.connection.execute(select(policy_version).where(*of_version)).one()
+    settled = (policy_version.c.created_at < func.now()).label("settled")
+    row = session.connection.execute(select(policy_version, settled).where(*of_version)).one()
     rules = session.connection.execute(
         select(indication_rule.c.system, indication_rule.c.prefix, indication_rule.c.indication_class).where(
             indication_rule.c.clinic_id == session.clinic, indication_rule.c.version == version
@@ -183,8 +194,10 @@ def _load(session: Session, version: int) -> tuple[Policy, Ladder]:
         allow_single_channel=row.allow_single_channel,
         red_flags_need_director=row.red_flags_need_director,
         conditions_need_director=row.conditions_need_director,
+        allow_override=row.allow_override,
+        longest_gap=timedelta(days=row.longest_gap_days),
     )
-    return policy, Ladder(tuple(Rung(day, Step(step)) for day, step in row.ladder))
+    return (policy, Ladder(tuple(Rung(day, Step(step)) for day, step in row.ladder))), bool(row.settled)
 
 
 def new_clinic_id() -> str:

@@ -6,12 +6,14 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     ForeignKeyConstraint,
+    Index,
     Integer,
     LargeBinary,
     PrimaryKeyConstraint,
     Table,
     UniqueConstraint,
     Uuid,
+    text,
 )
 
 from referral.storage.tables.columns import (
@@ -56,9 +58,15 @@ policy_version = Table(
     json_column("ladder"),
     text_column("created_by"),
     time_column("created_at", now=True),
+    flag_column("allow_override"),
+    count_column("longest_gap_days", 90),
+    text_column("reason", default=""),
     PrimaryKeyConstraint("clinic_id", "version"),
     to_clinic(),
     CheckConstraint("validity_days BETWEEN 1 AND 3660", name="validity"),
+    CheckConstraint("longest_gap_days BETWEEN 1 AND 3660", name="gap"),
+    CheckConstraint("cardinality(eligible) > 0", name="eligible"),
+    CheckConstraint("NOT 'single-channel' = ANY (counts_at_once)", name="strength"),
 )
 
 indication_rule = Table(
@@ -72,6 +80,27 @@ indication_rule = Table(
     PrimaryKeyConstraint("clinic_id", "version", "system", "prefix"),
     ForeignKeyConstraint(["clinic_id", "version"], ["policy_version.clinic_id", "policy_version.version"]),
     CheckConstraint("indication_class IN ('mental-health', 'pain')", name="class"),
+    CheckConstraint(
+        "prefix <> '' AND prefix = btrim(prefix)"
+        " AND (system <> 'http://hl7.org/fhir/sid/icd-10-cm' OR length(prefix) >= 3)",
+        name="prefix",
+    ),
+)
+
+policy_rollout = Table(
+    "policy_rollout",
+    metadata,
+    clinic_column(),
+    column_of("version", Integer),
+    text_column("reached", default=""),
+    count_column("closed"),
+    count_column("opened"),
+    time_column("finished_at", nullable=True),
+    PrimaryKeyConstraint("clinic_id", "version"),
+    ForeignKeyConstraint(["clinic_id", "version"], ["policy_version.clinic_id", "policy_version.version"]),
+    Index(
+        "ix_policy_rollout_unfinished", "clinic_id", "version", postgresql_where=text("finished_at IS NULL")
+    ),
 )
 
 staff_user = Table(
@@ -105,6 +134,7 @@ staff_session = Table(
     time_column("created_at"),
     time_column("seen_at"),
     time_column("ended_at", nullable=True),
+    time_column("reauthenticated_at", nullable=True),
     PrimaryKeyConstraint("token_digest"),
     ForeignKeyConstraint(["clinic_id", "user_id"], ["staff_user.clinic_id", "staff_user.id"]),
 )
