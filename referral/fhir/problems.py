@@ -28,10 +28,8 @@ class TooLarge(FhirProblem):
 
 
 class InvalidResource(FhirProblem):
-    code = "invalid"
+    """`expression` names the elements that the specification does not allow as they are."""
 
 
 class InvalidSearch(FhirProblem):
     """`expression` names the parameter as the client wrote it, such as `http.name:exact`."""
-
-    code = "invalid"

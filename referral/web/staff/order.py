@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from datetime import date, datetime, time
 from typing import Final
 
@@ -10,20 +9,16 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from referral.domain.audit import Action, AuditEntry
-from referral.domain.errors import Forbidden, GateClosed, InvalidInput, Issue, NotFound, ReferralError
+from referral.domain.errors import GateClosed, InvalidInput, Issue, ReferralError
 from referral.services.classify_indication import classify_indication
 from referral.services.find_orders import PAGE, find_order, list_orders
 from referral.services.treat import record_consultation, start_treatment
 from referral.storage import audit, orders
-from referral.storage.db import attempt
 from referral.web.dependencies import PostedDep, Visitor
-from referral.web.errors import status_of
 from referral.web.policy import Permission
 from referral.web.staff.frame import (
     SeeWork,
     clock_of,
-    done,
-    errors_of,
     form_of,
     key_id,
     new_key,
@@ -31,14 +26,13 @@ from referral.web.staff.frame import (
     paging,
     query_of,
     show,
-    texts,
 )
 from referral.web.staff.models import Choice, OrdersPage
 from referral.web.staff.order_view import order_page
 from referral.web.staff.rows import order_row
+from referral.web.staff.steps import Shown, Steps, Typed, take
 
 router: Final = APIRouter()
-_Typed = Mapping[str, str]
 _STATES: Final = {
     "": "All in use",
     "blocked": "Blocked",
@@ -67,44 +61,26 @@ def show_orders(request: Request, visitor: SeeWork) -> Response:
 @router.get("/orders/{order_id}")
 def show_order(request: Request, order_id: str, visitor: SeeWork) -> Response:
     """One order with its gate."""
-    return _page(request, visitor, order_id, {}, {})
+    return _page(request, visitor, order_id, Shown())
 
 
 @router.post("/orders/{order_id}/{step}")
 def take_step(request: Request, order_id: str, step: str, visitor: SeeWork, posted: PostedDep) -> Response:
     """Do one step and show the page again; a refusal shows it with the reasons and with what was typed."""
-    request.state.entity = f"ServiceRequest/{order_id}"
-    if step not in _STEPS:
-        raise NotFound("There is no such page.")
-    permission, act = _STEPS[step]
-    if not visitor.may(permission):
-        raise Forbidden("Your role may not do this. Ask the clinic's administrator if it should.")
-    typed = texts(posted)
-    try:
-        with attempt(visitor.session):
-            notice = act(visitor, order_id, typed)
-    except NotFound:
-        raise
-    except ReferralError as error:
+
+    def again(shown: Shown, error: ReferralError) -> Response:
         if isinstance(error, GateClosed):
             _note_refusal(visitor, order_id, error)
-        return _page(request, visitor, order_id, typed, errors_of(error, {}, step), step, status_of(error))
-    return done(visitor, f"/orders/{order_id}", notice)
+        return _page(request, visitor, order_id, shown)
+
+    return take(request, visitor, _STEPS, step, (f"/orders/{order_id}", order_id), posted, again)
 
 
-def _page(
-    request: Request,
-    visitor: Visitor,
-    order_id: str,
-    typed: _Typed,
-    errors: Mapping[str, str],
-    failed: str = "",
-    status: int = 200,
-) -> Response:
+def _page(request: Request, visitor: Visitor, order_id: str, shown: Shown) -> Response:
     view = find_order(visitor.session, visitor.actor, order_id, visitor.now)
-    form = form_of(visitor, typed, errors, key=typed.get("form_key") or new_key())
-    page = order_page(visitor, view, clock_of(visitor), form, failed)
-    return show(request, visitor, "staff/order.html.j2", "orders", page, status)
+    form = form_of(visitor, shown.typed, shown.errors, key=shown.typed.get("form_key") or new_key())
+    page = order_page(visitor, view, clock_of(visitor), form, shown.failed)
+    return show(request, visitor, "staff/order.html.j2", "orders", page, shown.status)
 
 
 def _note_refusal(visitor: Visitor, order_id: str, error: GateClosed) -> None:
@@ -120,7 +96,7 @@ def _note_refusal(visitor: Visitor, order_id: str, error: GateClosed) -> None:
     audit.record(visitor.session, visitor.actor, entry)
 
 
-def _consultation(visitor: Visitor, order_id: str, typed: _Typed) -> str:
+def _consultation(visitor: Visitor, order_id: str, typed: Typed) -> str:
     """A day is all that is asked for: it counts from its beginning in the clinic's time zone."""
     clock = clock_of(visitor)
     issues = []
@@ -142,7 +118,7 @@ def _consultation(visitor: Visitor, order_id: str, typed: _Typed) -> str:
     return "consultation"
 
 
-def _start(visitor: Visitor, order_id: str, typed: _Typed) -> str:
+def _start(visitor: Visitor, order_id: str, typed: Typed) -> str:
     """The key of the form names the start, so that a second click is the same one."""
     order = orders.get(visitor.session, order_id)
     document = {"id": key_id(visitor, f"start/{order_id}", typed.get("form_key", ""))}
@@ -152,13 +128,13 @@ def _start(visitor: Visitor, order_id: str, typed: _Typed) -> str:
     return "started"
 
 
-def _classify(visitor: Visitor, order_id: str, typed: _Typed) -> str:
+def _classify(visitor: Visitor, order_id: str, typed: Typed) -> str:
     code, chosen = typed.get("code", ""), typed.get("requirement", "")
     classify_indication(visitor.session, visitor.actor, order_id, code, chosen, visitor.now)
     return "classified"
 
 
-_STEPS: Final[dict[str, tuple[Permission, Callable[[Visitor, str, _Typed], str]]]] = {
+_STEPS: Final[Steps] = {
     "consultation": (Permission.RECORD_CONSULTATION, _consultation),
     "start": (Permission.START_TREATMENT, _start),
     "classify": (Permission.REVIEW, _classify),

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from datetime import date
 from typing import Final
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from referral.domain.errors import Forbidden, InvalidInput, Issue, NotFound, ReferralError
+from referral.domain.errors import InvalidInput, Issue, ReferralError
 from referral.services.close_referral import cancel_referral
 from referral.services.find_requests import find_request
 from referral.services.judge_recommendation import (
@@ -19,53 +18,33 @@ from referral.services.judge_recommendation import (
 )
 from referral.services.resend import resend
 from referral.services.respond_to_referral import pause_referral, resume_referral
-from referral.storage.db import attempt
 from referral.web.dependencies import PostedDep, Visitor
-from referral.web.errors import status_of
 from referral.web.policy import Permission
-from referral.web.staff.frame import Ask, SeeWork, clock_of, done, errors_of, form_of, show, texts, version_of
+from referral.web.staff.frame import Ask, SeeWork, clock_of, form_of, show, version_of
 from referral.web.staff.present import CANCEL_REASONS
 from referral.web.staff.request_view import request_page
+from referral.web.staff.steps import Shown, Steps, Typed, take
 
 router: Final = APIRouter()
-_Typed = Mapping[str, str]
 
 
 @router.get("/requests/{referral_id}")
 def show_request(request: Request, referral_id: str, visitor: SeeWork) -> Response:
     """One request with its timeline."""
-    return _page(request, visitor, referral_id, {}, {})
+    return _page(request, visitor, referral_id, Shown())
 
 
 @router.post("/requests/{referral_id}/{step}")
 def take_step(request: Request, referral_id: str, step: str, visitor: Ask, posted: PostedDep) -> Response:
     """Do one step and show the page again; a refusal shows it with the reason and with what was typed."""
-    request.state.entity = f"ServiceRequest/{referral_id}"
-    if step not in _STEPS:
-        raise NotFound("There is no such page.")
-    permission, act = _STEPS[step]
-    if not visitor.may(permission):
-        raise Forbidden("Your role may not do this. Ask the clinic's administrator if it should.")
-    typed = texts(posted)
-    try:
-        with attempt(visitor.session):
-            notice = act(visitor, referral_id, typed)
-    except NotFound:
-        raise
-    except ReferralError as error:
-        return _page(request, visitor, referral_id, typed, errors_of(error, {}, step), step, status_of(error))
-    return done(visitor, f"/requests/{referral_id}", notice)
+
+    def again(shown: Shown, _error: ReferralError) -> Response:
+        return _page(request, visitor, referral_id, shown)
+
+    return take(request, visitor, _STEPS, step, (f"/requests/{referral_id}", referral_id), posted, again)
 
 
-def _page(
-    request: Request,
-    visitor: Visitor,
-    referral_id: str,
-    typed: _Typed,
-    errors: Mapping[str, str],
-    failed: str = "",
-    status: int = 200,
-) -> Response:
+def _page(request: Request, visitor: Visitor, referral_id: str, shown: Shown) -> Response:
     view = find_request(
         visitor.session,
         visitor.actor,
@@ -73,18 +52,18 @@ def _page(
         visitor.now,
         may_read_answers=visitor.may(Permission.SEE_ANSWER),
     )
-    form = form_of(visitor, typed, errors, version=str(view.followed.referral.version))
-    page = request_page(visitor, view, clock_of(visitor), form, failed)
-    return show(request, visitor, "staff/request.html.j2", "", page, status)
+    form = form_of(visitor, shown.typed, shown.errors, version=str(view.followed.referral.version))
+    page = request_page(visitor, view, clock_of(visitor), form, shown.failed)
+    return show(request, visitor, "staff/request.html.j2", "", page, shown.status)
 
 
-def _resend(visitor: Visitor, referral_id: str, typed: _Typed) -> str:
+def _resend(visitor: Visitor, referral_id: str, typed: Typed) -> str:
     channel = typed.get("resend_channel", "")
     resend(visitor.session, visitor.actor, referral_id, version_of(typed), channel, visitor.now)
     return "resent"
 
 
-def _pause(visitor: Visitor, referral_id: str, typed: _Typed) -> str:
+def _pause(visitor: Visitor, referral_id: str, typed: Typed) -> str:
     try:
         until = date.fromisoformat(typed.get("pause_until", ""))
     except ValueError:
@@ -99,12 +78,12 @@ def _pause(visitor: Visitor, referral_id: str, typed: _Typed) -> str:
     return "paused"
 
 
-def _resume(visitor: Visitor, referral_id: str, typed: _Typed) -> str:
+def _resume(visitor: Visitor, referral_id: str, typed: Typed) -> str:
     resume_referral(visitor.session, visitor.actor, referral_id, version_of(typed), visitor.now)
     return "resumed"
 
 
-def _confirm(visitor: Visitor, referral_id: str, typed: _Typed) -> str:
+def _confirm(visitor: Visitor, referral_id: str, typed: Typed) -> str:
     """The call either makes the answer count or ends it."""
     spoke_with, number = typed.get("spoke_with", ""), typed.get("called_number", "")
     missing = [
@@ -134,7 +113,7 @@ def _confirm(visitor: Visitor, referral_id: str, typed: _Typed) -> str:
     return "confirmed"
 
 
-def _review(visitor: Visitor, referral_id: str, typed: _Typed) -> str:
+def _review(visitor: Visitor, referral_id: str, typed: Typed) -> str:
     """Accepting needs no words of its own; declining does."""
     accepted = typed.get("decision") == "accept"
     reason = typed.get("review_reason", "").strip() or ("Accepted as answered." if accepted else "")
@@ -144,20 +123,20 @@ def _review(visitor: Visitor, referral_id: str, typed: _Typed) -> str:
     return "accepted" if accepted else "declined"
 
 
-def _void(visitor: Visitor, referral_id: str, typed: _Typed) -> str:
+def _void(visitor: Visitor, referral_id: str, typed: Typed) -> str:
     reason = typed.get("void_reason", "")
     revoke_recommendation(visitor.session, visitor.actor, referral_id, reason=reason, now=visitor.now)
     return "voided"
 
 
-def _cancel(visitor: Visitor, referral_id: str, typed: _Typed) -> str:
+def _cancel(visitor: Visitor, referral_id: str, typed: Typed) -> str:
     reason = typed.get("cancel_reason", "")
     known = reason if reason in CANCEL_REASONS else ""
     cancel_referral(visitor.session, visitor.actor, referral_id, version_of(typed), known, visitor.now)
     return "cancelled"
 
 
-_STEPS: Final[dict[str, tuple[Permission, Callable[[Visitor, str, _Typed], str]]]] = {
+_STEPS: Final[Steps] = {
     "resend": (Permission.ASK, _resend),
     "pause": (Permission.ASK, _pause),
     "resume": (Permission.ASK, _resume),
