@@ -151,6 +151,12 @@ def _function(found: Declared, hit: re.Match[str]) -> None:
     )
 
 
+def _rename_function(found: Declared, hit: re.Match[str]) -> None:
+    if hit["name"] in found.functions:
+        found.functions[hit["new"]] = found.functions.pop(hit["name"])
+        found.callers[hit["new"]] = found.callers.pop(hit["name"])
+
+
 def _create_table(found: Declared, hit: re.Match[str]) -> None:
     found.tables.add(hit["name"])
     found.constraints |= {(hit["name"], name) for name in re.findall(r"\bCONSTRAINT\s+(\w+)", hit["rest"])}
@@ -205,6 +211,10 @@ _TAKES: Final = (
     (
         _pattern(r"CREATE (?:OR REPLACE )?FUNCTION (?:public\.)?(?P<name>\w+)\s*(?P<rest>\(.*)"),
         _function,
+    ),
+    (
+        _pattern(r"ALTER FUNCTION (?:public\.)?(?P<name>\w+).*? RENAME TO (?P<new>\w+)"),
+        _rename_function,
     ),
     (_pattern(rf"DROP FUNCTION {_OPTIONAL}(?P<what>.+?)(?: CASCADE)?$"), _drop_function),
     (

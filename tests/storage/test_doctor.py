@@ -252,6 +252,7 @@ def test_later_scripts_change_what_earlier_ones_said() -> None:
         CREATE OR REPLACE FUNCTION f(a int) RETURNS text LANGUAGE sql SECURITY DEFINER
             SET search_path = pg_catalog AS $x$ SELECT 2 $x$;
         REVOKE ALL ON FUNCTION f(int) FROM PUBLIC;
+        ALTER FUNCTION f(int) RENAME TO g;
         DROP TRIGGER t ON a; ALTER TABLE b DROP CONSTRAINT ck_b; CREATE POLICY p ON b USING (true)
     """
     found = read([first, second])
@@ -259,7 +260,7 @@ def test_later_scripts_change_what_earlier_ones_said() -> None:
     assert found.granted("b", "referral_app") == {"SELECT", "UPDATE(x)", "UPDATE(y)"}
     assert "INSERT" in found.granted("a", "reader")
     assert found.granted("b", "nobody") == found.granted("a", "x") == set()
-    assert (found.functions["f"].body, found.functions["f"].definer) == ("SELECT 2", True)
-    assert found.callers == {"f": set()}
+    assert (found.functions["g"].body, found.functions["g"].definer) == ("SELECT 2", True)
+    assert found.callers == {"g": set()}
     assert (found.triggers, found.constraints) == (set(), set())
     assert ("b", "p") in found.policies
