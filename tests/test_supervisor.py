@@ -100,6 +100,8 @@ def test_children_die_with_a_killed_supervisor(data_dir: Path) -> None:
     with running(["-c", SUPERVISOR, STEADY, STUBBORN], data_dir) as supervisor:
         eventually(lambda: "stubborn" in supervisor.stdout.read_text())
         offspring = children(supervisor.process.pid)
+        assert len(offspring) == 2
+        assert all(is_alive(pid) for pid in offspring)
         supervisor.process.kill()
         eventually(lambda: not any(is_alive(pid) for pid in offspring))
 

@@ -339,4 +339,9 @@ def test_every_query_is_understood_or_refused(pairs: list[tuple[str, str]], stri
 
 @given(st.text(max_size=60))
 def test_every_text_is_a_query_or_refused(text: str) -> None:
-    refusal_of(lambda: search("Patient", text))
+    refused = refusal_of(lambda: search("Patient", text))
+    if refused:
+        assert all(issue.text and issue.expression for issue in refused)
+    else:
+        found = search("Patient", text)
+        assert search("Patient", found.self_query(), strict=True).clauses == found.clauses

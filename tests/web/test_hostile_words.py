@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 
 import pytest
@@ -95,10 +96,13 @@ def test_what_a_record_says_is_text_on_every_page_of_the_clinic(case: Case, open
 
 def test_what_a_record_says_is_text_in_the_portal(case: Case) -> None:
     with case.browser() as browser:
-        _walk(browser, case)
+        shown = _walk(browser, case)
+    assert shown == ["/request", "/request/details", "/request/review"]
 
 
-def _walk(browser: Browser, case: Case) -> None:
+def _walk(browser: Browser, case: Case) -> list[str]:
+    """The pages that say the word, which have to say it as text."""
+    shown = []
     browser.open(case.link(Channel.FAX))
     assert case.patient.birth_date is not None
     browser.give_birth_date(case.patient.birth_date)
@@ -109,5 +113,11 @@ def _walk(browser: Browser, case: Case) -> None:
     ):
         if decision:
             browser.post("/request/decision", {"decision": decision})
-        browser.get(path)
+        assert browser.get(path).status_code == 200, path
         assert harmless(browser.page), path
+        if (
+            html.escape(case.patient.family).replace("&#x27;", "&#39;").replace("&quot;", "&#34;")
+            in browser.page
+        ):
+            shown.append(path)
+    return shown

@@ -46,9 +46,11 @@ def link(address: str, minted: Minted) -> str:
     return f"{address}/r/{minted.selector}/{minted.secret}"
 
 
-def look(page: Page) -> None:
-    """What must hold for every page."""
+def look(page: Page, title: str | None = None) -> None:
+    """What must hold for every page; `title` is the heading of the one that is expected."""
     page.wait_for_load_state("load")
+    if title is not None:
+        assert page.get_by_role("heading", level=1).inner_text() == title, page.url
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), page.url
     assert page.evaluate(_TOO_SMALL) == [], page.url
     assert "Quillfeather" not in page.title()
@@ -130,26 +132,30 @@ def test_every_page_from_the_mailed_link_to_the_receipt_is_accessible(
 def test_side_pages_are_accessible_too(case: Case, address: str, chromium: Browser) -> None:
     page = chromium.new_page(viewport={"width": 360, "height": 800})
     page.goto(f"{address}/request")
-    look(page)
+    look(page, "Type the code from your letter")
     press(page, "Continue")
-    look(page)
+    look(page, "Type the code from your letter")
     page.get_by_label("Code", exact=True).fill(case.link(Channel.FAX).short_code)
     press(page, "Continue")
-    look(page)
+    look(page, "The patient’s date of birth")
     give_birth_date(page)
     for name in ("Ask the clinic a question", "Please call me", "A colleague should answer"):
         page.get_by_role("link", name=name).click()
-        look(page)
+        look(page, name)
         press(page, "Send")
-        look(page)
+        look(page, name)  # nothing was filled in
         page.get_by_role("link", name="Back to the request").click()
     page.get_by_role("link", name="A colleague should answer").click()
     page.get_by_role("textbox").fill("Dr Wren Halloway, 303-555-0166")
     press(page, "Send")
-    look(page)
-    for path in ("/request/saved", "/request/left", "/request/asked/call"):
+    look(page, "Thank you, your message has arrived")
+    for path, title in (
+        ("/request/saved", "Saved for later"),
+        ("/request/left", "This page is closed"),
+        ("/request/asked/call", "Thank you, your message has arrived"),
+    ):
         page.goto(address + path)
-        look(page)
+        look(page, title)
     page.close()
 
 
