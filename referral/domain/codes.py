@@ -112,6 +112,15 @@ class Verdict(StrEnum):
     EXPIRED = "expired"
     VOIDED = "voided"
     UNCLASSIFIED = "unclassified"
+    OVERRIDDEN = "overridden"
+
+
+class OverrideReason(StrEnum):
+    """Why emergency access is asked for, local code system gate-override."""
+
+    PAPER_ON_FILE = "paper-recommendation-on-file"
+    PAIN_ONLY = "pain-indication-only"
+    EMERGENCY = "emergency-clinician-decision"
 
 
 class Channel(StrEnum):

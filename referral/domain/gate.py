@@ -2,13 +2,15 @@
 
 Rule of product.md ("The rule"): initial consultation for everybody; for a mental-health indication also one
 positive, valid, strongly enough identified recommendation of an eligible clinician that covers it. Unknown is
-closed.
+closed. Where clinic policy allows it, emergency access that two people gave (safety.md 2) stands in for that
+recommendation, once and for an hour; it stands in for nothing else.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Final
 
 from referral.domain.codes import POSITIVE, ClinicianKind, Decision, Requirement, Strength, Verdict
 from referral.domain.npi import KIND_LABEL
@@ -33,14 +35,28 @@ class Recommendation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Override:
+    """Emergency access that two people gave for one start of this order; `used` once a start rests on it."""
+
+    id: str
+    expires_at: datetime
+    used: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GateFacts:
-    """All that the rule looks at for one order."""
+    """All that the rule looks at for one order.
+
+    `restoring` is true after a restore, until two people have looked at what the backup brought back.
+    """
 
     indications: tuple[Indication, ...]
     consulted: str | None
     recommendations: tuple[Recommendation, ...] = ()
+    overrides: tuple[Override, ...] = ()
     open_requests: int = 0
     order_usable: bool = True
+    restoring: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +71,24 @@ class RequirementState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateDecision:
-    """Advice as of a time. `reasons` holds one sentence per requirement that is not met; empty when open."""
+    """Advice as of a time. `reasons` holds one sentence per requirement that is not met; empty when open.
+
+    With the verdict `overridden` the recommendation is still missing: `override` is what stands in for it,
+    and `remark` says so in a sentence.
+    """
 
     open: bool
     verdict: Verdict
     as_of: datetime
     reasons: tuple[str, ...]
     requirements: tuple[RequirementState, ...] = field(default=())
+    override: Override | None = None
+    remark: str = ""
+
+    @property
+    def settled(self) -> bool:
+        """Open, and not only for one start: what else waits for the gate may go on."""
+        return self.open and self.override is None
 
 
 def needs_review(answer: Recommendation, policy: Policy) -> bool:
@@ -133,12 +160,29 @@ _WHY = {
 }
 
 
+RESTORING: Final = (
+    "The service was restored from a backup; treatment stays closed until two people have reopened it "
+    "(page /restore)."
+)
+
+
+def usable_override(facts: GateFacts, policy: Policy, now: datetime) -> Override | None:
+    """The override that a start may use now: not used yet, not past its hour, and still allowed by policy."""
+    if not policy.allow_override:
+        return None
+    usable = (item for item in facts.overrides if not item.used and item.expires_at > now)
+    return min(usable, key=lambda item: (item.expires_at, item.id), default=None)
+
+
 def decide(facts: GateFacts, policy: Policy, now: datetime) -> GateDecision:
     """Return open or closed with reasons in sentences. Anything missing or unknown is closed."""
     reasons: list[str] = []
+    override, remark = None, ""
     states = [
         RequirementState(Requirement.INITIAL_CONSULTATION, facts.consulted is not None, facts.consulted)
     ]
+    if facts.restoring:
+        reasons.append(RESTORING)
     if not facts.order_usable:
         reasons.append("The infusion order is not in use (revoked, completed or entered in error).")
     if facts.consulted is None:
@@ -163,9 +207,21 @@ def decide(facts: GateFacts, policy: Policy, now: datetime) -> GateDecision:
             )
         )
         if not good:
-            reasons.append(f"{needs_sentence(needing, policy)}; {_WHY[verdict]}.")
+            missing = f"{needs_sentence(needing, policy)}; {_WHY[verdict]}."
+            override = usable_override(facts, policy, now)
+            if override is None:
+                reasons.append(missing)
+            else:
+                verdict = Verdict.OVERRIDDEN
+                remark = f"Emergency access: one infusion may start without the recommendation. {missing}"
     return GateDecision(
-        open=not reasons, verdict=verdict, as_of=now, reasons=tuple(reasons), requirements=tuple(states)
+        open=not reasons,
+        verdict=verdict,
+        as_of=now,
+        reasons=tuple(reasons),
+        requirements=tuple(states),
+        override=override,
+        remark=remark,
     )
 
 

@@ -20,6 +20,7 @@ from referral.domain.errors import GateClosed, InvalidInput, Issue
 from referral.domain.records import Order
 from referral.fhir.treatment import is_consultation, is_harmless, is_infusion, leads_to, subject_of
 from referral.services.refresh_gate import decision_of
+from referral.services.treat import begin
 from referral.storage import orders, resources
 from referral.storage.db import Session
 
@@ -91,12 +92,14 @@ def require_same_patient(document: dict[str, Any], order: Order) -> None:
         raise GateClosed(reasons, f"{type}.{element}", order_id=order.id)
 
 
-def pass_gate(session: Session, actor: Actor, document: dict[str, Any], order: Order) -> datetime:
+def pass_gate(
+    session: Session, actor: Actor, document: dict[str, Any], order: Order, now: datetime
+) -> datetime:
     """Let the database decide, under the resource's own id, and return the time of the start."""
     require_same_patient(document, order)
     expression = f"{document['resourceType']}.status"
     try:
-        return orders.start_treatment(session, actor, document["id"], order.id, order.patient_id)
+        return begin(session, actor, document["id"], order.id, order.patient_id, now)
     except GateClosed as closed:
         raise GateClosed(closed.reasons, expression, order_id=order.id) from closed
 

@@ -81,7 +81,7 @@ def revoke_recommendation(
 
 def _settle(session: Session, actor: Actor, row: Any, now: datetime) -> GateDecision:
     decision = refresh_gate(session, actor, row.order_id, now)
-    if decision.open and Decision(row.decision) in POSITIVE:
+    if decision.settled and Decision(row.decision) in POSITIVE:
         cancel_siblings(session, actor, referrals.get(session, row.referral_id, lock=True), now)
     return decision
 

@@ -42,7 +42,7 @@ def _begin(write: ClientWrite, order: Order) -> None:
         doors.require_same_patient(write.document, order)
         start_treatment(write.session, write.actor, order.id, order.patient_id, write.now, write.document)
     else:
-        doors.pass_gate(write.session, write.actor, write.document, order)
+        doors.pass_gate(write.session, write.actor, write.document, order, write.now)
         write.store()
 
 

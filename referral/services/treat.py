@@ -10,8 +10,9 @@ from referral.domain.audit import Action, Actor, AuditEntry
 from referral.domain.errors import InvalidInput, Issue
 from referral.domain.gate import GateDecision
 from referral.services import publish
+from referral.services.follow_gate import fulfil_booking
 from referral.services.refresh_gate import refresh_gate
-from referral.storage import audit, orders
+from referral.storage import audit, orders, overrides
 from referral.storage.db import Session
 
 
@@ -54,6 +55,22 @@ def start_treatment(
     `document` is a client's own Procedure. The time of the start is the database's.
     """
     procedure_id = str((document or {}).get("id") or uuid.uuid4())
-    started_at = orders.start_treatment(session, actor, procedure_id, order_id, patient_id)
+    started_at = begin(session, actor, procedure_id, order_id, patient_id, now)
     publish.start(session, actor, procedure_id, order_id, patient_id, document or {}, started_at, now)
     return procedure_id
+
+
+def begin(
+    session: Session, actor: Actor, start_id: str, order_id: str, patient_id: str, now: datetime
+) -> datetime:
+    """Let the database start, under this id, and return its time.
+
+    The booking of the day is fulfilled by it. A start that uses an override up closes the order again.
+    """
+    if overrides.in_force(session, order_id):
+        orders.get(session, order_id, lock=True)  # its row is written below, and comes before the gate's
+    started = orders.start_treatment(session, actor, start_id, order_id, patient_id)
+    fulfil_booking(session, actor, order_id, now)
+    if started.override_id is not None:
+        refresh_gate(session, actor, order_id, now)
+    return started.at

@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from referral.domain.audit import Actor
 from referral.domain.codes import ClinicianKind, Decision, Strength
 from referral.domain.errors import GateClosed, NotFound, TransitionRefused
-from referral.domain.gate import GateFacts, Recommendation
+from referral.domain.gate import RESTORING, GateFacts, Override, Recommendation
 from referral.domain.policy import Indication
 from referral.domain.records import Order
 from referral.storage import tables
@@ -269,8 +269,17 @@ def facts_from(document: dict[str, Any]) -> FactsOfOrder:
         indications=tuple(Indication(*parts) for parts in document["indications"]),
         consulted=document["consulted"],
         recommendations=recommendations,
+        overrides=tuple(
+            Override(
+                id=item["id"],
+                expires_at=datetime.fromisoformat(item["expires_at"]),
+                used=item["used"],
+            )
+            for item in document["overrides"] or ()
+        ),
         open_requests=document["open_requests"],
         order_usable=document["status"] in USABLE,
+        restoring=document.get("restoring", False),
     )
     return FactsOfOrder(document["patient_id"], document["policy"], facts)
 
@@ -316,13 +325,16 @@ class TreatmentStart:
     recommendation_id: str | None
     started_by: str
     started_at: datetime
+    override_id: str | None = None
 
 
 def starts(session: Session, order_id: str) -> list[TreatmentStart]:
     """Treatment starts of an order, newest first."""
     table = tables.treatment_start
     rows = session.connection.execute(
-        select(table.c.id, table.c.recommendation_id, table.c.started_by, table.c.started_at)
+        select(
+            table.c.id, table.c.recommendation_id, table.c.started_by, table.c.started_at, table.c.override_id
+        )
         .where(table.c.clinic_id == session.clinic, table.c.order_id == order_id)
         .order_by(table.c.started_at.desc(), table.c.id)
     )
@@ -330,7 +342,7 @@ def starts(session: Session, order_id: str) -> list[TreatmentStart]:
 
 
 _START: Final = text(
-    "SELECT started_at, recommendation_id"
+    "SELECT started_at, override_id"
     " FROM gate_start(:start, :order_id, :patient_id, :kind, :actor, :role, :address, :request_id)"
 )
 _SENTENCES: Final = {
@@ -340,12 +352,24 @@ _SENTENCES: Final = {
     "policy-missing": "The clinic has no policy in force.",
     "indication-unclassified": "An indication of the order is not classified.",
     "recommendation-missing": "There is no valid recommendation.",
+    "override-not-used": "A start that rests on emergency access has to use it up.",
+    "restore-mode": RESTORING,
 }
 
 
-def start_treatment(
-    session: Session, actor: Actor, start_id: str, order_id: str, patient_id: str
-) -> datetime:
+@dataclass(frozen=True, slots=True)
+class Started:
+    """`at` is the database's time; `override_id` is the override that this start has used up."""
+
+    at: datetime
+    override_id: str | None
+
+
+# Two starts with one override under an isolation level that does not see the other's.
+_ONE_START: Final = "uq_treatment_start_override"
+
+
+def start_treatment(session: Session, actor: Actor, start_id: str, order_id: str, patient_id: str) -> Started:
     """Ask the database to start; returns when it did.
 
     Raises GateClosed with the reasons, also when the gate stays locked, and TransitionRefused for a second
@@ -368,8 +392,7 @@ def start_treatment(
             ).one()
     except DBAPIError as error:
         raise _refusal(error, order_id) from error
-    started_at: datetime = row.started_at
-    return started_at
+    return Started(row.started_at, row.override_id)
 
 
 def _refusal(error: DBAPIError, order_id: str) -> Exception:
@@ -382,6 +405,8 @@ def _refusal(error: DBAPIError, order_id: str) -> Exception:
     if state == "55P03":
         reasons = ("Somebody is changing this order at this moment. Please try again.",)
         return GateClosed(reasons, order_id=order_id)
+    if state == "23505" and getattr(getattr(error.orig, "diag", None), "constraint_name", "") == _ONE_START:
+        return GateClosed((_SENTENCES["recommendation-missing"],), order_id=order_id)
     if state == "23505":
         return TransitionRefused("This treatment has been started already.", "Procedure.status")
     return error

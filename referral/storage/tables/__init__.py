@@ -25,6 +25,7 @@ from referral.storage.tables.gate_facts import (
     recommendation_void,
     treatment_start,
 )
+from referral.storage.tables.override import override_decision, override_request, override_review
 from referral.storage.tables.people import clinician, contact, patient
 from referral.storage.tables.portal import portal_credential, portal_session, portal_throttle
 from referral.storage.tables.records import resource, resource_history, search_entry
@@ -49,6 +50,9 @@ __all__ = [
     "message",
     "metadata",
     "order_indication",
+    "override_decision",
+    "override_request",
+    "override_review",
     "patient",
     "policy_rollout",
     "policy_version",

@@ -199,6 +199,7 @@ treatment_start = Table(
     text_column("patient_id"),
     text_column("order_id"),
     text_column("recommendation_id", nullable=True),
+    text_column("override_id", nullable=True),
     column_of("gate_version", BigInteger),
     text_column("started_by"),
     time_column("started_at"),
@@ -213,5 +214,24 @@ treatment_start = Table(
             "recommendation.id",
         ],
     ),
+    ForeignKeyConstraint(
+        ["clinic_id", "patient_id", "order_id", "override_id"],
+        [
+            "override_decision.clinic_id",
+            "override_decision.patient_id",
+            "override_decision.order_id",
+            "override_decision.request_id",
+        ],
+        name="fk_treatment_start_override",
+    ),
+    CheckConstraint("recommendation_id IS NULL OR override_id IS NULL", name="one_basis"),
     Index(None, "clinic_id", "order_id"),
+    # One override, one start.
+    Index(
+        "uq_treatment_start_override",
+        "clinic_id",
+        "override_id",
+        unique=True,
+        postgresql_where=text("override_id IS NOT NULL"),
+    ),
 )
