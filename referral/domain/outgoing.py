@@ -25,10 +25,17 @@ class MessageKind(StrEnum):
     FRESH_LINK = "fresh-link"
     CANCELLED = "cancelled"
     THANK_YOU = "thank-you"
+    RENEWAL = "renewal"
+    WITHDRAWN = "withdrawn"
+    NO_LONGER_COUNTS = "no-longer-counts"
 
 
 # Those that carry a portal credential of their own.
-WITH_LINK: Final = frozenset({MessageKind.REQUEST, MessageKind.REMINDER, MessageKind.FRESH_LINK})
+WITH_LINK: Final = frozenset(
+    {MessageKind.REQUEST, MessageKind.REMINDER, MessageKind.FRESH_LINK, MessageKind.RENEWAL}
+)
+# Those whose link comes with a letter about the request.
+WITH_LETTER: Final = frozenset({MessageKind.REQUEST, MessageKind.REMINDER})
 # Those that somebody is waiting for at this moment; business hours do not hold them back.
 AT_ONCE: Final = frozenset({MessageKind.IDENTITY_CODE, MessageKind.FRESH_LINK})
 # A letter that goes another way because the first refused it. Rungs of the ladder count from 1 and stay free.
@@ -37,6 +44,15 @@ SWITCHED: Final = 100
 ONLY_WHILE_OPEN: Final = frozenset(
     {MessageKind.REQUEST, MessageKind.REMINDER, MessageKind.IDENTITY_CODE, MessageKind.FRESH_LINK}
 )
+# Those that make sense after an answer, as long as the recommendation stands.
+WHILE_STANDING: Final = frozenset({MessageKind.RENEWAL, MessageKind.FRESH_LINK, MessageKind.IDENTITY_CODE})
+
+
+def makes_sense(kind: MessageKind, *, is_open: bool, stands: bool) -> bool:
+    """Whether a message may still go out: its request is open, or answered with what still stands."""
+    if kind in WHILE_STANDING and stands:
+        return True
+    return kind is not MessageKind.RENEWAL and (is_open or kind not in ONLY_WHILE_OPEN)
 
 
 class MessageState(StrEnum):

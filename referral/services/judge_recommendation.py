@@ -3,29 +3,39 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 
 from referral.domain.audit import Action, Actor, AuditEntry
-from referral.domain.codes import POSITIVE, BusinessStatus, Decision
 from referral.domain.errors import InvalidInput, Issue, NotFound, TransitionRefused
 from referral.domain.gate import GateDecision
-from referral.services import publish
+from referral.domain.life import Cause, Standing, newest_living
 from referral.services.close_referral import cancel_siblings
-from referral.services.refresh_gate import refresh_gate
-from referral.storage import audit, orders, recommendations, referrals
+from referral.services.refresh_gate import refresh_order
+from referral.services.void_recommendation import void
+from referral.storage import audit, orders, recommendations, referrals, standings
 from referral.storage.db import Session
 
 
-def _answer_of(session: Session, referral_id: str) -> Any:
-    row = recommendations.find(session, referral_id=referral_id)
-    if row is None:
-        raise NotFound("This request has no recorded answer.")
+def _answers_to(session: Session, referral_id: str) -> list[Standing]:
+    """The first answer and its renewals, oldest first; what of them lives may still be judged."""
+    referral = referrals.get(session, referral_id)
     # The order's row first: two people deciding at once must see each other's decision.
-    orders.get(session, row.order_id, lock=True)
-    return row
+    orders.get(session, referral.order_id, lock=True)
+    answers = standings.of_referral(session, referral_id)
+    if not answers:
+        raise NotFound("This request has no recorded answer.")
+    return answers
 
 
-def _require_words(text: str, field: str, least: int = 3) -> str:
+def _living(answers: list[Standing]) -> Standing:
+    """What the request amounts to now; raises TransitionRefused where all of it is void."""
+    newest = newest_living(answers)
+    if newest is None:
+        raise TransitionRefused("This answer has been voided already.", "Observation.status")
+    return newest
+
+
+def require_words(text: str, field: str, least: int = 3) -> str:
+    """A reason in one line; InvalidInput where there is none."""
     words = " ".join(text.split())
     if len(words) < least:
         raise InvalidInput(
@@ -37,62 +47,67 @@ def _require_words(text: str, field: str, least: int = 3) -> str:
 def review_recommendation(
     session: Session, actor: Actor, referral_id: str, *, accepted: bool, reason: str, now: datetime
 ) -> GateDecision:
-    """The medical director accepts conditions or red flags, or declines; a later review replaces this one."""
-    row = _answer_of(session, referral_id)
-    words = _require_words(reason, "review_reason")
-    if row.decision not in POSITIVE:
+    """The medical director accepts conditions or red flags, or declines; a later review replaces this one.
+
+    Declining holds for what the answer renews as well: its content is the same.
+    """
+    answers = _answers_to(session, referral_id)
+    newest = _living(answers)
+    words = require_words(reason, "review_reason")
+    if not newest.is_positive:
         raise TransitionRefused("Only a recommendation can be accepted or declined.", "Task.status")
-    recommendations.remark(session, row.id, "review", actor.id, words, accepted=accepted)
-    _note(session, actor, row, "accepted" if accepted else "declined", now)
-    return _settle(session, actor, row, now)
+    for answer in (newest,) if accepted else tuple(answer for answer in answers if answer.is_living):
+        recommendations.remark(session, answer.id, "review", actor.id, words, accepted=accepted)
+    _note(session, actor, newest, "accepted" if accepted else "declined", now)
+    return _settle(session, actor, newest, now)
 
 
 def confirm_by_phone(
     session: Session, actor: Actor, referral_id: str, *, spoke_with: str, called_number: str, now: datetime
 ) -> GateDecision:
     """Staff have called the clinician's office and heard that the answer is theirs."""
-    row = _answer_of(session, referral_id)
-    who = _require_words(spoke_with, "spoke_with")
-    number = _require_words(called_number, "called_number")
-    recommendations.remark(session, row.id, "confirmation", actor.id, f"called {number}", spoke_with=who)
-    _note(session, actor, row, "confirmed-by-phone", now)
-    return _settle(session, actor, row, now)
+    newest = _living(_answers_to(session, referral_id))
+    who = require_words(spoke_with, "spoke_with")
+    number = require_words(called_number, "called_number")
+    recommendations.remark(session, newest.id, "confirmation", actor.id, f"called {number}", spoke_with=who)
+    _note(session, actor, newest, "confirmed-by-phone", now)
+    return _settle(session, actor, newest, now)
 
 
 def revoke_recommendation(
-    session: Session, actor: Actor, referral_id: str, *, reason: str, now: datetime, cause: str = "revoked"
+    session: Session,
+    actor: Actor,
+    referral_id: str,
+    *,
+    reason: str,
+    now: datetime,
+    cause: Cause = Cause.REVOKED,
 ) -> GateDecision:
     """The answer stops counting now; a treatment that is being started at this moment waits, or is refused.
 
-    `cause` is revoked, denied, withdrawn, superseded, entered-in-error, facts-changed or consent-withdrawn.
+    What it renews ends with it, unless somebody has denied only the newest (`cause` denied).
     """
-    row = _answer_of(session, referral_id)
-    words = _require_words(reason, "void_reason")
-    if recommendations.is_void(session, row.id):
-        raise TransitionRefused("This answer has been voided already.", "Observation.status")
-    recommendations.remark(session, row.id, "void", actor.id, words, cause=cause)
-    referral = referrals.get(session, referral_id, lock=True)
-    changed = referrals.change(session, referral, business_status=BusinessStatus.LAPSED)
-    publish.referral_changed(session, changed, now)
-    publish.opinion_voided(session, actor, row.id, cause, now)
-    _note(session, actor, row, "voided", now, cause=cause)
-    return refresh_gate(session, actor, row.order_id, now)
+    answers = _answers_to(session, referral_id)
+    words = require_words(reason, "void_reason")
+    newest = _living(answers)
+    ended = (newest,) if cause is Cause.DENIED else tuple(a for a in answers if a.is_living)
+    void(session, actor, ended, cause, words, now)
+    return refresh_order(session, actor, newest.order_id, now)
 
 
-def _settle(session: Session, actor: Actor, row: Any, now: datetime) -> GateDecision:
-    decision = refresh_gate(session, actor, row.order_id, now)
-    if decision.settled and Decision(row.decision) in POSITIVE:
-        cancel_siblings(session, actor, referrals.get(session, row.referral_id, lock=True), now)
+def _settle(session: Session, actor: Actor, answer: Standing, now: datetime) -> GateDecision:
+    decision = refresh_order(session, actor, answer.order_id, now)
+    if decision.settled and answer.is_positive:
+        cancel_siblings(session, actor, referrals.get(session, answer.referral_id, lock=True), now)
     return decision
 
 
-def _note(session: Session, actor: Actor, row: Any, what: str, now: datetime, **detail: Any) -> None:
-    referrals.note(session, row.referral_id, what, actor.id, now, **detail)
+def _note(session: Session, actor: Actor, answer: Standing, what: str, now: datetime) -> None:
+    referrals.note(session, answer.referral_id, what, actor.id, now)
     entry = AuditEntry(
         action=Action.UPDATE,
         subtype=f"answer-{what}",
-        entity=f"Observation/{row.id}",
-        patient_id=row.patient_id,
-        detail=detail,
+        entity=f"Observation/{answer.id}",
+        patient_id=answer.patient_id,
     )
     audit.record(session, actor, entry)

@@ -1,6 +1,7 @@
 """The FHIR side of every write: workflow rows become resources, in the transaction that wrote the rows.
 
-No other module writes resources of the workflow. Managed elements are laid over what a client had put there.
+No other module writes resources of the workflow, but for `publish_warnings`. Managed elements are laid over
+what a client had put there.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ from referral.domain.answers import Answers
 from referral.domain.audit import Actor
 from referral.domain.codes import Channel, RequestStatus
 from referral.domain.gate import GateDecision
+from referral.domain.life import Cause, Standing
 from referral.domain.outgoing import MessageKind, MessageState
+from referral.domain.policy import Indication
 from referral.fhir import answer as answer_mapping
 from referral.fhir import communication as communication_mapping
 from referral.fhir import condition as condition_mapping
@@ -53,7 +56,8 @@ def _who(actor: Actor) -> Ref:
     return DEFAULT.staff(actor.id)
 
 
-def _clinic_ref(session: Session) -> Ref:
+def clinic_ref(session: Session) -> Ref:
+    """The clinic by identifier: it is no Organization of this server."""
     clinic = clinics.current(session)
     return {
         "type": "Organization",
@@ -124,7 +128,7 @@ def order(
             for indication in new.indications
         ]
         ids = [item["id"] for item in made]
-    managed = request_mapping.infusion_order(new, condition_ids=ids, requester=_clinic_ref(session))
+    managed = request_mapping.infusion_order(new, condition_ids=ids, requester=clinic_ref(session))
     clients = (
         "reasonCode",
         "reasonReference",
@@ -144,6 +148,17 @@ def order_asked(session: Session, order_id: str, request_ids: list[str], now: da
     info = list(current.document.get("supportingInfo") or [])
     info += [{"reference": f"ServiceRequest/{id}"} for id in request_ids]
     resources.amend(session, "ServiceRequest", order_id, {"supportingInfo": info}, now)
+
+
+def indication_added(session: Session, placed: records.Order, indication: Indication, now: datetime) -> None:
+    """One more reason for the order, as a Condition of the patient's."""
+    made = condition_mapping.to_fhir(
+        _new_id(), patient_id=placed.patient_id, indication=indication, recorded_at=now
+    )
+    resources.create(session, [made], now)
+    reasons = list(resources.read(session, "ServiceRequest", placed.id).document.get("reasonReference") or [])
+    changes = {"reasonReference": [*reasons, {"reference": f"Condition/{made['id']}"}]}
+    resources.amend(session, "ServiceRequest", placed.id, changes, now)
 
 
 def order_changed(session: Session, order_id: str, decision: GateDecision, now: datetime) -> None:
@@ -170,7 +185,7 @@ def referral(
     """SR-R, Task-C, Task-Q and the Provenance that says who asked."""
     placed = orders.get(session, new.order_id)
     ids = _condition_ids(resources.read(session, "ServiceRequest", new.order_id).document)
-    clinic = _clinic_ref(session)
+    clinic = clinic_ref(session)
     who: Ref = {"reference": requester} if requester else document.get("requester") or clinic
     request = request_mapping.recommendation_request(
         new, asked, requester=who, condition_ids=ids, indications=placed.indications
@@ -220,7 +235,7 @@ def message(
     attempt = communication_mapping.Attempt(
         id=message_id, kind=kind, channel=channel, state=MessageState.QUEUED
     )
-    made = communication_mapping.to_fhir(attempt, about, sender=_clinic_ref(session))
+    made = communication_mapping.to_fhir(attempt, about, sender=clinic_ref(session))
     resources.create(session, [made], now)
 
 
@@ -290,7 +305,10 @@ def opinion(
     answers: Answers,
     now: datetime,
 ) -> bytes:
-    """The decision Observation and its signed Provenance; returns the answer as a Bundle for the record."""
+    """The decision Observation and its signed Provenance; returns the answer as a Bundle for the record.
+
+    A renewal is an Observation of its own, whose Provenance names the one that it repeats.
+    """
     observation = answer_mapping.decision_observation(
         answer_mapping.Opinion(
             id=given.id,
@@ -312,7 +330,12 @@ def opinion(
     targets = [answered.reference, f"Observation/{given.id}", f"Task/{about.task_id}"]
     kind = "author" if actor.kind == "portal" else "transcriptionist"
     signed = provenance(
-        _new_id(), targets, agents, recorded_at=now, signatures=[signature(kind, who, at=now)]
+        _new_id(),
+        targets,
+        agents,
+        recorded_at=now,
+        signatures=[signature(kind, who, at=now)],
+        revision_of=f"Observation/{given.renews}" if given.renews else None,
     )
     resources.create(session, [observation, signed], now)
     outputs = [f"Observation/{given.id}", answered.reference]
@@ -331,17 +354,22 @@ def _output(
     resources.amend(session, "Task", task_id, {"output": changes["output"]}, now)
 
 
-def opinion_voided(session: Session, actor: Actor, recommendation_id: str, cause: str, now: datetime) -> None:
-    """The Observation no longer stands; the Provenance says who took it back."""
-    before = resources.read(session, "Observation", recommendation_id)
-    status = "entered-in-error" if cause == "entered-in-error" else "cancelled"
-    resources.amend(session, "Observation", recommendation_id, {"status": status}, now)
+def opinion_voided(session: Session, actor: Actor, voided: Standing, cause: Cause, now: datetime) -> None:
+    """The Observation no longer stands; the Provenance says who took it back.
+
+    What the clinician takes back is an amended answer as well.
+    """
+    before = resources.read(session, "Observation", voided.id)
+    status = "entered-in-error" if cause is Cause.ENTERED_IN_ERROR else "cancelled"
+    resources.amend(session, "Observation", voided.id, {"status": status}, now)
+    if cause in (Cause.WITHDRAWN, Cause.AMENDED):
+        resources.amend(session, "QuestionnaireResponse", voided.response_id, {"status": "amended"}, now)
     made = provenance(
         _new_id(),
         [before.reference],
-        [Agent("enterer", _who(actor), _clinic_ref(session))],
+        [Agent("enterer", _who(actor), clinic_ref(session))],
         recorded_at=now,
-        activity={**_NULLIFIED, "text": cause},
+        activity={**_NULLIFIED, "text": cause.value},
         revision_of=f"{before.reference}/_history/{before.version}",
     )
     resources.create(session, [made], now)
@@ -365,7 +393,7 @@ def receipt(session: Session, referral_id: str, document_id: str, now: datetime)
         referral_id=about.id,
     )
     author = f"PractitionerRole/{about.clinician_id}"
-    made = answer_mapping.document_reference(described, author=author, custodian=_clinic_ref(session))
+    made = answer_mapping.document_reference(described, author=author, custodian=clinic_ref(session))
     resources.create(session, [made], now)
     outputs = [f"Observation/{given.id}", f"QuestionnaireResponse/{given.response_id}"]
     _output(session, about, about.task_id, [*outputs, f"DocumentReference/{document_id}"], now)
@@ -400,7 +428,7 @@ def consultation(
 ) -> str:
     """The Encounter of the initial consultation; returns its id."""
     id = str(document.get("id") or _new_id())
-    clinic = _clinic_ref(session)
+    clinic = clinic_ref(session)
     managed = encounter_mapping.consultation(id, placed, held_at=held_at, service_provider=clinic)
     made = _laid_over(document, managed, ("class", "type", "period", "serviceProvider"))
     signed = provenance(
@@ -427,6 +455,6 @@ def start(
     if "performedDateTime" in document:
         managed.pop("performedPeriod")
     made = _laid_over(document, managed, ("status", "code", "performedPeriod", "basedOn"))
-    agents = [Agent("performer", _who(actor), _clinic_ref(session))]
+    agents = [Agent("performer", _who(actor), clinic_ref(session))]
     signed = provenance(_new_id(), [f"Procedure/{procedure_id}"], agents, recorded_at=now)
     resources.create(session, [made, signed], now)

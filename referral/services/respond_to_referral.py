@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import uuid
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -12,7 +11,6 @@ from referral.domain.answers import Answers
 from referral.domain.audit import Action, Actor, AuditEntry
 from referral.domain.codes import BusinessStatus, Decision, Strength
 from referral.domain.errors import CredentialUnusable, TransitionRefused
-from referral.domain.form import BY_LINK_ID, VERSION, Kind, items_for
 from referral.domain.gate import needs_review
 from referral.domain.outgoing import MessageKind
 from referral.domain.records import Clinician, Order, Referral
@@ -25,9 +23,9 @@ from referral.services.close_referral import (
     stop_messages,
     tell_clinician,
 )
-from referral.services.letter_content import indication_words
-from referral.services.receipt import keep_evidence
-from referral.services.refresh_gate import refresh_gate
+from referral.services.keep_answer import Given, Signing, keep_answer
+from referral.services.note_contradictions import note_contradictions
+from referral.services.refresh_gate import refresh_gate, refresh_order
 from referral.storage import audit, clinics, credentials, directory, orders, recommendations, referrals
 from referral.storage.db import Session
 from referral.storage.recommendations import NewRecommendation
@@ -54,6 +52,17 @@ class Response:
     address: str | None = None
     preset: dict[str, str] = field(default_factory=dict)
     document: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def by(self) -> Signing:
+        return Signing(
+            strength=self.strength,
+            selector=self.selector,
+            address=self.address,
+            user_agent=self.user_agent,
+            shown_text_sha256=self.shown_text_sha256,
+            preset=tuple(self.preset),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +127,8 @@ def _opinion(
         referral, clinician, order, response, response_id, now, now + policy.validity
     )
     fhir = publish.opinion(session, actor, referral, clinician, recommendation, answers, now)
-    _keep(session, referral, clinician, order, response, recommendation, fhir, now)
+    given = Given(referral, clinician, order, response.answers, recommendation, response.by)
+    keep_answer(session, given, fhir, now)
     recommendations.add(session, recommendation)
     closed = close_referral(
         session,
@@ -136,6 +146,7 @@ def _opinion(
     referrals.note(session, referral.id, "answered", actor.id, now, **detail)
     _record(session, actor, "answer", referral, **detail)
     tell_clinician(session, closed, MessageKind.THANK_YOU, now)
+    note_contradictions(session, actor, recommendation.id, referral.order_id, now)
     waits = any(
         needs_review(answer, policy)
         for answer in orders.facts(session, referral.order_id).facts.recommendations
@@ -143,7 +154,7 @@ def _opinion(
     )
     if answers.is_positive and not waits:
         cancel_siblings(session, actor, closed, now)
-    refresh_gate(session, actor, referral.order_id, now)
+    refresh_order(session, actor, referral.order_id, now)
     return Receipt(answers.decision, recommendation.document_id, waits)
 
 
@@ -279,62 +290,6 @@ def resume_referral(
     referrals.note(session, referral_id, "resumed", actor.id, now)
     _record(session, actor, "resume", changed)
     return changed
-
-
-def _keep(
-    session: Session,
-    referral: Referral,
-    clinician: Clinician,
-    order: Order,
-    response: Response,
-    recommendation: NewRecommendation,
-    fhir: bytes,
-    now: datetime,
-) -> None:
-    """The evidence of safety.md 3: what was shown, typed and preset, and how the person was recognised."""
-    answers, patient = response.answers, directory.get_patient(session, referral.patient_id)
-    evidence = {
-        "signer": {
-            "name": answers.text("signer-name") or clinician.name,
-            "credentials": answers.text("signer-credentials") or clinician.credentials,
-            "npi": answers.text("signer-npi") or clinician.npi or "",
-        },
-        "patient": {"name": patient.name, "birth_year": patient.birth_date.year if patient.birth_date else 0},
-        "indication": indication_words(order),
-        "decision": _words("decision", answers.decision),
-        "answers": shown_answers(answers, clinician),
-        "attestation": BY_LINK_ID["attestation"].text,
-        "evidence": [
-            ["Identity established by", response.strength],
-            ["Answered at", now.isoformat(timespec="seconds")],
-            ["Credential", response.selector or "recorded by staff"],
-            ["Network address", response.address or "unknown"],
-            ["Browser", response.user_agent[:300] or "unknown"],
-            ["Form version", VERSION],
-            ["SHA-256 of the page as shown", response.shown_text_sha256 or "not shown on a page"],
-            ["Prefilled by the clinic", ", ".join(sorted(response.preset)) or "nothing"],
-            ["NPI on file at the time", clinician.npi or "none"],
-            ["Recommendation", recommendation.id],
-        ],
-        "fhir": base64.b64encode(fhir).decode(),
-    }
-    keep_evidence(session, referral, str(recommendation.document_id), evidence, now)
-
-
-def _words(link_id: str, code: str) -> str:
-    return next((o.text for o in BY_LINK_ID[link_id].options if o.code == code), code)
-
-
-def shown_answers(answers: Answers, clinician: Clinician) -> list[list[str]]:
-    """[question, answer] in the words that were on the page, in its order."""
-    shown = []
-    for item in items_for(clinician.kind):
-        value = answers.values.get(item.link_id)
-        if value is None or item.kind is Kind.TICK:
-            continue
-        parts = [value] if isinstance(value, str) else list(value)
-        shown.append([item.text, ", ".join(_words(item.link_id, part) for part in parts)])
-    return shown
 
 
 def _record(session: Session, actor: Actor, what: str, referral: Referral, **detail: Any) -> None:

@@ -12,10 +12,13 @@ from referral.fhir import request_reading as reading
 from referral.fhir.condition import indications_from
 from referral.fhir.elements import every, reference_id
 from referral.fhir.service_request import is_infusion_order, is_recommendation_request
+from referral.services import publish_warnings
+from referral.services.change_facts import void_uncovered
 from referral.services.client_write import ClientWrite, refuse
 from referral.services.close_referral import cancel_referral
 from referral.services.find_performers import find_performers
-from referral.services.refresh_gate import refresh_gate
+from referral.services.follow_gate import cancel_bookings
+from referral.services.refresh_gate import refresh_order
 from referral.services.request_recommendation import (
     NewOrder,
     NewRequest,
@@ -189,7 +192,10 @@ def _add_indications(write: ClientWrite, order: Order) -> None:
         refs = [{"reference": f"Condition/{id}"} for id in reading.condition_ids(write.document)]
         if refs:
             resources.amend(write.session, "ServiceRequest", order.id, {"reasonReference": refs}, write.now)
-        refresh_gate(write.session, write.actor, order.id, write.now)
+        why = "The order has got an indication that the recommendation does not cover."
+        every = (*order.indications, *new)
+        void_uncovered(write.session, write.actor, order.id, every, why, write.now)
+        refresh_order(write.session, write.actor, order.id, write.now)
 
 
 def _end_order(write: ClientWrite, order: Order, wanted: str) -> None:
@@ -199,10 +205,13 @@ def _end_order(write: ClientWrite, order: Order, wanted: str) -> None:
         raise TransitionRefused(text, "ServiceRequest.status")
     orders.set_status(write.session, order.id, wanted)
     resources.amend(write.session, "ServiceRequest", order.id, {"status": wanted}, write.now)
+    cancel_bookings(write.session, write.actor, order.id, write.now)
     for referral in referrals.find(write.session, order_id=order.id, is_open=True, lock=True):
         cancel_referral(
             write.session, write.actor, referral.id, referral.version, "cancelled-by-clinic", write.now
         )
+    publish_warnings.end_flag(write.session, order.id, write.now)
+    publish_warnings.refresh_issues(write.session, order.id, write.now)
 
 
 def _change_request(write: ClientWrite, referral: Referral) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -30,6 +31,7 @@ class NewRecommendation:
     valid_until: datetime
     response_id: str
     document_id: str | None = None
+    renews: str | None = None
 
 
 def add(session: Session, new: NewRecommendation) -> None:
@@ -47,6 +49,13 @@ def find(session: Session, *, id: str | None = None, referral_id: str | None = N
         query.where(table.c.id == id) if id is not None else query.where(table.c.referral_id == referral_id)
     )
     return session.connection.execute(query.order_by(table.c.answered_at.desc()).limit(1)).one_or_none()
+
+
+def find_many(session: Session, ids: Iterable[str]) -> dict[str, Any]:
+    """Rows by id; what does not exist is missing from the result."""
+    table = tables.recommendation
+    query = select(table).where(table.c.clinic_id == session.clinic, table.c.id.in_(list(ids)))
+    return {row.id: row for row in session.connection.execute(query)}
 
 
 def remark(

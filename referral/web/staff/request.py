@@ -9,6 +9,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from referral.domain.errors import InvalidInput, Issue, ReferralError
+from referral.domain.life import Cause
 from referral.services.close_referral import cancel_referral
 from referral.services.find_requests import find_request
 from referral.services.judge_recommendation import (
@@ -99,7 +100,7 @@ def _confirm(visitor: Visitor, referral_id: str, typed: Typed) -> str:
     if typed.get("outcome") == "denied":
         reason = f"Called {number.strip()}: {spoke_with.strip()} says it was not sent by the clinician."
         revoke_recommendation(
-            visitor.session, visitor.actor, referral_id, reason=reason, now=visitor.now, cause="denied"
+            visitor.session, visitor.actor, referral_id, reason=reason, now=visitor.now, cause=Cause.DENIED
         )
         return "denied"
     confirm_by_phone(
