@@ -16,7 +16,13 @@ from referral import logs
 from referral.embedded import Engines
 
 # Tests kill processes, not the machine: what the system has been given survives without being flushed.
-_FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+# Races are judged by the order of commits.
+_FAST = {
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "track_commit_timestamp": "on",
+}
 
 
 def _refuse_the_outside(event: str, arguments: tuple[object, ...]) -> None:
@@ -60,6 +66,14 @@ def engines() -> Iterator[Engines]:
             yield started
     finally:
         _remove(directory)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What tests have counted (`record_property("figure", ...)`), from every worker."""
+    reports = [report for kind in ("passed", "failed") for report in terminalreporter.getreports(kind)]
+    figures = [str(value) for report in reports for name, value in report.user_properties if name == "figure"]
+    for figure in figures:
+        terminalreporter.write_line(figure)
 
 
 pytest_plugins = ["tests.database"]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable
 from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 
@@ -271,54 +269,6 @@ def test_the_doctor_finds_every_protection_in_place(clinic: ClinicFixture) -> No
         findings = doctor.examine(session)
     wrong = [f.text for f in findings if not f.ok and "rows and FHIR" not in f.text]
     assert wrong == []
-
-
-def race(first: Callable[[], None], second: Callable[[], None]) -> None:
-    barrier = threading.Barrier(2)
-
-    def run(work: Callable[[], None]) -> None:
-        barrier.wait()
-        work()
-
-    threads = [threading.Thread(target=run, args=(work,)) for work in (first, second)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-
-
-@pytest.mark.parametrize("isolation", ["READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE"])
-def test_no_start_commits_after_its_recommendation_was_voided(clinic: ClinicFixture, isolation: str) -> None:
-    late = 0
-    for _ in range(25):
-        with clinic.transaction() as session:
-            order, given_answer = open_order(session, present())
-
-        def begin(order: Order = order) -> None:
-            try:
-                with clinic.database.transaction() as session:
-                    session.connection.exec_driver_sql(f"SET TRANSACTION ISOLATION LEVEL {isolation}")
-                    session.enter_clinic(clinic.id)
-                    orders.start_treatment(session, clinic.actor, unique("p"), order.id, order.patient_id)
-            except Exception:  # noqa: BLE001 - refused or rolled back: what counts is what was committed
-                return
-
-        def void(id: str = given_answer.id) -> None:
-            with clinic.transaction() as session:
-                recommendations.remark(session, id, "void", "user-1", "withdrawn", cause="revoked")
-
-        race(begin, void)
-        with clinic.transaction() as session:
-            late += session.connection.execute(
-                text(
-                    "SELECT count(*) FROM treatment_start s"
-                    " JOIN recommendation_void v USING (clinic_id, recommendation_id)"
-                    " JOIN gate g ON g.clinic_id = s.clinic_id AND g.order_id = s.order_id"
-                    " WHERE s.order_id = :order AND s.gate_version >= g.version"
-                ),
-                {"order": order.id},
-            ).scalar_one()
-    assert late == 0
 
 
 def test_one_clinic_never_sees_or_touches_another(clinic: ClinicFixture, other_clinic: ClinicFixture) -> None:
