@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+from referral.domain.life import Purpose
+
 LIFETIME: Final = timedelta(days=14)
 PAUSE_AFTER: Final = 5
 PAUSE: Final = timedelta(minutes=15)
@@ -48,6 +50,7 @@ class Minted:
     selector: str
     secret: str
     short_code: str
+    purpose: Purpose = Purpose.ANSWER
 
     @property
     def secret_digest(self) -> bytes:
@@ -61,11 +64,11 @@ class Minted:
         return f"{base_url}/r/{self.selector}/{self.secret}"
 
 
-def mint(random_bytes: RandomBytes = secrets.token_bytes) -> Minted:
+def mint(random_bytes: RandomBytes = secrets.token_bytes, purpose: Purpose = Purpose.ANSWER) -> Minted:
     """A public 96-bit selector, a 256-bit secret, and a 50-bit code that can be typed."""
     letters = [_ALPHABET[byte % 32] for byte in random_bytes(_CODE_LENGTH)]
     code = f"{''.join(letters[:5])}-{''.join(letters[5:])}"
-    return Minted(random_token(random_bytes, 12), random_token(random_bytes), code)
+    return Minted(random_token(random_bytes, 12), random_token(random_bytes), code, purpose)
 
 
 def normal_code(typed: str) -> str:

@@ -23,16 +23,18 @@ from referral.domain.outgoing import (
     AT_ONCE,
     LEASE,
     MAX_TRIES,
-    ONLY_WHILE_OPEN,
+    WHILE_STANDING,
     MessageKind,
     MessageState,
+    makes_sense,
     provider_key,
     retry_delay,
 )
+from referral.domain.records import Referral
 from referral.services import note_delivery
 from referral.services.calendars import calendar_for
 from referral.services.prepare_message import Recipient, Renderer, draw, gather, store
-from referral.storage import clinics, directory, documents, outbox, referrals
+from referral.storage import clinics, directory, documents, outbox, referrals, standings
 from referral.storage.db import Database, Session
 from referral.storage.outbox import Message
 
@@ -144,7 +146,7 @@ def _wanted(session: Session, message: Message, now: datetime) -> _Wanted | None
     if current is None or current.attempts != message.attempts or current.state is not MessageState.RENDERING:
         return None
     too_late = message.kind is MessageKind.IDENTITY_CODE and now - message.created_at >= CODE_LIFETIME
-    if too_late or (message.kind in ONLY_WHILE_OPEN and not referral.is_open):
+    if too_late or not _makes_sense(session, message, referral):
         note_delivery.cancelled(session, current, now)
         return None
     clinician = directory.get_clinician(session, referral.clinician_id)
@@ -153,6 +155,11 @@ def _wanted(session: Session, message: Message, now: datetime) -> _Wanted | None
         note_delivery.ended(session, current, MessageState.FAILED, "this contact is no longer on file", now)
         return None
     return _Wanted(current, Recipient(referral, clinician, contact))
+
+
+def _makes_sense(session: Session, message: Message, referral: Referral) -> bool:
+    stands = message.kind in WHILE_STANDING and standings.stands(session, referral.id)
+    return makes_sense(message.kind, is_open=referral.is_open, stands=stands)
 
 
 def _last_look(session: Session, message: Message, now: datetime) -> Envelope | None:
@@ -181,7 +188,7 @@ def _envelope_again(delivery: Delivery, clinic_id: str, message: Message) -> Env
             referral = referrals.get(session, message.referral_id)
             clinician = directory.get_clinician(session, referral.clinician_id)
             contact = next((c for c in clinician.contacts if c.id == message.contact_id), None)
-            if contact is not None and (referral.is_open or message.kind not in ONLY_WHILE_OPEN):
+            if contact is not None and _makes_sense(session, message, referral):
                 content = documents.get(session, str(message.envelope_id)).content
                 return Envelope(contact.address, content, provider_key(message.id, message.generation))
     reason = "the worker stopped while it was being sent"

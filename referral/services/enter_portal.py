@@ -13,7 +13,7 @@ from referral.domain.credential import FREEZE_AFTER, SESSION_IDLE, SESSION_LIFET
 from referral.domain.outgoing import MessageKind
 from referral.domain.records import Contact, Referral
 from referral.services.queue_message import queue_message
-from referral.storage import audit, credentials, directory, outbox, referrals
+from referral.storage import audit, credentials, directory, outbox, referrals, standings
 from referral.storage.credentials import Credential, PortalSession
 from referral.storage.db import Session
 
@@ -96,15 +96,17 @@ def send_fresh_link(
 ) -> bool:
     """Queue a fresh link to the contact on file; whether one was sent is for tests, never for the visitor.
 
-    Nothing is sent for a link that is unknown or was revoked, for a request that is closed, while wrong tries
-    have paused or frozen any of its links or are ten among all of them, or after three in a day.
+    Nothing is sent for a link that is unknown, for a request that is closed without a recommendation that
+    still stands, while wrong tries have paused or frozen any of its links or are ten among all of them, or
+    after three in a day. A link that was spent by answering brings one to look after the answer.
     """
     found = _meant(session, selector, code)
-    if found is None or found.revoked_at is not None:
+    if found is None:
         return False
     referral = referrals.get(session, found.referral_id, lock=True)
+    is_wanted = found.revoked_at is None if referral.is_open else standings.stands(session, referral.id)
     contact = _contact_on_file(session, referral, found)
-    if contact is None or not referral.is_open or not _may_renew(session, referral, now):
+    if contact is None or not is_wanted or not _may_renew(session, referral, now):
         return False
     actor = caller.actor(found)
     queue_message(session, referral, MessageKind.FRESH_LINK, contact, now)

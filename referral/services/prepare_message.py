@@ -13,14 +13,15 @@ from zoneinfo import ZoneInfo
 from referral.channels import email, texts
 from referral.channels.base import Channels
 from referral.domain.codes import Channel
-from referral.domain.credential import CODE_LIFETIME, Minted, expires_at, mint
-from referral.domain.outgoing import WITH_LINK, MessageKind
+from referral.domain.credential import CODE_LIFETIME, LIFETIME, Minted, expires_at, mint
+from referral.domain.life import Purpose, newest_living
+from referral.domain.outgoing import WITH_LETTER, WITH_LINK, MessageKind
 from referral.domain.records import Clinician, Contact, Referral
 from referral.letters.content import ReceiptRecord, RequestLetter, long_date
 from referral.letters.seal import Sealer
 from referral.services.letter_content import Asked, request_letter
 from referral.services.receipt import receipt_record
-from referral.storage import clinics, credentials, directory, documents, orders
+from referral.storage import clinics, credentials, directory, documents, orders, standings
 from referral.storage.clinics import Clinic
 from referral.storage.db import Session
 from referral.storage.outbox import Message
@@ -43,7 +44,10 @@ class Renderer(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Material:
-    """All that the drawing needs, read in one transaction; None stands where there is no such part."""
+    """All that the drawing needs, read in one transaction; None stands where there is no such part.
+
+    A link is of no use after `ends_at`.
+    """
 
     clinic: Clinic
     referral: Referral
@@ -53,6 +57,7 @@ class Material:
     letter: RequestLetter | None
     receipt: ReceiptRecord | None
     receipt_id: str | None
+    ends_at: datetime
     words: texts.Words
 
 
@@ -69,9 +74,10 @@ def gather(session: Session, message: Message, to: Recipient, base_url: str, now
     """Read what the message is about; whom it goes to is not looked up twice. Nothing is written."""
     clinic = clinics.current(session)
     referral, clinician, contact = to.referral, to.clinician, to.contact
-    minted = mint() if message.kind in WITH_LINK else None
+    purpose, ends_at = _use_of_link(session, referral, now)
+    minted = mint(purpose=purpose) if message.kind in WITH_LINK else None
     letter = receipt = receipt_id = None
-    if minted is not None and message.kind is not MessageKind.FRESH_LINK:
+    if message.kind in WITH_LETTER and minted is not None:
         asked = Asked(
             clinic=clinic,
             patient=directory.get_patient(session, referral.patient_id),
@@ -104,8 +110,18 @@ def gather(session: Session, message: Message, to: Recipient, base_url: str, now
         letter=letter,
         receipt=receipt,
         receipt_id=receipt_id,
+        ends_at=ends_at,
         words=words,
     )
+
+
+def _use_of_link(session: Session, referral: Referral, now: datetime) -> tuple[Purpose, datetime]:
+    """To answer while the request is open; afterwards to keep or take back what was answered."""
+    if referral.is_open:
+        return Purpose.ANSWER, referral.due_at
+    standing = newest_living(standings.of_referral(session, referral.id))
+    # A recommendation whose time is over can still be renewed.
+    return Purpose.STANDING, max(standing.valid_until if standing else now, now + LIFETIME)
 
 
 def _one_time_code(session: Session, clinic: Clinic, message: Message) -> str:
@@ -194,7 +210,7 @@ def store(
             channel=message.channel,
             contact_verified=material.contact.is_verified,
             now=now,
-            expires_at=expires_at(now, referral.due_at),
+            expires_at=expires_at(now, material.ends_at),
         )
     return {"letter_id": finished.letter_id, "envelope_id": envelope_id, "secret_note": None}
 

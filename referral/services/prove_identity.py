@@ -16,6 +16,7 @@ from typing import Final
 from referral.domain.audit import Action, Actor, AuditEntry
 from referral.domain.codes import Channel, Strength
 from referral.domain.credential import FREEZE_AFTER, matches
+from referral.domain.life import Purpose
 from referral.services.keep_draft import take_over_draft
 from referral.services.respond_to_referral import note_identity
 from referral.storage import audit, credentials, directory, referrals
@@ -150,8 +151,11 @@ def check_birth_date(
     credentials.change_session(
         session, found.token_digest, identified_at=now, strength=_strength(fresh, credential)
     )
-    take_over_draft(session, fresh, credential.referral_id)
-    note_identity(session, actor, credential.referral_id, now)
+    if credential.purpose is Purpose.ANSWER:
+        take_over_draft(session, fresh, credential.referral_id)
+        note_identity(session, actor, credential.referral_id, now)
+    else:
+        referrals.note(session, referral.id, "standing-opened", actor.id, now)
     return _noted(session, actor, credential, "birth-date", right=True)
 
 

@@ -12,6 +12,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 
 from referral.domain.codes import Channel
 from referral.domain.credential import FREEZE_AFTER, PAUSE, PAUSE_AFTER, Minted, digest, matches, normal_code
+from referral.domain.life import Purpose
 from referral.storage import clinics
 from referral.storage.db import Session
 from referral.storage.tables import portal_credential, portal_session, portal_throttle
@@ -38,6 +39,7 @@ class Credential:
     attempts: int
     paused_until: datetime | None
     frozen_at: datetime | None
+    purpose: Purpose
 
     def is_usable(self, now: datetime) -> bool:
         paused = self.paused_until is not None and self.paused_until > now
@@ -52,6 +54,7 @@ def _to_credential(row: Any) -> Credential:
     values = dict(zip(_FIELDS, row, strict=True))
     values["clinic_id"] = str(values["clinic_id"])
     values["channel"] = Channel(values["channel"])
+    values["purpose"] = Purpose(values["purpose"])
     return Credential(**values)
 
 
@@ -80,6 +83,7 @@ def add(
             "contact_verified": contact_verified,
             "created_at": now,
             "expires_at": expires_at,
+            "purpose": minted.purpose,
         },
     )
 
