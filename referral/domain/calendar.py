@@ -55,6 +55,17 @@ class BusinessCalendar:
             day = self._first_business_day(day + timedelta(days=1))
         return self._at(day, self.sends)
 
+    def business_day_before(self, start: datetime, count: int) -> datetime:
+        """`closes` o'clock on the `count`-th business day before the local day of `start`; UTC."""
+        day = self.local_date(start)
+        for _ in range(count):
+            day = self._first_business_day(day - timedelta(days=1), -1)
+        return self._at(day, self.closes)
+
+    def next_closing(self, moment: datetime) -> datetime:
+        """`closes` o'clock of the business day that runs or comes next; UTC."""
+        return self._at(self.local_date(self.next_opening(moment)), self.closes)
+
     def business_days_between(self, start: datetime, end: datetime) -> int:
         """Business days that began after the local day of `start`, up to and including that of `end`."""
         day, last, count = self.local_date(start), self.local_date(end), 0
@@ -63,9 +74,10 @@ class BusinessCalendar:
             count += self.is_business_day(day)
         return count
 
-    def _first_business_day(self, day: date) -> date:
+    def _first_business_day(self, day: date, step: int = 1) -> date:
+        """The day itself or the nearest business day; `step` -1 looks backwards."""
         for _ in range(366):
             if self.is_business_day(day):
                 return day
-            day += timedelta(days=1)
+            day += timedelta(days=step)
         raise ValueError("no business day within a year: the calendar is closed throughout")

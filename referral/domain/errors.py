@@ -9,6 +9,7 @@ ReferralError
 ├── CredentialUnusable   the portal link or code is unknown, expired, revoked, paused or frozen
 ├── StaleVersion         someone else saved first; reload and retry
 ├── DuplicateRequest     an open request to this clinician exists already
+├── SlotTaken            somebody else has the chair, or the patient another booking, at this time
 ├── TransitionRefused    the state does not allow this step
 ├── GateClosed           treatment may not start; carries the reasons
 └── Unavailable          a part that is needed did not answer in time; nothing was changed
@@ -88,6 +89,20 @@ class DuplicateRequest(ReferralError):
     def __init__(self, text: str, referral_id: str) -> None:
         super().__init__(text)
         self.referral_id = referral_id
+
+
+class SlotTaken(ReferralError):
+    """`expression` names the element of the Appointment that would have to change."""
+
+    code = "conflict"
+
+    def __init__(self, text: str, expression: str) -> None:
+        super().__init__(text)
+        self.expression = expression
+
+    @property
+    def issues(self) -> tuple[Issue, ...]:
+        return (Issue(text=str(self), code=self.code, expression=(self.expression,)),)
 
 
 class TransitionRefused(ReferralError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from referral.domain import policy
+from referral.domain import booking, policy
 
 BASE: Final = "https://referral.example/fhir"
 
@@ -117,12 +117,16 @@ LOCAL_CODES: Final[dict[str, dict[str, str]]] = {
         "recommendation-missing": "Recommendation missing",
         "consultation-missing": "Initial consultation missing",
         "not-classified": "Indication not classified",
+        "red-flags": "Red flags reported by the clinician",
+        "conditions": "Recommended with conditions",
+        "conflict": "Another clinician does not recommend it",
     },
     "gate-override": {
         "paper-recommendation-on-file": "Signed recommendation on file",
         "pain-indication-only": "Pain is the only indication",
         "emergency-clinician-decision": "Emergency decision of the clinician",
     },
+    "booking-reason": booking.REASONS,
     "communication-medium": {"sms": "Text message"},
     "form-answer": {},
     "red-flag": {},

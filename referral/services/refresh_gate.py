@@ -7,7 +7,8 @@ from datetime import datetime
 from referral.domain.audit import Action, Actor, AuditEntry
 from referral.domain.codes import RequestStatus
 from referral.domain.gate import GateDecision, decide
-from referral.services import publish
+from referral.services import publish, publish_warnings
+from referral.services.follow_gate import follow_gate
 from referral.storage import audit, clinics, orders
 from referral.storage.db import Session
 from referral.storage.orders import FactsOfOrder
@@ -30,7 +31,10 @@ def read_decision(session: Session, actor: Actor, order_id: str, now: datetime) 
 
 
 def refresh_gate(session: Session, actor: Actor, order_id: str, now: datetime) -> GateDecision:
-    """Put the infusion order on-hold or active as the rule says; the database alone decides about a start."""
+    """Put the infusion order on-hold or active as the rule says; the database alone decides about a start.
+
+    Bookings of its chairs follow in the same transaction.
+    """
     found = orders.facts(session, order_id)
     decision = decision_of(session, found, now)
     if not found.facts.order_usable:
@@ -38,6 +42,7 @@ def refresh_gate(session: Session, actor: Actor, order_id: str, now: datetime) -
     status = RequestStatus.ACTIVE if decision.open else RequestStatus.ON_HOLD
     if orders.set_status(session, order_id, status):
         publish.order_changed(session, order_id, decision, now)
+        publish_warnings.gate_changed(session, order_id, decision, now)
         entry = AuditEntry(
             action=Action.UPDATE,
             subtype="gate-open" if decision.open else "gate-closed",
@@ -46,4 +51,12 @@ def refresh_gate(session: Session, actor: Actor, order_id: str, now: datetime) -
             detail={"verdict": decision.verdict},
         )
         audit.record(session, actor, entry)
+        follow_gate(session, actor, order_id, now, is_open=decision.open)
+    return decision
+
+
+def refresh_order(session: Session, actor: Actor, order_id: str, now: datetime) -> GateDecision:
+    """After something was said about an answer: the order as refresh_gate() does it, and its warnings."""
+    decision = refresh_gate(session, actor, order_id, now)
+    publish_warnings.refresh_issues(session, order_id, now)
     return decision

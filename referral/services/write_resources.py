@@ -16,6 +16,7 @@ from referral.services import interactions
 from referral.services.client_write import ClientWrite
 from referral.services.doors import DOORS
 from referral.services.take_answer import take_answer
+from referral.services.take_appointment import take_appointment
 from referral.services.take_request import take_request
 from referral.services.take_task import take_task
 from referral.services.take_treatment import take_treatment
@@ -43,6 +44,7 @@ _USE_CASE: Final[dict[str, Callable[[ClientWrite], None]]] = {
     "QuestionnaireResponse": take_answer,
     "Task": take_task,
     **dict.fromkeys(sorted(DOORS), take_treatment),
+    "Appointment": take_appointment,
 }
 
 

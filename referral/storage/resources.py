@@ -121,11 +121,17 @@ def _prepare(
 
 
 def patient_of(document: dict[str, Any]) -> str | None:
-    """Whose record this is, for the audit row: the id of the Patient it is or is about."""
+    """Whose record this is, for the audit row: the id of the Patient it is or is about.
+
+    An Appointment is about the first Patient who takes part.
+    """
     if document["resourceType"] == "Patient":
         return str(document["id"])
-    for name in ("subject", "patient", "for"):
-        reference = document.get(name)
+    about = [document.get(name) for name in ("subject", "patient", "for")]
+    if document["resourceType"] == "Appointment":
+        participants = document.get("participant") or []
+        about = [item.get("actor") for item in participants if isinstance(item, dict)]
+    for reference in about:
         if isinstance(reference, dict):
             target = str(reference.get("reference", ""))
             if target.startswith("Patient/"):

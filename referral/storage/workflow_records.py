@@ -7,7 +7,7 @@ from typing import Any, Final
 from sqlalchemy import exists, select
 
 from referral.storage.db import Session
-from referral.storage.tables import consultation, message, metadata, recommendation, treatment_start
+from referral.storage.tables import chair, consultation, message, metadata, recommendation, treatment_start
 
 _DOCUMENT: Final = metadata.tables["document"]
 # Type of resource → the columns whose values are ids of such resources.
@@ -18,6 +18,7 @@ _IDS: Final[dict[str, tuple[Any, ...]]] = {
     "Binary": (_DOCUMENT.c.id,),
     "Communication": (message.c.id,),
     "Encounter": (consultation.c.encounter_id,),
+    "Location": (chair.c.id,),
 }
 
 

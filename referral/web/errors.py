@@ -32,6 +32,7 @@ STATUS: Final[dict[type[errors.ReferralError], int]] = {
     errors.CredentialUnusable: 403,
     errors.StaleVersion: 412,
     errors.DuplicateRequest: 409,
+    errors.SlotTaken: 409,
     errors.TransitionRefused: 422,
     errors.GateClosed: 422,
     errors.Unavailable: 503,

@@ -13,6 +13,7 @@ from referral.domain.errors import Unavailable
 from referral.letters.render import Renderer
 from referral.services.deliver_messages import Delivery, deliver_due
 from referral.services.lapse_orders import lapse_orders
+from referral.services.release_bookings import release_bookings
 from referral.services.send_reminders import is_full, send_reminders
 from referral.storage import audit, clinics
 from referral.workers.celery_app import app, runtime, settings
@@ -74,11 +75,11 @@ def deliver() -> None:
 
 @app.task(name="referral.sweep")
 def sweep() -> None:
-    """Climb ladders, hold orders whose time is up, then send.
+    """Climb ladders, hold orders whose time is up, release chairs that were held for them, then send.
 
     This makes a lost task, a flushed broker or a dead beat only a delay.
     """
-    _in_every_clinic(_remind, _lapse, _deliver)
+    _in_every_clinic(_remind, _lapse, _release, _deliver)
 
 
 def _remind(clinic_id: str) -> None:
@@ -93,6 +94,11 @@ def _remind(clinic_id: str) -> None:
 def _lapse(clinic_id: str) -> None:
     with runtime().transaction(clinic_id) as session:
         lapse_orders(session, runtime().now())
+
+
+def _release(clinic_id: str) -> None:
+    with runtime().transaction(clinic_id) as session:
+        release_bookings(session, runtime().now())
 
 
 @app.task(name="referral.chain_audit")

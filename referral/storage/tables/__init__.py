@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from referral.storage.tables.audit import audit_chain, audit_event
+from referral.storage.tables.bookings import booking, chair
 from referral.storage.tables.cds import cds_card, cds_client, cds_feedback, cds_token
 from referral.storage.tables.clinic import (
     api_client,
@@ -26,6 +27,7 @@ from referral.storage.tables.gate_facts import (
     treatment_start,
 )
 from referral.storage.tables.override import override_decision, override_request, override_review
+from referral.storage.tables.life import conflict_decision
 from referral.storage.tables.people import clinician, contact, patient
 from referral.storage.tables.portal import portal_credential, portal_session, portal_throttle
 from referral.storage.tables.records import resource, resource_history, search_entry
@@ -35,12 +37,15 @@ __all__ = [
     "api_client",
     "audit_chain",
     "audit_event",
+    "booking",
     "cds_card",
     "cds_client",
     "cds_feedback",
     "cds_token",
+    "chair",
     "clinic",
     "clinician",
+    "conflict_decision",
     "consultation",
     "contact",
     "document",
