@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import select
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, create_engine, event, text
@@ -32,14 +32,18 @@ class Session:
     """One transaction. Everything below `services` takes it first; nothing below the edge commits it.
 
     `late` is written just before the commit, or before a read needs it. `kept` holds what this transaction
-    has read or written itself and may ask for again.
+    has read or written itself and may ask for again. `aside` gives a connection for one statement that is
+    committed by itself, whatever becomes of this transaction.
     """
 
-    __slots__ = ("clinic_id", "connection", "kept", "late", "vault")
+    __slots__ = ("aside", "clinic_id", "connection", "kept", "late", "vault")
 
-    def __init__(self, connection: Connection, vault: Vault) -> None:
+    def __init__(
+        self, connection: Connection, vault: Vault, aside: Callable[[], AbstractContextManager[Connection]]
+    ) -> None:
         self.connection = connection
         self.vault = vault
+        self.aside = aside
         self.clinic_id: str | None = None
         self.late = Late()
         self.kept: dict[tuple[str, ...], Any] = {}
@@ -96,7 +100,7 @@ class Database:
         """
         try:
             with self.engine.begin() as connection:
-                session = Session(connection, self.vault)
+                session = Session(connection, self.vault, self.statement)
                 if clinic_id is not None:
                     session.enter_clinic(clinic_id)
                 yield session
@@ -106,7 +110,7 @@ class Database:
 
     @contextmanager
     def statement(self) -> Iterator[Connection]:
-        """For one self-contained statement without BEGIN and COMMIT (the hot gate read)."""
+        """For one self-contained statement without BEGIN and COMMIT, such as the hot gate read."""
         try:
             with self._statements.connect() as connection:
                 yield connection

@@ -119,22 +119,23 @@ def _to_clinicians(session: Session, rows: Iterable[Any]) -> list[Clinician]:
 
 def get_clinicians(session: Session, ids: Iterable[str]) -> dict[str, Clinician]:
     """By id, each with all contacts; what does not exist is missing from the result."""
-    table = tables.clinician
-    rows = session.connection.execute(
-        select(table).where(table.c.clinic_id == session.clinic, table.c.id.in_(list(ids)))
-    )
-    return {clinician.id: clinician for clinician in _to_clinicians(session, rows)}
+    wanted = list(ids)
+    missing = [id for id in wanted if ("clinician", id) not in session.kept]
+    if missing:
+        table = tables.clinician
+        rows = session.connection.execute(
+            select(table).where(table.c.clinic_id == session.clinic, table.c.id.in_(missing))
+        )
+        for clinician in _to_clinicians(session, rows):
+            session.kept["clinician", clinician.id] = clinician
+    return {id: session.kept["clinician", id] for id in wanted if ("clinician", id) in session.kept}
 
 
 def get_clinician(session: Session, id: str) -> Clinician:
     """With all contacts; raises NotFound where there is none in this clinic."""
-    kept: Clinician | None = session.kept.get(("clinician", id))
-    if kept is not None:
-        return kept
     found = get_clinicians(session, [id])
     if id not in found:
         raise NotFound(f"There is no PractitionerRole with id {id}.")
-    session.kept["clinician", id] = found[id]
     return found[id]
 
 

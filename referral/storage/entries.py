@@ -1,20 +1,10 @@
-"""What search reads: one row per value of a search parameter, written in one statement per transaction."""
+"""What search reads: one row per value of a search parameter."""
 
 from __future__ import annotations
 
-from typing import Any, Final
-
-from sqlalchemy import Connection, text
+from typing import Any
 
 from referral.fhir.search_parameters import extract
-
-_COLUMNS: Final = ("type", "id", "parameter", "system", "value", "low", "high", "number")
-_WRITE: Final = text(
-    "INSERT INTO search_entry (clinic_id, type, id, parameter, system, value, low, high, number)"
-    " SELECT CAST(:clinic_id AS uuid), * FROM unnest(CAST(:type AS text[]), CAST(:id AS text[]),"
-    " CAST(:parameter AS text[]), CAST(:system AS text[]), CAST(:value AS text[]),"
-    " CAST(:low AS timestamptz[]), CAST(:high AS timestamptz[]), CAST(:number AS numeric[]))"
-)
 
 
 def entries_of(document: dict[str, Any]) -> list[dict[str, Any]]:
@@ -32,9 +22,3 @@ def entries_of(document: dict[str, Any]) -> list[dict[str, Any]]:
         }
         for entry in extract(document)
     ]
-
-
-def write(connection: Connection, clinic_id: str, rows: list[dict[str, Any]]) -> None:
-    """All rows in one statement, whatever their number."""
-    columns = {name: [row[name] for row in rows] for name in _COLUMNS}
-    connection.execute(_WRITE, {"clinic_id": clinic_id, **columns})

@@ -1,4 +1,4 @@
-"""What a transaction writes last: new resources, search entries and audit rows, each in one statement.
+"""What a transaction writes last: new resources, search entries, timeline and audit rows, in one statement.
 
 Nothing else in the transaction reads them from the database: whoever does, flushes first (db.flush).
 """
@@ -8,19 +8,32 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Final, Self
 
-from sqlalchemy import Connection, insert, text
+import orjson
+from sqlalchemy import Connection, text
 
-from referral.storage import entries
-from referral.storage.tables import audit_event
-
-_RESOURCES: Final = text(
-    "INSERT INTO resource (clinic_id, type, id, version, body, last_updated, patient_id)"
-    " SELECT CAST(:clinic_id AS uuid), t, i, 1, CAST(b AS jsonb), u, p FROM unnest(CAST(:type AS text[]),"
-    " CAST(:id AS text[]), CAST(:body AS text[]), CAST(:last_updated AS timestamptz[]),"
-    " CAST(:patient_id AS text[])) AS new (t, i, b, u, p)"
-)
-_COLUMNS: Final = ("type", "id", "body", "last_updated", "patient_id")
-_AUDIT: Final = insert(audit_event).inline()
+# One document instead of arrays: the driver escapes each quotation mark of an array of documents by itself.
+_WRITE: Final = text("""
+WITH given AS (SELECT CAST(:clinic_id AS uuid) AS clinic_id, CAST(:rows AS jsonb) AS rows),
+made AS (
+    INSERT INTO resource (clinic_id, type, id, version, body, last_updated, patient_id)
+    SELECT given.clinic_id, r.type, r.id, 1, r.body, r.last_updated, r.patient_id
+    FROM given, jsonb_to_recordset(rows -> 'resources')
+        AS r (type text, id text, body jsonb, last_updated timestamptz, patient_id text)),
+found AS (
+    INSERT INTO search_entry (clinic_id, type, id, parameter, system, value, low, high, number)
+    SELECT given.clinic_id, e.* FROM given, jsonb_to_recordset(rows -> 'entries')
+        AS e (type text, id text, parameter text, system text, value text, low timestamptz, high timestamptz,
+              number numeric)),
+told AS (
+    INSERT INTO referral_event (clinic_id, referral_id, event, actor, detail, at)
+    SELECT given.clinic_id, t.* FROM given, jsonb_to_recordset(rows -> 'events')
+        AS t (referral_id text, event text, actor text, detail jsonb, at timestamptz))
+INSERT INTO audit_event (clinic_id, actor_kind, actor_id, actor_role, address, request_id, action, subtype,
+                         entity, patient_id, outcome, detail)
+SELECT given.clinic_id, a.* FROM given, jsonb_to_recordset(rows -> 'audit')
+    AS a (actor_kind text, actor_id text, actor_role text, address text, request_id text, action text,
+          subtype text, entity text, patient_id text, outcome text, detail jsonb)
+""")
 
 
 @dataclass(slots=True)
@@ -29,22 +42,23 @@ class Late:
 
     resources: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
     entries: dict[tuple[str, str], list[dict[str, Any]]] = field(default_factory=dict)
+    events: list[dict[str, Any]] = field(default_factory=list)
     audit: list[dict[str, Any]] = field(default_factory=list)
 
     def __bool__(self) -> bool:
-        return bool(self.resources or self.entries or self.audit)
+        return bool(self.resources or self.entries or self.events or self.audit)
 
     def copy(self) -> Self:
         """What to go back to when a part of the transaction is undone."""
-        return type(self)(dict(self.resources), dict(self.entries), list(self.audit))
+        return type(self)(dict(self.resources), dict(self.entries), list(self.events), list(self.audit))
 
     def write(self, connection: Connection, clinic_id: str) -> None:
-        if self.resources:
-            rows = list(self.resources.values())
-            columns = {name: [row[name] for row in rows] for name in _COLUMNS}
-            connection.execute(_RESOURCES, {"clinic_id": clinic_id, **columns})
-        found = [row for rows in self.entries.values() for row in rows]
-        if found:
-            entries.write(connection, clinic_id, found)
-        if self.audit:
-            connection.execute(_AUDIT, [{"clinic_id": clinic_id, **row} for row in self.audit])
+        rows = {
+            "resources": [
+                {**row, "body": orjson.Fragment(row["body"].encode())} for row in self.resources.values()
+            ],
+            "entries": [row for rows in self.entries.values() for row in rows],
+            "events": self.events,
+            "audit": self.audit,
+        }
+        connection.execute(_WRITE, {"clinic_id": clinic_id, "rows": orjson.dumps(rows, default=str).decode()})

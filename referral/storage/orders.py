@@ -109,6 +109,9 @@ def get(session: Session, id: str, *, lock: bool = False) -> Order:
 
 def find_by_id(session: Session, id: str) -> Order | None:
     """As get(), but None where there is none."""
+    kept: Order | None = session.kept.get(("infusion_order", id))
+    if kept is not None:
+        return kept
     table = tables.infusion_order
     query = select(table).where(table.c.clinic_id == session.clinic, table.c.id == id)
     return next(iter(_to_orders(session, session.connection.execute(query))), None)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import Text, cast, func, select, update
+from sqlalchemy import Table, Text, cast, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from referral.domain.records import Clinician
@@ -35,12 +36,17 @@ def project(session: Session, document: dict[str, Any]) -> None:
         mirror(session, document)
 
 
-def _upsert(session: Session, table: Any, row: dict[str, Any]) -> None:
+def _upsert(session: Session, table: Table, row: dict[str, Any]) -> None:
     session.kept.pop((table.name, row["id"]), None)
+    session.connection.execute(_upserting(table, tuple(row)), row)
+
+
+@cache
+def _upserting(table: Table, names: tuple[str, ...]) -> Any:
     keys = [column.name for column in table.primary_key]
-    statement = insert(table).values(row)
-    rest = {name: statement.excluded[name] for name in row if name not in keys}
-    session.connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=rest))
+    statement = insert(table)
+    rest = {name: statement.excluded[name] for name in names if name not in keys}
+    return statement.on_conflict_do_update(index_elements=keys, set_=rest)
 
 
 def _mirror_patient(session: Session, document: dict[str, Any]) -> None:
@@ -61,6 +67,7 @@ def _mirror_patient(session: Session, document: dict[str, Any]) -> None:
             "active": document.get("active", True) is not False,
         },
     )
+    session.kept["patient", mapped.id] = mapped
 
 
 def _document(session: Session, reference: Any, type: str) -> dict[str, Any] | None:

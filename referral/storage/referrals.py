@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import and_, func, insert, select, update
+from sqlalchemy import and_, func, select, text, update
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.dialects.postgresql import insert as upsert
 
@@ -15,7 +15,7 @@ from referral.domain.codes import BusinessStatus, TaskStatus
 from referral.domain.errors import DuplicateRequest, NotFound, StaleVersion
 from referral.domain.records import Referral
 from referral.storage import tables
-from referral.storage.db import Session
+from referral.storage.db import Session, flush
 
 _TABLE: Final = tables.referral
 _ORDER: Final = tables.infusion_order
@@ -23,16 +23,15 @@ _FIELDS: Final = tuple(Referral.__slots__)
 _SELECT: Final = select(*(_TABLE.c[name] for name in _FIELDS))
 
 
+_NUMBERS: Final = text("SELECT take_numbers(CAST(:clinic AS uuid), :year, :count)")
+
+
 def next_number(session: Session, year: int, count: int = 1) -> list[str]:
     """Numbers for people: R-2026-00042. Gaps are possible, doubles are not."""
-    table = tables.request_number
-    statement = upsert(table).values(clinic_id=session.clinic, year=year, last=count)
-    last = session.connection.scalar(
-        statement.on_conflict_do_update(
-            index_elements=["clinic_id", "year"], set_={"last": table.c.last + count}
-        ).returning(table.c.last)
-    )
-    return [f"R-{year}-{number:05d}" for number in range(int(last or 0) - count + 1, int(last or 0) + 1)]
+    with session.aside() as connection:
+        given = {"clinic": session.clinic, "year": year, "count": count}
+        last = int(connection.scalar(_NUMBERS, given))
+    return [f"R-{year}-{number:05d}" for number in range(last - count + 1, last + 1)]
 
 
 def add(session: Session, referrals: Iterable[Referral]) -> None:
@@ -188,21 +187,14 @@ class ReferralEvent:
 
 def note(session: Session, referral_id: str, event: str, actor: str, at: datetime, **detail: Any) -> None:
     """Add a line to the timeline that staff see; `detail` holds codes and ids, never narrative."""
-    session.connection.execute(
-        insert(tables.referral_event).inline(),
-        {
-            "clinic_id": session.clinic,
-            "referral_id": referral_id,
-            "event": event,
-            "actor": actor,
-            "detail": detail,
-            "at": at,
-        },
+    session.late.events.append(
+        {"referral_id": referral_id, "event": event, "actor": actor, "detail": detail, "at": at}
     )
 
 
 def events(session: Session, referral_id: str) -> list[ReferralEvent]:
     """Oldest first."""
+    flush(session)
     table = tables.referral_event
     rows = session.connection.execute(
         select(table.c.event, table.c.actor, table.c.detail, table.c.at)
@@ -214,6 +206,7 @@ def events(session: Session, referral_id: str) -> list[ReferralEvent]:
 
 def latest_questions(session: Session, ids: Iterable[str]) -> dict[str, ReferralEvent]:
     """What the clinician last asked of the clinic, by request."""
+    flush(session)
     table = tables.referral_event
     rows = session.connection.execute(
         select(table.c.referral_id, table.c.event, table.c.actor, table.c.detail, table.c.at)
@@ -230,6 +223,7 @@ def latest_questions(session: Session, ids: Iterable[str]) -> dict[str, Referral
 
 def latest_among(session: Session, ids: Iterable[str], words: Iterable[str]) -> dict[str, ReferralEvent]:
     """The newest event of each request that is one of `words`; requests without any are missing."""
+    flush(session)
     table = tables.referral_event
     rows = session.connection.execute(
         select(table.c.referral_id, table.c.event, table.c.actor, table.c.detail, table.c.at)

@@ -22,7 +22,6 @@ from referral.storage.tables.columns import (
     json_column,
     metadata,
     text_column,
-    to_clinic,
 )
 
 audit_event = Table(
@@ -43,7 +42,6 @@ audit_event = Table(
     text_column("outcome", default="0"),
     json_column("detail", default="{}"),
     PrimaryKeyConstraint("clinic_id", "id"),
-    to_clinic(),
     Index(None, "clinic_id", "patient_id", "at"),
     Index(None, "clinic_id", "entity", "id"),
 )

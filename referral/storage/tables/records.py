@@ -11,7 +11,6 @@ from referral.storage.tables.columns import (
     metadata,
     text_column,
     time_column,
-    to_clinic,
 )
 
 resource = Table(
@@ -25,7 +24,6 @@ resource = Table(
     time_column("last_updated"),
     text_column("patient_id", nullable=True),
     PrimaryKeyConstraint("clinic_id", "type", "id"),
-    to_clinic(),
     Index(None, "clinic_id", "type", "last_updated", "id"),
 )
 
@@ -39,7 +37,6 @@ resource_history = Table(
     json_column("body"),
     time_column("last_updated"),
     PrimaryKeyConstraint("clinic_id", "type", "id", "version"),
-    to_clinic(),
 )
 
 search_entry = Table(
