@@ -29,7 +29,7 @@ def examine_after(administrator: Connection, *damage: str) -> list[str]:
         for statement in damage:
             administrator.exec_driver_sql(statement)
         administrator.exec_driver_sql(f"SET LOCAL SESSION AUTHORIZATION {APPLICATION_ROLE}")
-        return inspect.protections(Session(administrator, Vault(bytes(32))))
+        return inspect.protections(Session(administrator, Vault(bytes(32)), administrator.engine.connect))
     finally:
         administrator.rollback()
 
