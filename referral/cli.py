@@ -15,7 +15,7 @@ from typing import Annotated
 
 import typer
 
-from referral import cli_accounts, cli_cds, logs
+from referral import cli_accounts, cli_cds, cli_restore, logs
 from referral.attach import at, attached, fail, make_engines, plain_errors, upgrade
 from referral.config import Settings, load_settings
 from referral.embedded import Engines
@@ -32,6 +32,9 @@ app = typer.Typer(
 app.add_typer(cli_accounts.user)
 app.add_typer(cli_accounts.client)
 app.add_typer(cli_cds.cds_client)
+app.add_typer(cli_restore.restore_mode)
+app.command()(cli_restore.reconcile)
+app.command()(cli_restore.reopen)
 
 
 @app.command()
@@ -65,8 +68,10 @@ def api(
         from referral.web.app import create_app
 
         listener = _listen(settings) if listen_fd is None else socket.socket(fileno=listen_fd)
+        runtime = build_runtime(settings)
+        cli_restore.look_for_a_restore(runtime)
         config = uvicorn.Config(
-            create_app(build_runtime(settings)),
+            create_app(runtime),
             loop="uvloop",
             http="httptools",
             log_config=None,
@@ -85,6 +90,7 @@ def worker() -> None:
     with _one_part() as settings:
         from referral.workers.celery_app import app as celery_app
 
+        _look_for_a_restore(settings)
         if settings.embedded:  # root is fine there: tasks are JSON, and nobody else reaches the broker
             warnings.filterwarnings("ignore", message="You're running the worker with superuser")
         celery_app.worker_main(
@@ -180,6 +186,7 @@ def _migrate_and_supervise(
     from referral.supervisor import FirstAnswer, Program, Supervisor
 
     upgrade(settings)
+    _look_for_a_restore(settings)
     # Before the web process starts: nobody is shown a sign-in page that knows no account yet.
     accounts = _demo_accounts(settings) if settings.demo else None
     itself = (sys.executable, "-m", "referral.cli")
@@ -197,6 +204,14 @@ def _migrate_and_supervise(
     ).run()
     for number in (signal.SIGINT, signal.SIGTERM):  # the engines now stop in peace
         signal.signal(number, signal.SIG_IGN)
+
+
+def _look_for_a_restore(settings: Settings) -> None:
+    from referral.bootstrap import build_runtime
+
+    runtime = build_runtime(settings)
+    cli_restore.look_for_a_restore(runtime)
+    runtime.close()
 
 
 def _announce(settings: Settings, accounts: str | None) -> None:

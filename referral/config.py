@@ -94,6 +94,8 @@ class Settings(BaseSettings):
     # The address that people and EHRs use; portal links start with it. https makes cookies Secure.
     base_url: Annotated[str, AfterValidator(_base_url)] = ""
     data_dir: Path = Path(".data")
+    # What must survive a restore is exported here; None means `audit-stream` in data_dir. Better on another disk.
+    audit_dir: Path | None = None
     # The service's own role, without ownership and subject to row-level security.
     database_url: Annotated[str, AfterValidator(_postgres_url)] | None = None
     # The owner, for `referral migrate`; None means database_url.
@@ -162,6 +164,11 @@ class Settings(BaseSettings):
         if self.master_key is None:
             raise SettingsError(f"{PREFIX}MASTER_KEY: is missing")
         return base64.b64decode(self.master_key.get_secret_value())
+
+    @property
+    def stream_dir(self) -> Path:
+        """The exported stream of every clinic (docs/adr/0008)."""
+        return (self.audit_dir or self.data_dir / "audit-stream").absolute()
 
     @property
     def secure_cookies(self) -> bool:

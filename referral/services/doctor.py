@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from referral.storage import audit, clinics, inspect, orders, referrals, resources
+from referral.storage import audit, clinics, inspect, mode, orders, referrals, resources
 from referral.storage.db import Session
 
 
@@ -28,6 +28,7 @@ def examine(session: Session) -> list[Finding]:
         session.enter_clinic(clinic.id)
         findings.extend(_drift(session, clinic.slug))
         findings.append(_chain(session, clinic.slug))
+        findings.append(_mode(session, clinic.slug))
     return findings
 
 
@@ -60,3 +61,11 @@ def _chain(session: Session, slug: str) -> Finding:
     if broken is not None:
         return Finding(False, f"{slug}: the audit chain is broken at position {broken}.")
     return Finding(True, f"{slug}: the audit chain holds over {links} entries.")
+
+
+def _mode(session: Session, slug: str) -> Finding:
+    state = mode.current(session)
+    if not state.restoring:
+        return Finding(True, f"{slug}: the clinic is open.")
+    next_step = "reopen it on the page /restore" if state.reconciled else "run `referral reconcile`"
+    return Finding(False, f"{slug}: closed after a restore (gate, dispatch and portal); {next_step}.")

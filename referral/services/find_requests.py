@@ -53,7 +53,8 @@ class Answered:
             policy.conditions_need_director and answer.decision is Decision.RECOMMENDED_WITH_CONDITIONS
         )
         flags = policy.red_flags_need_director and answer.has_red_flags
-        return self.positive and not answer.voided and (conditions or flags)
+        doubted = answer.review is False
+        return self.positive and not answer.voided and (conditions or flags or doubted)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

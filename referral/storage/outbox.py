@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import and_, case, func, or_, select, update
+from sqlalchemy import and_, case, func, not_, or_, select, update
 from sqlalchemy.dialects.postgresql import distinct_on, insert
 
 from referral.domain.codes import Channel
@@ -120,6 +120,8 @@ def claim(session: Session, now: datetime, limit: int) -> list[Message]:
         select(_TABLE.c.id)
         .where(
             _TABLE.c.clinic_id == session.clinic,
+            # Asked once per statement: nothing leaves after a restore until the clinic is reopened.
+            not_(select(func.is_restoring()).scalar_subquery()),
             or_(
                 and_(_TABLE.c.state.in_(_WAITING), _TABLE.c.not_before <= now),
                 and_(_TABLE.c.state.in_(_HELD), _TABLE.c.lease_until < now),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import and_, func, select, text, update
+from sqlalchemy import and_, func, not_, select, text, update
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.dialects.postgresql import insert as upsert
 
@@ -144,7 +144,12 @@ def find_due(session: Session, now: datetime, limit: int) -> list[Referral]:
     """Open requests whose next step is due, locked with their orders; what somebody else holds is skipped."""
     rows = session.connection.execute(
         _SELECT.join(_ORDER, and_(_ORDER.c.clinic_id == _TABLE.c.clinic_id, _ORDER.c.id == _TABLE.c.order_id))
-        .where(_TABLE.c.clinic_id == session.clinic, _TABLE.c.next_step_at <= now)
+        .where(
+            _TABLE.c.clinic_id == session.clinic,
+            _TABLE.c.next_step_at <= now,
+            # Asked once per statement: nobody is reminded after a restore until the clinic is reopened.
+            not_(select(func.is_restoring()).scalar_subquery()),
+        )
         .order_by(_TABLE.c.next_step_at)
         .limit(limit)
         .with_for_update(of=(_ORDER, _TABLE), skip_locked=True, key_share=True)

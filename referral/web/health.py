@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, Response
 
 from referral.domain.errors import ReferralError
 from referral.services.observe import figures
-from referral.storage import migrate
+from referral.storage import migrate, mode
 from referral.web.dependencies import RuntimeDep, public
 
 log = structlog.get_logger(__name__)
@@ -30,11 +30,13 @@ def ready(runtime: RuntimeDep) -> Response:
     try:
         with runtime.transaction() as session:
             applied = migrate.applied(session.connection)
+            restoring = applied == migrate.newest() and bool(mode.restoring(session))
     except ReferralError:
         return JSONResponse({"status": "waiting", "missing": "database"}, 503)
     if applied != migrate.newest():
         return JSONResponse({"status": "waiting", "missing": "migration"}, 503)
-    return JSONResponse({"status": "ready"})
+    # People have to come in to reopen it, so a load balancer keeps sending them.
+    return JSONResponse({"status": "ready", "mode": "restore"} if restoring else {"status": "ready"})
 
 
 @router.get("/metrics", dependencies=[public("counts and ages only, no clinic and no person")])

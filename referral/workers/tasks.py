@@ -11,11 +11,13 @@ from celery.signals import worker_init
 
 from referral.domain.errors import Unavailable
 from referral.letters.render import Renderer
+from referral.services.change_policy import roll_out_policy
 from referral.services.deliver_messages import Delivery, deliver_due
+from referral.services.export_stream import export
 from referral.services.lapse_orders import lapse_orders
 from referral.services.release_bookings import release_bookings
 from referral.services.send_reminders import is_full, send_reminders
-from referral.storage import audit, clinics
+from referral.storage import audit, clinics, mode
 from referral.workers.celery_app import app, runtime, settings
 
 log = structlog.get_logger(__name__)
@@ -46,15 +48,21 @@ def _delivery() -> Delivery:
 
 
 def _in_every_clinic(*works: Callable[[str], object]) -> None:
-    """Each work for each clinic; the trouble of one is logged and is not another's."""
+    """Each work for each clinic; the trouble of one is logged and is not another's.
+
+    A clinic in restore mode is only written down: nothing is sent or changed in it by itself.
+    """
     try:
         with runtime().transaction() as session:
             clinic_ids = [clinic.id for clinic in clinics.every(session)]
+            closed = mode.restoring(session)
     except Unavailable:
         log.warning("task.postponed", cause="database")
         return
     for clinic_id in clinic_ids:
         for work in works:
+            if clinic_id in closed and work not in (_export, _chain):
+                continue
             try:
                 work(clinic_id)
             except Unavailable:
@@ -67,10 +75,14 @@ def _deliver(clinic_id: str) -> None:
     deliver_due(_delivery(), clinic_id)
 
 
+def _export(clinic_id: str) -> None:
+    export(runtime().database, runtime().settings.stream_dir, clinic_id)
+
+
 @app.task(name="referral.deliver_due")
 def deliver() -> None:
-    """Send what is due in every clinic."""
-    _in_every_clinic(_deliver)
+    """Send what is due in every clinic. What was taken back is exported before, what was sent after."""
+    _in_every_clinic(_export, _deliver, _export)
 
 
 @app.task(name="referral.sweep")
@@ -79,7 +91,7 @@ def sweep() -> None:
 
     This makes a lost task, a flushed broker or a dead beat only a delay.
     """
-    _in_every_clinic(_remind, _lapse, _release, _deliver)
+    _in_every_clinic(_export, _remind, _lapse, _roll_out, _release, _deliver, _export)
 
 
 def _remind(clinic_id: str) -> None:
@@ -94,6 +106,14 @@ def _remind(clinic_id: str) -> None:
 def _lapse(clinic_id: str) -> None:
     with runtime().transaction(clinic_id) as session:
         lapse_orders(session, runtime().now())
+
+
+def _roll_out(clinic_id: str) -> None:
+    """A transaction for each hundred orders: whoever works on one of them waits for a moment only."""
+    while True:
+        with runtime().transaction(clinic_id) as session:
+            if not roll_out_policy(session, runtime().now()):
+                return
 
 
 def _release(clinic_id: str) -> None:

@@ -26,8 +26,9 @@ from referral.storage.tables.gate_facts import (
     recommendation_void,
     treatment_start,
 )
-from referral.storage.tables.override import override_decision, override_request, override_review
 from referral.storage.tables.life import conflict_decision
+from referral.storage.tables.operation import operating_mode, safety_event
+from referral.storage.tables.override import override_decision, override_request, override_review
 from referral.storage.tables.people import clinician, contact, patient
 from referral.storage.tables.portal import portal_credential, portal_session, portal_throttle
 from referral.storage.tables.records import resource, resource_history, search_entry
@@ -54,6 +55,7 @@ __all__ = [
     "infusion_order",
     "message",
     "metadata",
+    "operating_mode",
     "order_indication",
     "override_decision",
     "override_request",
@@ -73,6 +75,7 @@ __all__ = [
     "request_number",
     "resource",
     "resource_history",
+    "safety_event",
     "search_entry",
     "staff_session",
     "staff_user",

@@ -1,0 +1,137 @@
+"""What `referral reconcile` does to rows that a backup has brought back, past the rules of daily life."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import update
+from sqlalchemy.dialects.postgresql import insert
+
+from referral.domain.outgoing import MessageKind, MessageState
+from referral.storage.db import Session
+from referral.storage.tables import (
+    api_client,
+    contact,
+    message,
+    portal_credential,
+    portal_session,
+    staff_session,
+    staff_user,
+)
+
+_UNFINISHED: Final = (MessageState.QUEUED, MessageState.RENDERING, MessageState.READY, MessageState.SENDING)
+
+
+def finish_message(session: Session, id: str, at: datetime) -> bool:
+    """The message was handed over after the backup was taken; False where it is finished already."""
+    changed = session.connection.execute(
+        update(message)
+        .where(
+            message.c.clinic_id == session.clinic,
+            message.c.id == uuid.UUID(id),
+            message.c.state.in_(_UNFINISHED),
+        )
+        .values(state=MessageState.ACCEPTED, finished_at=at, lease_until=None, sent_for_real=True)
+    )
+    return changed.rowcount == 1
+
+
+def put_sent(session: Session, id: str, referral_id: str, detail: dict[str, Any], at: datetime) -> bool:
+    """A message that the backup does not know: its place is taken, so that it is never queued again.
+
+    False where the place is taken already.
+    """
+    statement = insert(message).values(
+        clinic_id=session.clinic,
+        id=uuid.UUID(id),
+        referral_id=referral_id,
+        kind=detail["kind"],
+        ordinal=detail["ordinal"],
+        channel=detail["channel"],
+        contact_id=detail["contact_id"],
+        state=MessageState.ACCEPTED,
+        generation=detail["generation"],
+        not_before=at,
+        sent_for_real=True,
+        created_at=at,
+        finished_at=at,
+    )
+    made = session.connection.execute(statement.on_conflict_do_nothing().returning(message.c.id))
+    return made.first() is not None
+
+
+def has_contact(session: Session, id: str) -> bool:
+    """Whether the contact that a message went to is in the backup."""
+    query = contact.select().where(contact.c.clinic_id == session.clinic, contact.c.id == id)
+    return session.connection.execute(query).first() is not None
+
+
+def park_messages(session: Session, reason: str, now: datetime) -> list[tuple[str, str, MessageKind]]:
+    """Nothing that waits goes out by itself: it may have left before. Returns (id, request, kind) of each.
+
+    One-time codes are cancelled, since nobody waits for them any more.
+    """
+    of_clinic = (message.c.clinic_id == session.clinic, message.c.state.in_(_UNFINISHED))
+    is_code = message.c.kind == MessageKind.IDENTITY_CODE
+    session.connection.execute(
+        update(message).where(*of_clinic, is_code).values(state=MessageState.CANCELLED, finished_at=now)
+    )
+    rows = session.connection.execute(
+        update(message)
+        .where(*of_clinic)
+        .values(state=MessageState.UNKNOWN, last_error=reason, finished_at=now, lease_until=None)
+        .returning(message.c.id, message.c.referral_id, message.c.kind)
+    )
+    return [(str(row.id), row.referral_id, MessageKind(row.kind)) for row in rows]
+
+
+def revoke_links(session: Session, selectors: Iterable[str], now: datetime) -> int:
+    """Links that had ended before the restore."""
+    table = portal_credential
+    changed = session.connection.execute(
+        update(table)
+        .where(
+            table.c.clinic_id == session.clinic,
+            table.c.selector.in_(list(selectors)),
+            table.c.revoked_at.is_(None),
+        )
+        .values(revoked_at=now, revoked_for="restored")
+    )
+    return changed.rowcount
+
+
+def expire_links(session: Session, now: datetime) -> int:
+    """Every other link runs out now: its holder can ask for a fresh one, sent to the contact on file."""
+    table = portal_credential
+    changed = session.connection.execute(
+        update(table)
+        .where(table.c.clinic_id == session.clinic, table.c.revoked_at.is_(None), table.c.expires_at > now)
+        .values(expires_at=now)
+    )
+    return changed.rowcount
+
+
+def end_sessions(session: Session, now: datetime) -> None:
+    """Whoever was signed in when the backup was taken signs in again; sessions of the portal end."""
+    for table in (portal_session, staff_session):
+        session.connection.execute(
+            update(table)
+            .where(table.c.clinic_id == session.clinic, table.c.ended_at.is_(None))
+            .values(ended_at=now)
+        )
+
+
+def end_accounts(session: Session, kind: str, ids: Iterable[str], now: datetime) -> int:
+    """`kind` is account-ended, client-ended or contact-ended; returns how many were alive again."""
+    table = {"account-ended": staff_user, "client-ended": api_client, "contact-ended": contact}[kind]
+    changes: dict[str, object] = {"revoked_at": now} if kind == "client-ended" else {"active": False}
+    alive = table.c.revoked_at.is_(None) if kind == "client-ended" else table.c.active
+    changed = session.connection.execute(
+        update(table)
+        .where(table.c.clinic_id == session.clinic, table.c.id.in_(list(ids)), alive)
+        .values(**changes)
+    )
+    return changed.rowcount
