@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 import uuid
 from dataclasses import dataclass
@@ -18,12 +19,18 @@ from referral.domain.codes import Role
 from referral.domain.credential import random_token
 from referral.domain.errors import InvalidInput, Issue
 from referral.storage import accounts, audit
-from referral.storage.accounts import ApiClient, StaffUser
+from referral.storage.accounts import ApiClient, StaffSession, StaffUser
 from referral.storage.db import Session
 
 MINIMUM_PASSWORD: Final = 15
 _LOCK_AFTER: Final = 10
 _LOCK_FOR: Final = timedelta(minutes=15)
+# Refused passwords from one address in an hour, whoever they were for; a whole clinic may share an address.
+_REFUSALS_PER_ADDRESS: Final = 60
+WRONG: Final = (
+    "E-mail and password do not match, or the account is paused for 15 minutes after too many tries."
+)
+TOO_MANY: Final = "Too many tries from here. Please wait an hour, or sign in from another place."
 
 
 @cache
@@ -116,6 +123,41 @@ def check_password(session: Session, email: str, password: str, now: datetime) -
             )
         return None
     return user
+
+
+def source_of(address: str | None) -> str:
+    """Under which refusals are counted: the table needs no addresses."""
+    return hashlib.sha256(f"sign-in/{address}".encode()).hexdigest()
+
+
+def prove(session: Session, email: str, password: str, address: str | None, now: datetime) -> StaffUser | str:
+    """The user, or the sentence that says why not (WRONG or TOO_MANY); counts by account and by address.
+
+    The caller commits in both cases.
+    """
+    source = source_of(address)
+    if accounts.failed_sign_ins(session, source, now) >= _REFUSALS_PER_ADDRESS:
+        return TOO_MANY
+    user = check_password(session, email, password, now)
+    if user is None:
+        accounts.count_failed_sign_in(session, source, now)
+        return WRONG
+    return user
+
+
+def confirm_password(session: Session, actor: Actor, own: StaffSession, password: str, now: datetime) -> str:
+    """Whoever is signed in gives the password once more; empty when it was right, else what to say.
+
+    The session keeps the time, by the database's clock: what needs it counts it for five minutes. A wrong
+    password counts as one at the sign-in does, and the caller commits in both cases.
+    """
+    user = prove(session, own.email, password, actor.address, now)
+    if isinstance(user, str):
+        return user
+    accounts.change_user(session, user.id, failed_sign_ins=0, locked_until=None)
+    accounts.mark_reauthenticated(session, own.token_digest)
+    audit.record(session, actor, AuditEntry(action=Action.EXECUTE, subtype="password-again"))
+    return ""
 
 
 def open_staff_session(session: Session, user: StaffUser, address: str | None, now: datetime) -> SignedIn:

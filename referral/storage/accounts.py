@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import case, insert, select, update
+from sqlalchemy import case, func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.exc import IntegrityError
 
@@ -188,6 +188,15 @@ def touch_session(session: Session, token_digest: bytes, now: datetime) -> None:
     """Move the idle time-out of a session that was just used."""
     session.connection.execute(
         update(staff_session).where(staff_session.c.token_digest == token_digest).values(seen_at=now)
+    )
+
+
+def mark_reauthenticated(session: Session, token_digest: bytes) -> None:
+    """The password was given again just now, by the database's clock, which judges how long ago it was."""
+    session.connection.execute(
+        update(staff_session)
+        .where(staff_session.c.clinic_id == session.clinic, staff_session.c.token_digest == token_digest)
+        .values(reauthenticated_at=func.clock_timestamp())
     )
 
 

@@ -268,23 +268,20 @@ def decide(session: Session, actor: Actor, token_digest: bytes, id: str, *, appr
     )
 
 
-def review(
-    session: Session, case: OverrideCase, by: str, *, justified: bool, note: str, now: datetime
-) -> None:
+def review(session: Session, case: OverrideCase, by: str, *, justified: bool, note: str) -> None:
     """What was found afterwards, once. Raises TransitionRefused where somebody was faster."""
     try:
         with session.connection.begin_nested():
             session.connection.execute(
-                insert(override_review).inline(),
-                {
-                    "clinic_id": session.clinic,
-                    "request_id": case.id,
-                    "requested_by": case.requested_by,
-                    "justified": justified,
-                    "sealed_note": _sealed(session, note, f"override-review/{case.id}"),
-                    "reviewed_by": by,
-                    "reviewed_at": now,
-                },
+                insert(override_review).values(
+                    clinic_id=session.clinic,
+                    request_id=case.id,
+                    requested_by=case.requested_by,
+                    justified=justified,
+                    sealed_note=_sealed(session, note, f"override-review/{case.id}"),
+                    reviewed_by=by,
+                    reviewed_at=func.clock_timestamp(),
+                )
             )
     except IntegrityError as error:
         if sql_state(error) != "23505":

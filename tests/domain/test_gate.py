@@ -6,7 +6,16 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from referral.domain.codes import ClinicianKind, Decision, Requirement, Strength, Verdict
-from referral.domain.gate import GateFacts, Recommendation, decide
+from referral.domain.gate import (
+    RESTORING,
+    GateFacts,
+    Override,
+    Recommendation,
+    RequirementState,
+    decide,
+    usable_override,
+)
+from referral.domain.override import enough, tidy
 from referral.domain.policy import ICD_10_CM, Indication, Policy
 
 NOW = datetime(2026, 11, 3, 17, 0, tzinfo=UTC)
@@ -137,3 +146,118 @@ def test_a_policy_may_leave_flags_and_conditions_to_the_prescriber() -> None:
     decision = decide(replace(OPEN, recommendations=(conditional,)), lenient, NOW)
     assert decision.open
     assert decision.verdict is Verdict.SATISFIED_WITH_CONDITIONS
+
+
+# ---- Emergency access
+
+ALLOWING = Policy(allow_override=True)
+MISSING = replace(OPEN, recommendations=())
+USABLE = Override(id="o1", expires_at=NOW + timedelta(minutes=60))
+
+
+def test_emergency_access_opens_for_one_start_and_says_what_is_still_missing() -> None:
+    decision = decide(replace(MISSING, overrides=(USABLE,)), ALLOWING, NOW)
+    assert decision.open
+    assert decision.verdict is Verdict.OVERRIDDEN
+    assert decision.override == USABLE
+    assert decision.reasons == ()
+    assert decision.remark == (
+        "Emergency access: one infusion may start without the recommendation. Depression (F33.2) needs a "
+        "recommendation from a psychiatrist, psychologist or family/primary care physician; nobody is being "
+        "asked."
+    )
+    assert decision.requirements[1] == RequirementState(Requirement.RECOMMENDATION, False)
+    assert not decision.settled
+
+
+def test_the_hour_ends_at_its_end() -> None:
+    last = replace(USABLE, expires_at=NOW + timedelta(microseconds=1))
+    assert decide(replace(MISSING, overrides=(last,)), ALLOWING, NOW).open
+    over = decide(replace(MISSING, overrides=(replace(USABLE, expires_at=NOW),)), ALLOWING, NOW)
+    assert not over.open
+    assert over.verdict is Verdict.NOT_REQUESTED
+    assert over.override is None
+    assert over.remark == ""
+    assert len(over.reasons) == 1
+
+
+@pytest.mark.parametrize(
+    ("overrides", "policy"),
+    [
+        ((), ALLOWING),
+        ((replace(USABLE, used=True),), ALLOWING),
+        ((replace(USABLE, expires_at=NOW - timedelta(minutes=1)),), ALLOWING),
+        ((replace(USABLE, used=True), replace(USABLE, id="o2", expires_at=NOW)), ALLOWING),
+        ((USABLE,), Policy()),
+    ],
+)
+def test_what_is_used_or_past_or_not_allowed_opens_nothing(
+    overrides: tuple[Override, ...], policy: Policy
+) -> None:
+    decision = decide(replace(MISSING, overrides=overrides), policy, NOW)
+    assert (decision.open, decision.verdict, decision.override) == (False, Verdict.NOT_REQUESTED, None)
+
+
+def test_a_usable_one_beside_a_used_one_counts_and_the_one_that_ends_first_goes_first() -> None:
+    used, later = replace(USABLE, id="o0", used=True), replace(USABLE, id="a", expires_at=NOW + timedelta(2))
+    facts = replace(MISSING, overrides=(later, used, replace(USABLE, id="o2"), USABLE))
+    assert usable_override(facts, ALLOWING, NOW) == USABLE
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"consulted": None},
+        {"order_usable": False},
+        {"indications": ()},
+        {"indications": (DEPRESSION, Indication(ICD_10_CM, "Z99.9", "unknown"))},
+        {"restoring": True},
+    ],
+)
+def test_emergency_access_stands_in_for_the_recommendation_alone(change: dict[str, object]) -> None:
+    decision = decide(replace(MISSING, overrides=(USABLE,), **change), ALLOWING, NOW)  # type: ignore[arg-type]
+    assert not decision.open
+    assert not decision.settled
+    assert len(decision.reasons) == 1
+    assert "recommendation" not in decision.reasons[0]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        replace(GOOD, voided=True),
+        replace(GOOD, valid_until=NOW),
+        replace(GOOD, decision=Decision.NOT_RECOMMENDED),
+        replace(GOOD, has_red_flags=True),
+    ],
+)
+def test_emergency_access_counts_beside_answers_that_do_not(answer: Recommendation) -> None:
+    decision = decide(replace(OPEN, recommendations=(answer,), overrides=(USABLE,)), ALLOWING, NOW)
+    assert (decision.open, decision.verdict) == (True, Verdict.OVERRIDDEN)
+
+
+def test_a_good_recommendation_leaves_emergency_access_unused() -> None:
+    decision = decide(replace(OPEN, overrides=(USABLE,)), ALLOWING, NOW)
+    assert (decision.verdict, decision.override, decision.remark) == (Verdict.SATISFIED, None, "")
+    assert decision.settled
+
+
+def test_chronic_pain_needs_no_emergency_access() -> None:
+    facts = GateFacts(indications=(PAIN,), consulted="e1", overrides=(USABLE,))
+    decision = decide(facts, ALLOWING, NOW)
+    assert (decision.verdict, decision.override) == (Verdict.NOT_REQUIRED, None)
+
+
+def test_after_a_restore_everything_is_closed() -> None:
+    decision = decide(replace(OPEN, restoring=True), POLICY, NOW)
+    assert not decision.open
+    assert decision.reasons == (RESTORING,)
+
+
+def test_thirty_characters_are_counted_without_the_space_around_and_between() -> None:
+    assert enough("x" * 30)
+    assert not enough("x" * 29)
+    assert not enough("x" * 29 + "   ")
+    assert not enough("a " * 10 + " " * 30)
+    assert enough(" ".join("abcdefghijklmno") + "!!")
+    assert tidy("  a \n b\t c ") == "a b c"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -20,6 +21,7 @@ from referral.services import doctor
 from referral.storage import clinics, inspect, orders, recommendations
 from referral.storage.db import Session
 from tests.database import ClinicFixture
+from tests.storage import emergency
 from tests.storage.gate_rows import add_order, add_patient, add_referral, open_order, recommendation, unique
 
 
@@ -136,13 +138,18 @@ def write_answer(session: Session, order: Order, drawn: dict[str, object], now: 
     consulted=st.booleans(),
     drawn=st.lists(answers, max_size=3),
     status=st.sampled_from(["on-hold", "active", "revoked", "completed"]),
+    given_overrides=st.lists(st.sampled_from(["usable", "used", "expired", "declined"]), max_size=2),
+    allowed=st.booleans(),
 )
 def test_the_database_and_the_rulebook_agree(
     clinic: ClinicFixture,
+    engines: Any,
     indications: list[Indication],
     consulted: bool,
     drawn: list[dict[str, object]],
     status: str,
+    given_overrides: list[str],
+    allowed: bool,
 ) -> None:
     now = present()
     with clinic.transaction() as session:
@@ -154,6 +161,9 @@ def test_the_database_and_the_rulebook_agree(
         for answer in drawn:
             write_answer(session, order, answer, now)
         orders.set_status(session, order.id, status)
+        emergency.allow(session, on=allowed)
+    for kind in given_overrides:
+        emergency.write(engines.admin_url, clinic, order, kind)
     with clinic.transaction() as session:
         policy, _ = clinics.policy_in_force(session)
         decision = decide(orders.facts(session, order.id).facts, policy, datetime.now(UTC))

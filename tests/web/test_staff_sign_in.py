@@ -9,9 +9,8 @@ import httpx
 import pytest
 
 from referral.domain.codes import Role
-from referral.services.accounts import NewUser, add_user
+from referral.services.accounts import NewUser, add_user, source_of
 from referral.storage import accounts, audit
-from referral.web.staff.sign_in import source_of
 from tests.database import ClinicFixture
 from tests.services import people
 from tests.web.client import application

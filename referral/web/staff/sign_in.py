@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import Final
 
 from fastapi import APIRouter, Request
@@ -10,7 +9,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from referral.bootstrap import Runtime
 from referral.services import demo
-from referral.services.accounts import check_password, open_staff_session
+from referral.services.accounts import TOO_MANY, open_staff_session, prove
 from referral.storage import accounts, clinics
 from referral.storage.db import Session
 from referral.web.dependencies import (
@@ -30,12 +29,6 @@ from referral.web.staff.present import ROLE
 
 router: Final = APIRouter()
 SESSION_COOKIE: Final = "referral_staff"
-# Refused sign-ins from one address in an hour, whoever they were for; a whole clinic may share an address.
-_REFUSALS_PER_ADDRESS: Final = 60
-_WRONG: Final = (
-    "E-mail and password do not match, or the account is paused for 15 minutes after too many tries."
-)
-_TOO_MANY: Final = "Too many tries from here. Please wait an hour, or sign in from another place."
 
 
 @router.get("/sign-in", dependencies=[public("whoever wants to sign in is not signed in yet")])
@@ -52,15 +45,12 @@ def sign_in(request: Request, runtime: RuntimeDep, session: SessionDep, posted: 
     check_origin(request)
     form, now = texts(posted), runtime.now()
     address = client_address(request)
-    source = source_of(address)
     onward = local_path(form.get("next", ""))
     typed = {"email": form.get("email", "")[:200]}
-    if accounts.failed_sign_ins(session, source, now) >= _REFUSALS_PER_ADDRESS:
-        return _page(runtime, session, Form(typed, {"email": _TOO_MANY}), onward, 429)
-    user = check_password(session, typed["email"], form.get("password", "")[:1000], now)
-    if user is None:
-        accounts.count_failed_sign_in(session, source, now)
-        return _page(runtime, session, Form(typed, {"email": _WRONG}), onward, 401)
+    user = prove(session, typed["email"], form.get("password", "")[:1000], address, now)
+    if isinstance(user, str):
+        status = 429 if user == TOO_MANY else 401
+        return _page(runtime, session, Form(typed, {"email": user}), onward, status)
     opened = open_staff_session(session, user, address, now)
     response = RedirectResponse(onward or "/", 303)
     set_cookie(response, runtime, SESSION_COOKIE, opened.token)
@@ -74,11 +64,6 @@ def sign_out(visitor: SignedIn) -> Response:
     response = RedirectResponse("/sign-in", 303)
     set_cookie(response, visitor.runtime, SESSION_COOKIE, "", 0)
     return response
-
-
-def source_of(address: str | None) -> str:
-    """Under which refusals are counted: the table needs no addresses."""
-    return hashlib.sha256(f"sign-in/{address}".encode()).hexdigest()
 
 
 def local_path(wanted: str) -> str:
