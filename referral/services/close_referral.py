@@ -44,8 +44,12 @@ def stop_messages(session: Session, referral: Referral, kinds: frozenset[Message
         publish.message_cancelled(session, str(message_id), now)
 
 
-def tell_clinician(session: Session, referral: Referral, kind: MessageKind, now: datetime) -> None:
+def tell_clinician(
+    session: Session, referral: Referral, kind: MessageKind, now: datetime, ordinal: int | None = 1
+) -> None:
     """By the contact that the last letter reached; nobody is told of a request that never left.
+
+    Each kind once for a request, unless `ordinal` is None: what can happen again is told again.
 
     Thanks are queued in any case: the record of the answer is drawn with them. They go out only if a letter
     has reached the clinician by then (services/deliver_messages).
@@ -57,7 +61,7 @@ def tell_clinician(session: Session, referral: Referral, kind: MessageKind, now:
     contact = next((c for c in clinician.contacts if last and c.id == last.contact_id), None)
     contact = contact or contacts.best(clinician.contacts)
     if contact is not None:
-        queue_message(session, referral, kind, contact, now, ordinal=1)
+        queue_message(session, referral, kind, contact, now, ordinal=ordinal)
 
 
 def cancel_referral(

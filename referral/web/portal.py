@@ -7,15 +7,34 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
+from referral.domain.errors import Unavailable
+from referral.domain.life import Purpose
 from referral.services.answer_on_portal import read_sender
 from referral.services.keep_draft import read_draft
+from referral.services.keep_standing import has_withdrawn
 from referral.services.prove_identity import Stage
-from referral.web import portal_answer, portal_ask, portal_entry, portal_identity
+from referral.storage import mode
+from referral.web import portal_answer, portal_ask, portal_entry, portal_identity, portal_standing
 from referral.web.dependencies import RuntimeDep, public
 from referral.web.pages import page
 from referral.web.portal_guest import Guest, find_guest, go, has_cookie
 
-router: Final = APIRouter()
+_CLOSED: Final = (
+    "This page is closed for the moment. Please try again later today, or call the clinic: its telephone "
+    "number is in your letter."
+)
+
+
+def _is_open(request: Request, runtime: RuntimeDep) -> None:
+    """After a restore nobody comes in, by whatever link; the constant first page of a link stays."""
+    if request.url.path.startswith("/r/") and request.method != "POST":
+        return
+    with runtime.transaction() as session:
+        if mode.restoring(session):
+            raise Unavailable(_CLOSED)
+
+
+router: Final = APIRouter(dependencies=[Depends(_is_open)])
 
 
 def _maybe(request: Request, runtime: RuntimeDep) -> Guest | None:
@@ -37,18 +56,22 @@ def next_page(
         return _closed(visitor)
     if visitor.stage is not Stage.IDENTIFIED or visitor.credential.frozen_at is not None:
         return portal_identity.identity_page(visitor)
+    if visitor.credential.purpose is Purpose.STANDING:
+        return go("/request/standing")
     return portal_answer.request_page(visitor)
 
 
 def _closed(visitor: Guest) -> Response:
-    """Answered here: the receipt. Answered elsewhere, cancelled, expired: nothing is needed any more."""
+    """Answered here: the receipt. Taken back: that. Answered elsewhere, cancelled: nothing is needed."""
     with visitor.transaction() as session:
         signed = read_draft(session, visitor.found).signed if visitor.stage is Stage.IDENTIFIED else None
-        sender = read_sender(session)
+        sender, withdrawn = read_sender(session), has_withdrawn(session, visitor.found)
+    if withdrawn:
+        return go("/request/withdrawn")
     if signed is not None:
         return go("/request/receipt")
     return page("portal/closed.html.j2", sender=sender, token=visitor.found.csrf_token)
 
 
-for _part in (portal_entry, portal_identity, portal_answer, portal_ask):
+for _part in (portal_entry, portal_identity, portal_answer, portal_ask, portal_standing):
     router.include_router(_part.router)

@@ -12,6 +12,7 @@ from starlette.responses import Response
 from referral.domain.answers import check_answers
 from referral.domain.codes import Decision
 from referral.domain.errors import CredentialUnusable, InvalidInput, NotFound, StaleVersion, TransitionRefused
+from referral.domain.life import Purpose
 from referral.letters.content import long_date
 from referral.services.answer_on_portal import (
     Card,
@@ -25,6 +26,7 @@ from referral.services.answer_on_portal import (
     sign,
 )
 from referral.services.keep_draft import Draft, read_draft, save_values
+from referral.services.keep_standing import has_withdrawn, own_answer
 from referral.services.prove_identity import Stage
 from referral.web.dependencies import PostedDep
 from referral.web.form import Form
@@ -48,8 +50,8 @@ from referral.web.portal_questions import (
 
 router: Final = APIRouter(tags=["portal"], include_in_schema=False)
 
-Identified = Annotated[Guest, guest(Stage.IDENTIFIED)]
-_Asleep = Annotated[Guest, guest(Stage.IDENTIFIED, even_asleep=True)]
+Identified = Annotated[Guest, guest(Stage.IDENTIFIED, purpose=Purpose.ANSWER)]
+_Asleep = Annotated[Guest, guest(Stage.IDENTIFIED, even_asleep=True, purpose=Purpose.ANSWER)]
 _AnyTime = Annotated[Guest, guest(Stage.IDENTIFIED, even_when_over=True)]
 _Leaving = Annotated[Guest, guest(*Stage, even_when_over=True)]
 
@@ -217,6 +219,10 @@ def receipt(visitor: _AnyTime) -> Response:
         drawn = None
         if signed.document_id is not None:
             drawn = read_receipt(session, visitor.actor, visitor.found, signed.document_id)
+        stands = own_answer(session, visitor.found) is not None
+        withdrawn = has_withdrawn(session, visitor.found)
+    if withdrawn:
+        return go("/request/withdrawn")
     return page(
         "portal/receipt.html.j2",
         form=Form(token=visitor.found.csrf_token),
@@ -227,6 +233,8 @@ def receipt(visitor: _AnyTime) -> Response:
         is_drawn=drawn is not None,
         is_single_channel=visitor.found.strength == "single-channel",
         is_over=visitor.is_over,
+        renewed=visitor.credential.purpose is Purpose.STANDING,
+        stands=stands,
     )
 
 

@@ -13,6 +13,7 @@ from starlette.responses import RedirectResponse, Response
 from referral.bootstrap import Runtime
 from referral.domain.audit import Actor
 from referral.domain.errors import SignInRequired
+from referral.domain.life import Purpose
 from referral.services.enter_portal import Caller, is_alive, may_still_save
 from referral.services.prove_identity import Stage, stage_of
 from referral.storage import credentials
@@ -86,12 +87,17 @@ def find_guest(request: Request, runtime: Runtime, *, even_asleep: bool = False)
     return Guest(runtime, found, credential, actor, now, asleep)
 
 
-def guest(*stages: Stage, even_when_over: bool = False, even_asleep: bool = False) -> Any:
+def guest(
+    *stages: Stage,
+    even_when_over: bool = False,
+    even_asleep: bool = False,
+    purpose: Purpose | None = None,
+) -> Any:
     """A dependency that lets in guests at one of `stages`, and sends everybody else to /request.
 
     For a POST it also checks the form's CSRF token. A link that was answered or frozen meanwhile is over;
     only pages that say so, and the receipt, are open `even_when_over`. `even_asleep` is for saving what was
-    typed into a page that was open for too long.
+    typed into a page that was open for too long. `purpose` None is open to links of every purpose.
     """
 
     def visitor(request: Request, runtime: RuntimeDep, form: PostedDep) -> Guest:
@@ -100,7 +106,8 @@ def guest(*stages: Stage, even_when_over: bool = False, even_asleep: bool = Fals
             raise SignInRequired("Please open your link again.")
         if request.method == "POST":
             check_csrf(request, form, found.found.csrf_token)
-        if found.stage not in stages or (found.is_over and not even_when_over):
+        elsewhere = purpose is not None and found.credential.purpose is not purpose
+        if elsewhere or found.stage not in stages or (found.is_over and not even_when_over):
             raise SignInRequired("This step is not open now.")
         return found
 
