@@ -5,9 +5,9 @@ from __future__ import annotations
 import uuid
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import bindparam, func, insert, select, update
 
 from referral.domain.codes import ClinicianKind, Strength
 from referral.domain.errors import NotFound
@@ -69,12 +69,18 @@ def current(session: Session) -> Clinic:
     return get(session, session.clinic)
 
 
+_ONE: Final = select(clinic).where(clinic.c.clinic_id == bindparam("clinic_id"))
+_NEWEST: Final = select(func.max(policy_version.c.version)).where(
+    policy_version.c.clinic_id == bindparam("clinic_id")
+)
+
+
 def get(session: Session, clinic_id: str) -> Clinic:
     """Any clinic, entered or not; raises NotFound for an unknown id."""
     kept: Clinic | None = session.kept.get(("clinic", clinic_id))
     if kept is not None:
         return kept
-    row = session.connection.execute(select(clinic).where(clinic.c.clinic_id == clinic_id)).one_or_none()
+    row = session.connection.execute(_ONE, {"clinic_id": clinic_id}).one_or_none()
     if row is None:
         raise NotFound("There is no such clinic.")
     found = session.kept["clinic", clinic_id] = _to_clinic(row)
@@ -103,9 +109,7 @@ def set_settings(session: Session, settings: dict[str, Any]) -> None:
 
 def add_policy(session: Session, policy: Policy, ladder: Ladder, created_by: str, reason: str = "") -> int:
     """Store the next version; returns its number. Older versions stay readable."""
-    last = session.connection.scalar(
-        select(func.max(policy_version.c.version)).where(policy_version.c.clinic_id == session.clinic)
-    )
+    last = session.connection.scalar(_NEWEST, {"clinic_id": session.clinic})
     version = int(last or 0) + 1
     session.connection.execute(
         insert(policy_version),
@@ -147,9 +151,7 @@ _KEPT: dict[tuple[str, int], tuple[Policy, Ladder]] = {}
 
 def policy_in_force(session: Session) -> tuple[Policy, Ladder]:
     """The newest version. Raises NotFound where a clinic has none (its gate is closed then)."""
-    version = session.connection.scalar(
-        select(func.max(policy_version.c.version)).where(policy_version.c.clinic_id == session.clinic)
-    )
+    version = session.connection.scalar(_NEWEST, {"clinic_id": session.clinic})
     if version is None:
         raise NotFound("This clinic has no policy.")
     return policy_of(session, int(version))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import date, datetime
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import insert, or_, select, update
+from sqlalchemy import bindparam, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from referral.domain.codes import Channel, ClinicianKind
@@ -88,14 +88,26 @@ def _to_contact(row: Any) -> Contact:
     )
 
 
+_CONTACTS: Final = (
+    select(tables.contact)
+    .where(
+        tables.contact.c.clinic_id == bindparam("clinic_id"),
+        tables.contact.c.active,
+        tables.contact.c.clinician_id.in_(bindparam("clinicians", expanding=True)),
+    )
+    .order_by(tables.contact.c.clinician_id, tables.contact.c.channel, tables.contact.c.id)
+)
+_CLINICIANS: Final = select(tables.clinician).where(
+    tables.clinician.c.clinic_id == bindparam("clinic_id"),
+    tables.clinician.c.id.in_(bindparam("ids", expanding=True)),
+)
+
+
 def _to_clinicians(session: Session, rows: Iterable[Any]) -> list[Clinician]:
     found = list(rows)
     contacts: dict[str, list[Contact]] = {row.id: [] for row in found}
-    table = tables.contact
     for row in session.connection.execute(
-        select(table)
-        .where(table.c.clinic_id == session.clinic, table.c.active, table.c.clinician_id.in_(list(contacts)))
-        .order_by(table.c.clinician_id, table.c.channel, table.c.id)
+        _CONTACTS, {"clinic_id": session.clinic, "clinicians": list(contacts)}
     ):
         contacts[row.clinician_id].append(_to_contact(row))
     return [
@@ -122,10 +134,7 @@ def get_clinicians(session: Session, ids: Iterable[str]) -> dict[str, Clinician]
     wanted = list(ids)
     missing = [id for id in wanted if ("clinician", id) not in session.kept]
     if missing:
-        table = tables.clinician
-        rows = session.connection.execute(
-            select(table).where(table.c.clinic_id == session.clinic, table.c.id.in_(missing))
-        )
+        rows = session.connection.execute(_CLINICIANS, {"clinic_id": session.clinic, "ids": missing})
         for clinician in _to_clinicians(session, rows):
             session.kept["clinician", clinician.id] = clinician
     return {id: session.kept["clinician", id] for id in wanted if ("clinician", id) in session.kept}

@@ -23,10 +23,15 @@ from referral.storage.projections import folded
 USABLE: Final = ("on-hold", "active")
 
 
+# Statements of the busiest paths are made once: making one costs as much as sending it.
+_ADD: Final = insert(tables.infusion_order).inline()
+_ADD_INDICATION: Final = insert(tables.order_indication).inline()
+
+
 def add(session: Session, order: Order, created_by: str) -> None:
     """The order with its indications; the gate of an order is made by the database (trigger make_gate)."""
     session.connection.execute(
-        insert(tables.infusion_order).inline(),
+        _ADD,
         {
             "clinic_id": session.clinic,
             "id": order.id,
@@ -59,7 +64,7 @@ def add_indications(
         for place, indication in enumerate(indications)
     ]
     if rows:
-        session.connection.execute(insert(tables.order_indication).inline(), rows)
+        session.connection.execute(_ADD_INDICATION, rows)
 
 
 def _to_orders(session: Session, rows: Iterable[Any]) -> list[Order]:

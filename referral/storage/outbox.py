@@ -64,6 +64,13 @@ def _to_message(row: Any) -> Message:
     return Message(**values)
 
 
+_PUT: Final = (
+    insert(_TABLE)
+    .on_conflict_do_nothing(index_elements=["clinic_id", "referral_id", "kind", "ordinal"])
+    .returning(_TABLE.c.id)
+)
+
+
 def put(
     session: Session,
     *,
@@ -79,23 +86,20 @@ def put(
 
     `secret_note` is a value that only the rendering needs (a one-time code), sealed by the caller.
     """
-    new_id = uuid.uuid4()
-    statement = insert(_TABLE).values(
-        clinic_id=session.clinic,
-        id=new_id,
-        referral_id=referral_id,
-        kind=kind,
-        ordinal=ordinal,
-        channel=contact.channel,
-        contact_id=contact.id,
-        not_before=not_before,
-        created_at=now,
-        secret_note=secret_note,
-    )
     made = session.connection.scalar(
-        statement.on_conflict_do_nothing(
-            index_elements=["clinic_id", "referral_id", "kind", "ordinal"]
-        ).returning(_TABLE.c.id)
+        _PUT,
+        {
+            "clinic_id": session.clinic,
+            "id": uuid.uuid4(),
+            "referral_id": referral_id,
+            "kind": kind,
+            "ordinal": ordinal,
+            "channel": contact.channel,
+            "contact_id": contact.id,
+            "not_before": not_before,
+            "created_at": now,
+            "secret_note": secret_note,
+        },
     )
     return made if made is None else uuid.UUID(str(made))
 

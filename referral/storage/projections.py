@@ -15,7 +15,7 @@ from referral.domain.records import Clinician
 from referral.domain.time_zones import time_zone_of
 from referral.fhir import patient as patient_mapping
 from referral.fhir import practitioner as practitioner_mapping
-from referral.fhir.json import decode
+from referral.fhir.json import decode_stored
 from referral.storage.db import Session, flush
 from referral.storage.tables import clinic, clinician, contact, patient, resource
 
@@ -30,10 +30,8 @@ def folded(words: str) -> str:
 
 
 def project(session: Session, document: dict[str, Any]) -> None:
-    """Mirror a resource that people search for; other types have no mirror."""
-    mirror = _MIRRORS.get(document["resourceType"])
-    if mirror:
-        mirror(session, document)
+    """Mirror a resource that people search for, of one of the types in MIRRORED."""
+    _MIRRORS[document["resourceType"]](session, document)
 
 
 def _upsert(session: Session, table: Table, row: dict[str, Any]) -> None:
@@ -82,7 +80,7 @@ def _document(session: Session, reference: Any, type: str) -> dict[str, Any] | N
             resource.c.id == target.split("/")[1],
         )
     )
-    return decode(body.encode()) if body else None
+    return decode_stored(body) if body else None
 
 
 def _mirror_role(session: Session, document: dict[str, Any]) -> None:
@@ -184,7 +182,7 @@ def _mirror_roles_of(column: str) -> Callable[[Session, dict[str, Any]], None]:
             .order_by(func.length(resource.c.id), resource.c.id)
         ).all()
         for body in bodies:
-            _mirror_role(session, decode(body.encode()))
+            _mirror_role(session, decode_stored(body))
 
     return mirror
 
@@ -195,3 +193,4 @@ _MIRRORS: Final[dict[str, Callable[[Session, dict[str, Any]], None]]] = {
     "Practitioner": _mirror_roles_of("practitioner_id"),
     "Organization": _mirror_roles_of("organization_id"),
 }
+MIRRORED: Final = frozenset(_MIRRORS)

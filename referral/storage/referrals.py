@@ -34,18 +34,24 @@ def next_number(session: Session, year: int, count: int = 1) -> list[str]:
     return [f"R-{year}-{number:05d}" for number in range(last - count + 1, last + 1)]
 
 
+_ADD: Final = (
+    upsert(_TABLE)
+    .on_conflict_do_nothing(
+        index_elements=["clinic_id", "order_id", "clinician_id"], index_where=_TABLE.c.closed_at.is_(None)
+    )
+    .returning(_TABLE.c.id)
+)
+
+
 def add(session: Session, referrals: Iterable[Referral]) -> None:
     """Raises DuplicateRequest when a clinician has an open request for the same order already."""
     rows = [
         {"clinic_id": session.clinic, **{name: getattr(referral, name) for name in _FIELDS}}
         for referral in referrals
     ]
-    statement = upsert(_TABLE).on_conflict_do_nothing(
-        index_elements=["clinic_id", "order_id", "clinician_id"], index_where=_TABLE.c.closed_at.is_(None)
-    )
     # One by one: then the answer says of each whether it was written.
     for row in rows:
-        if session.connection.scalar(statement.values(row).returning(_TABLE.c.id)) is None:
+        if session.connection.scalar(_ADD, row) is None:
             raise DuplicateRequest("There is an open request to this clinician already.", row["id"])
 
 

@@ -15,7 +15,7 @@ from typing import Any, Final
 from sqlalchemy import Text, bindparam, cast, select, text, union_all
 
 from referral.domain.errors import NotFound, StaleVersion
-from referral.fhir.json import decode, encode
+from referral.fhir.json import decode_stored, encode
 from referral.fhir.overlay import overlay
 from referral.storage import projections
 from referral.storage.db import Session, flush
@@ -50,7 +50,7 @@ class Stored:
 
     @property
     def document(self) -> dict[str, Any]:
-        return decode(self.body.encode())
+        return decode_stored(self.body)
 
     @property
     def reference(self) -> str:
@@ -78,7 +78,7 @@ def create(session: Session, documents: Iterable[dict[str, Any]], now: datetime)
         session.late.resources[stored.type, stored.id] = row
         made.append(stored)
     for stored in made:
-        projections.project(session, stored.document)
+        _project(session, stored)
     return made
 
 
@@ -95,8 +95,13 @@ def replace(session: Session, document: dict[str, Any], version: int, now: datet
             raise StaleVersion(
                 f"{stored.reference} has been changed by somebody else. Reload it and try again."
             )
-    projections.project(session, stored.document)
+    _project(session, stored)
     return stored
+
+
+def _project(session: Session, stored: Stored) -> None:
+    if stored.type in projections.MIRRORED:
+        projections.project(session, stored.document)
 
 
 def _prepare(
