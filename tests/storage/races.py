@@ -21,9 +21,9 @@ from tests.database import ClinicFixture
 from tests.storage.gate_rows import unique
 
 ISOLATION: Final = ("READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE")
-PAIRS: Final = 16
+PAIRS: Final = 24
 # Seconds that an answer is valid, where the end of its validity is the rival.
-VALID: Final = 0.03
+VALID: Final = 0.05
 # A closed gate; and a lock that did not come, a transaction that cannot be serialized, a deadlock.
 _REFUSALS: Final = frozenset({"RG001", "55P03", "40001", "40P01"})
 # Where the unprotected variant keeps its starts; outside of what the service calls its own.
