@@ -148,7 +148,6 @@ def ask(visit: Browser, planted: Planted) -> str:
         "npi": "9000000015",
         "address_state": "CO",
         "postal_code": "80203",
-        "contact_verified": "yes",
         "indication": f"{ICD_10_CM}|F33.2",
         "infusions": "6",
         **planted.plant(PATIENT),
@@ -157,6 +156,21 @@ def ask(visit: Browser, planted: Planted) -> str:
     found = re.search(r"Request (R-[\w-]+)", visit.post("/requests/new", typed))
     assert found is not None, visit.page
     return found[1]
+
+
+def verify(service: Service, planted: Planted) -> None:
+    """A colleague calls the clinician's office, so that a code can be faxed there."""
+    with browser(service, planted, "nurse") as visit:
+        visit.get("/sign-in")
+        visit.post("/sign-in", {"email": "nurse@harborlight.example", "password": PASSWORD})
+        listed = visit.get(f"/directory?q={CLINICIAN['clinician_family']}")
+        found = re.search(r"/directory/[0-9a-f-]{36}", listed)
+        assert found is not None
+        steps = re.findall(r'action="(/directory/[^"]+/verify)"', visit.get(found[0]))
+        assert len(steps) >= 2
+        for step in steps:
+            visit.get(found[0])
+            visit.post(step)
 
 
 def code_of(desk: Browser, number: str) -> str:
@@ -350,6 +364,7 @@ def test_what_belongs_to_a_person_is_found_nowhere_else(service: Service) -> Non
     with overheard(service) as said, browser(service, planted, "desk") as desk:
         sign_in(service, planted, desk, "desk")
         number = ask(desk, planted)
+        verify(service, planted)
         answer(service, planted, desk, number)
         service.post.mailbox.answer = f"550 no mailbox {CLINICIAN['clinician_email']} here"
         knock_at_odd_doors(service, planted)

@@ -11,6 +11,7 @@ from referral.domain.policy import Policy
 from referral.domain.records import Clinician, Patient
 from referral.services.find_orders import OrderState, states_of
 from referral.services.follow_requests import Followed, follow
+from referral.services.keep_directory import entered_by
 from referral.storage import audit, clinics, directory, orders, referrals
 from referral.storage.db import Session
 
@@ -95,6 +96,7 @@ class ClinicianView:
     policy: Policy
     requests: tuple[Followed, ...]
     patients: dict[str, Patient]
+    entered_by: str | None
 
 
 def find_clinician(session: Session, actor: Actor, clinician_id: str, now: datetime) -> ClinicianView:
@@ -110,7 +112,7 @@ def find_clinician(session: Session, actor: Actor, clinician_id: str, now: datet
         detail={"requests": len(asked)},
     )
     audit.record(session, actor, entry)
-    return ClinicianView(clinician, policy, tuple(asked), patients)
+    return ClinicianView(clinician, policy, tuple(asked), patients, entered_by(session, clinician_id))
 
 
 def _record(session: Session, actor: Actor, what: str, patient_id: str | None, **detail: int) -> None:

@@ -9,6 +9,7 @@ from referral.domain.errors import InvalidInput, Issue, NotFound, TransitionRefu
 from referral.domain.gate import GateDecision
 from referral.domain.life import Cause, Standing, newest_living
 from referral.services.close_referral import cancel_siblings
+from referral.services.keep_directory import require_somebody_else
 from referral.services.refresh_gate import refresh_order
 from referral.services.void_recommendation import void
 from referral.storage import audit, orders, recommendations, referrals, standings
@@ -65,8 +66,12 @@ def review_recommendation(
 def confirm_by_phone(
     session: Session, actor: Actor, referral_id: str, *, spoke_with: str, called_number: str, now: datetime
 ) -> GateDecision:
-    """Staff have called the clinician's office and heard that the answer is theirs."""
+    """Staff have called the clinician's office and heard that the answer is theirs.
+
+    Raises Forbidden for whoever entered this clinician: that person may be who answered.
+    """
     newest = _living(_answers_to(session, referral_id))
+    require_somebody_else(session, actor, referrals.get(session, referral_id).clinician_id)
     who = require_words(spoke_with, "spoke_with")
     number = require_words(called_number, "called_number")
     recommendations.remark(session, newest.id, "confirmation", actor.id, f"called {number}", spoke_with=who)

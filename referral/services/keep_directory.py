@@ -12,7 +12,7 @@ import phonenumbers
 
 from referral.domain.audit import Action, Actor, AuditEntry
 from referral.domain.codes import Channel, ClinicianKind
-from referral.domain.errors import InvalidInput, Issue
+from referral.domain.errors import Forbidden, InvalidInput, Issue
 from referral.domain.npi import is_valid_npi
 from referral.domain.records import Clinician, Contact, Patient
 from referral.domain.time_zones import time_zone_of
@@ -21,6 +21,8 @@ from referral.services.accounts import normal_email
 from referral.storage import audit, clinics, directory
 from referral.storage.db import Session
 
+# The subtype of the audit row that says who entered a clinician.
+_ADDED: Final = "add-clinician"
 # The taxonomy code that stands for a kind where the front desk knows no better one.
 TAXONOMY_OF: Final = {
     ClinicianKind.PSYCHIATRIST: "2084P0800X",
@@ -135,10 +137,7 @@ def add_patient(session: Session, actor: Actor, new: NewPatient, now: datetime) 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewClinician:
-    """As typed. `verified`: the contacts were confirmed by a call.
-
-    `time_zone` empty is worked out from the state of the address; without one it is the clinic's.
-    """
+    """As typed; `time_zone` empty is worked out from the state of the address, else it is the clinic's."""
 
     given: str
     family: str
@@ -151,11 +150,13 @@ class NewClinician:
     email: str = ""
     fax: str = ""
     phone: str = ""
-    verified: bool = False
 
 
 def add_clinician(session: Session, actor: Actor, new: NewClinician, now: datetime) -> Clinician:
-    """Practitioner, PractitionerRole and Organization with contacts; InvalidInput with every problem."""
+    """Practitioner, PractitionerRole and Organization with contacts; InvalidInput with every problem.
+
+    Nothing is verified yet: that is for somebody else.
+    """
     clinician = _checked(new, clinics.current(session).time_zone)
     publish.clinician(session, clinician, now)
     directory.set_time_zone(session, clinician.id, clinician.time_zone)
@@ -168,11 +169,7 @@ def add_clinician(session: Session, actor: Actor, new: NewClinician, now: dateti
             source="front-desk",
         )
         directory.add_contact(session, clinician.id, postal, None)
-    if new.verified:
-        directory.verify_contacts(session, clinician.id, actor.id, now)
-    entry = AuditEntry(
-        action=Action.CREATE, subtype="add-clinician", entity=f"PractitionerRole/{clinician.id}"
-    )
+    entry = AuditEntry(action=Action.CREATE, subtype=_ADDED, entity=f"PractitionerRole/{clinician.id}")
     audit.record(session, actor, entry)
     return directory.get_clinician(session, clinician.id)
 
@@ -218,8 +215,23 @@ def _checked(new: NewClinician, clinics_zone: str) -> Clinician:
     )
 
 
+def entered_by(session: Session, clinician_id: str) -> str | None:
+    """Who of the clinic typed this clinician and their contacts; None where a connected system sent them."""
+    return audit.author_of(session, f"PractitionerRole/{clinician_id}", _ADDED)
+
+
+def require_somebody_else(session: Session, actor: Actor, clinician_id: str) -> None:
+    """Two people: who types an address must not vouch for it, nor for an answer that came from it.
+
+    Else one person could invent a way to reach a clinician, and answer in that name. Raises Forbidden.
+    """
+    if actor.kind == "staff" and entered_by(session, clinician_id) == actor.id:
+        raise Forbidden("You have entered this clinician yourself. Somebody else of the clinic has to call.")
+
+
 def verify_contact(session: Session, actor: Actor, clinician_id: str, contact_id: str, now: datetime) -> None:
-    """Staff have called and heard that this number or address is right."""
+    """Staff have called and heard that this number or address is right; see require_somebody_else()."""
+    require_somebody_else(session, actor, clinician_id)
     if not directory.verify_contacts(session, clinician_id, actor.id, now, contact_id):
         raise InvalidInput(Issue("There is no such contact.", ("contact",), "not-found"))
     detail: dict[str, str | int | bool | list[str] | None] = {"contact": contact_id}

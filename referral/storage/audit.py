@@ -105,6 +105,23 @@ def find(
     return [AuditRow(*row) for row in rows]
 
 
+def author_of(session: Session, entity: str, subtype: str) -> str | None:
+    """The person of the clinic who first did this to an entity; None where no person did."""
+    flush(session)
+    found: str | None = session.connection.scalar(
+        select(audit_event.c.actor_id)
+        .where(
+            audit_event.c.clinic_id == session.clinic,
+            audit_event.c.entity == entity,
+            audit_event.c.subtype == subtype,
+            audit_event.c.actor_kind == "staff",
+        )
+        .order_by(audit_event.c.id)
+        .limit(1)
+    )
+    return found
+
+
 def _hash(previous: bytes, row: Any) -> bytes:
     # In UTC, or a server with another time zone of its own would find a broken chain.
     canonical = msgspec.json.encode(

@@ -10,7 +10,13 @@ from referral.domain.audit import Actor
 from referral.domain.codes import ClinicianKind, Role, Strength
 from referral.domain.policy import ICD_10_CM, Indication
 from referral.domain.records import Clinician, Order, Patient, Referral
-from referral.services.keep_directory import NewClinician, NewPatient, add_clinician, add_patient
+from referral.services.keep_directory import (
+    NewClinician,
+    NewPatient,
+    add_clinician,
+    add_patient,
+    verify_contact,
+)
 from referral.services.request_recommendation import (
     NewOrder,
     NewRequest,
@@ -53,9 +59,21 @@ def clinician(session: Session, clinic: ClinicFixture, **changes: object) -> Cli
         "address": ("22 Myrtle Street", "Denver, CO 80203"),
         "email": "okafor@beaconhill.example",
         "fax": "303-555-0120",
-        "verified": True,
-    }
-    return add_clinician(session, clinic.actor, NewClinician(**(values | changes)), NOW)  # type: ignore[arg-type]
+    } | changes
+    verified = values.pop("verified", True)
+    made = add_clinician(session, clinic.actor, NewClinician(**values), NOW)  # type: ignore[arg-type]
+    return verified_by_a_colleague(session, clinic, made) if verified else made
+
+
+def verified_by_a_colleague(session: Session, clinic: ClinicFixture, made: Clinician) -> Clinician:
+    """All contacts, called by somebody who did not enter them."""
+    for contact in made.contacts:
+        verify_contact(session, colleague(clinic), made.id, contact.id, NOW)
+    return directory.get_clinician(session, made.id)
+
+
+def colleague(clinic: ClinicFixture) -> Actor:
+    return replace(clinic.actor, id="user-2")
 
 
 def order(session: Session, clinic: ClinicFixture, of: Patient, *indications: Indication) -> Order:

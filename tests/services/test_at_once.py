@@ -84,9 +84,8 @@ def test_a_confirming_call_and_the_other_clinicians_answer_wait_for_each_other(c
 
         def confirm(id: str = one.id) -> None:
             with clinic.transaction() as session:
-                confirm_by_phone(
-                    session, clinic.actor, id, spoke_with="Dr. O", called_number="303-555-0121", now=NOW
-                )
+                who = people.colleague(clinic)
+                confirm_by_phone(session, who, id, spoke_with="Dr. O", called_number="303-555-0121", now=NOW)
 
         refused = at_once(confirm, answering(clinic, other))
         assert all(isinstance(error, TransitionRefused) for error in refused)

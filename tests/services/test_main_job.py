@@ -188,7 +188,7 @@ def test_a_weak_proof_of_identity_waits_for_a_call(clinic: ClinicFixture) -> Non
     with clinic.transaction() as session:
         confirm_by_phone(
             session,
-            clinic.actor,
+            people.colleague(clinic),
             referral.id,
             spoke_with="office manager",
             called_number="303-555-0121",

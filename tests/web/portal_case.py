@@ -29,6 +29,7 @@ from referral.services.request_recommendation import NewOrder, NewRequest, place
 from referral.storage import clinics, credentials, directory, documents, outbox, referrals
 from referral.storage.outbox import Message
 from tests.database import NOW, ClinicFixture
+from tests.services.people import verified_by_a_colleague
 from tests.web.client import application
 
 BORN = date(1984, 5, 17)
@@ -178,9 +179,10 @@ def make_case(
             address=("7 Example Lane", "Denver, CO 80202"),
             email="desk@brandywine.example",
             fax="303-555-0177",
-            verified=verified,
         )
         clinician = add_clinician(session, clinic.actor, new, NOW)
+        if verified:
+            clinician = verified_by_a_colleague(session, clinic, clinician)
         depression = Indication(ICD_10_CM, "F33.2", "recurrent severe depression")
         order = place_order(
             session,

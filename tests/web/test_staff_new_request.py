@@ -40,7 +40,6 @@ NEW_CLINICIAN = {
     "address_state": "MA",
     "postal_code": "02108",
     "clinician_fax": "617-555-0123",
-    "contact_verified": "yes",
 }
 
 
@@ -87,7 +86,7 @@ def test_one_page_makes_patient_clinician_order_request_and_letter(
     assert clinician.kind is ClinicianKind.PSYCHOLOGIST
     assert clinician.time_zone == "America/New_York"
     assert clinician.address == ("1 Example Road", "Boston, MA 02108")
-    assert all(contact.is_verified for contact in clinician.contacts)
+    assert not any(contact.is_verified for contact in clinician.contacts)
     assert (order.planned_sessions, str(order.first_infusion_on)) == (6, "2026-12-01")
     assert [(m.kind, m.channel) for m in messages] == [(MessageKind.REQUEST, "fax")]
 
@@ -167,7 +166,7 @@ def test_what_cannot_be_used_is_named_and_everything_typed_is_kept(
     for sentence in sentences:
         assert sentence in text
     for name, value in typed.items():
-        if name in ("patient", "clinician", "indication", "contact_verified") or value == "":
+        if name in ("patient", "clinician", "indication") or value == "":
             continue
         assert value in robin.page, name
     assert "a word of mine" in robin.page

@@ -192,7 +192,9 @@ def test_patients_are_found_by_name_and_date_of_birth_and_each_look_is_recorded(
     assert seen == ["patient"]
 
 
-def test_a_clinician_is_added_found_by_city_and_verified(clinic: ClinicFixture, robin: Desk) -> None:
+def test_a_clinician_is_added_found_by_city_and_verified_by_somebody_else(
+    clinic: ClinicFixture, robin: Desk, open_desk: OpenDesk
+) -> None:
     robin.get("/directory/new")
     robin.post("/directory/new", clinician_given="Ada", npi="123", clinician_fax="1")
     assert robin.status == 400
@@ -219,14 +221,22 @@ def test_a_clinician_is_added_found_by_city_and_verified(clinic: ClinicFixture, 
     assert robin.path == page
     assert "Ada Sample" in robin.get("/directory?q=springfield")
     robin.get(page)
-    verify = robin.page.split(f'action="{page}/contacts/')[1].split('"')[0]
-    assert "The contact is verified" in robin.post(f"{page}/contacts/{verify}")
+    assert "please ask a colleague to call" in robin.text
+    assert "/verify" not in robin.page
+    nico = open_desk(clinic, Role.CLINICIAN)
+    nico.get(page)
+    assert "please ask a colleague" not in nico.text
+    verify = nico.page.split(f'action="{page}/contacts/')[1].split('"')[0]
+    refused = robin.post(f"{page}/contacts/{verify}")
+    assert robin.status == 403
+    assert "Somebody else of the clinic has to call." in refused
+    assert "The contact is verified" in nico.post(f"{page}/contacts/{verify}")
     with clinic.transaction() as session:
         added = directory.get_clinician(session, page.removeprefix("/directory/"))
     assert [contact.is_verified for contact in added.contacts].count(True) == 1
     assert added.time_zone == "America/Chicago"
-    robin.post(f"{page}/contacts/no-such-contact/verify")
-    assert robin.status == 400
+    nico.post(f"{page}/contacts/no-such-contact/verify")
+    assert nico.status == 400
 
 
 # ---- Outbox and documents

@@ -140,7 +140,8 @@ def show_clinician(request: Request, clinician_id: str, visitor: SeeWork) -> Res
 
 def _page(visitor: Visitor, view: ClinicianView, clock: Clock) -> ClinicianPage:
     clinician = view.clinician
-    may = visitor.may(Permission.MANAGE_DIRECTORY)
+    own = view.entered_by == visitor.actor.id
+    may = visitor.may(Permission.MANAGE_DIRECTORY) and not own
     return ClinicianPage(
         name=present.titled(clinician),
         kind=KIND_LABEL[clinician.kind].capitalize(),
@@ -151,6 +152,7 @@ def _page(visitor: Visitor, view: ClinicianView, clock: Clock) -> ClinicianPage:
             request_row(f, present.named(view.patients[f.referral.patient_id]), clock) for f in view.requests
         ),
         version="",
+        entered_by_you=own,
     )
 
 
@@ -195,6 +197,6 @@ def _history(contact: Contact, clock: Clock) -> str:
 
 @router.post("/directory/{clinician_id}/contacts/{contact_id}/verify")
 def verify(clinician_id: str, contact_id: str, visitor: Manage) -> Response:
-    """Somebody of the clinic has called and heard that it is right; doing it twice is harmless."""
+    """Somebody who did not enter it has called and heard that it is right; doing it twice is harmless."""
     verify_contact(visitor.session, visitor.actor, clinician_id, contact_id, visitor.now)
     return done(visitor, f"/directory/{clinician_id}", "verified")

@@ -65,7 +65,9 @@ NOTICES: Final = {
         "open", "Treatment is started", "It is recorded with your name and the time of the database."
     ),
     "classified": Notice("open", "The indication is classified", "It counts for every order with this code."),
-    "clinician-added": Notice("open", "The clinician is in the directory"),
+    "clinician-added": Notice(
+        "open", "The clinician is in the directory", "A colleague should call to verify the contacts."
+    ),
     "clinician-known": Notice("info", "This clinician is in the directory already", "Nothing was added."),
     "verified": Notice("open", "The contact is verified"),
 }

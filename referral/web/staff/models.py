@@ -351,6 +351,7 @@ class ClinicianPage:
     contacts: tuple[Contact, ...]
     requests: tuple[RequestRow, ...]
     version: str
+    entered_by_you: bool
 
 
 @dataclass(frozen=True, slots=True)

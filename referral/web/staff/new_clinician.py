@@ -34,7 +34,6 @@ def new_clinician(typed: _Typed) -> NewClinician:
         email=typed.get("clinician_email", ""),
         fax=typed.get("clinician_fax", ""),
         phone=typed.get("clinician_phone", ""),
-        verified=bool(typed.get("contact_verified")),
     )
 
 
