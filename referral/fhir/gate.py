@@ -22,7 +22,10 @@ _OVERRIDE: Final = coding(ACT_CODE, "EMAUTH", "emergency authorization override"
 
 
 def parameters(decision: GateDecision) -> Resource:
-    """The answer of `$gate`: open, asOf, one reason per closed requirement, and each requirement."""
+    """The answer of `$gate`: open, asOf, one reason per closed requirement, and each requirement.
+
+    Emergency access that stands in for the recommendation is named: open then means open for one start.
+    """
     return {
         "resourceType": "Parameters",
         "parameter": [
@@ -30,8 +33,19 @@ def parameters(decision: GateDecision) -> Resource:
             {"name": "asOf", "valueInstant": instant(decision.as_of)},
             *({"name": "reason", "valueString": reason} for reason in decision.reasons),
             *({"name": "requirement", "part": _parts(state)} for state in decision.requirements),
+            *_override(decision),
         ],
     }
+
+
+def _override(decision: GateDecision) -> list[Resource]:
+    if decision.override is None:
+        return []
+    parts: list[Resource] = [
+        {"name": "validUntil", "valueDateTime": instant(decision.override.expires_at)},
+        {"name": "remark", "valueString": decision.remark},
+    ]
+    return [{"name": "override", "part": parts}]
 
 
 def _parts(state: RequirementState) -> list[Resource]:
@@ -52,6 +66,8 @@ def topic(decision: GateDecision) -> str:
     if decision.verdict is Verdict.UNCLASSIFIED:
         return "not-classified"
     missing = [state.requirement for state in decision.requirements if not state.satisfied]
+    if decision.override is not None:  # it stands in for the recommendation, so something else is missing
+        missing.remove(Requirement.RECOMMENDATION)
     return (
         "consultation-missing" if missing == [Requirement.INITIAL_CONSULTATION] else "recommendation-missing"
     )

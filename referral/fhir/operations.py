@@ -15,6 +15,10 @@ def gate_operation(local: LocalSystems = DEFAULT) -> dict[str, Any]:
         _out("by", 0, "1", "Reference", "What met it: an Encounter, or the Observation of a decision"),
         _out("validUntil", 0, "1", "dateTime", "Until when what met it counts"),
     ]
+    override = [
+        _out("validUntil", 1, "1", "dateTime", "Until when one start may use it"),
+        _out("remark", 1, "1", "string", "What is still missing, in a sentence"),
+    ]
     return {
         "resourceType": "OperationDefinition",
         "id": "gate",
@@ -34,6 +38,10 @@ def gate_operation(local: LocalSystems = DEFAULT) -> dict[str, Any]:
             _out("asOf", 1, "1", "instant", "The time of this advice"),
             _out("reason", 0, "*", "string", "One sentence for each requirement that is not met"),
             {**_out("requirement", 0, "*", None, "Each requirement of the clinic"), "part": parts},
+            {
+                **_out("override", 0, "1", None, "Emergency access in force: open for one start"),
+                "part": override,
+            },
         ],
     }
 

@@ -8,12 +8,12 @@ from referral.domain.audit import Actor
 from referral.domain.codes import BusinessStatus
 from referral.services import publish
 from referral.services.refresh_gate import refresh_order
-from referral.storage import orders, referrals, standings
+from referral.storage import orders, overrides, referrals, standings
 from referral.storage.db import Session
 
 
 def lapse_orders(session: Session, now: datetime) -> int:
-    """Looks at active orders whose last recommendation has run out; returns how many went on hold.
+    """Looks at active orders whose last recommendation or override has run out; returns how many it closed.
 
     The database refuses a start at once; this lets the published order say so too. Safe to run twice.
     """
@@ -24,6 +24,9 @@ def lapse_orders(session: Session, now: datetime) -> int:
         for answer in standings.of_orders(session, [order_id]):
             if answer.is_positive and answer.is_living:
                 _note_end(session, answer.referral_id, now)
+        lapsed += not refresh_order(session, actor, order_id, now).open
+    for order_id in overrides.run_out(session, now):
+        orders.get(session, order_id, lock=True)
         lapsed += not refresh_order(session, actor, order_id, now).open
     return lapsed
 

@@ -1,7 +1,7 @@
 """Emergency access: one person asks, another approves or declines, the medical director looks at it later.
 
-The password is given again before each of the first two (`accounts.confirm_password`); the database checks the
-time, the roles, the two people, policy and gate once more (override_ask, override_decide in migration 0006).
+Each of the first two gives the password again (`accounts.confirm_password`); the database checks
+the time, the roles, the two people, policy and gate once more (override_ask, override_decide in 0006).
 Requests to outside clinicians go on: nothing here touches them.
 """
 

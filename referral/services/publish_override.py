@@ -7,12 +7,12 @@ from datetime import datetime
 
 from referral.domain.audit import Actor
 from referral.domain.gate import GateDecision
+from referral.domain.override import OverrideCase
 from referral.domain.records import Order
 from referral.fhir.gate import detected_issue, override_mitigation
 from referral.fhir.systems import DEFAULT
 from referral.storage import referrals, resources
 from referral.storage.db import Session
-from referral.storage.overrides import OverrideCase
 
 
 def publish_override(

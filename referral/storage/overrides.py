@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -13,7 +12,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from referral.domain.audit import Actor
 from referral.domain.codes import OverrideReason
 from referral.domain.errors import Forbidden, NotFound, ReferralError, TransitionRefused
-from referral.domain.override import REVIEW_WITHIN
+from referral.domain.override import REVIEW_WITHIN, OverrideCase
 from referral.domain.records import Order
 from referral.storage import clinics
 from referral.storage.db import Session, sql_state
@@ -24,36 +23,6 @@ from referral.storage.tables import (
     override_review,
     treatment_start,
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OverrideCase:
-    """One request for emergency access and all that became of it; times are the database's.
-
-    `approved` is None while nobody has decided, `justified` None while nobody has reviewed. `start_id` is the
-    start that has used it up.
-    """
-
-    id: str
-    patient_id: str
-    order_id: str
-    reason_code: OverrideReason
-    requested_by: str
-    requested_at: datetime
-    approved: bool | None
-    decided_by: str | None
-    decided_at: datetime | None
-    expires_at: datetime | None
-    start_id: str | None
-    started_at: datetime | None
-    justified: bool | None
-    reviewed_by: str | None
-    reviewed_at: datetime | None
-
-    @property
-    def review_due_at(self) -> datetime | None:
-        """Until when the medical director has to have looked at it; None for what was not approved."""
-        return self.decided_at + REVIEW_WITHIN if self.approved and self.decided_at else None
 
 
 def _cases(session: Session) -> Select[Any]:
@@ -107,18 +76,54 @@ def of_order(session: Session, order_id: str) -> list[OverrideCase]:
     return [_to_case(row) for row in session.connection.execute(query).mappings()]
 
 
-def asked_since(session: Session, since: datetime, *, limit: int, offset: int = 0) -> list[OverrideCase]:
-    """Newest first."""
-    query = _cases(session).where(override_request.c.requested_at >= since)
-    return [_to_case(row) for row in session.connection.execute(query.limit(limit).offset(offset)).mappings()]
+def listed(session: Session, *, limit: int, offset: int = 0) -> list[OverrideCase]:
+    """All of the clinic, newest first."""
+    rows = session.connection.execute(_cases(session).limit(limit).offset(offset))
+    return [_to_case(row) for row in rows.mappings()]
 
 
-def waiting(session: Session, since: datetime) -> list[OverrideCase]:
-    """What needs a person: asked after `since` and undecided, or approved and not reviewed. Newest first."""
-    undecided = override_decision.c.outcome.is_(None) & (override_request.c.requested_at > since)
-    unreviewed = (override_decision.c.outcome == "approved") & override_review.c.justified.is_(None)
-    query = _cases(session).where(undecided | unreviewed)
+def current(session: Session, since: datetime) -> list[OverrideCase]:
+    """What concerns somebody now: undecided or declined since `since`, or not reviewed yet. Newest first."""
+    said = override_decision
+    undecided = said.c.outcome.is_(None) & (override_request.c.requested_at > since)
+    declined = (said.c.outcome == "declined") & (said.c.decided_at > since)
+    unreviewed = (said.c.outcome == "approved") & override_review.c.justified.is_(None)
+    query = _cases(session).where(undecided | declined | unreviewed)
     return [_to_case(row) for row in session.connection.execute(query).mappings()]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """How often since a time; `to_review` and `overdue` are all that wait, whenever they were given."""
+
+    asked: int
+    approved: int
+    declined: int
+    used: int
+    justified: int
+    unjustified: int
+    to_review: int
+    overdue: int
+
+
+def counts(session: Session, since: datetime, now: datetime) -> Counts:
+    """Requests made since `since`, by what became of them."""
+    case = _cases(session).order_by(None).subquery()
+    recent, approved = case.c.requested_at >= since, case.c.outcome == "approved"
+    open_review = approved & case.c.justified.is_(None)
+    row = session.connection.execute(
+        select(
+            func.count().filter(recent).label("asked"),
+            func.count().filter(recent & approved).label("approved"),
+            func.count().filter(recent & (case.c.outcome == "declined")).label("declined"),
+            func.count().filter(recent & case.c.start_id.is_not(None)).label("used"),
+            func.count().filter(recent & case.c.justified).label("justified"),
+            func.count().filter(recent & ~case.c.justified).label("unjustified"),
+            func.count().filter(open_review).label("to_review"),
+            func.count().filter(open_review & (case.c.decided_at <= now - REVIEW_WITHIN)).label("overdue"),
+        ).select_from(case)
+    ).one()
+    return Counts(**row._asdict())
 
 
 _IN_FORCE: Final = text(
@@ -287,9 +292,3 @@ def review(session: Session, case: OverrideCase, by: str, *, justified: bool, no
         if sql_state(error) != "23505":
             raise
         raise TransitionRefused("This has been reviewed already.") from error
-
-
-def ids_in(cases: Iterable[OverrideCase]) -> set[str]:
-    """Everybody of the clinic who had a part in these."""
-    found = (id for case in cases for id in (case.requested_by, case.decided_by, case.reviewed_by))
-    return {id for id in found if id is not None}

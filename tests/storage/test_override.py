@@ -179,7 +179,7 @@ def test_another_clinic_neither_sees_nor_decides_it(
         emergency.allow(session)
         director = emergency.person(session, other_clinic)
     with other_clinic.transaction() as session:
-        assert overrides.waiting(session, present() - timedelta(days=1)) == []
+        assert overrides.current(session, present() - timedelta(days=1)) == []
         with pytest.raises(NotFound):
             overrides.get(session, id)
         with pytest.raises(NotFound, match="no such request"):

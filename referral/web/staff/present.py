@@ -99,6 +99,7 @@ _VERDICT: Final = {
     Verdict.EXPIRED: "Recommendation expired",
     Verdict.VOIDED: "Recommendation voided",
     Verdict.UNCLASSIFIED: "Indication not classified",
+    Verdict.OVERRIDDEN: "Emergency access",
 }
 CANCEL_REASONS: Final = {
     "patient-declined": "The patient does not want the treatment",
@@ -190,8 +191,10 @@ def message_badge(message: Message) -> Badge:
 
 def gate_badge(state: OrderState) -> Badge:
     """Open or closed in one word, with what it is about."""
-    if state.decision.open:
+    if state.decision.settled:
         return Badge("open", "Open", "unlock")
+    if state.decision.open:
+        return Badge("waiting", "Emergency access", "unlock")
     waits = state.decision.verdict in (Verdict.REQUESTED, Verdict.ANSWERED_NEEDS_REVIEW)
     return Badge("waiting" if waits else "closed", "Closed", "lock")
 
@@ -207,7 +210,14 @@ def status_reason(code: str | None) -> str:
 
 
 # Where asking somebody brings the order on.
-ASKABLE: Final = (Verdict.NOT_REQUESTED, Verdict.DECLINED, Verdict.EXPIRED, Verdict.VOIDED, Verdict.REQUESTED)
+ASKABLE: Final = (
+    Verdict.NOT_REQUESTED,
+    Verdict.DECLINED,
+    Verdict.EXPIRED,
+    Verdict.VOIDED,
+    Verdict.REQUESTED,
+    Verdict.OVERRIDDEN,
+)
 
 
 def ask_href(order: Order) -> str:

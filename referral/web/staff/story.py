@@ -17,14 +17,25 @@ def gate(state: OrderState, clock: Clock) -> Gate:
     decision = state.decision
     reasons = list(decision.reasons)
     if decision.open:
-        reasons = ["The initial consultation has been recorded.", _basis(state, clock)]
+        reasons = ["The initial consultation has been recorded.", *_bases(state, clock)]
     elif story := of_order(state, clock):
         reasons.append(story)
     title = "Open: treatment may start" if decision.open else "Closed: treatment may not start"
+    if decision.open and not decision.settled:
+        title = "Emergency access: one infusion may start"
     return Gate(decision.open, title, tuple(reasons), clock.moment(decision.as_of))
 
 
+def _bases(state: OrderState, clock: Clock) -> list[str]:
+    """What an open gate rests on; with emergency access, what is missing all the same."""
+    decision = state.decision
+    return [_basis(state, clock), decision.remark] if decision.override else [_basis(state, clock)]
+
+
 def _basis(state: OrderState, clock: Clock) -> str:
+    if state.decision.override is not None:
+        until = clock.soon(state.decision.override.expires_at)
+        return f"Two people of the clinic allow one infusion without the recommendation; this ends {until}."
     answer = state.basis()
     if answer is None or state.decision.verdict is Verdict.NOT_REQUIRED:
         return f"No recommendation is needed for {indications(state.order)}."

@@ -1,0 +1,140 @@
+"""Emergency access as people look at it: one request, the report, and what concerns whom today."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final
+
+from referral.domain.audit import Action, Actor, AuditEntry
+from referral.domain.codes import Role
+from referral.domain.override import DECIDE_WITHIN, OverrideCase
+from referral.domain.records import Patient
+from referral.services.find_orders import OrderState, states_of
+from referral.storage import accounts, audit, directory, orders, overrides
+from referral.storage.db import Session
+from referral.storage.overrides import Counts
+
+PAGE: Final = 50
+REPORT_DAYS: Final = 90
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OverrideView:
+    """One request with the order as it stands now; `users` are names by id, the words are decrypted."""
+
+    case: OverrideCase
+    state: OrderState
+    users: dict[str, str]
+    reason: str
+    note: str
+
+
+def find_override(session: Session, actor: Actor, id: str, now: datetime) -> OverrideView:
+    """Raises NotFound; the audit row names the patient."""
+    case = overrides.get(session, id)
+    (state,) = states_of(session, [orders.get(session, case.order_id)], now)
+    reason, note = overrides.words(session, id)
+    entry = AuditEntry(
+        action=Action.READ,
+        subtype="override",
+        entity=f"ServiceRequest/{case.order_id}",
+        patient_id=case.patient_id,
+        detail={"override": case.id},
+    )
+    audit.record(session, actor, entry)
+    return OverrideView(case=case, state=state, users=names(session), reason=reason, note=note)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OverrideReport:
+    """One page of all requests, newest first, and the counts of the last 90 days."""
+
+    cases: tuple[OverrideCase, ...]
+    more: bool
+    counts: Counts
+    patients: dict[str, Patient]
+    users: dict[str, str]
+
+
+def report_overrides(session: Session, actor: Actor, page: int, now: datetime) -> OverrideReport:
+    """Page `page`, counted from 1."""
+    found = overrides.listed(session, limit=PAGE + 1, offset=(page - 1) * PAGE)
+    shown = found[:PAGE]
+    entry = AuditEntry(action=Action.READ, subtype="list-overrides", detail={"shown": len(shown)})
+    audit.record(session, actor, entry)
+    return OverrideReport(
+        cases=tuple(shown),
+        more=len(found) > PAGE,
+        counts=count_overrides(session, now),
+        patients=directory.get_patients(session, {case.patient_id for case in shown}),
+        users=names(session),
+    )
+
+
+def count_overrides(session: Session, now: datetime) -> Counts:
+    """Of the last 90 days, and what waits for review."""
+    return overrides.counts(session, now - timedelta(days=REPORT_DAYS), now)
+
+
+def names(session: Session) -> dict[str, str]:
+    """The clinic's people by id."""
+    return {id: user.name for id, user in accounts.get_users(session).items()}
+
+
+class Concern(StrEnum):
+    """Why a request for emergency access is on somebody's Today board."""
+
+    DECIDE = "decide"
+    REVIEW = "review"
+    WAITS = "waits"
+    IN_FORCE = "in-force"
+    DECLINED = "declined"
+
+
+@dataclass(frozen=True, slots=True)
+class Emergency:
+    """`since` is when it began to wait for this person."""
+
+    concern: Concern
+    case: OverrideCase
+    state: OrderState
+    since: datetime
+
+
+def emergencies(
+    session: Session, actor: Actor, known: Iterable[OrderState], now: datetime
+) -> list[Emergency]:
+    """What concerns this person, newest first: a medical director decides and reviews, whoever asked follows.
+
+    `known` are orders that were read already.
+    """
+    found = [
+        (concern, case)
+        for case in overrides.current(session, now - DECIDE_WITHIN)
+        if (concern := concern_of(case, actor, now)) is not None
+    ]
+    states = {state.order.id: state for state in known}
+    missing = {case.order_id for _, case in found} - states.keys()
+    if missing:  # a review is due after the order has ended, too
+        orders_of = orders.get_many(session, missing).values()
+        states |= {state.order.id: state for state in states_of(session, orders_of, now)}
+    return [
+        Emergency(concern, case, states[case.order_id], case.decided_at or case.requested_at)
+        for concern, case in found
+    ]
+
+
+def concern_of(case: OverrideCase, actor: Actor, now: datetime) -> Concern | None:
+    """What this request asks of this person, None for nothing."""
+    own = case.requested_by == actor.id
+    director = actor.role is Role.MEDICAL_DIRECTOR
+    if case.waits(now):
+        return Concern.WAITS if own else Concern.DECIDE if director else None
+    if own:
+        if case.in_force(now):
+            return Concern.IN_FORCE
+        return Concern.DECLINED if case.approved is False else None
+    return Concern.REVIEW if director and case.to_review else None
