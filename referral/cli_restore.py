@@ -157,8 +157,8 @@ def _reconcile_one(
     except StreamSaysNothing:
         fail(
             f"{clinic.slug}: the stream in {stream.folder} knows nothing newer than this database. Is there "
-            "a newer one? Then give --from. Else --newer nothing (the service was stopped before the copy was "
-            "made) or --newer unknown."
+            "a newer one? Then give --from. Else --newer nothing (the service was stopped before the copy "
+            "was made) or --newer unknown."
         )
     except StreamBroken as error:
         fail(

@@ -13,15 +13,21 @@ class Permission(StrEnum):
 
     SEE_WORK = "see-work"
     ASK = "ask"
+    BOOK = "book"
     SEE_ANSWER = "see-answer"
     SEE_DOCUMENT = "see-document"
     RECORD_CONSULTATION = "record-consultation"
     START_TREATMENT = "start-treatment"
     REVIEW = "review"
+    ASK_OVERRIDE = "ask-override"
+    DECIDE_OVERRIDE = "decide-override"
     VOID = "void"
     MANAGE_DIRECTORY = "manage-directory"
     MANAGE_ACCOUNTS = "manage-accounts"
     SEE_AUDIT = "see-audit"
+    SEE_POLICY = "see-policy"
+    CHANGE_POLICY = "change-policy"
+    REOPEN = "reopen"
     SIGNED_IN = "signed-in"
 
 
@@ -30,24 +36,37 @@ _FRONT_DESK: Final = frozenset(
         Permission.SIGNED_IN,
         Permission.SEE_WORK,
         Permission.ASK,
+        Permission.BOOK,
         Permission.SEE_DOCUMENT,
         Permission.MANAGE_DIRECTORY,
         Permission.VOID,
+        Permission.SEE_POLICY,
     }
 )
 _CLINICIAN: Final = _FRONT_DESK | {
     Permission.SEE_ANSWER,
     Permission.RECORD_CONSULTATION,
     Permission.START_TREATMENT,
+    Permission.ASK_OVERRIDE,
 }
 
+# Policy says nothing about a patient, so everybody may read it.
 # The front desk reads no narrative, the administrator no patient data, the auditor only the audit.
 GRANTS: Final = {
     Role.FRONT_DESK: _FRONT_DESK,
     Role.CLINICIAN: _CLINICIAN,
-    Role.MEDICAL_DIRECTOR: _CLINICIAN | {Permission.REVIEW, Permission.SEE_AUDIT},
-    Role.ADMIN: frozenset({Permission.SIGNED_IN, Permission.MANAGE_ACCOUNTS}),
-    Role.AUDITOR: frozenset({Permission.SIGNED_IN, Permission.SEE_AUDIT}),
+    Role.MEDICAL_DIRECTOR: _CLINICIAN
+    | {
+        Permission.REVIEW,
+        Permission.DECIDE_OVERRIDE,
+        Permission.SEE_AUDIT,
+        Permission.CHANGE_POLICY,
+        Permission.REOPEN,
+    },
+    Role.ADMIN: frozenset(
+        {Permission.SIGNED_IN, Permission.MANAGE_ACCOUNTS, Permission.SEE_POLICY, Permission.REOPEN}
+    ),
+    Role.AUDITOR: frozenset({Permission.SIGNED_IN, Permission.SEE_AUDIT, Permission.SEE_POLICY}),
 }
 
 

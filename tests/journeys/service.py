@@ -175,19 +175,29 @@ def run_service(now: datetime) -> Iterator[Service]:
         "REFERRAL_MAIL_FROM": "Harbor Light Clinic <requests@harborlight.example>",
     }
     try:
-        with running(["-m", "referral.cli", "serve"], directory, environment) as program:
-
-            def address() -> str:
-                assert program.process.poll() is None, program.stderr.read_text()
-                found = re.search(r"ready at (http://\S+)", program.stdout.read_text())
-                return found[1] if found and "Ctrl-C" in program.stdout.read_text() else ""
-
-            ready = eventually(address, 90)
-            try:
-                yield Service(program, ready, directory / "data", clock, post, environment)
-            finally:
-                ended_with = program.stop(signal.SIGINT)
-            assert ended_with == 0
+        with serving(directory, environment, clock, post) as started:
+            yield started
     finally:
         post.close()
         shutil.rmtree(directory)
+
+
+@contextmanager
+def serving(
+    directory: Path, environment: dict[str, str], clock: Clock, post: PostOffice
+) -> Iterator[Service]:
+    """Run it until the block ends; on what an earlier run has left in `directory`, if there was one."""
+    (directory / "out.txt").unlink(missing_ok=True)
+    with running(["-m", "referral.cli", "serve"], directory, environment) as program:
+
+        def address() -> str:
+            assert program.process.poll() is None, program.stderr.read_text()
+            found = re.search(r"ready at (http://\S+)", program.stdout.read_text())
+            return found[1] if found and "Ctrl-C" in program.stdout.read_text() else ""
+
+        ready = eventually(address, 90)
+        try:
+            yield Service(program, ready, directory / "data", clock, post, environment)
+        finally:
+            ended_with = program.stop(signal.SIGINT)
+        assert ended_with == 0

@@ -15,7 +15,7 @@ from starlette.responses import HTMLResponse, RedirectResponse
 
 from referral.bootstrap import Runtime
 from referral.domain.errors import ReferralError
-from referral.storage import clinics
+from referral.storage import clinics, mode
 from referral.web.dependencies import Visitor, cookie_name, staff
 from referral.web.form import Form
 from referral.web.pages import page as render
@@ -56,7 +56,19 @@ NOTICES: Final = {
     "declined": Notice(
         "waiting", "The answer is declined", "The gate stays closed. You can ask another clinician."
     ),
-    "voided": Notice("waiting", "The recommendation is void", "Treatment is closed from now on."),
+    "voided": Notice(
+        "waiting", "The recommendation is void", "It does not count any more; its clinician is told."
+    ),
+    "conflict-kept": Notice("open", "The recommendation is kept", "It counts, and your reason is on record."),
+    "conflict-voided": Notice(
+        "waiting", "The recommendation is void", "It does not count any more; its clinician is told."
+    ),
+    "facts-changed": Notice(
+        "waiting", "The change is recorded", "What it ended is shown below, and the clinician is told."
+    ),
+    "renewal-asked": Notice(
+        "open", "The question is on its way", "The clinician gets a link to renew the answer or take it back."
+    ),
     "cancelled": Notice(
         "open", "The request is cancelled", "The links are closed, and the clinician is told."
     ),
@@ -64,19 +76,50 @@ NOTICES: Final = {
     "started": Notice(
         "open", "Treatment is started", "It is recorded with your name and the time of the database."
     ),
+    "override-asked": Notice(
+        "waiting",
+        "Emergency access is asked for",
+        "A medical director sees it on the Today board and has 60 minutes to decide. Please call as well.",
+    ),
+    "override-approved": Notice(
+        "waiting",
+        "Emergency access is given",
+        "One infusion of this order may start within 60 minutes. A review is due within 72 hours.",
+    ),
+    "override-declined": Notice("waiting", "Emergency access is declined", "The gate stays closed."),
+    "override-reviewed": Notice("open", "The review is recorded"),
     "classified": Notice("open", "The indication is classified", "It counts for every order with this code."),
     "clinician-added": Notice(
         "open", "The clinician is in the directory", "A colleague should call to verify the contacts."
     ),
     "clinician-known": Notice("info", "This clinician is in the directory already", "Nothing was added."),
     "verified": Notice("open", "The contact is verified"),
+    "reopening-approved": Notice("info", "You have approved", "A second person has to approve as well."),
+    "reopened": Notice("open", "The clinic is open", "Gate, letters and portal work again."),
+    "policy-saved": Notice(
+        "open", "The new policy is in force", "The orders follow it. What it has changed is shown below."
+    ),
+    "booked": Notice("open", "The chair is booked"),
+    "tentative": Notice(
+        "waiting", "The chair is held", "The booking is tentative. It confirms itself when the gate opens."
+    ),
+    "moved": Notice("open", "The booking is moved"),
+    "booking-cancelled": Notice("open", "The booking is cancelled", "The chair is free again."),
+    "missed": Notice("open", "Noted: the patient did not come"),
+    "noted": Notice("open", "The release is noted", "It is off the Today board."),
+    "chair-added": Notice("open", "The chair is added", "It can be booked at once."),
+    "chair-in-use": Notice("open", "The chair is in use again"),
+    "chair-out-of-use": Notice("open", "The chair is out of use", "It takes no new bookings."),
 }
 _PLACES: Final = {
     "today": Permission.SIGNED_IN,
     "new": Permission.ASK,
+    "reviews": Permission.REVIEW,
     "orders": Permission.SEE_WORK,
+    "bookings": Permission.SEE_WORK,
     "directory": Permission.SEE_WORK,
     "outbox": Permission.SEE_WORK,
+    "policy": Permission.SEE_POLICY,
 }
 
 
@@ -99,6 +142,7 @@ def show(
         active=active,
         places=tuple(key for key, permission in _PLACES.items() if visitor.may(permission)),
         notice=notice,
+        restoring=mode.is_restoring(visitor.session),
     )
     response = render(template, status, shell=shell, page=page)
     if name in request.cookies:

@@ -76,6 +76,30 @@ class Shell:
     active: str = ""
     places: tuple[str, ...] = ()
     notice: Notice | None = None
+    # The clinic is closed after a restore.
+    restoring: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RestoreStep:
+    """One of the three that lead out of restore mode."""
+
+    title: str
+    text: str
+    is_done: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RestorePage:
+    """`done` says what was applied again, `lost` what people have to do."""
+
+    restoring: bool
+    reason: str
+    steps: tuple[RestoreStep, ...]
+    done: tuple[str, ...]
+    lost: tuple[str, ...]
+    may_approve: bool
+    form: Form
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +160,10 @@ class Count:
 
 @dataclass(frozen=True, slots=True)
 class InfusionRow:
-    """One of the next chairs. `badge` says open or closed, `reason` why."""
+    """One of the next chairs. `badge` says open or closed, `reason` why.
+
+    `chair` leads to the booking, None where none was made; `hold` says until when a tentative one is held.
+    """
 
     when: When | None
     patient: str
@@ -145,6 +172,8 @@ class InfusionRow:
     badge: Badge
     reason: str
     action: Link
+    chair: Link | None = None
+    hold: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +208,8 @@ class TodayPage:
     infusions: tuple[InfusionRow, ...]
     attention: tuple[AttentionRow, ...]
     calls: tuple[CallRow, ...]
+    zone: str
+    reviews: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,19 +7,40 @@ from typing import Final
 from fastapi import APIRouter
 
 from referral.web.staff import (
+    bookings,
     directory,
     documents,
     lookups,
     new_request,
     order,
     outbox,
+    overrides,
     patients,
+    policy,
     request,
+    restore,
+    reviews,
     sign_in,
     today,
 )
 
 router: Final = APIRouter(include_in_schema=False, tags=["staff"])
-# New before one: `/requests/new` is not the id of a request.
-for module in (sign_in, today, new_request, request, order, patients, directory, outbox, lookups, documents):
+# New before one: `/requests/new` is not the id of a request, and an override is no step of an order.
+for module in (
+    sign_in,
+    today,
+    new_request,
+    request,
+    overrides,
+    order,
+    bookings,
+    patients,
+    directory,
+    outbox,
+    policy,
+    lookups,
+    documents,
+    restore,
+    reviews,
+):
     router.include_router(module.router)
