@@ -7,40 +7,60 @@ from datetime import datetime
 
 from referral.domain.audit import Action, Actor, AuditEntry
 from referral.domain.errors import InvalidInput, Issue, TransitionRefused
-from referral.domain.policy import IndicationClass, IndicationRule
-from referral.services.refresh_gate import refresh_gate
+from referral.domain.policy import Indication, IndicationClass, Policy
+from referral.domain.policy_change import Move
+from referral.domain.policy_draft import CLASS_LABEL, checked_rule
+from referral.domain.records import Order
+from referral.services.change_policy import PolicySaved, put_in_force
+from referral.services.foresee_policy import foresee
 from referral.storage import audit, clinics, orders
 from referral.storage.db import Session, hold
 
 
-def classify_indication(
-    session: Session, actor: Actor, order_id: str, code: str, indication_class: str, now: datetime
-) -> int:
-    """Add one rule for an unclassified code of this order; returns the policy's new version.
+def classified(policy: Policy, indication: Indication, indication_class: IndicationClass) -> Policy:
+    """The policy with one rule more; InvalidInput for a code that no rule can name."""
+    rule = checked_rule(indication.system, indication.code, indication_class)
+    return replace(policy, rules=(*policy.rules, rule))
 
-    It counts for every order with the code, whose gates are looked at again. Refuses a code that the
+
+def unclassified_of(policy: Policy, order: Order, system: str, code: str) -> Indication:
+    """The indication of this order that is meant; TransitionRefused when the policy knows it already."""
+    for indication in policy.unclassified(order.indications):
+        if (indication.system, indication.code) == (system, code):
+            return indication
+    raise TransitionRefused("This indication has been classified already.", "ServiceRequest.reasonCode")
+
+
+def classify_indication(
+    session: Session, actor: Actor, order_id: str, system: str, code: str, chosen: str, now: datetime
+) -> PolicySaved:
+    """Add one rule for an unclassified code of this order. `chosen` is an IndicationClass, as sent.
+
+    It counts for every order with the code; those that it opens follow at once. Refuses a code that the
     policy knows.
     """
-    if indication_class not in set(IndicationClass):
+    if chosen not in set(IndicationClass):
         raise InvalidInput(Issue("Choose what this indication needs.", ("requirement",), "required"))
     hold(session, "policy")
     order = orders.get(session, order_id)
     policy, ladder = clinics.policy_in_force(session)
-    indication = next((i for i in policy.unclassified(order.indications) if i.code == code), None)
-    if indication is None:
-        raise TransitionRefused("This indication has been classified already.", "ServiceRequest.reasonCode")
-    rule = IndicationRule(
-        indication.system, indication.code.strip().upper(), IndicationClass(indication_class)
-    )
-    version = clinics.add_policy(session, replace(policy, rules=(*policy.rules, rule)), ladder, actor.id)
+    indication = unclassified_of(policy, order, system, code)
+    new = classified(policy, indication, IndicationClass(chosen))
+    rule = new.rules[-1]
+    reason = f"{rule.prefix} was not classified; it is {CLASS_LABEL[rule.indication_class]}."
+    foreseen = foresee(session, policy, new, now)
+    saved = put_in_force(session, actor, new, ladder, reason, foreseen, now)
     entry = AuditEntry(
         action=Action.UPDATE,
         subtype="classify-indication",
         entity=f"ServiceRequest/{order_id}",
         patient_id=order.patient_id,
-        detail={"code": rule.prefix, "class": rule.indication_class, "version": version},
+        detail={
+            "code": rule.prefix,
+            "class": rule.indication_class,
+            "version": saved.version,
+            "opens": len(foreseen.moving(Move.OPENS)),
+        },
     )
     audit.record(session, actor, entry)
-    for id in orders.with_code(session, indication):
-        refresh_gate(session, actor, id, now)
-    return version
+    return saved

@@ -9,7 +9,7 @@ from typing import Final
 
 from referral.domain.audit import Action, Actor, AuditEntry
 from referral.domain.gate import GateDecision, Recommendation
-from referral.domain.policy import Policy
+from referral.domain.policy import Indication, Policy
 from referral.domain.records import Clinician, Order, Patient
 from referral.services.follow_requests import Followed, follow
 from referral.services.refresh_gate import decision_of
@@ -88,7 +88,10 @@ def list_orders(session: Session, actor: Actor, words: str, state: str, page: in
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderView:
-    """Everything that the page of one order shows. `signers` are the clinicians by recommendation id."""
+    """Everything that the page of one order shows. `signers` are the clinicians by recommendation id.
+
+    `same_code` counts the orders in use by unclassified indication of this one.
+    """
 
     state: OrderState
     policy: Policy
@@ -96,6 +99,7 @@ class OrderView:
     consulted_at: datetime | None
     users: dict[str, str]
     signers: dict[str, Clinician]
+    same_code: dict[Indication, int]
 
 
 def find_order(session: Session, actor: Actor, order_id: str, now: datetime) -> OrderView:
@@ -114,6 +118,7 @@ def find_order(session: Session, actor: Actor, order_id: str, now: datetime) -> 
         consulted_at=orders.consulted_at(session, order.id),
         users={id: user.name for id, user in accounts.get_users(session).items()},
         signers=_signers(session, state),
+        same_code={i: len(orders.with_code(session, i)) for i in policy.unclassified(order.indications)},
     )
 
 

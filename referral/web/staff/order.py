@@ -129,13 +129,13 @@ def _start(visitor: Visitor, order_id: str, typed: Typed) -> str:
 
 
 def _classify(visitor: Visitor, order_id: str, typed: Typed) -> str:
-    code, chosen = typed.get("code", ""), typed.get("requirement", "")
-    classify_indication(visitor.session, visitor.actor, order_id, code, chosen, visitor.now)
+    system, code, chosen = (typed.get(name, "") for name in ("system", "code", "requirement"))
+    classify_indication(visitor.session, visitor.actor, order_id, system, code, chosen, visitor.now)
     return "classified"
 
 
 _STEPS: Final[Steps] = {
     "consultation": (Permission.RECORD_CONSULTATION, _consultation),
     "start": (Permission.START_TREATMENT, _start),
-    "classify": (Permission.REVIEW, _classify),
+    "classify": (Permission.CHANGE_POLICY, _classify),
 }

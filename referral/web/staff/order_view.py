@@ -38,7 +38,6 @@ def order_page(visitor: Visitor, view: OrderView, clock: Clock, form: Form, fail
     """As this visitor may see it; `failed` is the step that came back with errors."""
     state, order = view.state, view.state.order
     actions = tuple(_actions(visitor, view))
-    chosen = form.value("requirement")
     return OrderPage(
         number=present.order_number(order),
         href=f"/orders/{order.id}",
@@ -53,9 +52,10 @@ def order_page(visitor: Visitor, view: OrderView, clock: Clock, form: Form, fail
         form=form,
         actions=actions,
         unclassified=tuple(
-            Unclassified(i.code, i.display) for i in view.policy.unclassified(order.indications)
+            Unclassified(i.system, i.code, i.display, present.counted(view.same_code.get(i, 0), "order"))
+            for i in view.policy.unclassified(order.indications)
         ),
-        classes=tuple(Choice(c.value, c.label, c.detail, checked=c.value == chosen) for c in _CLASSES),
+        classes=_CLASSES,
         ask=present.ask_href(order) if "ask" in actions else "",
         failed=failed,
     )
@@ -78,7 +78,7 @@ def _actions(visitor: Visitor, view: OrderView) -> Iterator[str]:
         yield "consultation"
     if visitor.may(Permission.START_TREATMENT):
         yield "start"
-    if verdict is Verdict.UNCLASSIFIED and visitor.may(Permission.REVIEW):
+    if verdict is Verdict.UNCLASSIFIED and visitor.may(Permission.CHANGE_POLICY):
         yield "classify"
     if visitor.may(Permission.ASK) and verdict in present.ASKABLE:
         yield "ask"
@@ -114,7 +114,9 @@ def _recommendation(visitor: Visitor, view: OrderView, clock: Clock) -> Requirem
         )
         return Requirement(Badge("neutral", "Not needed"), title, sentence)
     if verdict is Verdict.UNCLASSIFIED:
-        link = Link("Classify", "#classify") if visitor.may(Permission.REVIEW) and _usable(view) else None
+        link = (
+            Link("Classify", "#classify") if visitor.may(Permission.CHANGE_POLICY) and _usable(view) else None
+        )
         sentence = "Clinic policy does not know the indication; the medical director can classify it."
         return Requirement(Badge("closed", "Not classified", "warning"), title, sentence, link)
     met = any(s.satisfied for s in state.decision.requirements if s.requirement is Needed.RECOMMENDATION)

@@ -115,6 +115,11 @@ _STATUS_REASON: Final = {
 }
 
 
+def counted(count: int, one: str) -> str:
+    """'1 order', '1,200 orders'."""
+    return f"{count:,} {one}{'' if count == 1 else 's'}"
+
+
 def titled(clinician: Clinician) -> str:
     """'Chidi Okafor, MD'."""
     return f"{clinician.name}, {clinician.credentials}".rstrip(", ")

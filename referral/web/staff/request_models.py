@@ -159,10 +159,12 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class Unclassified:
-    """An indication that clinic policy does not know yet."""
+    """An indication that clinic policy does not know yet; `orders` says how many orders in use have it."""
 
+    system: str
     code: str
     label: str
+    orders: str
 
 
 @dataclass(frozen=True, slots=True)
