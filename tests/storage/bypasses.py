@@ -164,7 +164,8 @@ USELESS: Final[dict[str, str]] = {
     " held_at, recorded_by)"
     " VALUES (current_clinic(), 'x', :patient, :order, now() + interval '1 day', 'me')",
     "a pain code beside the other": "INSERT INTO order_indication (clinic_id, order_id, system, code,"
-    " display, position) VALUES (current_clinic(), :voided, 'http://hl7.org/fhir/sid/icd-10-cm', 'G89.4', 'pain', 9)",
+    " display, position) VALUES (current_clinic(), :voided, 'http://hl7.org/fhir/sid/icd-10-cm',"
+    " 'G89.4', 'pain', 9)",
     "catch the refusal": f"DO $do$ BEGIN PERFORM * FROM ({_START_VOIDED}) x;"
     " EXCEPTION WHEN OTHERS THEN END $do$",
     "an operator of one's own": "CREATE FUNCTION pg_temp.yes(text[], text[]) RETURNS boolean LANGUAGE sql AS"
