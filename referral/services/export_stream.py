@@ -11,7 +11,7 @@ from pathlib import Path
 from referral.services.restore_mode import detect
 from referral.storage import safety_events
 from referral.storage.db import Database
-from referral.storage.stream import Stream
+from referral.storage.stream import Stream, settle
 
 
 def export(database: Database, directory: Path, clinic_id: str) -> int:
@@ -21,7 +21,9 @@ def export(database: Database, directory: Path, clinic_id: str) -> int:
     """
     stream = Stream(directory, clinic_id)
     with stream.writing():
-        if detect(database, directory) is not None:
+        found = detect(database, directory)
+        settle(directory)
+        if found is not None:
             return 0
         head = stream.head()
         with database.transaction(clinic_id) as session:

@@ -18,7 +18,7 @@ from referral.services.refresh_gate import refresh_gate
 from referral.storage import accounts, audit, clinics, mode, orders, safety_events
 from referral.storage.accounts import StaffUser
 from referral.storage.db import Database, Session
-from referral.storage.stream import Stream, is_copy, settle
+from referral.storage.stream import Stream, is_copy
 
 log = structlog.get_logger(__name__)
 OLDER: Final = "The exported stream knows of events that this database does not have: it is a backup."
@@ -31,7 +31,8 @@ MAY_APPROVE: Final = frozenset({Role.MEDICAL_DIRECTOR, Role.ADMIN})
 def detect(database: Database, directory: Path) -> str | None:
     """Enter restore mode in every clinic if one is found to be restored; returns why, None where all is well.
 
-    Run it before anything is served, and with each export. `directory` holds the exported streams.
+    Run it before anything is served, and with each export. `directory` holds the exported streams; it is read
+    only.
     """
     with database.transaction() as session:
         clinic_ids = [clinic.id for clinic in clinics.every(session)]
@@ -49,7 +50,6 @@ def detect(database: Database, directory: Path) -> str | None:
                 why = ELSEWHERE
         if why is not None:
             enter(session, why)
-    settle(directory)
     return why
 
 
