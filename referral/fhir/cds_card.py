@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from referral.domain.gate import GateDecision
+from referral.fhir.cds_request import HOOKS
 from referral.fhir.elements import Resource
 from referral.fhir.gate import topic
 from referral.fhir.systems import DEFAULT, LOCAL_CODES, LocalSystems
 
 SERVICE_ID: Final = "ketamine-recommendation-gate"
-HOOKS: Final = ("patient-view", "order-sign", "appointment-book", "encounter-start")
 Indicator = Literal["info", "warning", "critical"]
 
 _SUMMARY: Final = 139
 _CARD_IDS: Final = uuid.UUID("2f8f5f0c-7a3c-5a0e-9d7e-4a8c1d0b7e55")
 # Where treatment is about to begin the clinic may want the strongest word; a booking threatens no life.
 _CRITICAL: Final = frozenset({"order-sign", "encounter-start"})
+_NOT_TO_HOLD: Final = frozenset(
+    {"on-hold", "revoked", "cancelled", "completed", "stopped", "entered-in-error"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,50 +42,65 @@ def indicator(hook: str, *, critical: bool) -> Indicator:
     return "critical" if critical and hook in _CRITICAL else "warning"
 
 
-def cards(
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """What a card is about.
+
+    `key` tells it from every other order of the clinic, for the card's id. `hold` is the order as the client
+    has it (a suggested update must carry the whole resource), None where the client's is not known. `notes`
+    are sentences to be added to the reasons.
+    """
+
+    key: str
+    hold: Mapping[str, Any] | None
+    links: Sequence[Link]
+    notes: Sequence[str] = ()
+
+
+def card(
     decision: GateDecision,
-    *,
     hook: str,
-    order: Mapping[str, Any],
-    link: Link,
+    subject: Subject,
+    *,
     critical: bool = True,
     local: LocalSystems = DEFAULT,
-) -> Resource:
-    """The response to a hook: one card while the gate is closed, none when it is open.
+) -> Resource | None:
+    """The card of a closed gate, None for an open one.
 
-    `order` is the infusion order as the client has it (a suggested update must carry the whole resource). The
-    same order with the same reasons gives the same card id, so that feedback can be matched.
+    The same order with the same reasons gives the same card id on a hook, so that a card that is shown again
+    is the same card, and feedback finds what it is about.
     """
     if decision.open:
-        return {"cards": []}
-    card: Resource = {
-        "uuid": _id(order, decision, "card"),
+        return None
+    made: Resource = {
+        "uuid": _id(subject, hook, decision, "card"),
         "indicator": indicator(hook, critical=critical),
         "summary": _summary(decision),
-        "detail": "\n".join(f"- {_escaped(reason)}" for reason in decision.reasons),
+        "detail": "\n".join(f"- {_escaped(text)}" for text in (*decision.reasons, *subject.notes)),
         "source": {"label": "Recommendation gate", "topic": local.coding("gate-topic", topic(decision))},
         "overrideReasons": [local.coding("gate-override", code) for code in LOCAL_CODES["gate-override"]],
-        "links": [_link(link)],
+        "links": [_link(link) for link in subject.links],
     }
-    if order.get("status") not in ("on-hold", "revoked", "entered-in-error"):
-        card["selectionBehavior"] = "at-most-one"
-        card["suggestions"] = [_keep_on_hold(order, decision)]
-    return {"cards": [card]}
+    if subject.hold is not None and _can_be_held(subject.hold):
+        made["selectionBehavior"] = "at-most-one"
+        made["suggestions"] = [_keep_on_hold(subject.hold, _id(subject, hook, decision, "hold"))]
+    return made
 
 
-def _keep_on_hold(order: Mapping[str, Any], decision: GateDecision) -> Resource:
+def _can_be_held(order: Mapping[str, Any]) -> bool:
+    """An update needs to know what to update, and what is over or on hold needs none."""
+    status = order.get("status")
+    return isinstance(order.get("id"), str) and isinstance(status, str) and status not in _NOT_TO_HOLD
+
+
+def _keep_on_hold(order: Mapping[str, Any], id: str) -> Resource:
     held = {**order, "status": "on-hold"}
     action = {"type": "update", "description": "Set the infusion order on-hold", "resource": held}
-    return {
-        "label": "Keep the order on hold",
-        "uuid": _id(order, decision, "hold"),
-        "isRecommended": True,
-        "actions": [action],
-    }
+    return {"label": "Keep the order on hold", "uuid": id, "isRecommended": True, "actions": [action]}
 
 
-def _id(order: Mapping[str, Any], decision: GateDecision, what: str) -> str:
-    return str(uuid.uuid5(_CARD_IDS, f"{what}:{order.get('id')}:{'|'.join(decision.reasons)}"))
+def _id(subject: Subject, hook: str, decision: GateDecision, what: str) -> str:
+    return str(uuid.uuid5(_CARD_IDS, f"{what}:{hook}:{subject.key}:{'|'.join(decision.reasons)}"))
 
 
 def _summary(decision: GateDecision) -> str:
@@ -102,14 +120,8 @@ def _link(link: Link) -> Resource:
     return result
 
 
-def discovery(local: LocalSystems = DEFAULT) -> Resource:
+def discovery() -> Resource:
     """The document at `/cds-services`; one service id on every hook lets newer cards replace stale ones."""
-    category = f"{local.system('request-category')}|recommendation-request"
-    prefetch = {
-        "patient": "Patient/{{context.patientId}}",
-        "conditions": "Condition?patient={{context.patientId}}&clinical-status=active",
-        "requests": f"ServiceRequest?patient={{{{context.patientId}}}}&category={category}",
-    }
     return {
         "services": [
             {
@@ -117,9 +129,21 @@ def discovery(local: LocalSystems = DEFAULT) -> Resource:
                 "id": SERVICE_ID,
                 "title": "Recommendation gate for ketamine infusions",
                 "description": "Says whether a ketamine infusion may be given, and what is still missing.",
-                "usageRequirements": "Advice only: the order itself is kept on-hold by the FHIR API.",
-                "prefetch": prefetch,
+                "usageRequirements": "Advice only: the order itself is kept on-hold by the FHIR API. Nothing "
+                "is read from the client's FHIR server; without prefetch the service answers from its own "
+                "records.",
+                "prefetch": {**_PREFETCH, **(_PREFETCH_ENCOUNTER if hook == "encounter-start" else {})},
             }
             for hook in HOOKS
         ]
     }
+
+
+# Only what every client has to support: reads, and searches by reference and by token. The patient tells by
+# identifiers whom the call is about, the conditions what a draft is for, the orders what can be put on hold.
+_PREFETCH: Final = {
+    "patient": "Patient/{{context.patientId}}",
+    "conditions": "Condition?patient={{context.patientId}}&clinical-status=active",
+    "orders": "ServiceRequest?patient={{context.patientId}}&status=active",
+}
+_PREFETCH_ENCOUNTER: Final = {"encounter": "Encounter/{{context.encounterId}}"}

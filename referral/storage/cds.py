@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, insert, select, text, update
+from sqlalchemy import Connection, any_, insert, literal, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.exc import IntegrityError
 
@@ -89,7 +89,9 @@ def find_client(session: Session, issuer: str, tenant: str) -> CdsClient | None:
 def knows_origin(session: Session, origin: str) -> bool:
     """Whether pages of this origin belong to a client of any clinic."""
     session.show_key(origin)
-    query = select(cds_client.c.id).where(cds_client.c.origins.any(origin), cds_client.c.removed_at.is_(None))
+    query = select(cds_client.c.id).where(
+        literal(origin) == any_(cds_client.c.origins), cds_client.c.removed_at.is_(None)
+    )
     return session.connection.execute(query.limit(1)).first() is not None
 
 
@@ -182,8 +184,8 @@ def add_feedback(session: Session, feedback: Feedback, now: datetime) -> bool:
     """False where the same client has said the same before: clients repeat what was not confirmed."""
     values = {name: getattr(feedback, name) for name in _FEEDBACK}
     values |= {"clinic_id": session.clinic, "suggestions": list(feedback.suggestions), "received_at": now}
-    written = session.connection.execute(upsert(cds_feedback).values(values).on_conflict_do_nothing())
-    return written.rowcount == 1
+    statement = upsert(cds_feedback).values(values).on_conflict_do_nothing().returning(cds_feedback.c.id)
+    return session.connection.scalar(statement) is not None
 
 
 @dataclass(frozen=True, slots=True)

@@ -110,13 +110,19 @@ class _KnownTokens:
 _TOKENS: Final = _KnownTokens()
 
 
-async def _signed_in(request: Request) -> Caller:
-    """In the event loop while the token is known, so that the hot reads change threads once only."""
-    runtime: Runtime = request.app.state.runtime
+def bearer_of(request: Request) -> str:
+    """The token of the Authorization header; raises SignInRequired where there is none."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     token = token.strip()
     if scheme.lower() != "bearer" or not token:
         raise SignInRequired("A bearer token is needed: Authorization: Bearer ….")
+    return token
+
+
+async def _signed_in(request: Request) -> Caller:
+    """In the event loop while the token is known, so that the hot reads change threads once only."""
+    runtime: Runtime = request.app.state.runtime
+    token = bearer_of(request)
     found = _TOKENS.believed(token)
     if found is None and len(token) <= _LONGEST_TOKEN and token.isprintable():
         found = await run_in_threadpool(_TOKENS.find, runtime, token)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from referral.fhir import audit_event, cds_card
+from referral.domain.gate import GateDecision
+from referral.fhir import audit_event, cds_card, cds_request
 from referral.fhir.audit_event import AuditRow
-from referral.fhir.cds_card import Link
+from referral.fhir.cds_card import Link, Subject
 from referral.fhir.service_request import infusion_order
 from tests.fhir.mapping_samples import CLOSED, NOW, OPEN, ORDER, all_values, assert_valid
 
@@ -102,11 +104,17 @@ def test_the_interaction_is_fhirs_word(subtype: str, code: str) -> None:
 
 LINK = Link("Open request", "https://referral.example/requests/request1")
 ACTIVE = infusion_order(replace(ORDER, status="active"))
+SUBJECT = Subject(key="order1", hold=ACTIVE, links=(LINK,))
+
+
+def made(decision: GateDecision = CLOSED, hook: str = "order-sign", **changes: Any) -> dict[str, Any]:
+    card = cds_card.card(decision, hook, replace(SUBJECT, **changes))
+    assert card is not None
+    return card
 
 
 def test_an_open_gate_has_nothing_to_say() -> None:
-    response = cds_card.cards(OPEN, hook="order-sign", order=ACTIVE, link=LINK)
-    assert response == {"cards": []}
+    assert cds_card.card(OPEN, "order-sign", SUBJECT) is None
 
 
 @pytest.mark.parametrize(
@@ -120,12 +128,13 @@ def test_an_open_gate_has_nothing_to_say() -> None:
     ],
 )
 def test_the_indicator_follows_hook_and_policy(hook: str, critical: bool, indicator: str) -> None:
-    response = cds_card.cards(CLOSED, hook=hook, order=ACTIVE, link=LINK, critical=critical)
-    assert response["cards"][0]["indicator"] == indicator
+    card = cds_card.card(CLOSED, hook, SUBJECT, critical=critical)
+    assert card is not None
+    assert card["indicator"] == indicator
 
 
 def test_the_card_has_what_cds_hooks_requires_and_suggests_to_hold_the_order() -> None:
-    card = cds_card.cards(CLOSED, hook="order-sign", order=ACTIVE, link=LINK)["cards"][0]
+    card = made()
     uuid.UUID(card["uuid"])
     assert card["source"]["label"]
     assert card["source"]["topic"]["code"] == "recommendation-missing"
@@ -139,44 +148,46 @@ def test_the_card_has_what_cds_hooks_requires_and_suggests_to_hold_the_order() -
     assert ACTIVE["status"] == "active"
 
 
-def test_an_order_that_is_on_hold_already_needs_no_suggestion() -> None:
-    card = cds_card.cards(CLOSED, hook="patient-view", order=infusion_order(ORDER), link=LINK)["cards"][0]
-    assert not {"suggestions", "selectionBehavior"} & set(card)
+@pytest.mark.parametrize("hold", [None, infusion_order(ORDER), {**ACTIVE, "status": 1}, {"status": "draft"}])
+def test_what_is_on_hold_or_cannot_be_updated_gets_no_suggestion(hold: Any) -> None:
+    assert not {"suggestions", "selectionBehavior"} & set(made(hold=hold))
 
 
-def test_the_summary_stays_below_140_characters_and_the_detail_keeps_every_reason() -> None:
+def test_the_summary_stays_below_140_characters_and_the_detail_keeps_every_reason_and_note() -> None:
     long = replace(CLOSED, reasons=("x" * 200 + ".", "Second reason."))
-    card = cds_card.cards(long, hook="order-sign", order=ACTIVE, link=LINK)["cards"][0]
+    card = made(long, notes=("A note.",))
     assert len(card["summary"]) < 140
-    assert "Second reason." in card["detail"]
+    assert card["detail"].endswith("- Second reason.\n- A note.")
 
 
 def test_words_of_a_client_cannot_become_markup_in_the_detail() -> None:
     bad = replace(CLOSED, reasons=("[Click](https://evil.example) <b>now</b>\n# heading",))
-    detail = cds_card.cards(bad, hook="order-sign", order=ACTIVE, link=LINK)["cards"][0]["detail"]
+    detail = made(bad)["detail"]
     assert detail == "- \\[Click\\](https://evil.example) \\<b\\>now\\</b\\> \\# heading"
 
 
-def test_the_same_order_and_reasons_give_the_same_card() -> None:
-    first, second, other = (
-        cds_card.cards(decision, hook="order-sign", order=ACTIVE, link=LINK)["cards"][0]["uuid"]
-        for decision in (CLOSED, CLOSED, replace(CLOSED, reasons=("Other.",)))
-    )
-    assert first == second != other
+def test_the_same_order_and_reasons_give_the_same_card_on_a_hook() -> None:
+    same = [made()["uuid"], made(links=(), notes=("More.",))["uuid"]]
+    others = [
+        made(replace(CLOSED, reasons=("Other.",)))["uuid"],
+        made(hook="patient-view")["uuid"],
+        made(key="order2")["uuid"],
+    ]
+    assert len({*same}) == 1
+    assert len({*same, *others}) == 4
 
 
 def test_a_smart_link_carries_its_context() -> None:
     link = Link("Open request", "https://referral.example/launch", "smart", '{"task":"task1"}')
-    card = cds_card.cards(CLOSED, hook="order-sign", order=ACTIVE, link=link)["cards"][0]
-    assert card["links"][0]["appContext"] == '{"task":"task1"}'
+    assert made(links=(link,))["links"][0]["appContext"] == '{"task":"task1"}'
 
 
 def test_discovery_lists_one_service_on_every_hook() -> None:
     services = cds_card.discovery()["services"]
-    assert [service["hook"] for service in services] == list(cds_card.HOOKS)
+    assert [service["hook"] for service in services] == list(cds_request.HOOKS)
     assert {service["id"] for service in services} == {"ketamine-recommendation-gate"}
     assert all(service["description"] for service in services)
-    assert services[0]["prefetch"]["requests"] == (
-        "ServiceRequest?patient={{context.patientId}}&category="
-        "https://referral.example/fhir/CodeSystem/request-category|recommendation-request"
-    )
+    for service in services:
+        for template in service["prefetch"].values():
+            # What CDS Hooks 2.0 asks every client to fill in: {{context.…}} and nothing else.
+            assert set(re.findall(r"{{(.*?)}}", template)) <= {"context.patientId", "context.encounterId"}

@@ -28,9 +28,12 @@ from referral.services.treat import record_consultation, start_treatment
 from referral.storage import directory, documents, outbox, tables
 from referral.web.policy import Permission, may
 from referral.web.staff import order as order_pages
+from referral.web.staff import overrides as override_pages
 from referral.web.staff import request as request_pages
 from tests.database import NOW, ClinicFixture, make_clinic
+from tests.fhir_api.cds_ehr import AUDIENCE, Ehr
 from tests.services import people
+from tests.storage import emergency
 from tests.test_rules import policies, routes
 from tests.web.client import application
 from tests.web.desk import desk
@@ -41,6 +44,7 @@ Ids = dict[str, list[str]]
 _STEPS: Final = {
     "/requests/{referral_id}/{step}": {name: rule[0] for name, rule in request_pages._STEPS.items()},
     "/orders/{order_id}/{step}": {name: rule[0] for name, rule in order_pages._STEPS.items()},
+    "/overrides/{override_id}/{step}": dict.fromkeys(override_pages._ACTS, Permission.DECIDE_OVERRIDE),
 }
 _REFUSED: Final = frozenset({303, 400, 401, 403, 404, 405, 409, 412, 415, 422})
 
@@ -67,6 +71,7 @@ def words_of(mark: str) -> dict[str, str]:
         "conditions": f"only with her lithium level known, {mark}",
         "question": f"does she still see her counsellor, {mark}",
         "letter": f"letter-of-{mark}",
+        "emergency": f"her psychiatrist is at sea, says the harbour of {mark}",
     }
 
 
@@ -97,12 +102,18 @@ def furnish(clinic: ClinicFixture, mark: str) -> Place:
             session, people.director(clinic), referral.id, accepted=True, reason="Seen and agreed.", now=NOW
         )
         start_treatment(session, clinic.actor, order.id, patient.id, NOW)
+        blocked = people.order(session, clinic, patient)
+        record_consultation(session, clinic.actor, blocked.id, NOW, NOW)
+        emergency.allow(session)
+        asker = emergency.person(session, clinic, Role.CLINICIAN)
+        override = emergency.ask(session, asker, blocked, words["emergency"])
     with clinic.transaction() as session:
         found = directory.get_clinician(session, asked.id)
         rows = session.connection.execute(select(tables.resource.c.type, tables.resource.c.id)).all()
         ids = {
             "referral_id": [referral.id],
             "order_id": [order.id],
+            "override_id": [override],
             "patient_id": [patient.id],
             "clinician_id": [asked.id],
             "contact_id": [contact.id for contact in found.contacts],
@@ -157,8 +168,22 @@ def visitors(places: tuple[Place, Place]) -> Iterator[list[Visitor]]:
         with ours.transaction() as session:
             token = add_client(session, ours.actor, "An EHR", NOW)
         made.append(Visitor("client", browser(Authorization=f"Bearer {token}")))
+        made.append(Visitor("cds-client", _signing(ours, browser())))
         made.append(_clinician(ours, browser()))
         yield made
+
+
+def _signing(ours: ClinicFixture, client: httpx.Client) -> httpx.Client:
+    """A system on our trust list of CDS Hooks, with a new token for each call."""
+    ehr = Ehr(ours)
+    ehr.trust()
+
+    def sign(request: httpx.Request) -> httpx.Request:
+        request.headers["Authorization"] = f"Bearer {ehr.sign(aud=[AUDIENCE, f'{AUDIENCE}/feedback'])}"
+        return request
+
+    client.auth = sign
+    return client
 
 
 def _clinician(ours: ClinicFixture, client: httpx.Client) -> Visitor:
@@ -224,7 +249,7 @@ def is_meant_for(policy: str, visitor: Visitor, step: Permission | None) -> bool
         return allowed and (step is None or may(visitor.role, step))
     if kind == "portal":
         return visitor.name == "portal" and "identified" in rest.split("|")
-    return kind in ("public", visitor.name)
+    return kind in ("public", visitor.name) or (policy, visitor.name) == ("client:cds", "cds-client")
 
 
 def step_of(route: RouteContext, path: str) -> Permission | None:

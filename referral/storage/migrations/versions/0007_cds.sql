@@ -81,14 +81,14 @@ $$;
 CREATE POLICY shown_key ON cds_client FOR SELECT
     USING (issuer || ' ' || tenant = current_key() OR current_key() = ANY (origins));
 
-GRANT SELECT, INSERT ON cds_client, cds_token, cds_card, cds_feedback TO referral_app;
+GRANT SELECT ON cds_client, cds_token, cds_card, cds_feedback TO referral_app;
+GRANT INSERT ON cds_client, cds_card, cds_feedback TO referral_app;
 GRANT UPDATE (removed_at) ON cds_client TO referral_app;
-GRANT DELETE ON cds_token TO referral_app;
 
 -- Uses a token up, in one statement of its own: true the first time, false for a replay. Clears away what is over,
--- a little at each call, so that nobody has to remember it.
+-- a little at each call, so that nobody has to remember it. Runs as the owner: the application cannot forget a token.
 CREATE FUNCTION cds_use_token(p_clinic uuid, p_client text, p_jti bytea, p_expires timestamptz, p_now timestamptz)
-    RETURNS boolean LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, public, pg_temp AS $$
+    RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
     v_rows integer;
 BEGIN
