@@ -1,0 +1,120 @@
+"""What waits for a person before an answer counts: red flags, conditions, weak proof, two opinions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+
+from referral.domain.audit import Action, Actor, AuditEntry
+from referral.domain.codes import Decision
+from referral.domain.life import Conflict, Standing, find_conflicts
+from referral.domain.policy import Policy
+from referral.domain.records import Clinician
+from referral.services.find_orders import OrderState, states_of
+from referral.storage import audit, clinics, directory, orders, standings
+from referral.storage.db import Session
+
+# More than this, and the page shows the first ones and says so.
+MOST: Final = 200
+
+
+class Waits(StrEnum):
+    """Why somebody has to look."""
+
+    RED_FLAGS = "red-flags"
+    CONDITIONS = "conditions"
+    ONE_CHANNEL = "one-channel"
+    CONFLICT = "conflict"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToReview:
+    """One thing to decide. `refusal` and its `opponent` are there for a conflict only."""
+
+    reasons: tuple[Waits, ...]
+    state: OrderState
+    answer: Standing
+    clinician: Clinician
+    since: datetime
+    refusal: Standing | None = None
+    opponent: Clinician | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reviews:
+    """Oldest first; `more` says that there are further ones."""
+
+    rows: tuple[ToReview, ...]
+    more: bool
+
+
+def find_reviews(session: Session, actor: Actor, now: datetime) -> Reviews:
+    """Of all orders in use. The look is recorded."""
+    policy, _ = clinics.policy_in_force(session)
+    ids = standings.to_look_at(session, policy.counts_at_once, now, MOST + 1)
+    shown = ids[:MOST]
+    answers = standings.of_orders(session, shown)
+    conflicts = find_conflicts(answers, standings.kept_pairs(session, shown), now)
+    found = orders.get_many(session, shown)
+    states = {state.order.id: state for state in states_of(session, found.values(), now)}
+    people = directory.get_clinicians(session, {answer.clinician_id for answer in answers})
+    rows = [
+        *_answers(answers, states, people, policy, now),
+        *_conflicts(conflicts, states, people),
+    ]
+    entry = AuditEntry(action=Action.READ, subtype="list-reviews", detail={"shown": len(rows)})
+    audit.record(session, actor, entry)
+    return Reviews(tuple(sorted(rows, key=lambda row: (row.since, row.answer.id))), len(ids) > MOST)
+
+
+def waits_for(answer: Standing, policy: Policy, now: datetime) -> tuple[Waits, ...]:
+    """Why this answer does not count yet, in the order of telling; empty when it does or never will."""
+    if not answer.may_count(now):
+        return ()
+    found = []
+    if answer.review is None and policy.red_flags_need_director and answer.red_flags:
+        found.append(Waits.RED_FLAGS)
+    conditions = answer.decision is Decision.RECOMMENDED_WITH_CONDITIONS
+    if answer.review is None and policy.conditions_need_director and conditions:
+        found.append(Waits.CONDITIONS)
+    if answer.confirmation is None and answer.strength not in policy.counts_at_once:
+        found.append(Waits.ONE_CHANNEL)
+    return tuple(found)
+
+
+def _answers(
+    answers: list[Standing],
+    states: dict[str, OrderState],
+    people: dict[str, Clinician],
+    policy: Policy,
+    now: datetime,
+) -> Iterator[ToReview]:
+    for answer in answers:
+        reasons = waits_for(answer, policy, now)
+        if reasons:
+            yield ToReview(
+                reasons=reasons,
+                state=states[answer.order_id],
+                answer=answer,
+                clinician=people[answer.clinician_id],
+                since=answer.answered_at,
+            )
+
+
+def _conflicts(
+    conflicts: tuple[Conflict, ...], states: dict[str, OrderState], people: dict[str, Clinician]
+) -> Iterator[ToReview]:
+    for conflict in conflicts:
+        answer = conflict.recommendation
+        yield ToReview(
+            reasons=(Waits.CONFLICT,),
+            state=states[answer.order_id],
+            answer=answer,
+            clinician=people[answer.clinician_id],
+            since=conflict.since,
+            refusal=conflict.refusal,
+            opponent=people[conflict.refusal.clinician_id],
+        )
