@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import case, func, insert, select, update
+from sqlalchemy import case, delete, func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.exc import IntegrityError
 
@@ -205,6 +205,19 @@ def end_session(session: Session, token_digest: bytes, now: datetime) -> None:
     session.connection.execute(
         update(staff_session).where(staff_session.c.token_digest == token_digest).values(ended_at=now)
     )
+
+
+def remove_sessions(session: Session, before: datetime) -> int:
+    """Sign-ins of this clinic that were last used before, and counters of refused ones; returns how many."""
+    gone = session.connection.execute(
+        delete(staff_session).where(
+            staff_session.c.clinic_id == session.clinic, staff_session.c.seen_at < before
+        )
+    )
+    counters = session.connection.execute(
+        delete(portal_throttle).where(portal_throttle.c.window_start < before)
+    )
+    return gone.rowcount + counters.rowcount
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import and_, case, insert, or_, select, update
+from sqlalchemy import and_, case, delete, exists, insert, not_, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from referral.domain.codes import Channel
@@ -15,7 +15,7 @@ from referral.domain.credential import FREEZE_AFTER, PAUSE, PAUSE_AFTER, Minted,
 from referral.domain.life import Purpose
 from referral.storage import clinics
 from referral.storage.db import Session
-from referral.storage.tables import portal_credential, portal_session, portal_throttle
+from referral.storage.tables import portal_credential, portal_session, portal_throttle, referral
 
 _THROTTLE_WINDOW: Final = timedelta(hours=1)
 _MISSES_PER_WINDOW: Final = 30
@@ -325,6 +325,29 @@ def change_session(session: Session, token_digest: bytes, **values: Any) -> None
         )
         .values(**values)
     )
+
+
+def remove_sessions(session: Session, before: datetime) -> int:
+    """Visits of this clinic's links that ended before; one with a draft only once its request is closed.
+
+    Returns how many.
+    """
+    table = portal_session
+    is_wanted = exists().where(
+        portal_credential.c.clinic_id == table.c.clinic_id,
+        portal_credential.c.selector == table.c.selector,
+        referral.c.clinic_id == portal_credential.c.clinic_id,
+        referral.c.id == portal_credential.c.referral_id,
+        referral.c.closed_at.is_(None),
+    )
+    gone = session.connection.execute(
+        delete(table).where(
+            table.c.clinic_id == session.clinic,
+            table.c.seen_at < before,
+            or_(table.c.sealed_draft.is_(None), not_(is_wanted)),
+        )
+    )
+    return gone.rowcount
 
 
 def seal_draft(session: Session, token_digest: bytes, draft: bytes) -> bytes:

@@ -19,6 +19,7 @@ from referral.workers import broker
 log = structlog.get_logger(__name__)
 SWEEP_SECONDS: Final = 15.0
 CHAIN_SECONDS: Final = 60.0
+FORGET_SECONDS: Final = 3600.0
 QUEUE: Final = "referral"
 
 settings = load_settings()
@@ -61,6 +62,11 @@ app.conf.update(
             "task": "referral.chain_audit",
             "schedule": CHAIN_SECONDS,
             "options": {"expires": CHAIN_SECONDS},
+        },
+        "forget": {
+            "task": "referral.forget",
+            "schedule": FORGET_SECONDS,
+            "options": {"expires": FORGET_SECONDS},
         },
     },
 )

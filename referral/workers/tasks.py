@@ -14,6 +14,7 @@ from referral.letters.render import Renderer
 from referral.services.change_policy import roll_out_policy
 from referral.services.deliver_messages import Delivery, deliver_due
 from referral.services.export_stream import export
+from referral.services.forget_sessions import forget_sessions
 from referral.services.lapse_orders import lapse_orders
 from referral.services.release_bookings import release_bookings
 from referral.services.send_reminders import is_full, send_reminders
@@ -130,3 +131,14 @@ def chain_audit() -> None:
 def _chain(clinic_id: str) -> None:
     with runtime().transaction(clinic_id) as session:
         audit.chain(session)
+
+
+@app.task(name="referral.forget")
+def forget() -> None:
+    """Remove sign-ins and visits of the portal that have been dead for long."""
+    _in_every_clinic(_forget)
+
+
+def _forget(clinic_id: str) -> None:
+    with runtime().transaction(clinic_id) as session:
+        forget_sessions(session, runtime().now())

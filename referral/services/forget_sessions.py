@@ -1,0 +1,22 @@
+"""Removes sign-ins, visits of the portal and counters that have been dead for long; the audit is kept."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from referral.storage import accounts, credentials
+from referral.storage.db import Session
+
+# Longer than anybody asks about them, shorter than they pile up.
+KEPT: Final = timedelta(days=30)
+
+
+def forget_sessions(session: Session, now: datetime) -> int:
+    """What was last used 30 days ago or earlier, of the entered clinic; counters are nobody's.
+
+    A visit with a draft stays until its request is closed: another visit goes on from there. Returns how many
+    rows are gone. Running it twice is harmless.
+    """
+    before = now - KEPT
+    return accounts.remove_sessions(session, before) + credentials.remove_sessions(session, before)
