@@ -27,7 +27,7 @@ class BusinessCalendar:
     def local_date(self, moment: datetime) -> date:
         return moment.astimezone(self.time_zone).date()
 
-    def _at(self, day: date, clock: time) -> datetime:
+    def at(self, day: date, clock: time) -> datetime:
         """Local wall time as UTC. A time that a DST change skips moves forward with the clock."""
         return datetime.combine(day, clock, self.time_zone).astimezone(UTC)
 
@@ -43,7 +43,7 @@ class BusinessCalendar:
         day = local.date()
         if local.time() >= self.opens:
             day += timedelta(days=1)
-        return self._at(self._first_business_day(day), self.opens)
+        return self.at(self._first_business_day(day), self.opens)
 
     def business_day_after(self, start: datetime, count: int) -> datetime:
         """`sends` o'clock on the `count`-th business day after the local day of `start`; UTC.
@@ -53,18 +53,18 @@ class BusinessCalendar:
         day = self._first_business_day(self.local_date(start))
         for _ in range(count):
             day = self._first_business_day(day + timedelta(days=1))
-        return self._at(day, self.sends)
+        return self.at(day, self.sends)
 
     def business_day_before(self, start: datetime, count: int) -> datetime:
         """`closes` o'clock on the `count`-th business day before the local day of `start`; UTC."""
         day = self.local_date(start)
         for _ in range(count):
             day = self._first_business_day(day - timedelta(days=1), -1)
-        return self._at(day, self.closes)
+        return self.at(day, self.closes)
 
     def next_closing(self, moment: datetime) -> datetime:
         """`closes` o'clock of the business day that runs or comes next; UTC."""
-        return self._at(self.local_date(self.next_opening(moment)), self.closes)
+        return self.at(self.local_date(self.next_opening(moment)), self.closes)
 
     def business_days_between(self, start: datetime, end: datetime) -> int:
         """Business days that began after the local day of `start`, up to and including that of `end`."""

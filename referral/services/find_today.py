@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from enum import StrEnum
 from typing import Final
 
 from referral.domain.audit import Action, Actor, AuditEntry
 from referral.domain.codes import BusinessStatus, TaskStatus, Verdict
 from referral.domain.outgoing import MessageState
+from referral.services.find_bookings import Seat, seats_of
 from referral.services.find_orders import OrderState, states_of
+from referral.services.follow_gate import clinic_calendar
 from referral.services.follow_requests import WAITING, Followed
-from referral.storage import audit, orders, outbox, referrals
+from referral.storage import audit, bookings, orders, outbox, referrals
 from referral.storage.db import Session
 from referral.storage.outbox import Message
 
 _CHAIRS: Final = 15
+_RELEASES: Final = 30
 # More orders in use than this, and the board shows those with the nearest infusions.
 _WATCHED: Final = 300
 NOT_DELIVERED: Final = (MessageState.FAILED, MessageState.UNKNOWN, MessageState.DEAD)
@@ -36,17 +39,27 @@ class Reason(StrEnum):
     EXPIRED_REQUEST = "expired-request"
     EXPIRED_ANSWER = "expired-answer"
     UNCLASSIFIED = "unclassified"
+    RELEASED = "released"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attention:
-    """`followed` is the request that it is about, None where it is the order itself."""
+    """`followed` is the request that it is about, `seat` the booking; None where it is the order itself."""
 
     reason: Reason
     state: OrderState
     since: datetime
     followed: Followed | None = None
     message: Message | None = None
+    seat: Seat | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Coming:
+    """A booking of a chair, or an order that has none yet (`seat` None)."""
+
+    state: OrderState
+    seat: Seat | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +70,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Today:
-    infusions: tuple[OrderState, ...]
+    infusions: tuple[Coming, ...]
     attention: tuple[Attention, ...]
     calls: tuple[Call, ...]
     requests_open: int
@@ -67,22 +80,28 @@ class Today:
 
 
 def find_today(session: Session, actor: Actor, today: date, now: datetime) -> Today:
-    """`today` is the clinic's date. Infusions from today on, nearest first, then those without a date.
+    """`today` is the clinic's date. Booked chairs and planned infusions from today on, nearest first, then
+    orders without a date.
 
     The oldest trouble comes first.
     """
     states = states_of(session, orders.find(session, limit=_WATCHED), now)
-    coming = [s for s in states if s.order.first_infusion_on is None or s.order.first_infusion_on >= today]
+    seats = seats_of(session, bookings.coming(session, now, _CHAIRS), now)
+    released = seats_of(session, bookings.unnoted_releases(session, _RELEASES), now)
     stuck = {message.referral_id: message for message in outbox.stuck(session, NOT_DELIVERED)}
     locked_out = _locked_out(session, states)
     attention = [item for state in states for item in _attention(state, stuck, locked_out)]
+    attention += [
+        Attention(reason=Reason.RELEASED, state=seat.state, since=seat.booking.changed_at, seat=seat)
+        for seat in released
+    ]
     calls = [
         Call(f, state) for state in states for f in state.requests if f.referral.is_open and f.wants_call
     ]
     entry = AuditEntry(action=Action.READ, subtype="today", detail={"orders": len(states)})
     audit.record(session, actor, entry)
     return Today(
-        infusions=tuple(coming[:_CHAIRS]),
+        infusions=tuple(_coming(session, states, seats, today)[:_CHAIRS]),
         attention=tuple(sorted(attention, key=lambda item: item.since)),
         calls=tuple(sorted(calls, key=_urgency)),
         requests_open=referrals.count_open(session),
@@ -90,6 +109,28 @@ def find_today(session: Session, actor: Actor, today: date, now: datetime) -> To
         ready=sum(state.decision.open for state in states),
         messages_waiting=outbox.count(session, WAITING),
     )
+
+
+def _coming(session: Session, states: list[OrderState], seats: list[Seat], today: date) -> list[Coming]:
+    """Nearest first; an order with an open booking is shown by its bookings alone."""
+    calendar = clinic_calendar(session)
+    booked = {seat.state.order.id for seat in seats}
+    found = [
+        (
+            (False, calendar.local_date(seat.booking.starts_at), seat.booking.starts_at),
+            Coming(seat.state, seat),
+        )
+        for seat in seats
+    ]
+    for state in states:
+        day = state.order.first_infusion_on
+        if state.order.id not in booked and (day is None or day >= today):
+            found.append(((day is None, day or date.max, _LAST), Coming(state)))
+    # Of one day, booked chairs come first; orders without a date keep their own order.
+    return [coming for _, coming in sorted(found, key=lambda item: item[0])]
+
+
+_LAST: Final = datetime.max.replace(tzinfo=UTC)
 
 
 def _urgency(call: Call) -> tuple[date, int]:

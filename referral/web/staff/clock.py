@@ -48,6 +48,22 @@ class Clock:
         text = f"{self.day(local.date()).text}, {self._hour(local)}"
         return When(text, moment.astimezone(UTC).isoformat(timespec="seconds"))
 
+    def span(self, start: datetime, end: datetime) -> When:
+        """'Tue, Nov 3, 10:00 AM to 12:00 PM MST'; the day of the end only where it is another one."""
+        first, last = start.astimezone(self.zone), end.astimezone(self.zone)
+        day = "" if first.date() == last.date() else f"{self.day(last.date()).text}, "
+        text = f"{self.moment(start).text} to {day}{self._hour(last)} {last.tzname()}"
+        return When(text, start.astimezone(UTC).isoformat(timespec="seconds"))
+
+    def hour(self, moment: datetime) -> When:
+        """'10:00 AM', where the day is known."""
+        text = self._hour(moment.astimezone(self.zone))
+        return When(text, moment.astimezone(UTC).isoformat(timespec="seconds"))
+
+    def zone_name(self, moment: datetime) -> str:
+        """'America/Denver (MST)', as it is on that day."""
+        return f"{self.zone.key} ({moment.astimezone(self.zone).tzname()})"
+
     def soon(self, moment: datetime) -> str:
         """'now', 'today at 9:00 AM', 'on Thursday at 9:00 AM', 'on Thu, Dec 10, at 9:00 AM'."""
         local = moment.astimezone(self.zone)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, datetime, time
 from typing import Final
 
@@ -11,11 +12,13 @@ from starlette.responses import Response
 from referral.domain.audit import Action, AuditEntry
 from referral.domain.errors import GateClosed, InvalidInput, Issue, ReferralError
 from referral.services.classify_indication import classify_indication
+from referral.services.find_bookings import order_seats
 from referral.services.find_orders import PAGE, find_order, list_orders
 from referral.services.treat import record_consultation, start_treatment
 from referral.storage import audit, orders
 from referral.web.dependencies import PostedDep, Visitor
 from referral.web.policy import Permission
+from referral.web.staff.booking_view import of_order
 from referral.web.staff.frame import (
     SeeWork,
     clock_of,
@@ -79,7 +82,9 @@ def take_step(request: Request, order_id: str, step: str, visitor: SeeWork, post
 def _page(request: Request, visitor: Visitor, order_id: str, shown: Shown) -> Response:
     view = find_order(visitor.session, visitor.actor, order_id, visitor.now)
     form = form_of(visitor, shown.typed, shown.errors, key=shown.typed.get("form_key") or new_key())
-    page = order_page(visitor, view, clock_of(visitor), form, shown.failed)
+    clock, seats = clock_of(visitor), order_seats(visitor.session, view.state)
+    booked = of_order(visitor, seats, view.state, clock)
+    page = replace(order_page(visitor, view, clock, form, shown.failed), bookings=booked)
     return show(request, visitor, "staff/order.html.j2", "orders", page, shown.status)
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from referral.web.form import Form
+from referral.web.staff.booking_models import OrderBookings
 from referral.web.staff.models import (
     Badge,
     Choice,
@@ -189,4 +190,5 @@ class OrderPage:
     unclassified: tuple[Unclassified, ...] = ()
     classes: tuple[Choice, ...] = ()
     ask: str = ""
+    bookings: OrderBookings = field(default_factory=OrderBookings)
     failed: str = ""

@@ -40,13 +40,14 @@ def take(
     about: tuple[str, str],
     posted: FormData,
     again: Callable[[Shown, ReferralError], Response],
+    type: str = "ServiceRequest",
 ) -> Response:
-    """`about`: the page and the id of a ServiceRequest. `again` shows the page after a refusal.
+    """`about`: the page and the id of a resource of this type. `again` shows the page after a refusal.
 
     What the step has written before it was refused is undone; what `again` writes stays.
     """
     page, id = about
-    request.state.entity = f"ServiceRequest/{id}"
+    request.state.entity = f"{type}/{id}"
     if step not in steps:
         raise NotFound("There is no such page.")
     permission, act = steps[step]

@@ -9,11 +9,13 @@ from starlette.responses import Response
 
 from referral.domain.codes import Verdict
 from referral.domain.outgoing import MessageKind
+from referral.services.find_bookings import Seat
 from referral.services.find_orders import OrderState
-from referral.services.find_today import Attention, Call, Reason, Today, find_today
+from referral.services.find_today import Attention, Call, Coming, Reason, Today, find_today
 from referral.web.dependencies import Visitor
 from referral.web.policy import Permission
 from referral.web.staff import present, story
+from referral.web.staff.booking_view import booking_row
 from referral.web.staff.clock import Clock, days
 from referral.web.staff.frame import SignedIn, clock_of, show
 from referral.web.staff.models import (
@@ -40,6 +42,7 @@ _BADGE: Final = {
     Reason.EXPIRED_REQUEST: Badge("closed", "No answer"),
     Reason.EXPIRED_ANSWER: Badge("closed", "Recommendation expired"),
     Reason.UNCLASSIFIED: Badge("closed", "Not classified", "warning"),
+    Reason.RELEASED: Badge("closed", "Chair released", "warning"),
 }
 
 
@@ -63,16 +66,22 @@ def _page(visitor: Visitor, today: Today, clock: Clock) -> TodayPage:
             Count("orders ready to treat", today.ready, "/orders?state=open"),
             Count("messages on their way", today.messages_waiting, "/outbox?state=waiting"),
         ),
-        infusions=tuple(_infusion(visitor, state, clock) for state in today.infusions),
+        infusions=tuple(_infusion(visitor, coming, clock) for coming in today.infusions),
         attention=tuple(_attention(visitor, item, clock) for item in today.attention),
         calls=tuple(_call(call, clock) for call in today.calls),
+        zone=clock.zone_name(visitor.now),
     )
 
 
-def _infusion(visitor: Visitor, state: OrderState, clock: Clock) -> InfusionRow:
+def _infusion(visitor: Visitor, coming: Coming, clock: Clock) -> InfusionRow:
+    """A booking says which chair and until when it is held; without one, the planned day is all there is."""
+    state, seat = coming.state, coming.seat
     day = state.order.first_infusion_on
+    row = booking_row(seat, clock) if seat else None
     return InfusionRow(
-        when=clock.day(day) if day else None,
+        when=clock.moment(seat.booking.starts_at) if seat else clock.day(day) if day else None,
+        chair=Link(row.chair, row.href) if row else None,
+        hold=row.hold if row else "",
         patient=present.named(state.patient),
         href=f"/orders/{state.order.id}",
         indication=present.indications(state.order),
@@ -104,6 +113,8 @@ def _step(visitor: Visitor, state: OrderState) -> Link:
 
 
 def _attention(visitor: Visitor, item: Attention, clock: Clock) -> AttentionRow:
+    if item.seat is not None:
+        return _released(item, item.seat, clock)
     about = item.followed
     href = f"/requests/{about.referral.id}" if about else f"/orders/{item.state.order.id}"
     return AttentionRow(
@@ -113,6 +124,18 @@ def _attention(visitor: Visitor, item: Attention, clock: Clock) -> AttentionRow:
         sentence=_sentence(visitor, item),
         since=clock.moment(item.since),
         action=_action(visitor, item, href),
+    )
+
+
+def _released(item: Attention, seat: Seat, clock: Clock) -> AttentionRow:
+    row = booking_row(seat, clock)
+    return AttentionRow(
+        badge=_BADGE[item.reason],
+        patient=present.named(item.state.patient),
+        href=row.href,
+        sentence=f"{row.chair}, {row.when.text}: the gate did not open in time. Call the patient.",
+        since=clock.moment(item.since),
+        action=Link("Look and note", f"{row.href}#noted"),
     )
 
 

@@ -1,0 +1,98 @@
+"""What the pages about bookings show: one day of every chair, and one booking. A look leaves an audit row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+
+from referral.domain.audit import Action, Actor, AuditEntry
+from referral.domain.booking import Booking, Chair
+from referral.services.find_orders import OrderState, states_of
+from referral.services.follow_gate import clinic_calendar
+from referral.storage import accounts, audit, bookings, orders
+from referral.storage.db import Session
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seat:
+    """A booking with its chair, None where it has none, and the order that it is for."""
+
+    booking: Booking
+    chair: Chair | None
+    state: OrderState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DayPlan:
+    """One local day. `chairs` are those in use, and others that are needed on that day.
+
+    `opens` and `closes` are the clinic's hours in UTC; `is_business_day` is False on weekends and holidays.
+    """
+
+    day: date
+    chairs: tuple[Chair, ...]
+    seats: tuple[Seat, ...]
+    opens: datetime
+    closes: datetime
+    is_business_day: bool
+
+
+def seats_of(session: Session, rows: Iterable[Booking], now: datetime) -> list[Seat]:
+    """The same bookings in the same order; no audit row."""
+    found = list(rows)
+    chairs = {chair.id: chair for chair in bookings.chairs(session)}
+    known = orders.get_many(session, {row.order_id for row in found})
+    states = {state.order.id: state for state in states_of(session, known.values(), now)}
+    return [
+        Seat(booking=row, chair=chairs.get(row.chair_id or ""), state=states[row.order_id]) for row in found
+    ]
+
+
+def order_seats(session: Session, state: OrderState) -> tuple[Seat, ...]:
+    """The bookings of one order that is looked at anyway, earliest first; no audit row of its own."""
+    chairs = {chair.id: chair for chair in bookings.chairs(session)}
+    rows = bookings.of_order(session, state.order.id)
+    return tuple(Seat(booking=row, chair=chairs.get(row.chair_id or ""), state=state) for row in rows)
+
+
+def find_day(session: Session, actor: Actor, day: date, now: datetime) -> DayPlan:
+    """What holds a chair at some moment of this day of the clinic, and who did not come."""
+    calendar = clinic_calendar(session)
+    start, end = calendar.at(day, time(0)), calendar.at(day + timedelta(days=1), time(0))
+    seats = seats_of(session, bookings.between(session, start, end), now)
+    needed = {seat.booking.chair_id for seat in seats}
+    chairs = [chair for chair in bookings.chairs(session) if chair.active or chair.id in needed]
+    entry = AuditEntry(action=Action.READ, subtype="list-bookings", detail={"shown": len(seats)})
+    audit.record(session, actor, entry)
+    return DayPlan(
+        day=day,
+        chairs=tuple(chairs),
+        seats=tuple(seats),
+        opens=calendar.at(day, calendar.opens),
+        closes=calendar.at(day, calendar.closes),
+        is_business_day=calendar.is_business_day(day),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BookingView:
+    """`booked_by` is the name of the user who made it, None for a connected system."""
+
+    seat: Seat
+    chairs: tuple[Chair, ...]
+    booked_by: str | None
+
+
+def find_booking(session: Session, actor: Actor, booking_id: str, now: datetime) -> BookingView:
+    """Raises NotFound; the audit row names the patient."""
+    row = bookings.get(session, booking_id)
+    (seat,) = seats_of(session, [row], now)
+    entry = AuditEntry(
+        action=Action.READ, subtype="booking", entity=f"Appointment/{row.id}", patient_id=row.patient_id
+    )
+    audit.record(session, actor, entry)
+    user = accounts.get_users(session).get(row.created_by)
+    return BookingView(
+        seat=seat, chairs=tuple(bookings.chairs(session)), booked_by=user.name if user else None
+    )
