@@ -101,7 +101,7 @@ def _questions(session: Session, events: tuple[ReferralEvent, ...]) -> dict[str,
     kept = [
         str(event.detail["document"])
         for event in events
-        if event.detail.get("document") and event.event.startswith("asked-")
+        if event.detail.get("document") and (event.event.startswith("asked-") or event.event == "withdrawn")
     ]
     return {id: documents.get(session, id).content.decode() for id in kept}
 

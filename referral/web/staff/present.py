@@ -51,6 +51,9 @@ MESSAGE_KIND: Final = {
     MessageKind.FRESH_LINK: "Fresh link",
     MessageKind.CANCELLED: "Notice that no answer is needed",
     MessageKind.THANK_YOU: "Thanks, with the sealed copy",
+    MessageKind.RENEWAL: "Question: still true?",
+    MessageKind.WITHDRAWN: "Notice that the answer was taken back",
+    MessageKind.NO_LONGER_COUNTS: "Notice that the answer does not count any more",
 }
 DECISION: Final = {
     Decision.RECOMMENDED: Badge("open", "Recommended"),
@@ -70,7 +73,7 @@ _BUSINESS: Final = {
     BusinessStatus.RECOMMENDED_WITH_CONDITIONS: Badge("open", "Recommended with conditions"),
     BusinessStatus.NOT_RECOMMENDED: Badge("closed", "Not recommended"),
     BusinessStatus.EXPIRED: Badge("closed", "Expired without an answer"),
-    BusinessStatus.LAPSED: Badge("closed", "Voided"),
+    BusinessStatus.LAPSED: Badge("closed", "No longer counts"),
     BusinessStatus.DELIVERY_FAILED: Badge("closed", "Not delivered", "warning"),
     BusinessStatus.AWAITING_INFORMATION: Badge("waiting", "Waiting for information"),
     BusinessStatus.VIEWED: Badge("waiting", "Opened, not answered", "eye"),

@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from referral.domain.errors import InvalidInput, Issue, ReferralError
 from referral.domain.life import Cause
+from referral.services.ask_renewal import ask_renewal
 from referral.services.close_referral import cancel_referral
 from referral.services.find_requests import find_request
 from referral.services.judge_recommendation import (
@@ -130,6 +131,11 @@ def _void(visitor: Visitor, referral_id: str, typed: Typed) -> str:
     return "voided"
 
 
+def _renewal(visitor: Visitor, referral_id: str, typed: Typed) -> str:
+    ask_renewal(visitor.session, visitor.actor, referral_id, version_of(typed), visitor.now)
+    return "renewal-asked"
+
+
 def _cancel(visitor: Visitor, referral_id: str, typed: Typed) -> str:
     reason = typed.get("cancel_reason", "")
     known = reason if reason in CANCEL_REASONS else ""
@@ -143,6 +149,7 @@ _STEPS: Final[Steps] = {
     "resume": (Permission.ASK, _resume),
     "confirm": (Permission.ASK, _confirm),
     "review": (Permission.REVIEW, _review),
+    "renewal": (Permission.ASK, _renewal),
     "void": (Permission.VOID, _void),
     "cancel": (Permission.ASK, _cancel),
 }

@@ -100,7 +100,11 @@ def _actions(visitor: Visitor, view: RequestView) -> Iterator[str]:
             yield "resend"
         if referral.held_at is None:
             yield "pause"
-    if answer is not None and not answer.recommendation.voided and visitor.may(Permission.VOID):
+    living = answer is not None and not answer.recommendation.voided
+    usable = view.state.order.status in ("on-hold", "active")
+    if answer is not None and living and answer.positive and usable and visitor.may(Permission.ASK):
+        yield "renewal"
+    if living and visitor.may(Permission.VOID):
         yield "void"
     if referral.is_open and visitor.may(Permission.ASK):
         yield "cancel"

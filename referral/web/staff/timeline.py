@@ -7,11 +7,13 @@ from datetime import date
 from typing import Any, Final
 
 from referral.domain.codes import Channel, Decision
+from referral.domain.life import Cause
 from referral.domain.outgoing import MessageKind
 from referral.services.find_requests import RequestView
 from referral.storage.referrals import ReferralEvent
 from referral.web.staff import present
 from referral.web.staff.clock import Clock
+from referral.web.staff.life_view import CAUSE
 from referral.web.staff.models import Link
 from referral.web.staff.request_models import Event
 
@@ -43,6 +45,13 @@ _LOOKS: Final[dict[str, tuple[str, str, str]]] = {
     "declined": ("closed", "closed", "Declined by the medical director"),
     "confirmed-by-phone": ("open", "phone", "Confirmed by telephone"),
     "voided": ("closed", "closed", "Recommendation voided"),
+    "withdrawn": ("closed", "closed", "The clinician has withdrawn the recommendation"),
+    "validity-over": ("closed", "waiting", "The recommendation has become too old to count"),
+    "renewal-asked": ("info", "mail", "Asked whether the answer is still true"),
+    "standing-opened": ("info", "shield", "Opened again; the clinician has proven who they are"),
+    "renewed": ("open", "pen", "Renewed by the clinician: still true"),
+    "contradicted": ("waiting", "user", "Another clinician does not recommend it"),
+    "conflict-kept": ("open", "open", "The medical director keeps it although another clinician refused"),
     "step-remind": ("info", "mail", "A reminder was due"),
     "step-remind-other-channel": ("info", "mail", "A reminder by another channel was due"),
     "step-call": ("waiting", "phone", "Put on the list of calls"),
@@ -109,7 +118,11 @@ def _detail(event: ReferralEvent, view: RequestView, clock: Clock) -> str:
     told = _DETAILS.get(event.event)
     if told is not None:
         return told(event.detail, view, clock)
-    hidden = event.event.startswith("asked-") and event.detail.get("document") and not view.question_words
+    hidden = (
+        (event.event.startswith("asked-") or event.event == "withdrawn")
+        and event.detail.get("document")
+        and not view.question_words
+    )
     return "the words are for clinical staff" if hidden else ""
 
 
@@ -119,6 +132,9 @@ def _on_day(name: str, words: str) -> Callable[[_Detail, RequestView, Clock], st
 
 _DETAILS: Final[dict[str, Callable[[_Detail, RequestView, Clock], str]]] = {
     "paused": _on_day("until", "until"),
+    "renewed": _on_day("until", "valid until"),
+    "renewal-asked": lambda detail, _view, _clock: f"by {present.CHANNEL[Channel(detail['channel'])]}",
+    "voided": lambda detail, _view, _clock: CAUSE[Cause(detail["cause"])] if "cause" in detail else "",
     "needs-visit": _on_day("visit", "visit on"),
     "cancelled": lambda detail, _view, _clock: present.status_reason(detail.get("reason")),
     "not-my-patient": lambda detail, _view, _clock: (
