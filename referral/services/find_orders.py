@@ -9,11 +9,21 @@ from typing import Final
 
 from referral.domain.audit import Action, Actor, AuditEntry
 from referral.domain.gate import GateDecision, Recommendation
+from referral.domain.override import OverrideCase
 from referral.domain.policy import Indication, Policy
 from referral.domain.records import Clinician, Order, Patient
 from referral.services.follow_requests import Followed, follow
 from referral.services.refresh_gate import decision_of
-from referral.storage import accounts, audit, clinics, directory, orders, recommendations, referrals
+from referral.storage import (
+    accounts,
+    audit,
+    clinics,
+    directory,
+    orders,
+    overrides,
+    recommendations,
+    referrals,
+)
 from referral.storage.db import Session
 from referral.storage.orders import TreatmentStart
 
@@ -90,6 +100,7 @@ def list_orders(session: Session, actor: Actor, words: str, state: str, page: in
 class OrderView:
     """Everything that the page of one order shows. `signers` are the clinicians by recommendation id.
 
+    `overrides` are all requests for emergency access, newest first.
     `same_code` counts the orders in use by unclassified indication of this one.
     """
 
@@ -100,6 +111,7 @@ class OrderView:
     users: dict[str, str]
     signers: dict[str, Clinician]
     same_code: dict[Indication, int]
+    overrides: tuple[OverrideCase, ...] = ()
 
 
 def find_order(session: Session, actor: Actor, order_id: str, now: datetime) -> OrderView:
@@ -118,6 +130,7 @@ def find_order(session: Session, actor: Actor, order_id: str, now: datetime) -> 
         consulted_at=orders.consulted_at(session, order.id),
         users={id: user.name for id, user in accounts.get_users(session).items()},
         signers=_signers(session, state),
+        overrides=tuple(overrides.of_order(session, order.id)),
         same_code={i: len(orders.with_code(session, i)) for i in policy.unclassified(order.indications)},
     )
 

@@ -13,6 +13,7 @@ from referral.domain.codes import BusinessStatus, TaskStatus, Verdict
 from referral.domain.outgoing import MessageState
 from referral.services.find_bookings import Seat, seats_of
 from referral.services.find_orders import OrderState, states_of
+from referral.services.find_overrides import Emergency, emergencies
 from referral.services.follow_gate import clinic_calendar
 from referral.services.follow_requests import WAITING, Followed
 from referral.storage import audit, bookings, orders, outbox, referrals
@@ -77,6 +78,7 @@ class Today:
     blocked: int
     ready: int
     messages_waiting: int
+    emergencies: tuple[Emergency, ...] = ()
 
 
 def find_today(session: Session, actor: Actor, today: date, now: datetime) -> Today:
@@ -108,6 +110,7 @@ def find_today(session: Session, actor: Actor, today: date, now: datetime) -> To
         blocked=sum(not state.decision.open for state in states),
         ready=sum(state.decision.open for state in states),
         messages_waiting=outbox.count(session, WAITING),
+        emergencies=tuple(emergencies(session, actor, states, now)),
     )
 
 

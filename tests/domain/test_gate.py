@@ -15,7 +15,6 @@ from referral.domain.gate import (
     decide,
     usable_override,
 )
-from referral.domain.override import enough, tidy
 from referral.domain.policy import ICD_10_CM, Indication, Policy
 
 NOW = datetime(2026, 11, 3, 17, 0, tzinfo=UTC)
@@ -252,12 +251,3 @@ def test_after_a_restore_everything_is_closed() -> None:
     decision = decide(replace(OPEN, restoring=True), POLICY, NOW)
     assert not decision.open
     assert decision.reasons == (RESTORING,)
-
-
-def test_thirty_characters_are_counted_without_the_space_around_and_between() -> None:
-    assert enough("x" * 30)
-    assert not enough("x" * 29)
-    assert not enough("x" * 29 + "   ")
-    assert not enough("a " * 10 + " " * 30)
-    assert enough(" ".join("abcdefghijklmno") + "!!")
-    assert tidy("  a \n b\t c ") == "a b c"

@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 
 from referral.domain.codes import Channel, Decision, Requirement, Verdict
-from referral.domain.gate import RequirementState
+from referral.domain.gate import Override, RequirementState
 from referral.domain.outgoing import MessageKind, MessageState
 from referral.fhir import answer, communication, encounter, gate, procedure, provenance
 from referral.fhir.answer import ANSWER_LETTER, LETTER, KeptDocument, Opinion
 from referral.fhir.communication import Attempt
+from referral.fhir.operations import gate_operation
 from referral.fhir.provenance import Agent
 from referral.fhir.systems import DEFAULT, LOCAL_CODES
 from tests.fhir.mapping_samples import CLOSED, LATER, NOW, OPEN, ORDER, assert_valid, referral
@@ -276,3 +277,44 @@ def test_the_topic_says_what_is_missing(verdict: Verdict, consulted: bool, topic
         ),
     )
     assert gate.topic(decision) == topic
+
+
+OVERRIDDEN = replace(
+    OPEN,
+    verdict=Verdict.OVERRIDDEN,
+    requirements=(OPEN.requirements[0], RequirementState(Requirement.RECOMMENDATION, False)),
+    override=Override(id="override1", expires_at=LATER),
+    remark="Emergency access: one infusion may start without the recommendation.",
+)
+
+
+def test_emergency_access_is_named_with_its_end_and_the_recommendation_stays_unsatisfied() -> None:
+    written = gate.parameters(OVERRIDDEN)
+    assert_valid(written)
+    assert written["parameter"][0] == {"name": "open", "valueBoolean": True}
+    assert written["parameter"][3]["part"][1] == {"name": "satisfied", "valueBoolean": False}
+    assert written["parameter"][4:] == [
+        {
+            "name": "override",
+            "part": [
+                {"name": "validUntil", "valueDateTime": "2026-12-09T22:00:00.000Z"},
+                {"name": "remark", "valueString": OVERRIDDEN.remark},
+            ],
+        }
+    ]
+    named = {parameter["name"] for parameter in gate_operation()["parameter"]}
+    assert {parameter["name"] for parameter in written["parameter"]} <= named
+
+
+def test_with_emergency_access_something_else_is_missing() -> None:
+    closed = replace(
+        OVERRIDDEN,
+        open=False,
+        reasons=("The initial consultation has not been recorded.",),
+        requirements=(
+            RequirementState(Requirement.INITIAL_CONSULTATION, False),
+            RequirementState(Requirement.RECOMMENDATION, False),
+        ),
+    )
+    assert gate.topic(closed) == "consultation-missing"
+    assert gate.topic(replace(closed, override=None)) == "recommendation-missing"

@@ -63,7 +63,7 @@ def blocked(session: Session, now: datetime) -> Order:
     return order
 
 
-def ask(session: Session, by: Person, order: Order) -> str:
+def ask(session: Session, by: Person, order: Order, reason: str = REASON) -> str:
     id = str(uuid.uuid4())
     overrides.ask(
         session,
@@ -72,7 +72,7 @@ def ask(session: Session, by: Person, order: Order) -> str:
         id=id,
         order=order,
         reason_code=OverrideReason.EMERGENCY,
-        reason=REASON,
+        reason=reason,
     )
     return id
 

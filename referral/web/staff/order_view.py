@@ -10,10 +10,11 @@ from referral.domain.codes import Verdict
 from referral.domain.gate import needs_sentence, who_may_recommend
 from referral.domain.policy import ICD_10_CM, Indication, IndicationClass
 from referral.services.find_orders import OrderView
+from referral.storage.orders import TreatmentStart
 from referral.web.dependencies import Visitor
 from referral.web.form import Form
 from referral.web.policy import Permission
-from referral.web.staff import present, story
+from referral.web.staff import override_view, present, story
 from referral.web.staff.clock import Clock, born
 from referral.web.staff.models import Badge, Choice, Fact, Link
 from referral.web.staff.request_models import OrderPage, Requirement, Start, Unclassified
@@ -58,6 +59,7 @@ def order_page(visitor: Visitor, view: OrderView, clock: Clock, form: Form, fail
         classes=_CLASSES,
         ask=present.ask_href(order) if "ask" in actions else "",
         failed=failed,
+        override=override_view.panel(visitor, view, clock),
     )
 
 
@@ -123,7 +125,7 @@ def _recommendation(visitor: Visitor, view: OrderView, clock: Clock) -> Requirem
     needing = policy.needing_recommendation(state.order.indications)
     if met:
         return Requirement(Badge("open", present.verdict_words(state)), title, _given(view, clock))
-    waits = verdict in (Verdict.REQUESTED, Verdict.ANSWERED_NEEDS_REVIEW)
+    waits = verdict in (Verdict.REQUESTED, Verdict.ANSWERED_NEEDS_REVIEW, Verdict.OVERRIDDEN)
     sentence = f"{needs_sentence(needing, policy)}. {story.of_order(state, clock)}".strip()
     badge = Badge("waiting" if waits else "closed", present.verdict_words(state))
     return Requirement(badge, title, sentence, _recommendation_step(visitor, view))
@@ -135,7 +137,8 @@ def _recommendation_step(visitor: Visitor, view: OrderView) -> Link | None:
     if verdict is Verdict.ANSWERED_NEEDS_REVIEW:
         answered = next((f for f in view.state.requests if not f.referral.is_open), None)
         return Link("See the answer", f"/requests/{answered.referral.id}") if answered else None
-    if verdict is not Verdict.REQUESTED and visitor.may(Permission.ASK) and _usable(view):
+    waits = verdict is Verdict.REQUESTED or any(f.referral.is_open for f in view.state.requests)
+    if not waits and visitor.may(Permission.ASK) and _usable(view):
         return Link("Ask a clinician", present.ask_href(view.state.order))
     return None
 
@@ -151,17 +154,22 @@ def _given(view: OrderView, clock: Clock) -> str:
 
 
 def _starts(view: OrderView, clock: Clock) -> tuple[Start, ...]:
-    def basis(recommendation_id: str | None) -> str:
-        by = view.signers.get(recommendation_id or "")
+    given = {case.id: case for case in view.overrides}
+
+    def basis(start: TreatmentStart) -> str:
+        by = view.signers.get(start.recommendation_id or "")
         if by is not None:
             return f"Recommendation by {present.titled(by)}"
-        return "No recommendation needed" if recommendation_id is None else "A recommendation on file"
+        if start.override_id is not None:
+            approver = given[start.override_id].decided_by or ""
+            return f"Emergency access, approved by {view.users.get(approver, 'somebody')}"
+        return "No recommendation needed" if start.recommendation_id is None else "A recommendation on file"
 
     return tuple(
         Start(
             clock.moment(start.started_at),
             view.users.get(start.started_by, "a connected system"),
-            basis(start.recommendation_id),
+            basis(start),
         )
         for start in view.starts
     )

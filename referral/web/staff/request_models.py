@@ -17,6 +17,7 @@ from referral.web.staff.models import (
     RequestRow,
     When,
 )
+from referral.web.staff.override_models import OverridePanel
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,3 +193,4 @@ class OrderPage:
     ask: str = ""
     bookings: OrderBookings = field(default_factory=OrderBookings)
     failed: str = ""
+    override: OverridePanel | None = None

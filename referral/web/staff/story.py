@@ -28,14 +28,19 @@ def gate(state: OrderState, clock: Clock) -> Gate:
 
 def _bases(state: OrderState, clock: Clock) -> list[str]:
     """What an open gate rests on; with emergency access, what is missing all the same."""
-    decision = state.decision
-    return [_basis(state, clock), decision.remark] if decision.override else [_basis(state, clock)]
+    override = state.decision.override
+    if override is None:
+        return [_basis(state, clock)]
+    return [
+        state.decision.remark,
+        f"Two people of the clinic allow it; this ends {clock.soon(override.expires_at)}.",
+    ]
 
 
 def _basis(state: OrderState, clock: Clock) -> str:
     if state.decision.override is not None:
         until = clock.soon(state.decision.override.expires_at)
-        return f"Two people of the clinic allow one infusion without the recommendation; this ends {until}."
+        return f"One infusion may start without the recommendation; this ends {until}."
     answer = state.basis()
     if answer is None or state.decision.verdict is Verdict.NOT_REQUIRED:
         return f"No recommendation is needed for {indications(state.order)}."

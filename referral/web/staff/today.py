@@ -11,10 +11,12 @@ from referral.domain.codes import Verdict
 from referral.domain.outgoing import MessageKind
 from referral.services.find_bookings import Seat
 from referral.services.find_orders import OrderState
+from referral.services.find_overrides import REPORT_DAYS, count_overrides
 from referral.services.find_today import Attention, Call, Coming, Reason, Today, find_today
+from referral.storage import clinics
 from referral.web.dependencies import Visitor
 from referral.web.policy import Permission
-from referral.web.staff import present, story
+from referral.web.staff import override_view, present, story
 from referral.web.staff.booking_view import booking_row
 from referral.web.staff.clock import Clock, days
 from referral.web.staff.frame import SignedIn, clock_of, show
@@ -65,12 +67,29 @@ def _page(visitor: Visitor, today: Today, clock: Clock) -> TodayPage:
             Count("orders blocked", today.blocked, "/orders?state=blocked"),
             Count("orders ready to treat", today.ready, "/orders?state=open"),
             Count("messages on their way", today.messages_waiting, "/outbox?state=waiting"),
+            *_emergency_count(visitor),
         ),
         infusions=tuple(_infusion(visitor, coming, clock) for coming in today.infusions),
-        attention=tuple(_attention(visitor, item, clock) for item in today.attention),
+        attention=(
+            *(override_view.attention_row(item, clock) for item in today.emergencies),
+            *(_attention(visitor, item, clock) for item in today.attention),
+        ),
         calls=tuple(_call(call, clock) for call in today.calls),
         zone=clock.zone_name(visitor.now),
     )
+
+
+def _emergency_count(visitor: Visitor) -> tuple[Count, ...]:
+    """For who answers for it, once clinic policy allows it or it has been used."""
+    if not visitor.may(Permission.DECIDE_OVERRIDE):
+        return ()
+    policy, _ = clinics.policy_in_force(visitor.session)
+    counts = count_overrides(visitor.session, visitor.now)
+    if not policy.allow_override and not counts.asked and not counts.to_review:
+        return ()
+    overdue = f" ({counts.overdue} overdue)" if counts.overdue else ""
+    label = f"emergency accesses in {REPORT_DAYS} days, {counts.to_review} to review{overdue}"
+    return (Count(label, counts.approved, "/overrides"),)
 
 
 def _infusion(visitor: Visitor, coming: Coming, clock: Clock) -> InfusionRow:
