@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from referral.domain.audit import Action, Actor, AuditEntry
 from referral.domain.errors import InvalidInput, Issue, TransitionRefused
 from referral.domain.policy import Indication, IndicationClass, Policy
-from referral.domain.policy_change import Move
+from referral.domain.policy_change import Move, effect_on
 from referral.domain.policy_draft import CLASS_LABEL, checked_rule
 from referral.domain.records import Order
 from referral.services.change_policy import PolicySaved, put_in_force
@@ -21,6 +22,27 @@ def classified(policy: Policy, indication: Indication, indication_class: Indicat
     """The policy with one rule more; InvalidInput for a code that no rule can name."""
     rule = checked_rule(indication.system, indication.code, indication_class)
     return replace(policy, rules=(*policy.rules, rule))
+
+
+@dataclass(frozen=True, slots=True)
+class CodeInUse:
+    """Orders in use that have an unclassified code, and how many of them each class would open at once."""
+
+    orders: int
+    opens: Mapping[IndicationClass, int]
+
+
+def look_at_code(session: Session, policy: Policy, indication: Indication, now: datetime) -> CodeInUse:
+    """What the classes would do to the orders with this code; nothing is written."""
+    found = orders.facts_of_many(session, orders.with_code(session, indication)).values()
+    opens = {}
+    for chosen in IndicationClass:
+        try:
+            after = classified(policy, indication, chosen)
+        except InvalidInput:
+            continue
+        opens[chosen] = sum(effect_on(f.facts, policy, after, now).move is Move.OPENS for f in found)
+    return CodeInUse(len(found), opens)
 
 
 def unclassified_of(policy: Policy, order: Order, system: str, code: str) -> Indication:

@@ -12,6 +12,7 @@ from referral.domain.gate import GateDecision, Recommendation
 from referral.domain.override import OverrideCase
 from referral.domain.policy import Indication, Policy
 from referral.domain.records import Clinician, Order, Patient
+from referral.services.classify_indication import CodeInUse, look_at_code
 from referral.services.follow_requests import Followed, follow
 from referral.services.refresh_gate import decision_of
 from referral.storage import (
@@ -101,7 +102,7 @@ class OrderView:
     """Everything that the page of one order shows. `signers` are the clinicians by recommendation id.
 
     `overrides` are all requests for emergency access, newest first.
-    `same_code` counts the orders in use by unclassified indication of this one.
+    `same_code` tells of the orders in use with each unclassified indication of this one.
     """
 
     state: OrderState
@@ -110,7 +111,7 @@ class OrderView:
     consulted_at: datetime | None
     users: dict[str, str]
     signers: dict[str, Clinician]
-    same_code: dict[Indication, int]
+    same_code: dict[Indication, CodeInUse]
     overrides: tuple[OverrideCase, ...] = ()
 
 
@@ -131,7 +132,9 @@ def find_order(session: Session, actor: Actor, order_id: str, now: datetime) -> 
         users={id: user.name for id, user in accounts.get_users(session).items()},
         signers=_signers(session, state),
         overrides=tuple(overrides.of_order(session, order.id)),
-        same_code={i: len(orders.with_code(session, i)) for i in policy.unclassified(order.indications)},
+        same_code={
+            i: look_at_code(session, policy, i, now) for i in policy.unclassified(order.indications)
+        },
     )
 
 

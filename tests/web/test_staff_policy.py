@@ -239,6 +239,8 @@ def test_an_unknown_code_is_on_the_policy_page_and_one_click_from_its_class(
     (href,) = set(re.findall(r'href="(/orders/[^"#]+)#classify"', elena.page))
     text = elena.get(href)
     assert "2 orders in use with this code." in text
+    assert "Needs the initial consultation only. Opens 2 orders at once." in text
+    assert "Needs the initial consultation and a recommendation. Opens no order at once." in text
     assert re.search(r'<button [^>]*name="requirement" value="pain"', elena.page)
     elena.post(f"{href}/classify", requirement="pain")
     assert "The indication is classified" in elena.text

@@ -9,6 +9,7 @@ from referral.domain.codes import Requirement as Needed
 from referral.domain.codes import Verdict
 from referral.domain.gate import needs_sentence, who_may_recommend
 from referral.domain.policy import ICD_10_CM, Indication, IndicationClass
+from referral.services.classify_indication import CodeInUse
 from referral.services.find_orders import OrderView
 from referral.storage.orders import TreatmentStart
 from referral.web.dependencies import Visitor
@@ -27,12 +28,10 @@ _STATUS: Final = {
     "revoked": "Revoked",
     "entered-in-error": "Entered in error",
 }
-_CLASSES: Final = (
-    Choice(
-        IndicationClass.MENTAL_HEALTH, "Mental health", "Needs the initial consultation and a recommendation."
-    ),
-    Choice(IndicationClass.PAIN, "Chronic pain", "Needs the initial consultation only."),
-)
+_CLASSES: Final = {
+    IndicationClass.MENTAL_HEALTH: ("Mental health", "Needs the initial consultation and a recommendation."),
+    IndicationClass.PAIN: ("Chronic pain", "Needs the initial consultation only."),
+}
 
 
 def order_page(visitor: Visitor, view: OrderView, clock: Clock, form: Form, failed: str = "") -> OrderPage:
@@ -53,10 +52,8 @@ def order_page(visitor: Visitor, view: OrderView, clock: Clock, form: Form, fail
         form=form,
         actions=actions,
         unclassified=tuple(
-            Unclassified(i.system, i.code, i.display, present.counted(view.same_code.get(i, 0), "order"))
-            for i in view.policy.unclassified(order.indications)
+            _unclassified(i, view.same_code[i]) for i in view.policy.unclassified(order.indications)
         ),
-        classes=_CLASSES,
         ask=present.ask_href(order) if "ask" in actions else "",
         failed=failed,
         override=override_view.panel(visitor, view, clock),
@@ -66,6 +63,22 @@ def order_page(visitor: Visitor, view: OrderView, clock: Clock, form: Form, fail
 def _worded(indication: Indication) -> str:
     """ICD-10-CM goes without saying."""
     return indication.label if indication.system == ICD_10_CM else f"{indication.label}, {indication.system}"
+
+
+def _unclassified(indication: Indication, used: CodeInUse) -> Unclassified:
+    def words(chosen: IndicationClass) -> str:
+        opens = used.opens[chosen]
+        return (
+            f"{_CLASSES[chosen][1]} Opens {present.counted(opens, 'order') if opens else 'no order'} at once."
+        )
+
+    return Unclassified(
+        indication.system,
+        indication.code,
+        indication.display,
+        present.counted(used.orders, "order"),
+        tuple(Choice(chosen, _CLASSES[chosen][0], words(chosen)) for chosen in used.opens),
+    )
 
 
 def _usable(view: OrderView) -> bool:

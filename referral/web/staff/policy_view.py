@@ -30,6 +30,7 @@ _NEEDS: Final = {
     IndicationClass.MENTAL_HEALTH: ("Mental health", "Initial consultation, and a recommendation."),
     IndicationClass.PAIN: ("Chronic pain", "Initial consultation only."),
 }
+_NOTHING_AT_ONCE: Final = "nothing; every answer needs a call"
 _SYSTEMS: Final = {
     ICD_10_CM: "ICD-10-CM, by the beginning of the code",
     SNOMED_CT: "SNOMED CT, by the whole code",
@@ -76,25 +77,29 @@ def _group(policy: Policy, wanted: IndicationClass) -> CodeGroup:
 def _facts(policy: Policy) -> tuple[Fact, ...]:
     at_once = [STRENGTH_LABEL[s] for s in STRENGTHS if s in policy.counts_at_once]
     single = (
-        "allowed; the answer counts after a confirming call"
+        "Allowed; the answer counts after a confirming call"
         if policy.allow_single_channel
-        else "not allowed; they answer by letter or fax"
+        else "Not allowed; they answer by letter or fax"
     )
     who = who_may_recommend(policy)
     return (
-        Fact("Who may recommend", f"{who[:1].upper()}{who[1:]}. Any one of them is enough."),
+        Fact("Who may recommend", f"{_first_large(who)}. Any one of them is enough."),
         Fact("A recommendation counts for", present.counted(policy.validity.days, "day")),
         Fact("Longest pause in treatment", present.counted(policy.longest_gap.days, "day")),
-        Fact("Counts at once, with identity by", "; ".join(at_once) or "nothing; every answer needs a call"),
+        Fact("Counts at once, with identity by", _first_large("; ".join(at_once) or _NOTHING_AT_ONCE)),
         Fact(f"Identity by {STRENGTH_LABEL[Strength.SINGLE_CHANNEL]}", single),
         Fact("Red flags", _director(policy.red_flags_need_director)),
         Fact("Conditions", _director(policy.conditions_need_director)),
-        Fact("Emergency access by two people", "on" if policy.allow_override else "off"),
+        Fact("Emergency access by two people", "On" if policy.allow_override else "Off"),
     )
 
 
+def _first_large(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
 def _director(needed: bool) -> str:
-    return "wait for the medical director" if needed else "count without the medical director"
+    return "Wait for the medical director" if needed else "Count without the medical director"
 
 
 def _version(step: PolicyStep, clock: Clock, in_force: int) -> VersionRow:
@@ -110,7 +115,7 @@ def _version(step: PolicyStep, clock: Clock, in_force: int) -> VersionRow:
     return VersionRow(
         number=made.version,
         when=clock.moment(made.created_at),
-        by=step.by or ("set up with the clinic" if first else "the system"),
+        by=step.by or ("Set up with the clinic" if first else "The system"),
         reason=made.reason,
         changed=step.changed,
         outcome="" if first else outcome,

@@ -161,12 +161,16 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class Unclassified:
-    """An indication that clinic policy does not know yet; `orders` says how many orders in use have it."""
+    """An indication that clinic policy does not know yet; `orders` says how many orders in use have it.
+
+    `classes` are what it can be, each with what that would do.
+    """
 
     system: str
     code: str
     label: str
     orders: str
+    classes: tuple[Choice, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +193,6 @@ class OrderPage:
     form: Form
     actions: tuple[str, ...] = ()
     unclassified: tuple[Unclassified, ...] = ()
-    classes: tuple[Choice, ...] = ()
     ask: str = ""
     bookings: OrderBookings = field(default_factory=OrderBookings)
     failed: str = ""

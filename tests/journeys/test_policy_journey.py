@@ -1,0 +1,123 @@
+"""The policy pages in a browser: without script from reading to saving, and looked at on every step."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, expect
+
+from referral.domain.codes import ClinicianKind, Role
+from referral.domain.credential import random_token
+from referral.domain.policy import ICD_10_CM, Indication
+from referral.services.treat import record_consultation
+from referral.storage import accounts
+from referral.storage.db import Database
+from tests.database import NOW, ClinicFixture, make_clinic
+from tests.journeys.looking import look
+from tests.services import people
+from tests.web.client import application
+from tests.web.desk import add_person
+from tests.web.portal_case import serve
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A clinic with an order that rests on a psychologist and one with an unknown code, behind a server."""
+
+    clinic: ClinicFixture
+    address: str
+    browser: Browser
+
+    def page(self, stack: ExitStack, role: Role, *, script: bool) -> Page:
+        user, token = add_person(self.clinic, role, "Elena Whitcombe"), random_token()
+        with self.clinic.transaction() as session:
+            accounts.open_session(session, token, user, random_token(size=18), NOW)
+        context: BrowserContext = self.browser.new_context(
+            base_url=self.address, java_script_enabled=script, viewport={"width": 1440, "height": 900}
+        )
+        stack.callback(context.close)
+        context.add_cookies([{"name": "referral_staff", "value": token, "url": self.address}])
+        return context.new_page()
+
+
+@pytest.fixture
+def place(database: Database, browser: Browser) -> Iterator[Place]:
+    clinic = make_clinic(database)
+    with clinic.transaction() as session:
+        lee = people.clinician(session, clinic, kind=ClinicianKind.PSYCHOLOGIST, family="Lee", npi="")
+        order = people.order(session, clinic, people.patient(session, clinic))
+        record_consultation(session, clinic.actor, order.id, NOW, NOW)
+        people.respond_with(session, clinic, people.ask(session, clinic, order, lee)[0])
+        unknown = Indication(ICD_10_CM, "R52", "Pain, unspecified")
+        samuel = people.patient(session, clinic, given="Samuel", family="Okonkwo")
+        record_consultation(
+            session, clinic.actor, people.order(session, clinic, samuel, unknown).id, NOW, NOW
+        )
+    with serve(application(clinic)) as address:
+        yield Place(clinic, address, browser)
+
+
+@pytest.mark.parametrize("script", [True, False])
+def test_the_director_goes_from_reading_to_saving_with_and_without_script(place: Place, script: bool) -> None:
+    def see(name: str) -> None:
+        if script:
+            look(page, f"policy-{name}")
+
+    with ExitStack() as stack:
+        page = place.page(stack, Role.MEDICAL_DIRECTOR, script=script)
+        page.goto("/policy")
+        see("01-read")
+        page.get_by_role("link", name="Change the policy").click()
+        see("02-form")
+        page.get_by_label("Psychologist").uncheck()
+        page.get_by_label("A recommendation counts for (days)").fill("0")
+        page.get_by_label("ICD-10-CM codes that begin with").last.fill("G89.4, F3")
+        page.get_by_role("button", name="Preview what would change").click()
+        expect(page.get_by_role("alert")).to_contain_text("Write whole days, from 1 to 3660.")
+        expect(page.get_by_label("Psychologist")).not_to_be_checked()
+        see("03-errors")
+        page.get_by_label("A recommendation counts for (days)").fill("90")
+        page.get_by_label("ICD-10-CM codes that begin with").last.fill("G89.4, M79.7, R52")
+        page.get_by_role("button", name="Preview what would change").click()
+        expect(page.get_by_role("link", name=re.compile("1 order would close"))).to_be_visible()
+        expect(page.get_by_role("link", name=re.compile("1 order would open"))).to_be_visible()
+        see("04-preview")
+        page.get_by_role("button", name="Back to the form").click()
+        expect(page.get_by_label("A recommendation counts for (days)")).to_have_value("90")
+        page.get_by_role("button", name="Preview what would change").click()
+        page.get_by_role("button", name="Put it in force").click()
+        expect(page.get_by_role("alert")).to_contain_text("Please write in a sentence why")
+        see("05-no-reason")
+        page.get_by_label("Why?").fill("Agreed at the meeting of physicians.")
+        page.get_by_role("button", name="Put it in force").click()
+        expect(page.get_by_role("status")).to_contain_text("The new policy is in force")
+        expect(page.locator("main")).to_contain_text("1 order closed and 1 order opened")
+        see("06-saved")
+
+
+def test_an_unknown_code_is_classified_from_needs_me_with_a_click_for_the_page_and_one_for_the_class(
+    place: Place,
+) -> None:
+    with ExitStack() as stack:
+        page = place.page(stack, Role.MEDICAL_DIRECTOR, script=True)
+        page.goto("/")
+        page.get_by_role("link", name=re.compile("^Classify")).click()
+        look(page, "policy-07-classify")
+        page.get_by_role("button", name=re.compile("^Chronic pain")).click()
+        expect(page.get_by_role("status")).to_contain_text("The indication is classified")
+        expect(page.locator(".verdict")).to_contain_text("Open: treatment may start")
+        page.goto("/policy")
+        look(page, "policy-08-history")
+
+
+@pytest.mark.parametrize("role", [Role.FRONT_DESK, Role.AUDITOR])
+def test_others_read_it(place: Place, role: Role) -> None:
+    with ExitStack() as stack:
+        page = place.page(stack, role, script=True)
+        page.goto("/policy")
+        expect(page.locator("main")).to_contain_text("Only the medical director can change it.")
+        look(page, f"policy-09-{role}")
