@@ -132,9 +132,7 @@ def find_order(session: Session, actor: Actor, order_id: str, now: datetime) -> 
         users={id: user.name for id, user in accounts.get_users(session).items()},
         signers=_signers(session, state),
         overrides=tuple(overrides.of_order(session, order.id)),
-        same_code={
-            i: look_at_code(session, policy, i, now) for i in policy.unclassified(order.indications)
-        },
+        same_code={i: look_at_code(session, policy, i, now) for i in policy.unclassified(order.indications)},
     )
 
 
