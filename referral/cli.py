@@ -15,7 +15,7 @@ from typing import Annotated
 
 import typer
 
-from referral import cli_accounts, cli_cds, cli_restore, logs
+from referral import cli_accounts, cli_cds, cli_restore, cli_treatment, logs
 from referral.attach import at, attached, fail, make_engines, plain_errors, upgrade
 from referral.config import Settings, load_settings
 from referral.embedded import Engines
@@ -35,6 +35,7 @@ app.add_typer(cli_cds.cds_client)
 app.add_typer(cli_restore.restore_mode)
 app.command()(cli_restore.reconcile)
 app.command()(cli_restore.reopen)
+app.command()(cli_treatment.start_treatment)
 
 
 @app.command()
