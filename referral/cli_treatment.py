@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import closing
 from typing import Annotated
 
 import typer
@@ -30,31 +31,29 @@ def start_treatment(
         from referral.storage import audit, orders
         from referral.web.policy import Permission, may
 
-        runtime = build_runtime(settings)
-        with runtime.transaction() as session:
-            user = check_password(session, by, password, runtime.now())
-        if user is None:
-            fail("E-mail and password do not match, or the account is paused for 15 minutes.")
-        if not may(user.role, Permission.START_TREATMENT):
-            fail("The role of this account may not start treatment.")
-        actor = Actor(user.clinic_id, "staff", user.id, user.role)
-        try:
-            with runtime.transaction(user.clinic_id) as session:
-                patient_id = orders.get(session, order_id).patient_id
-                started = start(session, actor, order_id, patient_id, runtime.now())
-        except GateClosed as closed:
-            # Noted in the patient's record, although nothing else of it is.
-            entry = AuditEntry(
-                action=Action.EXECUTE,
-                subtype="refused",
-                entity=f"ServiceRequest/{order_id}",
-                patient_id=patient_id,
-                outcome="8",
-                detail={"code": closed.code, "reasons": len(closed.reasons)},
-            )
-            with runtime.transaction(user.clinic_id) as session:
-                audit.record(session, actor, entry)
-            fail("\n".join(("Treatment may not start.", *closed.reasons)))
-        finally:
-            runtime.close()
+        with closing(build_runtime(settings)) as runtime:
+            with runtime.transaction() as session:
+                user = check_password(session, by, password, runtime.now())
+            if user is None:
+                fail("E-mail and password do not match, or the account is paused for 15 minutes.")
+            if not may(user.role, Permission.START_TREATMENT):
+                fail("The role of this account may not start treatment.")
+            actor = Actor(user.clinic_id, "staff", user.id, user.role)
+            try:
+                with runtime.transaction(user.clinic_id) as session:
+                    patient_id = orders.get(session, order_id).patient_id
+                    started = start(session, actor, order_id, patient_id, runtime.now())
+            except GateClosed as closed:
+                # Noted in the patient's record, although nothing else of it is.
+                entry = AuditEntry(
+                    action=Action.EXECUTE,
+                    subtype="refused",
+                    entity=f"ServiceRequest/{order_id}",
+                    patient_id=patient_id,
+                    outcome="8",
+                    detail={"code": closed.code, "reasons": len(closed.reasons)},
+                )
+                with runtime.transaction(user.clinic_id) as session:
+                    audit.record(session, actor, entry)
+                fail("\n".join(("Treatment may not start.", *closed.reasons)))
     typer.echo(f"Treatment is started: Procedure/{started}")
