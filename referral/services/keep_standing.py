@@ -21,7 +21,7 @@ from referral.domain.referral import BUSINESS_STATUS_OF
 from referral.fhir.questionnaire import answers_from_response
 from referral.services import publish
 from referral.services.close_referral import cancel_siblings, tell_clinician
-from referral.services.keep_answer import Given, Signing, keep_answer, shown_answers
+from referral.services.keep_answer import Given, Signing, keep_answer
 from referral.services.keep_draft import Draft, Signed, read_draft, write_draft
 from referral.services.refresh_gate import refresh_order
 from referral.services.void_recommendation import void
@@ -48,15 +48,15 @@ _LONGEST_REASON: Final = 2000
 class StandingCard:
     """The answer as its clinician reads it again. Days are where the clinician is.
 
-    `lines` are (question, answer) in the words of the form; `renewable` is False where a new request is
-    needed instead: the order has ended, or the form has changed since.
+    `values` are the answers by link id, empty where the form has changed since; `renewable` is False then,
+    and when the order has ended: a new request is needed instead.
     """
 
     answered_on: date
     valid_until: date
     renewed_until: date
     decision: str
-    lines: tuple[tuple[str, str], ...]
+    values: dict[str, list[str]]
     signer: str
     is_over: bool
     renewable: bool
@@ -104,17 +104,20 @@ def read_standing(session: Session, actor: Actor, found: PortalSession, now: dat
         patient_id=referral.patient_id,
     )
     audit.record(session, actor, entry)
-    shown = shown_answers(answers, clinician) if answers else []
     return StandingCard(
         answered_on=standing.answered_at.astimezone(zone).date(),
         valid_until=standing.valid_until.astimezone(zone).date(),
         renewed_until=(now + policy.validity).astimezone(zone).date(),
         decision=standing.decision.value,
-        lines=tuple((line[0], line[1]) for line in shown),
+        values=_values(answers) if answers else {},
         signer=_signer(answers, clinician),
         is_over=standing.valid_until <= now,
         renewable=answers is not None and usable,
     )
+
+
+def _values(answers: Answers) -> dict[str, list[str]]:
+    return {id: [given] if isinstance(given, str) else list(given) for id, given in answers.values.items()}
 
 
 def _signer(answers: Answers | None, clinician: Clinician) -> str:

@@ -18,7 +18,7 @@ from referral.web.dependencies import PostedDep
 from referral.web.form import Form
 from referral.web.pages import page
 from referral.web.portal_guest import Guest, go, guest
-from referral.web.portal_questions import attestation, decision_words
+from referral.web.portal_questions import attestation, decision_words, lines
 
 router: Final = APIRouter(tags=["portal"], include_in_schema=False)
 
@@ -51,6 +51,7 @@ def _standing_page(visitor: Guest, problem: str = "") -> Response:
         standing=read,
         problem=problem,
         decision=decision_words(Decision(read.decision)),
+        lines=lines(card.kind, Decision(read.decision), read.values),
         answered_on=long_date(read.answered_on),
         valid_until=long_date(read.valid_until),
         renewed_until=long_date(read.renewed_until),

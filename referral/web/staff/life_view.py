@@ -114,8 +114,8 @@ def life_section(visitor: Visitor, view: OrderView, clock: Clock) -> LifeSection
         conflicts=tuple(
             ConflictCard(
                 since=clock.moment(conflict.since),
-                recommended=_said(conflict.recommendation, people, clock),
-                refused=_said(conflict.refusal, people, clock),
+                recommended=_said_on(conflict.recommendation, people, clock),
+                refused=_said_on(conflict.refusal, people, clock),
                 refused_href=f"/requests/{conflict.refusal.referral_id}",
                 recommendation_id=conflict.recommendation.id,
                 refusal_id=conflict.refusal.id,
@@ -129,12 +129,14 @@ def life_section(visitor: Visitor, view: OrderView, clock: Clock) -> LifeSection
     )
 
 
-def _said(answer: Standing, people: dict[str, Clinician], clock: Clock) -> str:
-    """'Chidi Okafor, MD, psychiatrist: recommended, Tue, Nov 3'."""
-    by = people[answer.clinician_id]
+def _said_on(answer: Standing, people: dict[str, Clinician], clock: Clock) -> str:
+    return f"{_said(answer, people)}, {clock.date_of(answer.answered_at)}"
+
+
+def _said(answer: Standing, people: dict[str, Clinician]) -> str:
+    """'Chidi Okafor, MD, psychiatrist: recommended'."""
     words = present.DECISION[answer.decision].text.lower()
-    day = clock.date_of(answer.answered_at)
-    return f"{present.titled(by)}, {KIND_LABEL[answer.clinician_kind]}: {words}, {day}"
+    return f"{present.titled(people[answer.clinician_id])}, {KIND_LABEL[answer.clinician_kind]}: {words}"
 
 
 def _answer_row(
@@ -142,7 +144,7 @@ def _answer_row(
 ) -> AnswerRow:
     return AnswerRow(
         badge=_badge(answer, view.policy, clock.now),
-        title=_said(answer, people, clock),
+        title=_said(answer, people),
         href=f"/requests/{answer.referral_id}",
         when=clock.moment(answer.answered_at),
         lines=tuple(_lines(answer, view, visitor, clock)),
