@@ -17,6 +17,7 @@ SERVICE_ID: Final = "ketamine-recommendation-gate"
 Indicator = Literal["info", "warning", "critical"]
 
 _SUMMARY: Final = 139
+_EMERGENCY: Final = "Emergency access: one infusion may start without the recommendation"
 _CARD_IDS: Final = uuid.UUID("2f8f5f0c-7a3c-5a0e-9d7e-4a8c1d0b7e55")
 # Where treatment is about to begin the clinic may want the strongest word; a booking threatens no life.
 _CRITICAL: Final = frozenset({"order-sign", "encounter-start"})
@@ -65,22 +66,25 @@ def card(
     critical: bool = True,
     local: LocalSystems = DEFAULT,
 ) -> Resource | None:
-    """The card of a closed gate, None for an open one.
+    """The card of a closed gate, None for an open one; an override in force is worth a remark.
 
     The same order with the same reasons gives the same card id on a hook, so that a card that is shown again
     is the same card, and feedback finds what it is about.
     """
-    if decision.open:
+    if decision.settled:
         return None
+    said = decision.reasons or (decision.remark,)
     made: Resource = {
         "uuid": _id(subject, hook, decision, "card"),
-        "indicator": indicator(hook, critical=critical),
-        "summary": _summary(decision),
-        "detail": "\n".join(f"- {_escaped(text)}" for text in (*decision.reasons, *subject.notes)),
+        "indicator": "info" if decision.open else indicator(hook, critical=critical),
+        "summary": _EMERGENCY if decision.open else _summary(decision),
+        "detail": "\n".join(f"- {_escaped(text)}" for text in (*said, *subject.notes)),
         "source": {"label": "Recommendation gate", "topic": local.coding("gate-topic", topic(decision))},
-        "overrideReasons": [local.coding("gate-override", code) for code in LOCAL_CODES["gate-override"]],
         "links": [_link(link) for link in subject.links],
     }
+    if decision.open:  # nothing to be held back or overridden: two people have done that
+        return made
+    made["overrideReasons"] = [local.coding("gate-override", code) for code in LOCAL_CODES["gate-override"]]
     if subject.hold is not None and _can_be_held(subject.hold):
         made["selectionBehavior"] = "at-most-one"
         made["suggestions"] = [_keep_on_hold(subject.hold, _id(subject, hook, decision, "hold"))]
@@ -100,7 +104,8 @@ def _keep_on_hold(order: Mapping[str, Any], id: str) -> Resource:
 
 
 def _id(subject: Subject, hook: str, decision: GateDecision, what: str) -> str:
-    return str(uuid.uuid5(_CARD_IDS, f"{what}:{hook}:{subject.key}:{'|'.join(decision.reasons)}"))
+    said = "|".join(decision.reasons) or decision.remark
+    return str(uuid.uuid5(_CARD_IDS, f"{what}:{hook}:{subject.key}:{said}"))
 
 
 def _summary(decision: GateDecision) -> str:

@@ -125,10 +125,11 @@ def _standing(
 ) -> tuple[BookingStatus, datetime | None]:
     """Booked, or pending and until when."""
     decision = decision_of(session, orders.facts(session, order_id), now)
-    if decision.open:
+    if decision.settled:
         return BookingStatus.BOOKED, None
     if slot.confirmed:
-        raise GateClosed(decision.reasons, "Appointment.status", order_id=order_id)
+        reasons = decision.reasons or (decision.remark,)
+        raise GateClosed(reasons, "Appointment.status", order_id=order_id)
     release_at = release_time(clinic_calendar(session), slot.starts_at)
     if release_at <= now:
         text = (

@@ -16,7 +16,9 @@ from referral.storage.orders import FactsOfOrder
 
 def decision_of(session: Session, found: FactsOfOrder, now: datetime) -> GateDecision:
     """The rule over facts that were read; a clinic without a policy has no open gate."""
-    policy, _ = clinics.policy_in_force(session)
+    version = found.policy_version
+    # The version was read with the facts; a process knows each version after the first time.
+    policy, _ = clinics.policy_in_force(session) if version is None else clinics.policy_of(session, version)
     return decide(found.facts, policy, now)
 
 
@@ -33,7 +35,7 @@ def read_decision(session: Session, actor: Actor, order_id: str, now: datetime) 
 def refresh_gate(session: Session, actor: Actor, order_id: str, now: datetime) -> GateDecision:
     """Put the infusion order on-hold or active as the rule says; the database alone decides about a start.
 
-    Bookings of its chairs follow in the same transaction.
+    Bookings of its chairs follow in the same transaction; an override, which is for one start, confirms none.
     """
     found = orders.facts(session, order_id)
     decision = decision_of(session, found, now)
@@ -51,7 +53,7 @@ def refresh_gate(session: Session, actor: Actor, order_id: str, now: datetime) -
             detail={"verdict": decision.verdict},
         )
         audit.record(session, actor, entry)
-        follow_gate(session, actor, order_id, now, is_open=decision.open)
+        follow_gate(session, actor, order_id, now, is_open=decision.settled)
     return decision
 
 

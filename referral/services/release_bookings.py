@@ -45,5 +45,5 @@ def _settle(session: Session, actor: Actor, order_id: str, now: datetime) -> int
         cancel_bookings(session, actor, order_id, now)
         return release_overdue(session, actor, order_id, now)
     decision = refresh_gate(session, actor, order_id, now)
-    follow_gate(session, actor, order_id, now, is_open=decision.open)
-    return 0 if decision.open else release_overdue(session, actor, order_id, now)
+    follow_gate(session, actor, order_id, now, is_open=decision.settled)
+    return 0 if decision.settled else release_overdue(session, actor, order_id, now)

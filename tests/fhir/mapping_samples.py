@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
 
 from fhir.resources.R4B import get_fhir_model_class
 
 from referral.domain.codes import BusinessStatus, Channel, ClinicianKind, Requirement, TaskStatus, Verdict
-from referral.domain.gate import GateDecision, RequirementState
+from referral.domain.gate import GateDecision, Override, RequirementState
 from referral.domain.npi import is_valid_npi
 from referral.domain.policy import ICD_10_CM, Indication
 from referral.domain.records import Clinician, Contact, Order, Patient, Referral
@@ -112,6 +113,13 @@ OPEN = GateDecision(
         RequirementState(Requirement.INITIAL_CONSULTATION, True, "e1"),
         RequirementState(Requirement.RECOMMENDATION, True, "opinion1", LATER),
     ),
+)
+OVERRIDDEN = replace(
+    OPEN,
+    verdict=Verdict.OVERRIDDEN,
+    requirements=(OPEN.requirements[0], RequirementState(Requirement.RECOMMENDATION, False)),
+    override=Override(id="override1", expires_at=LATER),
+    remark="Emergency access: one infusion may start without the recommendation. Depression needs one.",
 )
 
 

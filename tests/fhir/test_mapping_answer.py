@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from referral.domain.codes import Channel, Decision, Requirement, Verdict
-from referral.domain.gate import Override, RequirementState
+from referral.domain.gate import RequirementState
 from referral.domain.outgoing import MessageKind, MessageState
 from referral.fhir import answer, communication, encounter, gate, procedure, provenance
 from referral.fhir.answer import ANSWER_LETTER, LETTER, KeptDocument, Opinion
@@ -18,7 +18,7 @@ from referral.fhir.communication import Attempt
 from referral.fhir.operations import gate_operation
 from referral.fhir.provenance import Agent
 from referral.fhir.systems import DEFAULT, LOCAL_CODES
-from tests.fhir.mapping_samples import CLOSED, LATER, NOW, OPEN, ORDER, assert_valid, referral
+from tests.fhir.mapping_samples import CLOSED, LATER, NOW, OPEN, ORDER, OVERRIDDEN, assert_valid, referral
 
 OPINION = Opinion(
     id="opinion1",
@@ -277,15 +277,6 @@ def test_the_topic_says_what_is_missing(verdict: Verdict, consulted: bool, topic
         ),
     )
     assert gate.topic(decision) == topic
-
-
-OVERRIDDEN = replace(
-    OPEN,
-    verdict=Verdict.OVERRIDDEN,
-    requirements=(OPEN.requirements[0], RequirementState(Requirement.RECOMMENDATION, False)),
-    override=Override(id="override1", expires_at=LATER),
-    remark="Emergency access: one infusion may start without the recommendation.",
-)
 
 
 def test_emergency_access_is_named_with_its_end_and_the_recommendation_stays_unsatisfied() -> None:

@@ -14,7 +14,7 @@ from referral.fhir import audit_event, cds_card, cds_request
 from referral.fhir.audit_event import AuditRow
 from referral.fhir.cds_card import Link, Subject
 from referral.fhir.service_request import infusion_order
-from tests.fhir.mapping_samples import CLOSED, NOW, OPEN, ORDER, all_values, assert_valid
+from tests.fhir.mapping_samples import CLOSED, NOW, OPEN, ORDER, OVERRIDDEN, all_values, assert_valid
 
 ROW = AuditRow(
     id="42",
@@ -115,6 +115,17 @@ def made(decision: GateDecision = CLOSED, hook: str = "order-sign", **changes: A
 
 def test_an_open_gate_has_nothing_to_say() -> None:
     assert cds_card.card(OPEN, "order-sign", SUBJECT) is None
+
+
+@pytest.mark.parametrize("hook", ["patient-view", "order-sign"])
+def test_emergency_access_is_a_remark_that_offers_neither_hold_nor_override(hook: str) -> None:
+    card = made(OVERRIDDEN, hook)
+    assert card["indicator"] == "info"
+    assert card["summary"] == "Emergency access: one infusion may start without the recommendation"
+    assert card["detail"].startswith(f"- {OVERRIDDEN.remark}")
+    assert {"suggestions", "overrideReasons", "selectionBehavior"}.isdisjoint(card)
+    other = replace(OVERRIDDEN, remark="Another order needs one.")
+    assert len({card["uuid"], made(other, hook)["uuid"], made(CLOSED, hook)["uuid"]}) == 3
 
 
 @pytest.mark.parametrize(
