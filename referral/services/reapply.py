@@ -198,9 +198,9 @@ def _started(work: _Work, event: SafetyEvent) -> None:
 
 
 def _policy(work: _Work, event: SafetyEvent) -> None:
-    if int(event.detail["version"]) > clinics.policy_in_force(work.session)[0].version:
+    if int(event.subject) > clinics.policy_in_force(work.session)[0].version:
         work.findings.lost.append(
-            f"Policy version {event.detail['version']} of {_when(event)} is lost; enter it again before the "
+            f"Policy version {event.subject} of {_when(event)} is lost; enter it again before the "
             "clinic is reopened."
         )
 

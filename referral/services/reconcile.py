@@ -57,10 +57,11 @@ def reconcile(session: Session, stream: Iterable[SafetyEvent], newer: Newer, now
     state = mode.current(session)
     if not state.restoring:
         raise TransitionRefused("This clinic is not in restore mode.", "operating-mode")
-    common, lost = _lost(session, stream)
-    if not lost and state.reconciled is not None:
+    compared = _compare(session, stream)
+    lost = compared.lost
+    if compared.head is None and state.reconciled is not None:
         return Report(0, {}, ())
-    if not lost and newer is Newer.ASK:
+    if compared.head is None and newer is Newer.ASK:
         raise StreamSaysNothing("The stream knows nothing newer than this database.", "operating-mode")
     actor = Actor(session.clinic, "system", "restore")
     findings = reapply(session, actor, lost, now)
@@ -75,8 +76,8 @@ def reconcile(session: Session, stream: Iterable[SafetyEvent], newer: Newer, now
     sentences.extend(parked)
     done["expired-links"] = restored.expire_links(session, now)
     restored.end_sessions(session, now)
-    if lost:
-        safety_events.mark_restored(session, common, lost[-1])
+    if compared.head is not None:
+        safety_events.mark_restored(session, compared.common, compared.head, compared.adopted)
     counts = {kind: count for kind, count in sorted(done.items()) if count}
     mode.add(session, "reconciled", "system", newer, lines=len(lost), done=counts, lost=sentences)
     entry = AuditEntry(
@@ -88,18 +89,37 @@ def reconcile(session: Session, stream: Iterable[SafetyEvent], newer: Newer, now
     return Report(len(lost), counts, tuple(sentences))
 
 
-def _lost(session: Session, stream: Iterable[SafetyEvent]) -> tuple[int, list[SafetyEvent]]:
-    """The last position that stream and database share, and what the stream has after it."""
-    common, lost = 0, list[SafetyEvent]()
+@dataclass(frozen=True, slots=True)
+class _Compared:
+    """`common` is the last place that stream and database share; what only the stream knows after it is lost.
+
+    `adopted` are in the database as well and take the places that the stream has given them. `head` is the
+    newest line after `common`, None where there is none.
+    """
+
+    common: int
+    lost: list[SafetyEvent]
+    adopted: list[SafetyEvent]
+    head: SafetyEvent | None
+
+
+def _compare(session: Session, stream: Iterable[SafetyEvent]) -> _Compared:
+    common, newer = 0, list[SafetyEvent]()
     lines = iter(stream)
     while batch := list(islice(lines, _AT_ONCE)):
         known = safety_events.known(session, batch)
         for event in batch:
             if event.id in known:
-                common, lost = event.position, []
+                common, newer = event.position, []
             else:
-                lost.append(event)
-    return common, lost
+                newer.append(event)
+    there = safety_events.without_place(session, common) if newer else set()
+    return _Compared(
+        common=common,
+        lost=[event for event in newer if event.id not in there],
+        adopted=[event for event in newer if event.id in there],
+        head=newer[-1] if newer else None,
+    )
 
 
 def _park(session: Session, actor: Actor, now: datetime) -> list[str]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from sqlalchemy import func, insert, select, text, update
+from sqlalchemy import func, insert, or_, select, text, update
 
 from referral.storage.db import Session, hold
 from referral.storage.tables import safety_event
@@ -91,25 +91,45 @@ def continues(session: Session, head: SafetyEvent) -> bool:
     return bool(known(session, [head])) or session.connection.execute(marker).first() is not None
 
 
-def mark_restored(session: Session, common: int, head: SafetyEvent) -> None:
-    """Go on behind `head`: what the restored database has after `common` gets new places, after a marker."""
-    hold(session, "safety-stream")
-    session.connection.execute(
-        update(_TABLE)
-        .where(_TABLE.c.clinic_id == session.clinic, _TABLE.c.position > common)
-        .values(position=None)
+def without_place(session: Session, common: int) -> set[str]:
+    """Events that the database has, but not at a place that it shares with the stream; by id.
+
+    They were committed before the backup and got their place in the stream after it, or after the restore.
+    """
+    rows = session.connection.scalars(
+        select(_TABLE.c.event_id).where(
+            _TABLE.c.clinic_id == session.clinic,
+            or_(_TABLE.c.position.is_(None), _TABLE.c.position > common),
+        )
     )
+    return {str(id) for id in rows}
+
+
+def mark_restored(
+    session: Session, common: int, head: SafetyEvent, adopted: Iterable[SafetyEvent] = ()
+) -> None:
+    """Go on behind `head`: `adopted` take the places that they have in the stream, a marker the next one.
+
+    What else the restored database has after `common` gets its place with the next export.
+    """
+    hold(session, "safety-stream")
+    mine = _TABLE.c.clinic_id == session.clinic
+    session.connection.execute(update(_TABLE).where(mine, _TABLE.c.position > common).values(position=None))
+    for event in adopted:
+        place = update(_TABLE).where(mine, _TABLE.c.event_id == event.id).values(position=event.position)
+        session.connection.execute(place)
     marker = session.connection.scalar(
         insert(_TABLE)
         .values(
-            clinic_id=session.clinic, kind="restored", subject="", detail={"after": common, "head": head.id}
+            clinic_id=session.clinic,
+            kind="restored",
+            subject="",
+            detail={"after": common, "head": head.id},
         )
         .returning(_TABLE.c.id)
     )
     session.connection.execute(
-        update(_TABLE)
-        .where(_TABLE.c.clinic_id == session.clinic, _TABLE.c.id == marker)
-        .values(position=head.position + 1)
+        update(_TABLE).where(mine, _TABLE.c.id == marker).values(position=head.position + 1)
     )
 
 

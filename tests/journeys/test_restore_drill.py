@@ -15,6 +15,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -192,7 +193,7 @@ def test_a_restored_backup_brings_nothing_back_to_life(drill: Drill) -> None:
             *(("voided", old), ("closed", cancelled.id), ("started", start.id)),
             *(("closed", answered.id), ("sent", letter)),
         ):
-            eventually(lambda kind=kind, subject=subject: drill.exported(kind, subject), 60)
+            eventually(partial(drill.exported, kind, subject), 60)
     letters = len(drill.post.mailbox.messages)
 
     shutil.rmtree(drill.data / "pg")
