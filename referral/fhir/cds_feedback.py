@@ -83,8 +83,8 @@ def _uuid(value: object, where: str) -> str:
 def _timestamp(value: object, where: str) -> datetime:
     try:
         found = datetime.fromisoformat(str(value))
-        if found.tzinfo is not None:
-            return found.astimezone(UTC)
+        if found.tzinfo is None:
+            raise ValueError(where)
+        return found.astimezone(UTC)
     except (ValueError, OverflowError):
-        pass
-    refuse("outcomeTimestamp has to be a time with its zone, such as 2026-11-03T17:00:00Z.", where)
+        refuse("outcomeTimestamp has to be a time with its zone, such as 2026-11-03T17:00:00Z.", where)

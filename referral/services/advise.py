@@ -8,39 +8,37 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
 from referral.domain.audit import Action, Actor, AuditEntry
 from referral.domain.errors import NotFound
 from referral.domain.gate import GateDecision, GateFacts
-from referral.domain.records import Order
 from referral.fhir.cds_card import Link, Subject, card
 from referral.fhir.cds_feedback import CardFeedback
 from referral.fhir.cds_request import HookCall, business_identifiers, indications_of
 from referral.fhir.elements import Resource, every, read_date, reference_id
+from referral.fhir.json import decode
 from referral.fhir.systems import DEFAULT
 from referral.services.refresh_gate import decision_of
-from referral.storage import audit, cds, directory, orders, referrals, resources
-from referral.storage.cds import Feedback, Shown
+from referral.storage import audit, cds
+from referral.storage.cds import Feedback, OrderAtHand, Shown
 from referral.storage.db import Session
 from referral.storage.orders import FactsOfOrder
-from referral.storage.search import find_ids_by_identifiers
 
 _MOST_CARDS: Final = 10
 _UNKNOWN: Final = "The clinic's recommendation service does not know this order."
 _OWN_RECORDS: Final = "Answered from the recommendation service's own records; the chart was not sent along."
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class _Matter:
-    """One order that a card may be about, as we know it, or as the client does, or both."""
+    """One order that a card may be about: `at_hand` as we know it, `theirs` as the client does."""
 
-    order: Order | None
     decision: GateDecision
+    at_hand: OrderAtHand | None = None
     theirs: Resource | None = None
-    ours: Resource | None = None
 
 
 def advise(
@@ -50,22 +48,26 @@ def advise(
 
     At order-sign about the infusions being ordered; on other hooks about every order in use of the patient.
     """
-    patient_ids = _patients(session, call)
-    known = _known(session, patient_ids, now)
+    patient = call.patient or {}
+    patient_ids, orders = cds.read_orders(
+        session, call.patient_id, read_date(patient.get("birthDate")), business_identifiers(patient)
+    )
+    known = [_Matter(decision_of(session, order.found, now), order) for order in orders]
     matters = [] if call.quiet else known
     if call.drafts is not None:
         matters = [matter for draft in call.drafts for matter in _about(session, draft, call, known, now)]
-    made = [
-        (matter, made)
-        for matter, subject in _subjects(session, call, patient_ids, matters, base_url)
-        if (made := card(matter.decision, call.hook, subject)) is not None
-    ][:_MOST_CARDS]
-    cds.note_cards(session, (_shown(call, patient_ids, *pair) for pair in made), now)
+    made: list[tuple[_Matter, Resource]] = []
+    for matter in matters:
+        found = card(matter.decision, call.hook, _subject(call, patient_ids, matter, base_url))
+        if found is not None and len(made) < _MOST_CARDS:
+            made.append((matter, found))
+    new = [pair for pair in made if not pair[0].at_hand or pair[1]["uuid"] not in pair[0].at_hand.cards]
+    cds.note_cards(session, (_shown(call, patient_ids, *pair) for pair in new), now)
     for patient_id in patient_ids:
         _note_read(session, actor, call, patient_id, len(known), len(made))
     if not patient_ids:
         _note_read(session, actor, call, None, 0, len(made))
-    return [made for _, made in made]
+    return [found for _, found in made]
 
 
 def _note_read(
@@ -81,40 +83,7 @@ def _note_read(
     audit.record(session, actor, entry)
 
 
-# ---- Whom and what it is about
-
-
-def _patients(session: Session, call: HookCall) -> list[str]:
-    """Our ids of the patient: by identifiers that were sent along, else by id; empty for somebody unknown.
-
-    Several where our own records hold one person twice; then all of them count. An id of another server may
-    be somebody else's here, so a date of birth that was sent along has to agree.
-    """
-    identifiers = business_identifiers(call.patient)
-    found = find_ids_by_identifiers(session, "Patient", identifiers) if identifiers else []
-    if found:
-        return found
-    same = directory.get_patients(session, [call.patient_id]).get(call.patient_id)
-    born = read_date((call.patient or {}).get("birthDate"))
-    if same is None or (born is not None and same.birth_date not in (None, born)):
-        return []
-    return [same.id]
-
-
-def _known(session: Session, patient_ids: Sequence[str], now: datetime) -> list[_Matter]:
-    found = [order for id in patient_ids for order in orders.find(session, patient_id=id)]
-    if not found:
-        return []
-    facts = orders.facts_of_many(session, [order.id for order in found])
-    stored = resources.find_many(session, [f"ServiceRequest/{order.id}" for order in found])
-    return [
-        _Matter(
-            order=order,
-            decision=decision_of(session, facts[order.id], now),
-            ours=stored[f"ServiceRequest/{order.id}"].document,
-        )
-        for order in found
-    ]
+# ---- What it is about
 
 
 def _about(
@@ -124,95 +93,74 @@ def _about(
 
     A draft whose indications cannot be read may belong to any order of the patient.
     """
-    fitting = [matter for matter in known if _is_same(draft, matter)]
+    fitting = [m for m in known if m.at_hand and _is_same(draft, m.at_hand)]
     indications, whole = indications_of(draft, call.conditions)
     if not fitting:
         wanted = {(i.system, i.code) for i in indications}
-        fitting = [
-            m for m in known if m.order and wanted <= {(i.system, i.code) for i in m.order.indications}
-        ]
+        fitting = [m for m in known if m.at_hand and wanted <= _codes(m.at_hand)]
     if fitting:
-        return [_Matter(order=m.order, decision=m.decision, theirs=draft, ours=m.ours) for m in fitting]
+        return [replace(matter, theirs=draft) for matter in fitting]
     facts = GateFacts(indications=indications if whole else (), consulted=None)
-    decision = decision_of(session, FactsOfOrder("", None, facts), now)
-    return [_Matter(order=None, decision=decision, theirs=draft)]
+    return [_Matter(decision_of(session, FactsOfOrder("", None, facts), now), theirs=draft)]
 
 
-def _is_same(theirs: Resource, matter: _Matter) -> bool:
+def _codes(order: OrderAtHand) -> set[tuple[str, str]]:
+    return {(i.system, i.code) for i in order.found.facts.indications}
+
+
+def _is_same(theirs: Resource, order: OrderAtHand) -> bool:
     """By id, by a reference to it, or by an identifier that both have."""
-    if matter.order is None:
-        return False
-    id = matter.order.id
     named = {reference_id(target, "ServiceRequest") for target in every(theirs, "basedOn")}
-    if id in named or (theirs.get("resourceType"), theirs.get("id")) == ("ServiceRequest", id):
+    if order.id in named or (theirs.get("resourceType"), theirs.get("id")) == ("ServiceRequest", order.id):
         return True
-    ours = {(DEFAULT.identifier_system("infusion-order"), id), *business_identifiers(matter.ours)}
-    return bool(ours & set(business_identifiers(theirs)))
+    given = set(business_identifiers(theirs))
+    ours = {(DEFAULT.identifier_system("infusion-order"), order.id)}
+    return bool(given) and bool(given & (ours | set(business_identifiers(_document(order)))))
+
+
+def _document(order: OrderAtHand) -> Resource:
+    return decode(order.body.encode())
 
 
 # ---- What a card needs besides the decision
 
 
-def _subjects(
-    session: Session, call: HookCall, patient_ids: Sequence[str], matters: Sequence[_Matter], base_url: str
-) -> list[tuple[_Matter, Subject]]:
-    closed = [matter for matter in matters if not matter.decision.settled]
-    ids = [matter.order.id for matter in closed if matter.order]
-    asked = {row.order_id: row.id for row in referrals.of_orders(session, ids) if row.is_open} if ids else {}
+def _subject(call: HookCall, patient_ids: Sequence[str], matter: _Matter, base_url: str) -> Subject:
     notes = (_OWN_RECORDS,) if call.elsewhere and not call.prefetched else ()
-    return [
-        (
-            matter,
-            Subject(
-                key=matter.order.id,
-                hold=matter.theirs or _theirs(call, matter),
-                links=_links(matter.order, asked.get(matter.order.id), base_url),
-                notes=notes,
-            )
-            if matter.order
-            else _unknown(call, patient_ids, matter.theirs or {}, notes, base_url),
+    order, theirs = matter.at_hand, matter.theirs
+    if order is None:
+        query = f"?patient={patient_ids[0]}" if patient_ids else ""
+        return Subject(
+            # A draft has an id of its EHR only; with the patient's it is one of the clinic.
+            key=f"{call.patient_id}/{(theirs or {}).get('id')}",
+            hold=theirs,
+            links=(Link("Ask for a recommendation", f"{base_url}/requests/new{query}"),),
+            notes=(_UNKNOWN, *notes),
         )
-        for matter in closed
-    ]
+    hold = theirs or next((found for found in call.orders if _is_same(found, order)), None)
+    if hold is None and not call.elsewhere:
+        hold = _document(order)  # the client works on our server
+    return Subject(key=order.id, hold=hold, links=_links(order, base_url), notes=notes)
 
 
-def _unknown(
-    call: HookCall, patient_ids: Sequence[str], draft: Resource, notes: tuple[str, ...], base_url: str
-) -> Subject:
-    """A draft that is no order of ours. Its id is its EHR's; with the patient's it is one of the clinic."""
-    query = f"?patient={patient_ids[0]}" if patient_ids else ""
-    return Subject(
-        key=f"{call.patient_id}/{draft.get('id')}",
-        hold=draft,
-        links=(Link("Ask for a recommendation", f"{base_url}/requests/new{query}"),),
-        notes=(_UNKNOWN, *notes),
-    )
-
-
-def _theirs(call: HookCall, matter: _Matter) -> Resource | None:
-    """The client's own version of an order; ours where the client works on our server."""
-    same = next((order for order in call.orders if _is_same(order, matter)), None)
-    return same or (None if call.elsewhere else matter.ours)
-
-
-def _links(order: Order, request_id: str | None, base_url: str) -> tuple[Link, ...]:
+def _links(order: OrderAtHand, base_url: str) -> tuple[Link, ...]:
     """To the order, and to the request that is open or to asking somebody."""
-    ask = f"{base_url}/requests/new?patient={order.patient_id}&order={order.id}"
+    ask = f"{base_url}/requests/new?patient={order.found.patient_id}&order={order.id}"
     request = (
-        Link("Open the request", f"{base_url}/requests/{request_id}")
-        if request_id
+        Link("Open the request", f"{base_url}/requests/{order.request_id}")
+        if order.request_id
         else Link("Ask for a recommendation", ask)
     )
     return (request, Link("Open the order", f"{base_url}/orders/{order.id}"))
 
 
 def _shown(call: HookCall, patient_ids: Sequence[str], matter: _Matter, made: Resource) -> Shown:
-    order = matter.order
+    order = matter.at_hand
     return Shown(
         id=made["uuid"],
         hook=call.hook,
         topic=made["source"]["topic"]["code"],
-        patient_id=order.patient_id if order else next(iter(patient_ids), None),
+        patient_id=order.found.patient_id if order else next(iter(patient_ids), None),
         order_id=order.id if order else None,
     )
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Final
 
+import orjson
 from sqlalchemy import Connection, any_, insert, literal, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.exc import IntegrityError
 
 from referral.domain.errors import DuplicateRequest
 from referral.storage.db import Session
+from referral.storage.orders import FactsOfOrder, facts_from
 from referral.storage.tables import cds_card, cds_client, cds_feedback
 
 
@@ -116,6 +118,55 @@ def use_token(
         },
     )
     return first
+
+
+# ---- What a call is about
+
+
+@dataclass(frozen=True, slots=True)
+class OrderAtHand:
+    """An order in use with all that a card about it needs.
+
+    `body` is its ServiceRequest as JSON, `request_id` the open request, `cards` those that were shown before.
+    """
+
+    id: str
+    found: FactsOfOrder
+    body: str
+    request_id: str | None
+    cards: frozenset[str]
+
+
+_READ: Final = text(
+    "SELECT CAST(cds_read(:patient, :born, CAST(:systems AS text[]), CAST(:values AS text[])) AS text)"
+)
+
+
+def read_orders(
+    session: Session, patient_id: str, born: date | None, identifiers: Sequence[tuple[str, str]]
+) -> tuple[list[str], list[OrderAtHand]]:
+    """(our ids of the patient, their orders in use), in one statement; both empty for somebody unknown.
+
+    Identifiers (system, value) count before the id, which may be another server's and somebody else's here:
+    a date of birth that is known on both sides has to agree. Several ids are one person registered twice.
+    """
+    parameters = {
+        "patient": patient_id,
+        "born": born,
+        "systems": [system for system, _ in identifiers],
+        "values": [value for _, value in identifiers],
+    }
+    read = orjson.loads(session.connection.scalar(_READ, parameters) or "")
+    return read["patients"], [
+        OrderAtHand(
+            id=row["id"],
+            found=facts_from(row["facts"]),
+            body=row["document"],
+            request_id=row["request"],
+            cards=frozenset(row["cards"]),
+        )
+        for row in read["orders"]
+    ]
 
 
 # ---- Cards and what became of them

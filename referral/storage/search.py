@@ -92,28 +92,6 @@ def find_ids(session: Session, query: SearchQuery, limit: int = 2) -> list[str]:
     return list(session.connection.scalars(statement))
 
 
-def find_ids_by_identifiers(
-    session: Session, type: str, identifiers: Iterable[tuple[str, str]], limit: int = 5
-) -> list[str]:
-    """The ids of resources that have any of these (system, value), in order."""
-    pairs = list(identifiers)
-    entry = search_entry
-    rows = session.connection.scalars(
-        select(entry.c.id)
-        .where(
-            entry.c.clinic_id == session.clinic,
-            entry.c.type == type,
-            entry.c.parameter == "identifier",
-            entry.c.value.in_([value for _, value in pairs]),
-            or_(*[and_(entry.c.value == value, entry.c.system == system) for system, value in pairs]),
-        )
-        .distinct()
-        .order_by(entry.c.id)
-        .limit(limit)
-    )
-    return list(rows)
-
-
 def lock_condition(session: Session, type: str, condition: str) -> None:
     """Make writers with the same condition wait for each other, until the end of the transaction."""
     key = f"{session.clinic}/{type}?{condition}"

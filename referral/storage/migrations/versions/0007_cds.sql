@@ -104,3 +104,37 @@ END
 $$;
 REVOKE ALL ON FUNCTION cds_use_token(uuid, text, bytea, timestamptz, timestamptz) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION cds_use_token(uuid, text, bytea, timestamptz, timestamptz) TO referral_app;
+
+-- All that a call of CDS Hooks asks about, in one statement: whom it means, the orders in use of them with what the gate
+-- looks at, the open request of each, and the cards that were shown about it. A patient is found by identifiers, else by
+-- id; then the date of birth has to agree where both are known. Several where the clinic holds one person twice.
+CREATE FUNCTION cds_read(p_patient text, p_born date, p_systems text[], p_values text[]) RETURNS jsonb
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+    v_patients text[];
+BEGIN
+    SELECT array_agg(f.id ORDER BY f.id) INTO v_patients FROM (
+        SELECT DISTINCT e.id FROM unnest(p_systems, p_values) AS g(system, value)
+          JOIN search_entry e ON e.clinic_id = current_clinic() AND e.type = 'Patient' AND e.parameter = 'identifier'
+                             AND e.value = g.value AND e.system = g.system
+         ORDER BY e.id LIMIT 5) f;
+    IF v_patients IS NULL THEN
+        SELECT array_agg(p.id) INTO v_patients FROM patient p
+         WHERE p.clinic_id = current_clinic() AND p.id = p_patient
+           AND (p_born IS NULL OR p.birth_date IS NULL OR p.birth_date = p_born);
+    END IF;
+    RETURN jsonb_build_object('patients', coalesce(to_jsonb(v_patients), '[]'), 'orders', (
+        SELECT coalesce(jsonb_agg(jsonb_build_object(
+                'id', o.id, 'facts', gate_facts(o.id), 'document', r.body::text,
+                'request', (SELECT f.id FROM referral f WHERE f.clinic_id = o.clinic_id AND f.order_id = o.id
+                            AND f.closed_at IS NULL ORDER BY f.created_at DESC, f.id LIMIT 1),
+                'cards', (SELECT coalesce(jsonb_agg(c.id), '[]') FROM cds_card c
+                          WHERE c.clinic_id = o.clinic_id AND c.order_id = o.id))
+            ORDER BY o.first_infusion_on NULLS LAST, o.created_at, o.id), '[]')
+        FROM (SELECT * FROM infusion_order i WHERE i.clinic_id = current_clinic() AND i.patient_id = ANY (v_patients)
+              AND i.status IN ('on-hold', 'active') ORDER BY i.created_at DESC LIMIT 50) o
+        JOIN resource r ON r.clinic_id = o.clinic_id AND r.type = 'ServiceRequest' AND r.id = o.id));
+END
+$$;
+REVOKE ALL ON FUNCTION cds_read(text, date, text[], text[]) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION cds_read(text, date, text[], text[]) TO referral_app;
