@@ -25,14 +25,14 @@ def classified(policy: Policy, indication: Indication, indication_class: Indicat
 
 
 @dataclass(frozen=True, slots=True)
-class CodeInUse:
+class CodeEffect:
     """Orders in use that have an unclassified code, and how many of them each class would open at once."""
 
     orders: int
     opens: Mapping[IndicationClass, int]
 
 
-def look_at_code(session: Session, policy: Policy, indication: Indication, now: datetime) -> CodeInUse:
+def look_at_code(session: Session, policy: Policy, indication: Indication, now: datetime) -> CodeEffect:
     """What the classes would do to the orders with this code; nothing is written."""
     found = orders.facts_of_many(session, orders.with_code(session, indication)).values()
     opens = {}
@@ -42,7 +42,7 @@ def look_at_code(session: Session, policy: Policy, indication: Indication, now: 
         except InvalidInput:
             continue
         opens[chosen] = sum(effect_on(f.facts, policy, after, now).move is Move.OPENS for f in found)
-    return CodeInUse(len(found), opens)
+    return CodeEffect(len(found), opens)
 
 
 def unclassified_of(policy: Policy, order: Order, system: str, code: str) -> Indication:

@@ -12,7 +12,7 @@ from referral.domain.gate import GateDecision, Recommendation
 from referral.domain.override import OverrideCase
 from referral.domain.policy import Indication, Policy
 from referral.domain.records import Clinician, Order, Patient
-from referral.services.classify_indication import CodeInUse, look_at_code
+from referral.services.classify_indication import CodeEffect, look_at_code
 from referral.services.follow_requests import Followed, follow
 from referral.services.refresh_gate import decision_of
 from referral.storage import (
@@ -111,7 +111,7 @@ class OrderView:
     consulted_at: datetime | None
     users: dict[str, str]
     signers: dict[str, Clinician]
-    same_code: dict[Indication, CodeInUse]
+    same_code: dict[Indication, CodeEffect]
     overrides: tuple[OverrideCase, ...] = ()
 
 

@@ -16,9 +16,10 @@ from referral.services.find_orders import OrderState, states_of
 from referral.services.find_overrides import Emergency, emergencies
 from referral.services.follow_gate import clinic_calendar
 from referral.services.follow_requests import WAITING, Followed
-from referral.storage import audit, bookings, orders, outbox, referrals
+from referral.storage import audit, bookings, clinics, orders, outbox, policies, referrals
 from referral.storage.db import Session
 from referral.storage.outbox import Message
+from referral.storage.policies import CodeInUse
 
 _CHAIRS: Final = 15
 _RELEASES: Final = 30
@@ -45,7 +46,10 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attention:
-    """`followed` is the request that it is about, `seat` the booking; None where it is the order itself."""
+    """`followed` is the request that it is about, `seat` the booking; None where it is the order itself.
+
+    `code` is an indication that nobody has classified; `state` is then one of the orders that wait for it.
+    """
 
     reason: Reason
     state: OrderState
@@ -53,6 +57,7 @@ class Attention:
     followed: Followed | None = None
     message: Message | None = None
     seat: Seat | None = None
+    code: CodeInUse | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +98,7 @@ def find_today(session: Session, actor: Actor, today: date, now: datetime) -> To
     stuck = {message.referral_id: message for message in outbox.stuck(session, NOT_DELIVERED)}
     locked_out = _locked_out(session, states)
     attention = [item for state in states for item in _attention(state, stuck, locked_out)]
+    attention += _of_codes(session, now)
     attention += [
         Attention(reason=Reason.RELEASED, state=seat.state, since=seat.booking.changed_at, seat=seat)
         for seat in released
@@ -134,6 +140,23 @@ def _coming(session: Session, states: list[OrderState], seats: list[Seat], today
 
 
 _LAST: Final = datetime.max.replace(tzinfo=UTC)
+
+
+def _of_codes(session: Session, now: datetime) -> list[Attention]:
+    """One for each code that keeps orders closed, however many they are and however far ahead."""
+    policy, _ = clinics.policy_in_force(session)
+    waiting = [c for c in policies.codes_in_use(session) if policy.classify(c.indication) is None]
+    states = states_of(session, orders.get_many(session, {c.order_id for c in waiting}).values(), now)
+    by_order = {state.order.id: state for state in states}
+    return [
+        Attention(
+            reason=Reason.UNCLASSIFIED,
+            state=by_order[code.order_id],
+            since=by_order[code.order_id].order.created_at,
+            code=code,
+        )
+        for code in waiting
+    ]
 
 
 def _urgency(call: Call) -> tuple[date, int]:
@@ -186,8 +209,6 @@ def _about_order(state: OrderState) -> Attention | None:
     """At most one per order: what its verdict asks for, unless somebody else is still being asked."""
     verdict = state.decision.verdict
     newest = state.requests[0] if state.requests else None
-    if verdict is Verdict.UNCLASSIFIED:
-        return Attention(reason=Reason.UNCLASSIFIED, state=state, since=state.order.created_at)
     if verdict in _OF_VERDICT:
         answered = _answered(state)
         since = max((a.answered_at for a in state.answers), default=state.order.created_at)

@@ -234,9 +234,11 @@ def test_an_unknown_code_is_on_the_policy_page_and_one_click_from_its_class(
     assert "#classify" not in robin.page
     elena = open_desk(clinic, Role.MEDICAL_DIRECTOR)
     today = elena.get("/")
-    assert "Pain, unspecified (R52) is not in clinic policy" in today
+    assert today.count("Pain, unspecified (R52) is not in clinic policy, and 2 orders wait for it.") == 1
+    (row,) = re.findall(r'href="(/orders/[^"]+#classify)">Classify', elena.page)
     elena.get("/policy")
     (href,) = set(re.findall(r'href="(/orders/[^"#]+)#classify"', elena.page))
+    assert row == f"{href}#classify"
     text = elena.get(href)
     assert "2 orders in use with this code." in text
     assert "Needs the initial consultation only. Opens 2 orders at once." in text

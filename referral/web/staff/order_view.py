@@ -9,7 +9,7 @@ from referral.domain.codes import Requirement as Needed
 from referral.domain.codes import Verdict
 from referral.domain.gate import needs_sentence, who_may_recommend
 from referral.domain.policy import ICD_10_CM, Indication, IndicationClass
-from referral.services.classify_indication import CodeInUse
+from referral.services.classify_indication import CodeEffect
 from referral.services.find_orders import OrderView
 from referral.storage.orders import TreatmentStart
 from referral.web.dependencies import Visitor
@@ -65,7 +65,7 @@ def _worded(indication: Indication) -> str:
     return indication.label if indication.system == ICD_10_CM else f"{indication.label}, {indication.system}"
 
 
-def _unclassified(indication: Indication, used: CodeInUse) -> Unclassified:
+def _unclassified(indication: Indication, used: CodeEffect) -> Unclassified:
     def words(chosen: IndicationClass) -> str:
         opens = used.opens[chosen]
         return (

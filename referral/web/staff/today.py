@@ -14,6 +14,7 @@ from referral.services.find_orders import OrderState
 from referral.services.find_overrides import REPORT_DAYS, count_overrides
 from referral.services.find_today import Attention, Call, Coming, Reason, Today, find_today
 from referral.storage import clinics
+from referral.storage.policies import CodeInUse
 from referral.web.dependencies import Visitor
 from referral.web.policy import Permission
 from referral.web.staff import override_view, present, story
@@ -158,12 +159,19 @@ def _released(item: Attention, seat: Seat, clock: Clock) -> AttentionRow:
     )
 
 
+def _unclassified(visitor: Visitor, code: CodeInUse) -> str:
+    waiting = f", and {code.orders} orders wait for it" if code.orders > 1 else ""
+    advice = "." if visitor.may(Permission.CHANGE_POLICY) else "; the medical director can classify it."
+    return f"{code.indication.label} is not in clinic policy{waiting}{advice}"
+
+
 def _sentence(visitor: Visitor, item: Attention) -> str:
     who = present.titled(item.followed.clinician) if item.followed else ""
     if item.reason is Reason.NOT_DELIVERED and item.message is not None:
         kind = "The reminder" if item.message.kind is MessageKind.REMINDER else "The letter"
         return f"{kind} to {who} by {present.CHANNEL[item.message.channel]} did not arrive."
-    classify = "." if visitor.may(Permission.REVIEW) else "; the medical director can classify it."
+    if item.code is not None:
+        return _unclassified(visitor, item.code)
     return {
         Reason.LINK_FROZEN: f"Ten wrong tries have locked the link to {who}. Call, then send it again.",
         Reason.NO_BIRTH_DATE: f"{who} wants to answer, but the date of birth of the patient is not on file.",
@@ -173,7 +181,6 @@ def _sentence(visitor: Visitor, item: Attention) -> str:
         Reason.GIVEN_BACK: f"{who} says: not my patient. Nobody else is being asked.",
         Reason.EXPIRED_REQUEST: f"{who} has not answered in time. Nobody else is being asked.",
         Reason.EXPIRED_ANSWER: f"The recommendation by {who} is too old to count.",
-        Reason.UNCLASSIFIED: f"{present.indications(item.state.order)} is not in clinic policy{classify}",
     }[item.reason]
 
 
