@@ -13,6 +13,7 @@ from referral.domain.override import OverrideCase
 from referral.domain.policy import Indication, Policy
 from referral.domain.records import Clinician, Order, Patient
 from referral.services.classify_indication import CodeEffect, look_at_code
+from referral.services.find_life import Life, find_life
 from referral.services.follow_requests import Followed, follow
 from referral.services.refresh_gate import decision_of
 from referral.storage import (
@@ -112,6 +113,7 @@ class OrderView:
     users: dict[str, str]
     signers: dict[str, Clinician]
     same_code: dict[Indication, CodeEffect]
+    life: Life
     overrides: tuple[OverrideCase, ...] = ()
 
 
@@ -132,6 +134,7 @@ def find_order(session: Session, actor: Actor, order_id: str, now: datetime) -> 
         users={id: user.name for id, user in accounts.get_users(session).items()},
         signers=_signers(session, state),
         overrides=tuple(overrides.of_order(session, order.id)),
+        life=find_life(session, order.id, now),
         same_code={i: look_at_code(session, policy, i, now) for i in policy.unclassified(order.indications)},
     )
 

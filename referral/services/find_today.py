@@ -9,14 +9,15 @@ from enum import StrEnum
 from typing import Final
 
 from referral.domain.audit import Action, Actor, AuditEntry
-from referral.domain.codes import BusinessStatus, TaskStatus, Verdict
+from referral.domain.codes import POSITIVE, BusinessStatus, TaskStatus, Verdict
+from referral.domain.life import ASK_AHEAD, find_conflicts
 from referral.domain.outgoing import MessageState
 from referral.services.find_bookings import Seat, seats_of
 from referral.services.find_orders import OrderState, states_of
 from referral.services.find_overrides import Emergency, emergencies
 from referral.services.follow_gate import clinic_calendar
 from referral.services.follow_requests import WAITING, Followed
-from referral.storage import audit, bookings, clinics, orders, outbox, policies, referrals
+from referral.storage import audit, bookings, clinics, orders, outbox, policies, referrals, standings
 from referral.storage.db import Session
 from referral.storage.outbox import Message
 from referral.storage.policies import CodeInUse
@@ -40,6 +41,9 @@ class Reason(StrEnum):
     GIVEN_BACK = "given-back"
     EXPIRED_REQUEST = "expired-request"
     EXPIRED_ANSWER = "expired-answer"
+    EXPIRING = "expiring"
+    VOIDED = "voided"
+    CONFLICT = "conflict"
     UNCLASSIFIED = "unclassified"
     RELEASED = "released"
 
@@ -98,6 +102,7 @@ def find_today(session: Session, actor: Actor, today: date, now: datetime) -> To
     stuck = {message.referral_id: message for message in outbox.stuck(session, NOT_DELIVERED)}
     locked_out = _locked_out(session, states)
     attention = [item for state in states for item in _attention(state, stuck, locked_out)]
+    attention += _of_answers(session, states, now)
     attention += _of_codes(session, now)
     attention += [
         Attention(reason=Reason.RELEASED, state=seat.state, since=seat.booking.changed_at, seat=seat)
@@ -167,8 +172,10 @@ def _locked_out(session: Session, states: list[OrderState]) -> dict[str, tuple[R
     """Open requests whose clinician wants to answer and cannot, until a person helps."""
     open_ids = {f.referral.id: state for state in states for f in state.requests if f.referral.is_open}
     found: dict[str, tuple[Reason, datetime]] = {}
-    # Sending again gives a fresh link, which mends it.
-    for id, event in referrals.latest_among(session, open_ids, ("portal-frozen", "resent")).items():
+    # Sending again gives a fresh link, which mends it; so does a tenth try that was right.
+    for id, event in referrals.latest_among(
+        session, open_ids, ("portal-frozen", "resent", "resumed")
+    ).items():
         if event.event == "portal-frozen":
             found[id] = (Reason.LINK_FROZEN, event.at)
     for id, event in referrals.latest_among(session, open_ids, ("portal-no-birth-date",)).items():
@@ -191,17 +198,51 @@ def _attention(
         if referral.id in locked_out:
             reason, since = locked_out[referral.id]
             yield Attention(reason=reason, state=state, since=since, followed=followed)
-        if referral.is_open and referral.held_at is not None and not followed.wants_call:
-            yield Attention(reason=Reason.QUESTION, state=state, since=referral.held_at, followed=followed)
+        if referral.is_open and followed.question is not None and not followed.wants_call:
+            since = followed.question.at
+            yield Attention(reason=Reason.QUESTION, state=state, since=since, followed=followed)
     about_order = _about_order(state)
     if about_order is not None:
         yield about_order
+
+
+def _of_answers(session: Session, states: list[OrderState], now: datetime) -> Iterator[Attention]:
+    """Clinicians who disagree, and recommendations whose time is nearly over. Most orders have neither."""
+    near = {state.order.id: state for state in states if _contradicted(state) or _expires_soon(state, now)}
+    answers = standings.of_orders(session, near)
+    for conflict in find_conflicts(answers, standings.kept_pairs(session, near), now):
+        state = near[conflict.recommendation.order_id]
+        followed = _request(state, conflict.recommendation.referral_id)
+        yield Attention(reason=Reason.CONFLICT, state=state, since=conflict.since, followed=followed)
+    for answer in answers:
+        basis = near[answer.order_id].basis()
+        if basis is not None and basis.id == answer.id and _expires_soon(near[answer.order_id], now):
+            followed = _request(near[answer.order_id], answer.referral_id)
+            since = answer.valid_until - ASK_AHEAD
+            yield Attention(
+                reason=Reason.EXPIRING, state=near[answer.order_id], since=since, followed=followed
+            )
+
+
+def _contradicted(state: OrderState) -> bool:
+    living = [answer.decision in POSITIVE for answer in state.answers if not answer.voided]
+    return True in living and False in living
+
+
+def _expires_soon(state: OrderState, now: datetime) -> bool:
+    basis = state.basis()
+    return basis is not None and basis.valid_until - now <= ASK_AHEAD
+
+
+def _request(state: OrderState, referral_id: str) -> Followed | None:
+    return next((f for f in state.requests if f.referral.id == referral_id), None)
 
 
 _OF_VERDICT: Final = {
     Verdict.ANSWERED_NEEDS_REVIEW: Reason.REVIEW,
     Verdict.DECLINED: Reason.DECLINED,
     Verdict.EXPIRED: Reason.EXPIRED_ANSWER,
+    Verdict.VOIDED: Reason.VOIDED,
 }
 
 

@@ -11,6 +11,8 @@ from celery.signals import worker_init
 
 from referral.domain.errors import Unavailable
 from referral.letters.render import Renderer
+from referral.services.ask_renewal import ask_renewals
+from referral.services.change_facts import void_after_gaps
 from referral.services.change_policy import roll_out_policy
 from referral.services.deliver_messages import Delivery, deliver_due
 from referral.services.export_stream import export
@@ -92,7 +94,7 @@ def sweep() -> None:
 
     This makes a lost task, a flushed broker or a dead beat only a delay.
     """
-    _in_every_clinic(_export, _remind, _lapse, _roll_out, _release, _deliver, _export)
+    _in_every_clinic(_export, _remind, _lapse, _rest, _renew, _roll_out, _release, _deliver, _export)
 
 
 def _remind(clinic_id: str) -> None:
@@ -107,6 +109,16 @@ def _remind(clinic_id: str) -> None:
 def _lapse(clinic_id: str) -> None:
     with runtime().transaction(clinic_id) as session:
         lapse_orders(session, runtime().now())
+
+
+def _rest(clinic_id: str) -> None:
+    with runtime().transaction(clinic_id) as session:
+        void_after_gaps(session, runtime().now())
+
+
+def _renew(clinic_id: str) -> None:
+    with runtime().transaction(clinic_id) as session:
+        ask_renewals(session, runtime().now())
 
 
 def _roll_out(clinic_id: str) -> None:

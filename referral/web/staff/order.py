@@ -11,7 +11,9 @@ from starlette.responses import Response
 
 from referral.domain.audit import Action, AuditEntry
 from referral.domain.errors import GateClosed, InvalidInput, Issue, ReferralError
+from referral.services.change_facts import report_fact
 from referral.services.classify_indication import classify_indication
+from referral.services.decide_conflict import decide_conflict
 from referral.services.find_bookings import order_seats
 from referral.services.find_orders import PAGE, find_order, list_orders
 from referral.services.treat import record_consultation, start_treatment
@@ -139,8 +141,24 @@ def _classify(visitor: Visitor, order_id: str, typed: Typed) -> str:
     return "classified"
 
 
+def _conflict(visitor: Visitor, order_id: str, typed: Typed) -> str:
+    keep = {"yes": True, "no": False}.get(typed.get("keep", ""))
+    pair = (typed.get("recommendation", ""), typed.get("refusal", ""))
+    reason = typed.get("conflict_reason", "")
+    decide_conflict(visitor.session, visitor.actor, order_id, pair, keep=keep, reason=reason, now=visitor.now)
+    return "conflict-kept" if keep else "conflict-voided"
+
+
+def _facts(visitor: Visitor, order_id: str, typed: Typed) -> str:
+    fact, code, reason = (typed.get(name, "") for name in ("fact", "fact_code", "fact_reason"))
+    report_fact(visitor.session, visitor.actor, order_id, fact, code=code, reason=reason, now=visitor.now)
+    return "facts-changed"
+
+
 _STEPS: Final[Steps] = {
     "consultation": (Permission.RECORD_CONSULTATION, _consultation),
     "start": (Permission.START_TREATMENT, _start),
+    "conflict": (Permission.REVIEW, _conflict),
+    "facts": (Permission.VOID, _facts),
     "classify": (Permission.CHANGE_POLICY, _classify),
 }

@@ -17,6 +17,7 @@ from referral.web.form import Form
 from referral.web.policy import Permission
 from referral.web.staff import override_view, present, story
 from referral.web.staff.clock import Clock, born
+from referral.web.staff.life_view import life_section
 from referral.web.staff.models import Badge, Choice, Fact, Link
 from referral.web.staff.request_models import OrderPage, Requirement, Start, Unclassified
 from referral.web.staff.rows import request_row
@@ -56,6 +57,7 @@ def order_page(visitor: Visitor, view: OrderView, clock: Clock, form: Form, fail
         ),
         ask=present.ask_href(order) if "ask" in actions else "",
         failed=failed,
+        life=life_section(visitor, view, clock),
         override=override_view.panel(visitor, view, clock),
     )
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from referral.web.form import Form
 from referral.web.staff.booking_models import OrderBookings
+from referral.web.staff.life_models import LifeSection
 from referral.web.staff.models import (
     Badge,
     Choice,
@@ -195,5 +196,6 @@ class OrderPage:
     unclassified: tuple[Unclassified, ...] = ()
     ask: str = ""
     bookings: OrderBookings = field(default_factory=OrderBookings)
+    life: LifeSection = field(default_factory=LifeSection)
     failed: str = ""
     override: OverridePanel | None = None

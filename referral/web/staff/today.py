@@ -44,6 +44,9 @@ _BADGE: Final = {
     Reason.GIVEN_BACK: Badge("closed", "Not their patient"),
     Reason.EXPIRED_REQUEST: Badge("closed", "No answer"),
     Reason.EXPIRED_ANSWER: Badge("closed", "Recommendation expired"),
+    Reason.EXPIRING: Badge("waiting", "Expires soon"),
+    Reason.VOIDED: Badge("closed", "No longer counts"),
+    Reason.CONFLICT: Badge("closed", "Two opinions", "user"),
     Reason.UNCLASSIFIED: Badge("closed", "Not classified", "warning"),
     Reason.RELEASED: Badge("closed", "Chair released", "warning"),
 }
@@ -76,6 +79,7 @@ def _page(visitor: Visitor, today: Today, clock: Clock) -> TodayPage:
             *(_attention(visitor, item, clock) for item in today.attention),
         ),
         calls=tuple(_call(call, clock) for call in today.calls),
+        reviews="/reviews" if visitor.may(Permission.REVIEW) else "",
         zone=clock.zone_name(visitor.now),
     )
 
@@ -181,21 +185,31 @@ def _sentence(visitor: Visitor, item: Attention) -> str:
         Reason.GIVEN_BACK: f"{who} says: not my patient. Nobody else is being asked.",
         Reason.EXPIRED_REQUEST: f"{who} has not answered in time. Nobody else is being asked.",
         Reason.EXPIRED_ANSWER: f"The recommendation by {who} is too old to count.",
+        Reason.EXPIRING: f"The recommendation by {who} ends within 30 days.",
+        Reason.VOIDED: f"The recommendation{' by ' + who if who else ''} does not count any more.",
+        Reason.CONFLICT: f"{who} recommends it, another clinician does not; the medical director decides.",
     }[item.reason]
 
 
+# What the request's own page does about it, and where on that page.
+_AT_REQUEST: Final = {
+    Reason.NOT_DELIVERED: ("Send again", "#resend"),
+    Reason.LINK_FROZEN: ("Send again", "#resend"),
+    Reason.NO_BIRTH_DATE: ("See request", ""),
+    Reason.QUESTION: ("Read and reply", "#timeline"),
+    Reason.REVIEW: ("Review", "#actions"),
+    Reason.EXPIRING: ("Still true?", "#renewal"),
+}
+
+
 def _action(visitor: Visitor, item: Attention, href: str) -> Link:
-    order = item.state.order
-    if item.reason in (Reason.NOT_DELIVERED, Reason.LINK_FROZEN):
-        return Link("Send again", f"{href}#resend")
-    if item.reason is Reason.NO_BIRTH_DATE:
-        return Link("See request", href)
-    if item.reason is Reason.QUESTION:
-        return Link("Read and reply", f"{href}#timeline")
-    if item.reason is Reason.REVIEW:
-        return Link("Review", f"{href}#actions")
+    order, may = item.state.order, visitor.may(Permission.REVIEW)
+    if item.reason in _AT_REQUEST:
+        label, place = _AT_REQUEST[item.reason]
+        return Link(label, f"{href}{place}")
+    if item.reason is Reason.CONFLICT:
+        return Link("Decide" if may else "See order", f"/orders/{order.id}#conflict")
     if item.reason is Reason.UNCLASSIFIED:
-        may = visitor.may(Permission.REVIEW)
         return Link("Classify" if may else "See order", f"/orders/{order.id}{'#classify' if may else ''}")
     return Link("Ask another", present.ask_href(order))
 
