@@ -37,6 +37,10 @@ def test_accounts_and_tokens_are_made_one_at_a_time_and_refused_in_one_sentence(
     assert (short.returncode, short.stdout) == (1, "")
     assert "short" not in short.stderr
 
+    counted = referral(data_dir, "overrides")
+    assert (counted.returncode, counted.stderr) == (0, "")
+    assert counted.stdout.splitlines()[0] == "asked for 0, approved 0, declined 0"
+
     doctor = referral(data_dir, "doctor")
     assert doctor.returncode == 0, doctor.stdout
     assert {line.split()[0] for line in doctor.stdout.splitlines()} == {"ok"}

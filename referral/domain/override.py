@@ -53,6 +53,15 @@ class OverrideCase:
     reviewed_by: str | None = None
     reviewed_at: datetime | None = None
 
+    @property
+    def outcome(self) -> str:
+        """In one word: asked, declined, approved, used."""
+        if self.approved is None:
+            return "asked"
+        if not self.approved:
+            return "declined"
+        return "used" if self.start_id is not None else "approved"
+
     def waits(self, now: datetime) -> bool:
         """Somebody can still decide about it."""
         return self.approved is None and now - self.requested_at < DECIDE_WITHIN

@@ -65,6 +65,11 @@ def test_a_review_is_due_72_hours_after_the_approval() -> None:
     assert not replace(USED, justified=True).to_review
 
 
+def test_the_outcome_is_one_word() -> None:
+    cases = (ASKED, DECLINED, GIVEN, USED, REVIEWED)
+    assert [case.outcome for case in cases] == ["asked", "declined", "approved", "used", "used"]
+
+
 def test_thirty_characters_are_counted_without_the_space_around_and_between() -> None:
     assert enough("x" * 30)
     assert not enough("x" * 29)
