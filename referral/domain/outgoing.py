@@ -34,6 +34,8 @@ class MessageKind(StrEnum):
 WITH_LINK: Final = frozenset(
     {MessageKind.REQUEST, MessageKind.REMINDER, MessageKind.FRESH_LINK, MessageKind.RENEWAL}
 )
+# What must not go out any more once the ladder stands still or has been moved.
+REMINDERS: Final = frozenset({MessageKind.REMINDER})
 # Those whose link comes with a letter about the request.
 WITH_LETTER: Final = frozenset({MessageKind.REQUEST, MessageKind.REMINDER})
 # Those that somebody is waiting for at this moment; business hours do not hold them back.

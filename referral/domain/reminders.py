@@ -57,7 +57,7 @@ class Climb:
 
     `shifted_days` are business days that pauses have moved every rung by; `extended_days`
     move only the expiry.
-    `held` is set while the clinician has asked something and the clinic owes an answer.
+    `held` is set while a person of the clinic has to do something first.
     """
 
     started_at: datetime

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -16,7 +17,7 @@ from referral.storage.outbox import Message
 
 
 def climb_of(referral: Referral) -> Climb:
-    """What the rulebook needs of a request; it is held while the clinic owes the clinician an answer."""
+    """What the rulebook needs of a request; it is held while a person of the clinic has to do something."""
     return Climb(
         started_at=referral.started_at,
         climbed=referral.climbed,
@@ -31,6 +32,15 @@ def ladder_and_calendar(session: Session, referral: Referral) -> tuple[Ladder, B
     _, ladder = clinics.policy_in_force(session)
     clinician = directory.get_clinician(session, referral.clinician_id)
     return ladder, calendar_for(clinics.current(session), clinician.time_zone)
+
+
+def going_on(session: Session, referral: Referral, now: datetime) -> dict[str, Any]:
+    """The columns of a held request whose ladder goes on, moved by the business days that it stood still."""
+    ladder, calendar = ladder_and_calendar(session, referral)
+    stood = calendar.business_days_between(referral.held_at or now, now)
+    climb = climb_of(referral)
+    moved = replace(climb, shifted_days=climb.shifted_days + stood, held=False)
+    return {**replanned(moved, ladder, calendar), "held_at": None}
 
 
 def contact_for(step: Step, clinician: Clinician, last: Message | None) -> Contact | None:

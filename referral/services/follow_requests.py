@@ -56,6 +56,8 @@ def follow(session: Session, found: Iterable[Referral], now: datetime) -> list[F
         sent[message.referral_id].append(message)
     held = [r.id for r in requests if r.held_at is not None and r.is_open]
     questions = referrals.latest_questions(session, held) if held else {}
+    since = {r.id: r.held_at for r in requests}
+    questions = {id: asked for id, asked in questions.items() if asked.at >= (since[id] or now)}
     return [
         _follow_one(
             referral,

@@ -17,6 +17,7 @@ from referral.domain.audit import Action, Actor, AuditEntry
 from referral.domain.codes import Channel, Strength
 from referral.domain.credential import FREEZE_AFTER, matches
 from referral.domain.life import Purpose
+from referral.services.hold_ladder import go_on_after_guessing, hold_for_guessing
 from referral.services.keep_draft import take_over_draft
 from referral.services.respond_to_referral import note_identity
 from referral.storage import audit, credentials, directory, referrals
@@ -60,7 +61,8 @@ def guess(
 ) -> Guess:
     """Pay, commit, then look. An exception from the first step means that nothing was looked at.
 
-    The tenth try freezes the link and tells staff in the transaction that counts it: no crash can lose that.
+    The tenth try freezes the link, stops the reminders and tells staff in the transaction that counts it: no
+    crash can lose that.
     """
     with transaction() as session:
         if not _pay(session, actor, selector, now):
@@ -70,11 +72,16 @@ def guess(
 
 
 def _pay(session: Session, actor: Actor, selector: str, now: datetime) -> bool:
+    link = credentials.get(session, selector)
+    if link is None:
+        return False
+    # The request before its links, as everybody locks them: the tenth try writes both.
+    referrals.get(session, link.referral_id, lock=True)
     if not credentials.take_attempt(session, selector, now):
         return False
     paid = credentials.get(session, selector)
     if paid is not None and paid.attempts >= FREEZE_AFTER:
-        referrals.note(session, paid.referral_id, "portal-frozen", actor.id, now)
+        hold_for_guessing(session, actor.id, paid.referral_id, now)
         _record(session, actor, paid, "portal-frozen", outcome_ok=False)
     return True
 
@@ -148,6 +155,10 @@ def check_birth_date(
     if born is None or born != typed:
         return _noted(session, actor, credential, "birth-date", right=False)
     credentials.forgive(session, found.selector)
+    if credential.frozen_at is not None:
+        # The tenth try was right.
+        go_on_after_guessing(session, referral, now)
+        referrals.note(session, referral.id, "resumed", actor.id, now)
     credentials.change_session(
         session, found.token_digest, identified_at=now, strength=_strength(fresh, credential)
     )

@@ -10,6 +10,7 @@ from referral.domain.contacts import in_order
 from referral.domain.errors import InvalidInput, Issue
 from referral.domain.outgoing import MessageKind
 from referral.domain.referral import Event, next_status
+from referral.services.hold_ladder import go_on_after_guessing
 from referral.services.queue_message import queue_message
 from referral.storage import audit, directory, referrals
 from referral.storage.db import Session
@@ -18,7 +19,10 @@ from referral.storage.db import Session
 def resend(
     session: Session, actor: Actor, referral_id: str, version: int, channel: str, now: datetime
 ) -> None:
-    """Queue the letter once more with a fresh link; the ladder is not moved by it."""
+    """Queue the letter once more with a fresh link; a ladder that guessing has stopped goes on.
+
+    Apart from that the ladder is not moved by it.
+    """
     referral = referrals.get(session, referral_id, lock=True)
     referrals.require_version(referral, version)
     next_status(Event.RESEND, referral.status)
@@ -31,7 +35,7 @@ def resend(
         )
     queue_message(session, referral, MessageKind.REQUEST, contact, now)
     # The version moves, so that a second click on the same page is told that the first one counted.
-    referrals.change(session, referral)
+    go_on_after_guessing(session, referrals.change(session, referral), now)
     referrals.note(session, referral_id, "resent", actor.id, now, channel=Channel(channel))
     entry = AuditEntry(
         action=Action.EXECUTE,

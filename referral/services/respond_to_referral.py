@@ -5,18 +5,18 @@ from __future__ import annotations
 import uuid
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Any, Final
+from typing import Any
 
 from referral.domain.answers import Answers
 from referral.domain.audit import Action, Actor, AuditEntry
 from referral.domain.codes import BusinessStatus, Decision, Strength
 from referral.domain.errors import CredentialUnusable, TransitionRefused
 from referral.domain.gate import needs_review
-from referral.domain.outgoing import MessageKind
+from referral.domain.outgoing import REMINDERS, MessageKind
 from referral.domain.records import Clinician, Order, Referral
 from referral.domain.referral import BUSINESS_STATUS_OF, EVENT_OF, Event, next_status
 from referral.services import publish
-from referral.services.climb import climb_of, ladder_and_calendar, replanned
+from referral.services.climb import climb_of, going_on, ladder_and_calendar, replanned
 from referral.services.close_referral import (
     cancel_siblings,
     close_referral,
@@ -29,9 +29,6 @@ from referral.services.refresh_gate import refresh_gate, refresh_order
 from referral.storage import audit, clinics, credentials, directory, orders, recommendations, referrals
 from referral.storage.db import Session
 from referral.storage.recommendations import NewRecommendation
-
-# What must not go out any more once the ladder stands still or has been moved.
-_REMINDERS: Final = frozenset({MessageKind.REMINDER})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -215,7 +212,7 @@ def _shift_ladder(session: Session, referral: Referral, event: Event, until: dat
             "business_status": BusinessStatus.AWAITING_INFORMATION,
         }
     changed = referrals.change(session, referral, **values)
-    stop_messages(session, changed, _REMINDERS, now)
+    stop_messages(session, changed, REMINDERS, now)
     publish.referral_changed(session, changed, now)
     return changed
 
@@ -261,7 +258,7 @@ def ask_clinic(
         held_at=now,
         next_step_at=None,
     )
-    stop_messages(session, changed, _REMINDERS, now)
+    stop_messages(session, changed, REMINDERS, now)
     publish.referral_changed(session, changed, now)
     note_id = publish.keep_words(session, changed, text, now) if text.strip() else None
     referrals.note(session, referral_id, f"asked-{kind}", actor.id, now, document=note_id)
@@ -277,15 +274,7 @@ def resume_referral(
     referrals.require_version(referral, version)
     if referral.held_at is None:
         raise TransitionRefused("This request is not waiting for the clinic.", "Task.status")
-    ladder, calendar = ladder_and_calendar(session, referral)
-    climb = climb_of(referral)
-    moved = type(climb)(
-        started_at=climb.started_at,
-        climbed=climb.climbed,
-        shifted_days=climb.shifted_days + calendar.business_days_between(referral.held_at, now),
-        extended_days=climb.extended_days,
-    )
-    changed = referrals.change(session, referral, **replanned(moved, ladder, calendar), held_at=None)
+    changed = referrals.change(session, referral, **going_on(session, referral, now))
     publish.referral_changed(session, changed, now)
     referrals.note(session, referral_id, "resumed", actor.id, now)
     _record(session, actor, "resume", changed)

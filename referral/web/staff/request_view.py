@@ -94,7 +94,7 @@ def _actions(visitor: Visitor, view: RequestView) -> Iterator[str]:
     if answer is not None and answer.needs_call(view.policy) and visitor.may(Permission.ASK):
         yield "confirm"
     if referral.is_open and visitor.may(Permission.ASK):
-        if referral.held_at is not None:
+        if view.followed.question is not None:
             yield "resume"
         if in_order(view.followed.clinician.contacts):
             yield "resend"

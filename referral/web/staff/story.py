@@ -86,7 +86,8 @@ def _reached(followed: Followed) -> bool:
 
 def _what_next(followed: Followed, clock: Clock) -> str:
     if followed.referral.held_at is not None:
-        return "the clinician waits for the clinic"
+        waits = "the clinician waits for the clinic"
+        return waits if followed.question else "wrong tries have locked the link: call, then send it again"
     title = next_title(followed)
     if not title or followed.planned_at is None:
         return "nothing more happens by itself"
