@@ -8,9 +8,16 @@ from typing import Final
 
 from referral.domain.audit import Actor
 from referral.domain.codes import ClinicianKind, Role
+from referral.domain.policy import ICD_10_CM, Indication
+from referral.domain.records import Patient
 from referral.services.accounts import NewUser, add_user
+from referral.services.book_chair import NewBooking, Slot, book_chair
+from referral.services.follow_gate import clinic_calendar
+from referral.services.keep_chairs import add_chair
 from referral.services.keep_directory import NewClinician, NewPatient, add_clinician, add_patient
+from referral.services.request_recommendation import NewOrder, place_order
 from referral.services.set_up_clinic import NewClinic, set_up_clinic
+from referral.services.treat import record_consultation
 from referral.storage import clinics, directory
 from referral.storage.db import Session
 
@@ -102,6 +109,10 @@ _CLINICIANS: Final = (
 _VERIFIED: Final = ("Okafor", "Lee")
 
 
+_PAIN: Final = Indication(ICD_10_CM, "G89.4", "chronic pain syndrome")
+_DEPRESSION: Final = Indication(ICD_10_CM, "F33.2", "recurrent depression")
+
+
 def ensure_demo(session: Session, now: datetime) -> str:
     """Make the demo clinic unless it is there; returns its id."""
     existing = clinics.find_by_slug(session, SLUG)
@@ -118,10 +129,27 @@ def ensure_demo(session: Session, now: datetime) -> str:
             email=account.email, name=account.name, role=account.role, password=account.password
         )
         add_user(session, actor, new_user)
-    for patient in _PATIENTS:
-        add_patient(session, actor, patient, long_ago)
+    patients = [add_patient(session, actor, patient, long_ago) for patient in _PATIENTS]
     for clinician in _CLINICIANS:
         made = add_clinician(session, actor, clinician, long_ago)
         if clinician.family in _VERIFIED:
             directory.verify_contacts(session, made.id, actor.id, long_ago)
+    _book(session, actor, patients, long_ago)
     return clinic_id
+
+
+def _book(session: Session, actor: Actor, patients: list[Patient], now: datetime) -> None:
+    """Three chairs; one patient may be treated and is booked, for another a chair is held."""
+    for name in ("Chair 1", "Chair 2", "Chair 3"):
+        add_chair(session, actor, name, now)
+    calendar = clinic_calendar(session)
+    _, samuel, ines = patients
+    for patient, indication, days in ((samuel, _PAIN, (1, 3, 8)), (ines, _DEPRESSION, (6,))):
+        new = NewOrder(patient_id=patient.id, indications=(indication,), planned_sessions=6)
+        order = place_order(session, actor, new, now)
+        if indication is _PAIN:
+            record_consultation(session, actor, order.id, now, now)
+        for count in days:
+            start = calendar.business_day_after(now, count)
+            slot = Slot(starts_at=start, ends_at=start + timedelta(hours=2))
+            book_chair(session, actor, NewBooking(order_id=order.id, slot=slot), now)

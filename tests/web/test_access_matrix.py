@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, Final
 
 import httpx
@@ -21,12 +22,15 @@ from sqlalchemy import func, select
 from referral.domain.codes import Channel, Role
 from referral.domain.records import Referral
 from referral.services.accounts import add_client
+from referral.services.book_chair import NewBooking, Slot, book_chair
 from referral.services.interactions import INTERACTIONS
 from referral.services.judge_recommendation import review_recommendation
+from referral.services.keep_chairs import add_chair
 from referral.services.respond_to_referral import ask_clinic
 from referral.services.treat import record_consultation, start_treatment
 from referral.storage import directory, documents, outbox, tables
 from referral.web.policy import Permission, may
+from referral.web.staff import bookings as booking_pages
 from referral.web.staff import order as order_pages
 from referral.web.staff import overrides as override_pages
 from referral.web.staff import request as request_pages
@@ -44,6 +48,8 @@ Ids = dict[str, list[str]]
 _STEPS: Final = {
     "/requests/{referral_id}/{step}": {name: rule[0] for name, rule in request_pages._STEPS.items()},
     "/orders/{order_id}/{step}": {name: rule[0] for name, rule in order_pages._STEPS.items()},
+    "/bookings/{booking_id}/{step}": {name: rule[0] for name, rule in booking_pages._STEPS.items()},
+    "/chairs/{chair_id}/{step}": {name: rule[0] for name, rule in booking_pages._CHAIR_STEPS.items()},
     "/overrides/{override_id}/{step}": dict.fromkeys(override_pages._ACTS, Permission.DECIDE_OVERRIDE),
 }
 _REFUSED: Final = frozenset({303, 400, 401, 403, 404, 405, 409, 412, 415, 422})
@@ -71,6 +77,7 @@ def words_of(mark: str) -> dict[str, str]:
         "conditions": f"only with her lithium level known, {mark}",
         "question": f"does she still see her counsellor, {mark}",
         "letter": f"letter-of-{mark}",
+        "chair": f"Armchair of {mark}",
         "emergency": f"her psychiatrist is at sea, says the harbour of {mark}",
     }
 
@@ -107,12 +114,17 @@ def furnish(clinic: ClinicFixture, mark: str) -> Place:
         emergency.allow(session)
         asker = emergency.person(session, clinic, Role.CLINICIAN)
         override = emergency.ask(session, asker, blocked, words["emergency"])
+        seat = add_chair(session, clinic.actor, words["chair"], NOW)
+        to = Slot(starts_at=NOW + timedelta(days=20), ends_at=NOW + timedelta(days=20, hours=2))
+        booked = book_chair(session, clinic.actor, NewBooking(order_id=order.id, slot=to), NOW)
     with clinic.transaction() as session:
         found = directory.get_clinician(session, asked.id)
         rows = session.connection.execute(select(tables.resource.c.type, tables.resource.c.id)).all()
         ids = {
             "referral_id": [referral.id],
             "order_id": [order.id],
+            "booking_id": [booked.id],
+            "chair_id": [seat.id],
             "override_id": [override],
             "patient_id": [patient.id],
             "clinician_id": [asked.id],

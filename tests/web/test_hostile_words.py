@@ -8,10 +8,13 @@ import re
 import pytest
 
 from referral.domain.codes import Channel, Role
-from referral.storage import directory, referrals
-from tests.database import ClinicFixture
+from referral.services.book_chair import NewBooking, book_chair
+from referral.services.keep_chairs import add_chair
+from referral.storage import bookings, directory, referrals
+from tests.database import NOW, ClinicFixture
 from tests.fhir_api.client import FhirClient, connect
 from tests.fhir_api.people import ICD, condition, order, patient, practitioner, request, role
+from tests.services.bookings import slot
 from tests.web.desk import OpenDesk
 from tests.web.portal_case import Browser, Case, Clock
 
@@ -56,13 +59,18 @@ def hostile(clinic: ClinicFixture, word: str) -> Case:
         referral = referrals.get(session, made["id"])
         who = directory.get_patient(session, referral.patient_id)
         clinician = directory.get_clinician(session, referral.clinician_id)
+        add_chair(session, clinic.actor, word[:40], NOW)
+        book_chair(session, clinic.actor, NewBooking(order_id=referral.order_id, slot=slot()), NOW)
     return Case(clinic, referral, who, clinician, Clock())
 
 
 def pages(case: Case) -> list[str]:
     referral = case.referral
+    with case.clinic.transaction() as session:
+        (booking,) = bookings.of_order(session, referral.order_id)
     return [
-        *("/", "/orders", "/patients", "/directory", "/outbox"),
+        *("/", "/orders", "/bookings", "/bookings?day=2026-11-17", "/patients", "/directory", "/outbox"),
+        *(f"/bookings/{booking.id}", f"/bookings/new?order={referral.order_id}"),
         *(f"/requests/{referral.id}", f"/orders/{referral.order_id}", f"/patients/{referral.patient_id}"),
         f"/directory/{referral.clinician_id}",
         f"/requests/new?patient={referral.patient_id}&order={referral.order_id}",

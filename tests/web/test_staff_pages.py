@@ -81,7 +81,7 @@ def test_the_next_chairs_show_the_gate_with_its_reason_and_one_step(
         )
         place_order(session, clinic.actor, past, NOW)
     row = section(robin, "Next infusions")
-    assert "Thu, Nov 12 Maria José Nguyễn recurrent depression (F33.2) Closed" in row
+    assert "Thu, Nov 12 No chair booked Maria José Nguyễn recurrent depression (F33.2) Closed" in row
     assert "Consultation not recorded. The letter to Chidi Okafor, MD goes out by e-mail now." in row
     assert "See request" in row
     assert "chronic pain" not in row
