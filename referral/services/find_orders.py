@@ -19,6 +19,7 @@ from referral.services.refresh_gate import decision_of
 from referral.storage import (
     accounts,
     audit,
+    cds,
     clinics,
     directory,
     orders,
@@ -26,6 +27,7 @@ from referral.storage import (
     recommendations,
     referrals,
 )
+from referral.storage.cds import Answered
 from referral.storage.db import Session
 from referral.storage.orders import TreatmentStart
 
@@ -103,6 +105,7 @@ class OrderView:
     """Everything that the page of one order shows. `signers` are the clinicians by recommendation id.
 
     `overrides` are all requests for emergency access, newest first.
+    `card_answers` is what people did with warnings in their record system, newest first.
     `same_code` tells of the orders in use with each unclassified indication of this one.
     """
 
@@ -115,6 +118,7 @@ class OrderView:
     same_code: dict[Indication, CodeEffect]
     life: Life
     overrides: tuple[OverrideCase, ...] = ()
+    card_answers: tuple[Answered, ...] = ()
 
 
 def find_order(session: Session, actor: Actor, order_id: str, now: datetime) -> OrderView:
@@ -134,6 +138,7 @@ def find_order(session: Session, actor: Actor, order_id: str, now: datetime) -> 
         users={id: user.name for id, user in accounts.get_users(session).items()},
         signers=_signers(session, state),
         overrides=tuple(overrides.of_order(session, order.id)),
+        card_answers=tuple(cds.feedback_of_order(session, order.id)),
         life=find_life(session, order.id, now),
         same_code={i: look_at_code(session, policy, i, now) for i in policy.unclassified(order.indications)},
     )

@@ -16,6 +16,7 @@ from referral.web.dependencies import Visitor
 from referral.web.form import Form
 from referral.web.policy import Permission
 from referral.web.staff import override_view, present, story
+from referral.web.staff.card_view import card_answers
 from referral.web.staff.clock import Clock, born
 from referral.web.staff.life_view import life_section
 from referral.web.staff.models import Badge, Choice, Fact, Link
@@ -59,6 +60,7 @@ def order_page(visitor: Visitor, view: OrderView, clock: Clock, form: Form, fail
         failed=failed,
         life=life_section(visitor, view, clock),
         override=override_view.panel(visitor, view, clock),
+        card_answers=card_answers(visitor, view.card_answers, clock),
     )
 
 

@@ -175,6 +175,17 @@ class Unclassified:
 
 
 @dataclass(frozen=True, slots=True)
+class CardAnswer:
+    """What somebody did with a warning in a record system; `title` is the occasion of the warning."""
+
+    when: When
+    badge: Badge
+    title: str
+    reason: str
+    client: str
+
+
+@dataclass(frozen=True, slots=True)
 class OrderPage:
     """`actions`: consultation, start, classify, ask. `start` is listed whenever this person may start at all.
 
@@ -199,3 +210,4 @@ class OrderPage:
     life: LifeSection = field(default_factory=LifeSection)
     failed: str = ""
     override: OverridePanel | None = None
+    card_answers: tuple[CardAnswer, ...] = ()
