@@ -7,7 +7,6 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from referral.domain.errors import TransitionRefused
 from referral.services.accounts import check_password
 from referral.services.restore_mode import approve
 from referral.storage import accounts, mode
@@ -50,10 +49,7 @@ def approve_reopening(request: Request, visitor: Reopen, posted: PostedDep) -> R
     user = check_password(visitor.session, visitor.account.email, given, visitor.now)
     if user is None:
         return _page(request, visitor, {"password": _WRONG}, 422)
-    try:
-        opened = approve(visitor.session, visitor.actor, user, visitor.now)
-    except TransitionRefused as refusal:
-        return _page(request, visitor, {"password": str(refusal)}, 422)
+    opened = approve(visitor.session, visitor.actor, user, visitor.now)
     return done(visitor, "/restore", "reopened" if opened else "reopening-approved")
 
 
