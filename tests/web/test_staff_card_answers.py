@@ -42,13 +42,9 @@ def told(clinic: ClinicFixture, reason: Any) -> str:
 @pytest.mark.parametrize(
     ("reason", "clinician", "front_desk"),
     [
-        (
-            OURS,
-            f"Pain is the only indication: {COMMENT} EHR",
-            "Pain is the only indication: the words are for",
-        ),
-        (THEIRS, f"Told by the sister. {COMMENT} EHR", "A visit began the words are for clinical staff EHR"),
-        (None, "A visit began No reason given EHR", "A visit began No reason given EHR"),
+        (OURS, f"Pain is the only indication: {COMMENT}", "Pain is the only indication: the words are for"),
+        (THEIRS, f"A visit began Told by the sister. {COMMENT}", "A visit began the words are for"),
+        (None, "A visit began No reason given", "A visit began No reason given"),
     ],
     ids=["ours", "theirs", "none"],
 )
@@ -58,7 +54,7 @@ def test_an_overridden_warning_is_on_the_orders_page_and_its_words_are_for_clini
     path = told(clinic, reason)
     shown = open_desk(clinic, Role.CLINICIAN).get(path)
     assert "Warnings in the record system" in shown
-    assert "9:30" in shown
+    assert "9:30 AM · EHR" in shown
     assert "Overridden A visit began" in shown
     assert clinician in shown
     at_the_desk = open_desk(clinic, Role.FRONT_DESK).get(path)
