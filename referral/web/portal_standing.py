@@ -55,8 +55,13 @@ def _standing_page(visitor: Guest, problem: str = "") -> Response:
         answered_on=long_date(read.answered_on),
         valid_until=long_date(read.valid_until),
         renewed_until=long_date(read.renewed_until),
-        attestation=attestation(),
+        attestation=_attestation(),
     )
+
+
+def _attestation() -> str:
+    """What is agreed to by the tap."""
+    return f"My earlier answer is still true. {attestation()}"
 
 
 def _gone(visitor: Guest) -> Response:
@@ -74,7 +79,7 @@ def still_true(request: Request, visitor: _Standing) -> Response:
     try:
         tap = Tap(
             shown=bytes(_standing_page(visitor).body),
-            attestation=f"My earlier answer is still true. {attestation()}",
+            attestation=_attestation(),
             user_agent=request.headers.get("user-agent", ""),
         )
         with visitor.transaction() as session:
