@@ -11,7 +11,7 @@ from functools import cache
 from typing import Final
 
 from argon2 import PasswordHasher
-from argon2.exceptions import VerificationError
+from argon2.exceptions import InvalidHashError, VerificationError
 from email_validator import EmailNotValidError, validate_email
 
 from referral.domain.audit import Action, Actor, AuditEntry
@@ -113,7 +113,7 @@ def check_password(session: Session, email: str, password: str, now: datetime) -
     try:
         _hasher().verify(user.password_hash if user else _decoy(), password)
         right = user is not None and user.active and not locked
-    except VerificationError:
+    except (VerificationError, InvalidHashError):  # the latter: an account without a usable password
         right = False
     if user is None or not right:
         if user is not None and not locked:

@@ -193,6 +193,24 @@ def test_a_wrong_password_reads_and_counts_as_at_the_sign_in(
         assert overrides.get(session, id).approved is None
 
 
+def test_an_account_without_a_password_proves_nothing(
+    clinic: ClinicFixture, referral: Referral, open_desk: OpenDesk
+) -> None:
+    nico = open_desk(clinic, Role.CLINICIAN)
+    assert WRONG in asking(nico, referral)
+    assert nico.status == 401
+
+
+def test_the_reason_is_text_on_the_page(
+    clinic: ClinicFixture, referral: Referral, sit: Callable[..., Desk]
+) -> None:
+    words = "<script>alert(1)</script> it cannot wait, believe me"
+    asking(sit(Role.CLINICIAN), referral, reason=words)
+    elena = sit(Role.MEDICAL_DIRECTOR)
+    assert words in elena.get(f"/overrides/{override_id(clinic)}")
+    assert "<script>alert" not in elena.page
+
+
 def test_ten_wrong_passwords_pause_the_account_here_as_well(
     clinic: ClinicFixture, referral: Referral, sit: Callable[..., Desk]
 ) -> None:
