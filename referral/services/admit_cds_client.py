@@ -2,7 +2,7 @@
 
 After CDS Hooks 2.0, "Trusting CDS Clients": a JWT in the Authorization header, signed with ES384 or RS384 by
 a key of the trust list, for this endpoint, valid for minutes, used once. Keys are those that were registered:
-nothing is fetched, whatever a header says (docs/adr/0010).
+nothing is fetched, whatever a header says (docs/adr/0007).
 """
 
 from __future__ import annotations
