@@ -61,6 +61,12 @@ class NotFound(ReferralError):
     code = "not-found"
 
 
+class PortalClosed(ReferralError):
+    """After a restore, until two people have reopened the clinic; the same for every visitor and link."""
+
+    code = "transient"
+
+
 class NotSupported(ReferralError):
     code = "not-supported"
 

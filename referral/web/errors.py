@@ -20,7 +20,7 @@ from referral.services.write_bundle import EntryRefused, TargetMissing
 from referral.services.write_resources import SeveralMatches
 from referral.storage import audit, orders
 from referral.web.middleware import protect
-from referral.web.pages import error_page, is_portal
+from referral.web.pages import error_page, is_portal, page
 
 log = structlog.get_logger(__name__)
 
@@ -36,6 +36,7 @@ STATUS: Final[dict[type[errors.ReferralError], int]] = {
     errors.TransitionRefused: 422,
     errors.GateClosed: 422,
     errors.Unavailable: 503,
+    errors.PortalClosed: 503,
     errors.NotSupported: 405,
     SeveralMatches: 412,
     TargetMissing: 412,
@@ -116,6 +117,8 @@ def _refusal(request: Request, error: Exception) -> Response:
     status = status_for_system(error) if _for_system(request) else status_of(error)
     if isinstance(error, errors.SignInRequired) and not _for_system(request):
         return RedirectResponse("/request" if is_portal(request.url.path) else _sign_in(request), 303)
+    if isinstance(error, errors.PortalClosed):
+        return page("portal/not_now.html.j2", status)
     note_refusal(request, error, status)
     return _answer(request, status, error.issues)
 

@@ -7,7 +7,7 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
-from referral.domain.errors import Unavailable
+from referral.domain.errors import PortalClosed
 from referral.domain.life import Purpose
 from referral.services.answer_on_portal import read_sender
 from referral.services.keep_draft import read_draft
@@ -19,11 +19,6 @@ from referral.web.dependencies import RuntimeDep, public
 from referral.web.pages import page
 from referral.web.portal_guest import Guest, find_guest, go, has_cookie
 
-_CLOSED: Final = (
-    "This page is closed for the moment. Please try again later today, or call the clinic: its telephone "
-    "number is in your letter."
-)
-
 
 def _is_open(request: Request, runtime: RuntimeDep) -> None:
     """After a restore nobody comes in, by whatever link; the constant first page of a link stays."""
@@ -31,7 +26,7 @@ def _is_open(request: Request, runtime: RuntimeDep) -> None:
         return
     with runtime.transaction() as session:
         if mode.restoring(session):
-            raise Unavailable(_CLOSED)
+            raise PortalClosed("The portal is closed for the moment.")
 
 
 router: Final = APIRouter(dependencies=[Depends(_is_open)])

@@ -99,7 +99,7 @@ def test_two_people_with_their_passwords_reopen_the_clinic(case: Case, open_desk
     assert "`referral reconcile` comes first." in admin.post("/restore", password=PASSWORD)
     reconciled(clinic)
     shown = admin.get("/restore")
-    assert "2 recommendations voided again" in shown
+    assert "Recommendations voided again: 2" in shown
     assert "R-2026-00001: ask again." in shown
     assert "This is not your password" in admin.post("/restore", password="another password")
     assert admin.status == 422

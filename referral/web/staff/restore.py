@@ -21,18 +21,18 @@ Reopen = Annotated[Visitor, staff(Permission.REOPEN)]
 
 _WRONG: Final = "This is not your password, or the account is paused for 15 minutes after too many tries."
 _DONE: Final = {
-    "voided": "recommendations voided again",
-    "declined": "recommendations declined again",
-    "closed": "requests closed again",
-    "sent": "messages that had left are not sent again",
-    "link-ended": "links ended again",
-    "order-ended": "orders ended again",
-    "account-ended": "accounts ended again",
-    "client-ended": "systems shut out again",
-    "contact-ended": "contacts taken off again",
-    "doubted": "recommendations that the medical director has to accept again",
-    "parked": "messages that wait for a person",
-    "expired-links": "other links that have run out",
+    "voided": "Recommendations voided again",
+    "declined": "Recommendations declined again",
+    "closed": "Requests closed again",
+    "sent": "Messages that had left and do not leave again",
+    "link-ended": "Links ended again",
+    "order-ended": "Orders ended again",
+    "account-ended": "Accounts ended again",
+    "client-ended": "Systems shut out again",
+    "contact-ended": "Contacts taken off again",
+    "doubted": "Recommendations that the medical director has to accept again",
+    "parked": "Messages that wait for a person",
+    "expired-links": "Other links, which have run out",
 }
 
 
@@ -62,7 +62,7 @@ def _page(
         restoring=state.restoring,
         reason=state.entered.reason if state.entered else "",
         steps=_steps(visitor, state),
-        done=tuple(f"{count} {_DONE.get(kind, kind)}" for kind, count in found.get("done", {}).items()),
+        done=tuple(f"{_DONE.get(kind, kind)}: {count}" for kind, count in found.get("done", {}).items()),
         lost=tuple(found.get("lost", ())),
         may_approve=state.reconciled is not None
         and visitor.may(Permission.REOPEN)
