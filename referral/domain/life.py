@@ -98,10 +98,14 @@ class Standing:
     def is_living(self) -> bool:
         return self.void is None
 
+    @property
+    def is_declined(self) -> bool:
+        """The medical director's last word was no."""
+        return self.review is not None and self.review.accepted is False
+
     def may_count(self, now: datetime) -> bool:
         """A recommendation that is neither voided, nor declined by the director, nor past its time."""
-        declined = self.review is not None and self.review.accepted is False
-        return self.is_positive and self.is_living and not declined and now < self.valid_until
+        return self.is_positive and self.is_living and not self.is_declined and now < self.valid_until
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ def ask_renewal(session: Session, actor: Actor, referral_id: str, version: int, 
     referral = referrals.get(session, referral_id, lock=True)
     referrals.require_version(referral, version)
     standing = newest_living(standings.of_referral(session, referral_id))
-    if standing is None or not standing.is_positive:
+    if standing is None or not standing.is_positive or standing.is_declined:
         raise TransitionRefused("There is no recommendation here that could be renewed.", "Task.status")
     if orders.get(session, referral.order_id).status not in orders.USABLE:
         raise TransitionRefused("The infusion order is not in use any more.", "ServiceRequest.status")

@@ -16,7 +16,8 @@ from referral.domain.errors import CredentialUnusable, InvalidInput, TransitionR
 from referral.domain.gate import needs_review
 from referral.domain.life import Cause, Purpose, Standing, newest_living
 from referral.domain.outgoing import MessageKind
-from referral.domain.records import Clinician, Referral
+from referral.domain.policy import Policy
+from referral.domain.records import Clinician, Order, Referral
 from referral.domain.referral import BUSINESS_STATUS_OF
 from referral.fhir.questionnaire import answers_from_response
 from referral.services import publish
@@ -49,7 +50,7 @@ class StandingCard:
     """The answer as its clinician reads it again. Days are where the clinician is.
 
     `values` are the answers by link id, empty where the form has changed since; `renewable` is False then,
-    and when the order has ended: a new request is needed instead.
+    when the order has ended or is not covered, or the director has declined: a new request is needed then.
     """
 
     answered_on: date
@@ -96,7 +97,7 @@ def read_standing(session: Session, actor: Actor, found: PortalSession, now: dat
     policy, _ = clinics.policy_in_force(session)
     zone = ZoneInfo(clinician.time_zone)
     answers = _answers_again(session, standing, clinician, now)
-    usable = orders.get(session, referral.order_id).status in orders.USABLE
+    order = orders.get(session, referral.order_id)
     entry = AuditEntry(
         action=Action.READ,
         subtype="portal-standing",
@@ -112,8 +113,14 @@ def read_standing(session: Session, actor: Actor, found: PortalSession, now: dat
         values=_values(answers) if answers else {},
         signer=_signer(answers, clinician),
         is_over=standing.valid_until <= now,
-        renewable=answers is not None and usable,
+        renewable=answers is not None and _is_renewable(standing, order, policy),
     )
+
+
+def _is_renewable(standing: Standing, order: Order, policy: Policy) -> bool:
+    """What the director has declined, or what does not cover the order any more, is not repeated."""
+    needed = {indication.code for indication in policy.needing_recommendation(order.indications)}
+    return order.status in orders.USABLE and not standing.is_declined and needed <= standing.covers
 
 
 def _values(answers: Answers) -> dict[str, list[str]]:
@@ -199,10 +206,10 @@ def renew(session: Session, actor: Actor, found: PortalSession, tap: Tap, now: d
     standing, _ = _mine(session, fresh)
     clinician = directory.get_clinician(session, referral.clinician_id)
     answers = _answers_again(session, standing, clinician, now)
-    if answers is None or order.status not in orders.USABLE:
+    policy, _ = clinics.policy_in_force(session)
+    if answers is None or not _is_renewable(standing, order, policy):
         text = "This answer cannot be renewed as it is. Please ask the clinic for a new request."
         raise TransitionRefused(text, "QuestionnaireResponse")
-    policy, _ = clinics.policy_in_force(session)
     response_id = publish.response(session, actor, referral, clinician, answers, {}, now)
     new = NewRecommendation(
         id=str(uuid.uuid4()),

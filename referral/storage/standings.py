@@ -45,6 +45,14 @@ def _no(remark: str, about: str = "r") -> str:
     )
 
 
+def _not_declined(about: str) -> str:
+    """The medical director's last word on the recommendation `about` was not no."""
+    newest = (
+        f"v.clinic_id = {about}.clinic_id AND v.recommendation_id = {about}.id ORDER BY v.id DESC LIMIT 1"
+    )
+    return f"coalesce((SELECT v.accepted FROM recommendation_review v WHERE {newest}), true)"  # noqa: S608
+
+
 # Orders in use with an answer that a person of the clinic may have to look at; the rulebook decides which.
 _TO_LOOK_AT: Final = text(f"""
     SELECT DISTINCT r.order_id FROM recommendation r {_IN_USE}
@@ -61,10 +69,10 @@ _TO_LOOK_AT: Final = text(f"""
 _TO_RENEW: Final = text(f"""
     SELECT r.referral_id FROM recommendation r {_IN_USE}
      WHERE r.clinic_id = :clinic AND r.valid_until > :now AND r.valid_until <= :soon
-       AND r.decision {_POSITIVE} AND {_no("void")}
+       AND r.decision {_POSITIVE} AND {_no("void")} AND {_not_declined("r")}
        AND NOT EXISTS (SELECT FROM recommendation n WHERE n.clinic_id = r.clinic_id
                        AND n.order_id = r.order_id AND n.decision {_POSITIVE} AND n.valid_until > :soon
-                       AND {_no("void", "n")})
+                       AND {_no("void", "n")} AND {_not_declined("n")})
        AND NOT EXISTS (SELECT FROM message m WHERE m.clinic_id = r.clinic_id
                        AND m.referral_id = r.referral_id AND m.kind = 'renewal'
                        AND m.created_at >= r.answered_at)

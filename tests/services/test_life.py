@@ -535,6 +535,18 @@ def test_nobody_is_asked_about_what_is_void_or_lasts_longer_by_somebody_else(cli
     assert MessageKind.RENEWAL not in kinds(clinic, against)
 
 
+def test_nobody_is_asked_to_repeat_what_the_director_has_declined(clinic: ClinicFixture) -> None:
+    referral = answered(clinic)
+    with clinic.transaction() as session:
+        review_recommendation(
+            session, people.director(clinic), referral.id, accepted=False, reason="unsafe", now=NOW
+        )
+    with clinic.transaction() as session:
+        assert ask_renewals(session, NOW + timedelta(days=160)) == 0
+    with pytest.raises(TransitionRefused, match="no recommendation here that could be renewed"):
+        ask(clinic, referral)
+
+
 def ask(clinic: ClinicFixture, referral: Referral) -> None:
     with clinic.transaction() as session:
         version = referrals.get(session, referral.id).version

@@ -12,6 +12,7 @@ from referral.domain.codes import BusinessStatus, Channel, Decision, Verdict
 from referral.domain.credential import Minted, digest, expires_at, mint
 from referral.domain.life import Cause, Purpose, Standing
 from referral.domain.outgoing import MessageKind, MessageState
+from referral.domain.policy import ICD_10_CM, Indication
 from referral.services.ask_renewal import ask_renewal
 from referral.services.judge_recommendation import review_recommendation, revoke_recommendation
 from referral.services.receipt import evidence_id
@@ -280,6 +281,32 @@ def test_a_link_to_look_after_the_answer_does_not_answer(case: Case, browser: Br
         later.post("/request/ask/colleague", {"text": "somebody else"})
     assert len(answers(case)) == 1
     assert is_open(case)
+
+
+def test_what_the_director_has_declined_or_the_order_has_outgrown_is_not_renewed(
+    case: Case, browser: Browser
+) -> None:
+    browser.identify_by_fax()
+    sign(browser)
+    with case.browser() as later:
+        later.open(standing_link(case))
+        assert "Still true" in later.give_birth_date().text
+        form = later.page
+        with case.clinic.transaction() as session:
+            review_recommendation(
+                session, case.clinic.actor, case.referral.id, accepted=False, reason="nay", now=case.clock.now
+            )
+        refused = later.post("/request/renew")
+        assert (refused.status_code, "cannot be renewed as it is" in refused.text) == (409, True)
+        with case.clinic.transaction() as session:
+            review_recommendation(
+                session, case.clinic.actor, case.referral.id, accepted=True, reason="yea", now=case.clock.now
+            )
+            anxiety = Indication(ICD_10_CM, "F41.1", "anxiety")
+            orders.add_indications(session, case.referral.order_id, [anxiety], 1)
+        later.page = form
+        assert later.post("/request/renew").status_code == 409
+    assert len(answers(case)) == 1
 
 
 def test_a_link_that_still_answers_renews_nothing(case: Case, browser: Browser) -> None:

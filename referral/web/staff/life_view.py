@@ -157,7 +157,7 @@ def _badge(answer: Standing, policy: Policy, now: datetime) -> Badge:
         return Badge("closed", "Withdrawn" if answer.void.cause is Cause.WITHDRAWN else "Voided")
     if not answer.is_positive:
         return Badge("closed", "Counts against it")
-    if answer.review is not None and answer.review.accepted is False:
+    if answer.is_declined:
         return Badge("closed", "Not accepted")
     if answer.valid_until <= now:
         return Badge("closed", "Too old")
