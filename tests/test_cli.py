@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from tests.fhir_api.cds_ehr import jwks, make_key, public_jwk
 from tests.processes import referral
 
 NOWHERE = {
@@ -68,3 +69,25 @@ def test_a_database_that_does_not_answer_is_one_sentence_without_its_password(da
     assert done.stderr.startswith("Cannot go on: ")
     assert done.stderr.count("\n") == 1
     assert "hidden-word" not in done.stderr
+
+
+def test_the_trust_list_of_cds_hooks_is_kept_from_the_command_line(data_dir: Path) -> None:
+    keys = data_dir / "keys.json"
+    keys.write_text(jwks(public_jwk(make_key(), "key-1")))
+    assert referral(data_dir, "demo").returncode == 0
+    add = ("cds-client", "add", "Our EHR", "--issuer", "https://ehr.example", "--jwks", str(keys))
+    done = referral(data_dir, *add, "--origin", "https://chart.ehr.example")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "Added.\n", "")
+    listed = referral(data_dir, "cds-client", "list")
+    assert listed.stdout == "Our EHR\thttps://ehr.example\t\tkey-1\thttps://chart.ehr.example\n"
+    again = referral(data_dir, *add)
+    assert (again.returncode, again.stderr) == (
+        1,
+        "Cannot go on: There is a client of this name; remove it first.\n",
+    )
+    missing = referral(data_dir, *add[:-1], str(data_dir / "none.json"))
+    assert (missing.returncode, missing.stderr.startswith("Cannot read ")) == (1, True)
+    assert referral(data_dir, "cds-client", "remove", "Our EHR").stdout == "Removed.\n"
+    assert referral(data_dir, "cds-client", "list").stdout == ""
+    gone = referral(data_dir, "cds-client", "remove", "Our EHR")
+    assert gone.stderr == "Cannot go on: There is no client of this name on the trust list.\n"

@@ -14,7 +14,8 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from jwt.algorithms import ECAlgorithm, HMACAlgorithm
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
+from sqlalchemy.exc import IntegrityError
 
 from referral.domain.errors import DuplicateRequest, InvalidInput
 from referral.services.trust_cds_clients import distrust_client, trust_client
@@ -292,6 +293,8 @@ def test_a_removed_client_is_not_believed_by_a_process_that_has_not_seen_it(
         distrust_client(session, clinic.actor, "Old EHR", NOW)
         assert cds.clients(session) == []
     assert ehr.call(fhir, VIEW).status == 401
+    with pytest.raises(IntegrityError), clinic.transaction() as session:
+        session.connection.execute(update(tables.cds_client).values(removed_at=None))
     with clinic.transaction() as session:
         again = trust_client(session, clinic.actor, ehr.new(name="Old EHR"), NOW)
     assert again.id != client.id

@@ -85,6 +85,16 @@ GRANT SELECT ON cds_client, cds_token, cds_card, cds_feedback TO referral_app;
 GRANT INSERT ON cds_client, cds_card, cds_feedback TO referral_app;
 GRANT UPDATE (removed_at) ON cds_client TO referral_app;
 
+-- A client that was taken off the list stays off it; who is trusted again is registered again.
+CREATE FUNCTION stay_removed() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp AS $$
+BEGIN
+    RAISE EXCEPTION 'a removed client is registered again, not brought back' USING ERRCODE = 'integrity_constraint_violation';
+END
+$$;
+CREATE TRIGGER stay_removed BEFORE UPDATE ON cds_client FOR EACH ROW WHEN (OLD.removed_at IS NOT NULL)
+    EXECUTE FUNCTION stay_removed();
+REVOKE ALL ON FUNCTION stay_removed() FROM PUBLIC;
+
 -- Uses a token up, in one statement of its own: true the first time, false for a replay. Clears away what is over,
 -- a little at each call, so that nobody has to remember it. Runs as the owner: the application cannot forget a token.
 CREATE FUNCTION cds_use_token(p_clinic uuid, p_client text, p_jti bytea, p_expires timestamptz, p_now timestamptz)
