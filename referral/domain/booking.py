@@ -105,7 +105,9 @@ class Booking:
 _NEXT: Final = {
     BookingStatus.PENDING: {
         BookingStatus.BOOKED,
-        # By an override, which starts treatment although the gate is closed.
+        # By an override, which lets one infusion start although nothing has confirmed the booking.
+        BookingStatus.ARRIVED,
+        BookingStatus.CHECKED_IN,
         BookingStatus.FULFILLED,
         BookingStatus.CANCELLED,
         BookingStatus.NO_SHOW,

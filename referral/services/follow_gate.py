@@ -59,7 +59,10 @@ def record_booking(session: Session, actor: Actor, row: Booking, what: str, acti
 
 
 def follow_gate(session: Session, actor: Actor, order_id: str, now: datetime, *, is_open: bool) -> None:
-    """Confirm what is tentative, or make tentative what lies ahead. The caller holds order or gate."""
+    """Confirm what is tentative, or make tentative what lies ahead. The caller holds order or gate.
+
+    `is_open` is `settled` of the gate's decision: an override opens it for one infusion now.
+    """
     if is_open:
         for row in bookings.of_order(session, order_id, [BookingStatus.PENDING], lock=True):
             set_booking(session, actor, row, "confirmed", now, status=BookingStatus.BOOKED)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 
 import pytest
@@ -47,6 +47,9 @@ from tests.services.bookings import (
     stored,
 )
 from tests.services.test_at_once import at_once
+from tests.storage import emergency
+
+WEEKS = timedelta(days=14)
 
 
 def sweep(clinic: ClinicFixture, now: datetime) -> int:
@@ -515,3 +518,24 @@ def test_booking_and_a_closing_gate_at_once_never_leave_a_confirmed_booking(clin
         with clinic.transaction() as session:
             (made,) = bookings.of_order(session, order.id)
             assert made.status is BookingStatus.PENDING
+
+
+def test_emergency_access_confirms_nothing_and_its_start_fulfils_the_booking_of_the_day(
+    clinic: ClinicFixture,
+) -> None:
+    now = datetime.now(UTC)  # who gives emergency access, and when, is by the clock of the database
+    with clinic.transaction() as session:
+        emergency.allow(session)
+        order = people.order(session, clinic, people.patient(session, clinic))
+        record_consultation(session, clinic.actor, order.id, now, now)
+    with clinic.transaction() as session:
+        soon = book_chair(session, clinic.actor, NewBooking(order_id=order.id, slot=slot(now + WEEKS)), now)
+        emergency.give(session, clinic, order)
+        assert refresh_gate(session, clinic.actor, order.id, now).open
+    assert stored(clinic, soon).status is BookingStatus.PENDING
+    later = replace(slot(now + 2 * WEEKS), confirmed=True)
+    with clinic.transaction() as session, pytest.raises(GateClosed, match="Emergency access"):
+        book_chair(session, clinic.actor, NewBooking(order_id=order.id, slot=later), now)
+    with clinic.transaction() as session:
+        start_treatment(session, clinic.actor, order.id, order.patient_id, soon.starts_at)
+    assert stored(clinic, soon).status is BookingStatus.FULFILLED

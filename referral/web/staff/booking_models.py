@@ -97,13 +97,14 @@ class BookingFields:
 
 @dataclass(frozen=True, slots=True)
 class NewBookingPage:
-    """`kept` says what a booking would be now: confirmed, or tentative and until when it could be."""
+    """`kept` says what a booking would be now: firm, or tentative and until when it could be."""
 
     patient: str
     order: Link
     order_id: str
     gate: Gate
     kept: str
+    is_firm: bool
     form: Form
     fields: BookingFields
     day: Day

@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from referral.domain.booking import REASONS, BookingStatus, Chair
 from referral.domain.errors import InvalidInput, Issue, NotFound, ReferralError
+from referral.domain.gate import GateDecision
 from referral.services.book_chair import NewBooking, book_chair, move_booking
 from referral.services.end_booking import end_booking, take_note
 from referral.services.find_bookings import find_booking, find_day
@@ -103,7 +104,8 @@ def _new(request: Request, visitor: Visitor, order_id: str, shown: Shown) -> Res
         order=Link(f"Order {present.order_number(order)}", f"/orders/{order.id}"),
         order_id=order.id,
         gate=story.gate(view.state, clock),
-        kept=_OPEN if view.state.decision.open else _CLOSED,
+        kept=_kept(view.state.decision),
+        is_firm=view.state.decision.settled,
         form=form_of(visitor, typed, shown.errors, key=typed.get("form_key") or new_key()),
         fields=fields(plan.chairs, clock, minutes=typed.get("minutes") or "120"),
         day=day_view(plan, clock, order.id, "/bookings/new"),
@@ -111,11 +113,14 @@ def _new(request: Request, visitor: Visitor, order_id: str, shown: Shown) -> Res
     return show(request, visitor, "staff/new_booking.html.j2", "bookings", page, shown.status)
 
 
-_OPEN: Final = "The gate is open: the booking is confirmed at once."
-_CLOSED: Final = (
-    "The gate is closed: the booking is tentative. It confirms itself when the gate opens, and is released "
-    "two business days before the infusion, at the close of business, if it does not."
-)
+def _kept(decision: GateDecision) -> str:
+    if decision.settled:
+        return "The gate is open: the booking is confirmed at once."
+    why = "Emergency access is for one infusion now" if decision.open else "The gate is closed"
+    return (
+        f"{why}: the booking is tentative. It confirms itself when the gate opens, and is released two "
+        "business days before the infusion, at the close of business, if it does not."
+    )
 
 
 @router.post("/bookings")
