@@ -20,6 +20,7 @@ import redis
 
 from referral.domain.policy import ICD_10_CM
 from referral.services.demo import PASSWORD
+from tests.fhir_api.cds_ehr import SERVICE, bundle, encoded, hook
 from tests.fhir_api.people import condition, order, patient, practitioner, role
 from tests.journeys.service import Service, last_business_morning, run_service
 from tests.processes import eventually
@@ -280,6 +281,48 @@ def write_by_fhir(service: Service, planted: Planted) -> None:
         client.post("/PractitionerRole", json=role(f"Practitioner/{who['id']}"))
 
 
+def call_cds_hooks(service: Service, planted: Planted) -> None:
+    """A chart that is sent along, a draft, an access token, feedback in words, a token that is refused."""
+    names = ("family", "mrn", "note", "reason", "access", "display", "comment", "code", "broken", "issuer")
+    mine = planted.plant({name: f"qzcds{name}" for name in names}, "cds ")
+    chart = patient(
+        id="ehr-1",
+        name=[{"family": mine["family"]}],
+        identifier=[{"system": "http://ehr.example/mrn", "value": mine["mrn"]}],
+    )
+    draft = order("Patient/ehr-1", id="d1", note=[{"text": mine["note"]}])
+    draft["reasonCode"] = [{"text": mine["reason"]}]
+    call = hook(
+        "order-sign",
+        "ehr-1",
+        context={"draftOrders": bundle(draft)},
+        prefetch={"patient": chart},
+        fhirAuthorization={"access_token": mine["access"]},
+    )
+    with httpx.Client(base_url=service.address, timeout=60) as client:
+        ours = {"Authorization": f"Bearer {service.token}"}
+        (card,) = client.post(SERVICE, json=call, headers=ours).json()["cards"]
+        assert mine["reason"] in card["detail"]
+        said = {
+            "card": card["uuid"],
+            "outcome": "overridden",
+            "overrideReason": {
+                "reason": {"code": mine["code"], "system": "http://ehr.example", "display": mine["display"]},
+                "userComment": mine["comment"],
+            },
+            "outcomeTimestamp": "2026-11-03T17:00:00Z",
+        }
+        feedback = f"{SERVICE}/feedback"
+        assert client.post(feedback, json={"feedback": [said]}, headers=ours).status_code == 200
+        wrong = [{**said, "outcome": mine["broken"]}]
+        assert client.post(feedback, json={"feedback": wrong}, headers=ours).status_code == 400
+        forged = f"{encoded({'alg': 'ES384', 'kid': mine['issuer']})}.{encoded({'iss': mine['issuer']})}.AAAA"
+        planted.add("cds token", forged)
+        refused = client.post(SERVICE, json=call, headers={"Authorization": f"Bearer {forged}"})
+        assert refused.status_code == 401
+        assert not planted.found_in("a refusal", refused.text)
+
+
 def crowd(service: Service, planted: Planted) -> None:
     """Patients with words in every element, half of them refused for one wrong element."""
     headers = {"Authorization": f"Bearer {service.token}", "Content-Type": "application/fhir+json"}
@@ -369,6 +412,7 @@ def test_what_belongs_to_a_person_is_found_nowhere_else(service: Service) -> Non
         service.post.mailbox.answer = f"550 no mailbox {CLINICIAN['clinician_email']} here"
         knock_at_odd_doors(service, planted)
         write_by_fhir(service, planted)
+        call_cds_hooks(service, planted)
         crowd(service, planted)
         break_things(service, planted, desk)
         service.sweep()
