@@ -41,6 +41,8 @@ class DayPlan:
 def seats_of(session: Session, rows: Iterable[Booking], now: datetime) -> list[Seat]:
     """The same bookings in the same order; no audit row."""
     found = list(rows)
+    if not found:
+        return []
     chairs = {chair.id: chair for chair in bookings.chairs(session)}
     known = orders.get_many(session, {row.order_id for row in found})
     states = {state.order.id: state for state in states_of(session, known.values(), now)}
