@@ -10,11 +10,13 @@ import pytest
 from referral.domain.codes import Channel, Role
 from referral.services.book_chair import NewBooking, book_chair
 from referral.services.keep_chairs import add_chair
-from referral.storage import bookings, directory, referrals
+from referral.services.treat import record_consultation
+from referral.storage import bookings, directory, orders, overrides, referrals
 from tests.database import NOW, ClinicFixture
 from tests.fhir_api.client import FhirClient, connect
 from tests.fhir_api.people import ICD, condition, order, patient, practitioner, request, role
 from tests.services.bookings import slot
+from tests.storage import emergency
 from tests.web.desk import OpenDesk
 from tests.web.portal_case import Browser, Case, Clock
 
@@ -61,6 +63,10 @@ def hostile(clinic: ClinicFixture, word: str) -> Case:
         clinician = directory.get_clinician(session, referral.clinician_id)
         add_chair(session, clinic.actor, word[:40], NOW)
         book_chair(session, clinic.actor, NewBooking(order_id=referral.order_id, slot=slot()), NOW)
+        record_consultation(session, clinic.actor, referral.order_id, NOW, NOW)
+        emergency.allow(session)
+        asker = emergency.person(session, clinic, Role.CLINICIAN)
+        emergency.ask(session, asker, orders.get(session, referral.order_id), word * 3)
     return Case(clinic, referral, who, clinician, Clock())
 
 
@@ -68,9 +74,11 @@ def pages(case: Case) -> list[str]:
     referral = case.referral
     with case.clinic.transaction() as session:
         (booking,) = bookings.of_order(session, referral.order_id)
+        (override,) = overrides.of_order(session, referral.order_id)
     return [
         *("/", "/orders", "/bookings", "/bookings?day=2026-11-17", "/patients", "/directory", "/outbox"),
         *(f"/bookings/{booking.id}", f"/bookings/new?order={referral.order_id}"),
+        *("/overrides", f"/overrides/{override.id}", f"/orders/{referral.order_id}/override"),
         *(f"/requests/{referral.id}", f"/orders/{referral.order_id}", f"/patients/{referral.patient_id}"),
         f"/directory/{referral.clinician_id}",
         f"/requests/new?patient={referral.patient_id}&order={referral.order_id}",
