@@ -104,6 +104,20 @@ def test_what_was_just_signed_can_be_taken_back_on_the_same_page(case: Case, bro
     assert case.state().business_status is BusinessStatus.LAPSED
 
 
+def test_who_withdraws_is_told_so_where_the_letter_went(case: Case, browser: Browser) -> None:
+    minted = browser.identify_by_fax()
+    with case.clinic.transaction() as session:
+        session.connection.exec_driver_sql(
+            "UPDATE message SET state = 'accepted' WHERE id = %s", (case.credential(minted).message_id,)
+        )
+    sign(browser)
+    browser.get("/request/withdraw")
+    browser.post("/request/withdraw")
+    (message,) = case.messages(MessageKind.WITHDRAWN)
+    assert (message.state, message.contact_id) == (MessageState.QUEUED, case.contact(Channel.FAX).id)
+    assert case.messages(MessageKind.NO_LONGER_COUNTS) == []
+
+
 def test_withdrawing_twice_is_withdrawing_once_and_the_page_says_so_again(
     case: Case, browser: Browser
 ) -> None:
