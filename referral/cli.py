@@ -71,7 +71,7 @@ def api(
 
         listener = _listen(settings) if listen_fd is None else socket.socket(fileno=listen_fd)
         runtime = build_runtime(settings)
-        cli_restore.look_for_a_restore(runtime)
+        cli_restore.look_for_a_restore(runtime, keeps_stream=False)
         config = uvicorn.Config(
             create_app(runtime),
             loop="uvloop",
@@ -212,7 +212,7 @@ def _look_for_a_restore(settings: Settings) -> None:
     from referral.bootstrap import build_runtime
 
     runtime = build_runtime(settings)
-    cli_restore.look_for_a_restore(runtime)
+    cli_restore.look_for_a_restore(runtime, keeps_stream=True)
     runtime.close()
 
 

@@ -73,13 +73,13 @@ def _status(state: object) -> str:
     return f"{since} Reconciled, {len(state.approved_by)} of 2 people have approved. Next: page /restore"
 
 
-def look_for_a_restore(runtime: Runtime) -> None:
+def look_for_a_restore(runtime: Runtime, *, keeps_stream: bool) -> None:
     """Before anything is served. A database that cannot answer now is looked at with the first export."""
     from referral.domain.errors import Unavailable
     from referral.services.restore_mode import detect
 
     try:
-        why = detect(runtime.database, runtime.settings.stream_dir)
+        why = detect(runtime.database, runtime.settings.stream_dir, keeps_stream=keeps_stream)
     except Unavailable:
         log.warning("restore.not-looked", cause="database")
         return

@@ -21,7 +21,7 @@ def export(database: Database, directory: Path, clinic_id: str) -> int:
     """
     stream = Stream(directory, clinic_id)
     with stream.writing():
-        found = detect(database, directory)
+        found = detect(database, directory, keeps_stream=True)
         settle(directory)
         if found is not None:
             return 0

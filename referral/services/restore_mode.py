@@ -18,27 +18,29 @@ from referral.services.refresh_gate import refresh_gate
 from referral.storage import accounts, audit, clinics, mode, orders, safety_events
 from referral.storage.accounts import StaffUser
 from referral.storage.db import Database, Session
-from referral.storage.stream import Stream, is_copy
+from referral.storage.stream import Stream, is_copy, is_missing
 
 log = structlog.get_logger(__name__)
 OLDER: Final = "The exported stream knows of events that this database does not have: it is a backup."
 ELSEWHERE: Final = "This is not the database that the service was installed in: it was loaded from a dump."
+MISSING: Final = "The exported stream of this database is not here: the data was brought to another place."
 COPIED: Final = "The directory of the exported stream is a copy: the data was moved or put back."
 BY_HAND: Final = "Entered by hand."
 MAY_APPROVE: Final = frozenset({Role.MEDICAL_DIRECTOR, Role.ADMIN})
 
 
-def detect(database: Database, directory: Path) -> str | None:
+def detect(database: Database, directory: Path, *, keeps_stream: bool) -> str | None:
     """Enter restore mode in every clinic if one is found to be restored; returns why, None where all is well.
 
     Run it before anything is served, and with each export. `directory` holds the exported streams; it is read
-    only.
+    only. `keeps_stream` is true for processes that write it, and false for those that may not see it at all.
     """
     with database.transaction() as session:
         clinic_ids = [clinic.id for clinic in clinics.every(session)]
     # The newest lines first: what is in the stream was in the database before.
     heads = {clinic_id: Stream(directory, clinic_id).head() for clinic_id in clinic_ids}
     why = COPIED if is_copy(directory) else None
+    missing = keeps_stream and is_missing(directory)
     with database.transaction() as session:
         for clinic_id, head in heads.items():
             session.enter_clinic(clinic_id)
@@ -48,6 +50,8 @@ def detect(database: Database, directory: Path) -> str | None:
                 why = OLDER
             elif why is None and mode.is_elsewhere(session):
                 why = ELSEWHERE
+            elif why is None and missing and safety_events.were_exported(session):
+                why = MISSING
         if why is not None:
             enter(session, why)
     return why

@@ -133,6 +133,12 @@ def mark_restored(
     )
 
 
+def were_exported(session: Session) -> bool:
+    """Whether any event of the clinic has a place in a stream."""
+    query = select(_TABLE.c.id).where(_TABLE.c.clinic_id == session.clinic, _TABLE.c.position.is_not(None))
+    return session.connection.execute(query.limit(1)).first() is not None
+
+
 def waiting(session: Session) -> int:
     """How many committed events have no place in the stream yet."""
     query = select(func.count()).where(_TABLE.c.clinic_id == session.clinic, _TABLE.c.position.is_(None))

@@ -136,6 +136,11 @@ def _hash(line: bytes) -> str:
     return hashlib.sha256(line).hexdigest()
 
 
+def is_missing(directory: Path) -> bool:
+    """Whether nothing was ever exported to this directory."""
+    return not (directory / _NOTE).exists()
+
+
 def is_copy(directory: Path) -> bool:
     """Whether this directory was copied: a note in it holds its own number, which its copy does not have."""
     note = directory / _NOTE
@@ -146,9 +151,10 @@ def is_copy(directory: Path) -> bool:
 
 
 def settle(directory: Path) -> None:
-    """From now on this directory is the original, if there is one."""
-    if not directory.exists() or ((directory / _NOTE).exists() and not is_copy(directory)):
+    """From now on this directory is the original."""
+    if not is_missing(directory) and not is_copy(directory):
         return
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     (directory / _NOTE).unlink(missing_ok=True)
     with (directory / _NOTE).open("w", encoding="ascii") as file:
         file.write(str(os.fstat(file.fileno()).st_ino))

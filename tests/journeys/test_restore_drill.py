@@ -12,11 +12,12 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
+from urllib.parse import unquote
 
 import httpx
 import pytest
@@ -25,8 +26,11 @@ from referral.domain.audit import Actor
 from referral.domain.codes import Role
 from referral.domain.errors import GateClosed
 from referral.domain.records import Referral
+from referral.embedded import Engines
+from referral.embedded.binaries import find_binaries
 from referral.services.close_referral import cancel_referral
 from referral.services.demo import PASSWORD
+from referral.services.export_stream import export
 from referral.services.judge_recommendation import revoke_recommendation
 from referral.services.treat import record_consultation, start_treatment
 from referral.storage import clinics, orders, referrals
@@ -271,3 +275,78 @@ def _own_as(model: Path, copy: Path) -> None:
     for path in (model, *model.rglob("*")):
         status = path.lstat()
         os.chown(copy / path.relative_to(model), status.st_uid, status.st_gid, follow_symlinks=False)
+
+
+def put_back_files(engines: Engines, backup: Path, data: Path) -> Callable[[], None]:
+    """pg_basebackup while the server runs; the directory becomes that of another machine."""
+    command = ["pg_basebackup", "-h", host_of(engines), "-U", "postgres", "-D", str(backup), "-c", "fast"]
+    run_bundled(*command)
+    owner = (engines.data / "pg").stat()
+
+    def restore() -> None:
+        shutil.copytree(backup, data / "pg", symlinks=True)
+        for path in (data / "pg", *(data / "pg").rglob("*")):
+            os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
+
+    return restore
+
+
+def put_back_dump(engines: Engines, backup: Path, data: Path) -> Callable[[], None]:
+    """pg_dump while the server runs; it is loaded into an empty database of another server."""
+    run_bundled("pg_dump", "-h", host_of(engines), "-U", "postgres", "-Fc", "-f", str(backup), "referral")
+
+    def restore() -> None:
+        with Engines(data) as empty:
+            to = ("-h", host_of(empty), "-U", "postgres")
+            for role in ("referral_owner NOLOGIN", "referral_app LOGIN"):
+                run_bundled("psql", *to, "-c", f"CREATE ROLE {role}", "referral")
+            run_bundled("pg_restore", *to, "--exit-on-error", "-d", "referral", str(backup))
+
+    return restore
+
+
+def run_bundled(program: str, *arguments: str) -> None:
+    done = subprocess.run(
+        [find_binaries().postgres / program, *arguments], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def host_of(engines: Engines) -> str:
+    return unquote(engines.admin_url.partition("host=")[2])
+
+
+@pytest.mark.parametrize("back_up", [put_back_files, put_back_dump])
+def test_a_backup_on_another_machine_is_closed_and_reconciled_with_the_old_stream(
+    drill: Drill, back_up: Callable[[Engines, Path, Path], Callable[[], None]]
+) -> None:
+    assert drill.command("demo").returncode == 0
+    with Engines(drill.data) as engines, drill.clinic() as clinic:
+        referral = asked(drill, clinic, "Voidwell")
+        recommended(drill, clinic, referral)
+        stream = drill.data / "audit-stream"
+        export(clinic.database, stream, clinic.id)
+        restore = back_up(engines, drill.directory / "backup", drill.data)
+        with clinic.transaction() as session:
+            revoke_recommendation(session, clinic.actor, referral.id, reason="a mistake", now=drill.clock.now)
+        export(clinic.database, stream, clinic.id)
+
+    old = drill.data.rename(drill.directory / "old")
+    drill.data.mkdir(mode=0o711)
+    shutil.copy(old / "master.key", drill.data / "master.key")
+    restore()
+    with drill.serving() as (service, clinic):
+        assert "RESTORE MODE" in service.program.stderr.read_text()
+        assert not may_start(clinic, referral, drill.clock)
+        unsure = drill.command("reconcile")
+        assert (unsure.returncode, "give --from" in unsure.stderr) == (1, True)
+        done = drill.command("reconcile", "--from", str(old / "audit-stream"))
+        assert done.returncode == 0, done.stderr
+        assert "voided: 1" in done.stdout
+        for email in (DIRECTOR, ADMIN):
+            approved = drill.command("reopen", email, "--password-stdin", typed=PASSWORD + "\n")
+            assert approved.returncode == 0, approved.stderr
+        assert approved.stdout == "The clinic is open.\n"
+        assert not may_start(clinic, referral, drill.clock)
+        service.sweep()
+        assert drill.command("restore-mode", "status").returncode == 0

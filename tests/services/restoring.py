@@ -81,7 +81,7 @@ class Installation:
         return export(self.clinic.database, self.stream_dir, self.clinic.id)
 
     def detect(self) -> str | None:
-        return detect(self.clinic.database, self.stream_dir)
+        return detect(self.clinic.database, self.stream_dir, keeps_stream=True)
 
     def reconcile(self, newer: Newer = Newer.ASK) -> Report:
         """As the command does it: one transaction, then the export that goes on behind it."""

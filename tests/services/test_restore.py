@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import uuid
 from dataclasses import replace
 from datetime import timedelta
@@ -25,7 +26,7 @@ from referral.services.enter_portal import Caller, send_fresh_link
 from referral.services.judge_recommendation import review_recommendation, revoke_recommendation
 from referral.services.reconcile import Newer, StreamSaysNothing
 from referral.services.refresh_gate import read_decision
-from referral.services.restore_mode import BY_HAND, ELSEWHERE, OLDER, enter
+from referral.services.restore_mode import BY_HAND, COPIED, ELSEWHERE, MISSING, OLDER, enter
 from referral.services.send_reminders import send_reminders
 from referral.services.treat import record_consultation, start_treatment
 from referral.storage import (
@@ -126,6 +127,29 @@ def test_a_dump_that_was_loaded_elsewhere_is_closed_without_any_stream(installat
     assert installation.detect() == ELSEWHERE
 
 
+def test_a_database_that_comes_without_its_stream_is_closed(installation: Installation) -> None:
+    """As a copy of the server's files on another machine."""
+    assert installation.detect() is None  # nothing was exported yet, so nothing is missing
+    installation.export()
+    installation.stream_dir = installation.stream_dir.with_name("elsewhere")
+    assert installation.detect() == MISSING
+    with installation.clinic.transaction() as session:
+        assert mode.is_restoring(session)
+
+
+def test_a_stream_that_was_copied_with_its_database_closes_it(installation: Installation) -> None:
+    installation.export()
+    copied = installation.stream_dir.with_name("copied")
+    shutil.copytree(installation.stream_dir, copied)
+    assert installation.detect() is None
+    installation.stream_dir = copied
+    assert installation.export() == 0
+    with installation.clinic.transaction() as session:
+        entered = mode.current(session).entered
+    assert entered is not None
+    assert entered.reason == COPIED
+
+
 def test_the_export_itself_notices_and_writes_nothing(installation: Installation) -> None:
     recommended(installation.clinic)
     copy = installation.backup()
@@ -141,6 +165,7 @@ def test_the_export_itself_notices_and_writes_nothing(installation: Installation
 
 
 def test_a_crash_between_giving_places_and_writing_is_no_restore(installation: Installation) -> None:
+    installation.export()
     recommended(installation.clinic)
     with installation.clinic.transaction() as session:
         safety_events.assign(session)
