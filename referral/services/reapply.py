@@ -35,7 +35,6 @@ from referral.storage.db import Session
 from referral.storage.safety_events import SafetyEvent
 
 ANSWER_LOST: Final = "answer-lost"
-_ENDED: Final = ("account-ended", "client-ended", "contact-ended")
 
 
 @dataclass(slots=True)
@@ -66,7 +65,7 @@ def reapply(session: Session, actor: Actor, events: Iterable[SafetyEvent], now: 
         apply = _APPLY.get(event.kind)
         if apply is not None:
             apply(work, event)
-    for kind in _ENDED:
+    for kind in restored.ENDED:
         ids = [event.subject for event in kept if event.kind == kind]
         work.findings.done[kind] += restored.end_accounts(session, kind, ids, now)
     ended = [event.subject for event in kept if event.kind == "link-ended"]

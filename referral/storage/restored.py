@@ -14,6 +14,7 @@ from referral.domain.outgoing import MessageKind, MessageState
 from referral.storage.db import Session
 from referral.storage.tables import (
     api_client,
+    cds_client,
     contact,
     message,
     portal_credential,
@@ -124,14 +125,26 @@ def end_sessions(session: Session, now: datetime) -> None:
         )
 
 
+_ENDED: Final = {
+    "account-ended": staff_user.c.active,
+    "contact-ended": contact.c.active,
+    "client-ended": api_client.c.revoked_at,
+    "cds-client-ended": cds_client.c.removed_at,
+}
+ENDED: Final = tuple(_ENDED)
+
+
 def end_accounts(session: Session, kind: str, ids: Iterable[str], now: datetime) -> int:
-    """`kind` is account-ended, client-ended or contact-ended; returns how many were alive again."""
-    table = {"account-ended": staff_user, "client-ended": api_client, "contact-ended": contact}[kind]
-    changes: dict[str, object] = {"revoked_at": now} if kind == "client-ended" else {"active": False}
-    alive = table.c.revoked_at.is_(None) if kind == "client-ended" else table.c.active
+    """`kind` is one of ENDED; returns how many were alive again."""
+    column = _ENDED[kind]
+    table, is_flag = column.table, column.name == "active"
     changed = session.connection.execute(
         update(table)
-        .where(table.c.clinic_id == session.clinic, table.c.id.in_(list(ids)), alive)
-        .values(**changes)
+        .where(
+            table.c.clinic_id == session.clinic,
+            table.c.id.in_(list(ids)),
+            column if is_flag else column.is_(None),
+        )
+        .values({column: False if is_flag else now})
     )
     return changed.rowcount

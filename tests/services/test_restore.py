@@ -342,17 +342,25 @@ def test_orders_accounts_systems_and_contacts_end_again(installation: Installati
     referral, user = asked(clinic), installation.person(Role.CLINICIAN)
     with clinic.transaction() as session:
         add_client(session, clinic.actor, "a record system", NOW)
+        trusted = {
+            "clinic_id": clinic.id,
+            "id": "cds-1",
+            "name": "a record system",
+            "issuer": "https://ehr.example",
+        }
+        session.connection.execute(insert(tables.cds_client).inline(), trusted | {"jwks": {"keys": []}})
         contact = people.first_contact(session, referral)
     copy = installation.backup()
     with installation.clinic.transaction() as session:
         accounts.change_user(session, user.id, active=False)
         session.connection.execute(text("UPDATE api_client SET revoked_at = now()"))
+        session.connection.execute(text("UPDATE cds_client SET removed_at = now()"))
         session.connection.execute(text("UPDATE contact SET active = false WHERE id = :id"), {"id": contact})
         orders.set_status(session, referral.order_id, "revoked")
     clinic = restored(installation, copy)
     done = installation.reconcile().done
-    kinds = ("account-ended", "client-ended", "contact-ended", "order-ended")
-    assert [done.get(kind) for kind in kinds] == [1, 1, 1, 1]
+    kinds = ("account-ended", "client-ended", "cds-client-ended", "contact-ended", "order-ended")
+    assert [done.get(kind) for kind in kinds] == [1, 1, 1, 1, 1]
     with clinic.transaction() as session:
         assert not accounts.get_users(session)[user.id].active
         assert orders.get(session, referral.order_id).status == "revoked"

@@ -29,6 +29,7 @@ _DONE: Final = {
     "order-ended": "Orders ended again",
     "account-ended": "Accounts ended again",
     "client-ended": "Systems shut out again",
+    "cds-client-ended": "Record systems shut out of the advice again",
     "contact-ended": "Contacts taken off again",
     "doubted": "Recommendations that the medical director has to accept again",
     "parked": "Messages that wait for a person",

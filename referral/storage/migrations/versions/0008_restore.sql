@@ -195,6 +195,8 @@ CREATE TRIGGER note_safety AFTER UPDATE OF active ON staff_user FOR EACH ROW
     WHEN (OLD.active AND NOT NEW.active) EXECUTE FUNCTION note_safety('account-ended', 'id');
 CREATE TRIGGER note_safety AFTER UPDATE OF revoked_at ON api_client FOR EACH ROW
     WHEN (OLD.revoked_at IS NULL AND NEW.revoked_at IS NOT NULL) EXECUTE FUNCTION note_safety('client-ended', 'id');
+CREATE TRIGGER note_safety AFTER UPDATE OF removed_at ON cds_client FOR EACH ROW
+    WHEN (OLD.removed_at IS NULL AND NEW.removed_at IS NOT NULL) EXECUTE FUNCTION note_safety('cds-client-ended', 'id');
 CREATE TRIGGER note_safety AFTER UPDATE OF active ON contact FOR EACH ROW
     WHEN (OLD.active AND NOT NEW.active) EXECUTE FUNCTION note_safety('contact-ended', 'id');
 
