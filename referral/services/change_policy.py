@@ -18,8 +18,8 @@ from referral.storage import audit, clinics, orders, policies
 from referral.storage.db import Session, hold
 
 # So many orders follow in the transaction that saves: their gates, and the clinic's starts, wait meanwhile.
-AT_ONCE: Final = 100
-_BATCH: Final = 100
+AT_ONCE: Final = 25
+_BATCH: Final = 50
 _LEAST_REASON: Final = 10
 
 

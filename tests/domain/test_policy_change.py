@@ -88,6 +88,12 @@ LENIENT = replace(POLICY, red_flags_need_director=False, conditions_need_directo
             POLICY,
             "It names a red flag and would wait for the medical director.",
         ),
+        (
+            replace(OPEN, recommendations=(replace(GIVEN, has_red_flags=True, confirmed_by_phone=True),)),
+            LENIENT,
+            replace(POLICY, counts_at_once=frozenset()),
+            "It names a red flag and would wait for the medical director.",
+        ),
     ],
 )
 def test_an_order_that_closes_is_told_with_the_answer_that_stops_counting(

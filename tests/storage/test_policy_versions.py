@@ -133,6 +133,17 @@ def test_every_field_of_a_policy_is_kept(clinic: ClinicFixture) -> None:
     ]
 
 
+def test_a_version_is_dated_by_the_database_whatever_it_is_told(clinic: ClinicFixture) -> None:
+    told = (
+        VERSION.format(**GOOD)
+        .replace("created_by)", "created_by, created_at)")
+        .replace("'me')", "'me', '2099-01-01')")
+    )
+    run(clinic, told)
+    with clinic.transaction() as session:
+        assert policies.history(session)[0].created_at.year < 2099
+
+
 def test_history_can_be_read_on_below_a_version(clinic: ClinicFixture) -> None:
     for _ in range(3):
         with clinic.transaction() as session:
