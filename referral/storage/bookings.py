@@ -9,7 +9,7 @@ from typing import Any, Final
 from sqlalchemy import and_, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
-from referral.domain.booking import HOLDS_CHAIR, RELEASED, Booking, BookingStatus, Chair
+from referral.domain.booking import HOLDS_CHAIR, LONGEST, OPEN, RELEASED, Booking, BookingStatus, Chair
 from referral.domain.errors import NotFound, SlotTaken, StaleVersion
 from referral.storage import tables
 from referral.storage.db import Session, hold, sql_state
@@ -132,8 +132,14 @@ def _overlapping(session: Session, starts_at: datetime, ends_at: datetime) -> An
     return _SELECT.where(
         _TABLE.c.clinic_id == session.clinic,
         _TABLE.c.status.in_(HOLDS_CHAIR),
-        func.tstzrange(_TABLE.c.starts_at, _TABLE.c.ends_at).op("&&")(func.tstzrange(starts_at, ends_at)),
+        *_meets(starts_at, ends_at),
     )
+
+
+def _meets(start: datetime, end: datetime | None = None) -> tuple[Any, ...]:
+    """Bookings that have some of this time; none is longer than LONGEST, so the index finds them."""
+    begun = () if end is None else (_TABLE.c.starts_at < end,)
+    return (_TABLE.c.starts_at > start - LONGEST, _TABLE.c.ends_at > start, *begun)
 
 
 # ---- Reading bookings
@@ -182,8 +188,7 @@ def between(session: Session, start: datetime, end: datetime) -> list[Booking]:
         _SELECT.where(
             _TABLE.c.clinic_id == session.clinic,
             _TABLE.c.status.in_([*HOLDS_CHAIR, BookingStatus.NO_SHOW]),
-            _TABLE.c.starts_at < end,
-            _TABLE.c.ends_at > start,
+            *_meets(start, end),
         ).order_by(_TABLE.c.starts_at, _TABLE.c.id)
     )
     return [_to_booking(row) for row in rows]
@@ -194,8 +199,8 @@ def coming(session: Session, now: datetime, limit: int) -> list[Booking]:
     rows = session.connection.execute(
         _SELECT.where(
             _TABLE.c.clinic_id == session.clinic,
-            _TABLE.c.status.in_(HOLDS_CHAIR - {BookingStatus.FULFILLED}),
-            _TABLE.c.ends_at > now,
+            _TABLE.c.status.in_(OPEN),
+            *_meets(now),
         )
         .order_by(_TABLE.c.starts_at, _TABLE.c.id)
         .limit(limit)
@@ -214,8 +219,8 @@ def is_chair_needed(session: Session, chair_id: str, now: datetime) -> bool:
     query = select(_TABLE.c.id).where(
         _TABLE.c.clinic_id == session.clinic,
         _TABLE.c.chair_id == chair_id,
-        _TABLE.c.status.in_(HOLDS_CHAIR - {BookingStatus.FULFILLED}),
-        _TABLE.c.ends_at > now,
+        _TABLE.c.status.in_(OPEN),
+        *_meets(now),
     )
     return session.connection.scalar(query.limit(1)) is not None
 

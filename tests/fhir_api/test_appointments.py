@@ -12,7 +12,7 @@ from referral.services.release_bookings import release_bookings
 from referral.storage import audit, bookings
 from tests.database import ClinicFixture
 from tests.fhir_api.client import FhirClient, Json
-from tests.fhir_api.people import Referred, patient
+from tests.fhir_api.people import Referred, condition, order, patient, transaction
 from tests.fhir_api.test_workflow import settle
 from tests.services.bookings import RELEASE, START, book, chair, open_order, slot
 
@@ -256,3 +256,32 @@ def test_the_capability_statement_offers_appointments(referred: Referred) -> Non
     offered = {item["code"] for item in row["interaction"]}
     assert {"read", "vread", "history-instance", "search-type", "create", "update"} <= offered
     assert {"based-on", "date", "location", "patient", "status"} <= {p["name"] for p in row["searchParam"]}
+
+
+def test_an_order_and_its_bookings_come_in_one_transaction(fhir: FhirClient) -> None:
+    """The second overlaps the first, so that nothing of the Bundle is kept."""
+
+    def bundle(second_start: str) -> Json:
+        subject = {"actor": {"reference": "whom"}, "status": "accepted"}
+        booking = {
+            "resourceType": "Appointment",
+            "status": "pending",
+            "end": "2026-11-17T18:00:00Z",
+            "basedOn": [{"reference": "placed"}],
+            "participant": [subject],
+        }
+        return transaction(
+            whom=patient(),
+            why=condition("whom", "G89.4"),
+            placed=order("whom", "why"),
+            first={**booking, "start": "2026-11-17T16:00:00Z"},
+            second={**booking, "start": second_start, "end": "2026-11-17T20:00:00Z"},
+        )
+
+    answer = fhir.post("", bundle("2026-11-17T17:00:00Z"))
+    assert (answer.status, "another booking at that time" in answer.text) == (409, True)
+    assert answer.expressions == ["Bundle.entry[4].resource.start"]
+    assert fhir.get("Appointment").resources == []
+    answer = fhir.post("", bundle("2026-11-17T18:00:00Z"))
+    assert answer.status == 200, answer.body
+    assert [row["status"] for row in fhir.get("Appointment").resources] == ["pending", "pending"]

@@ -70,7 +70,7 @@ booking = Table(
         "'entered-in-error')",
         name="status",
     ),
-    CheckConstraint("starts_at < ends_at", name="times"),
+    CheckConstraint("starts_at < ends_at AND ends_at <= starts_at + interval '12 hours'", name="times"),
     CheckConstraint("(status = 'pending') = (release_at IS NOT NULL)", name="release"),
     ExcludeConstraint(
         ("clinic_id", "="), ("chair_id", "="), (_TIME, "&&"), where=_HOLDING, name="ex_booking_chair"

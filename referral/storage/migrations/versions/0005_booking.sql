@@ -34,7 +34,8 @@ CREATE TABLE booking (
     CONSTRAINT fk_booking_clinic_id_chair_id_chair FOREIGN KEY (clinic_id, chair_id) REFERENCES chair (clinic_id, id),
     CONSTRAINT ck_booking_status CHECK (status IN ('pending', 'booked', 'arrived', 'checked-in', 'fulfilled',
                                                    'cancelled', 'noshow', 'entered-in-error')),
-    CONSTRAINT ck_booking_times CHECK (starts_at < ends_at),
+    -- The longest that one takes: who looks for bookings of a time need not look further back.
+    CONSTRAINT ck_booking_times CHECK (starts_at < ends_at AND ends_at <= starts_at + interval '12 hours'),
     -- A tentative booking always has its end; nothing else has one.
     CONSTRAINT ck_booking_release CHECK ((status = 'pending') = (release_at IS NOT NULL)),
     CONSTRAINT ex_booking_chair EXCLUDE USING gist (clinic_id WITH =, chair_id WITH =, tstzrange(starts_at, ends_at) WITH &&)
