@@ -9,17 +9,19 @@ from typing import NoReturn
 
 from referral.domain.codes import Strength
 from referral.domain.errors import GateClosed, ReferralError, StaleVersion, TransitionRefused
-from referral.domain.records import Referral
+from referral.domain.records import Order, Referral
 from referral.letters.content import LetterProblem, ReceiptRecord, RequestLetter
 from referral.services.close_referral import cancel_referral
 from referral.services.deliver_messages import deliver_due
 from referral.services.judge_recommendation import confirm_by_phone, revoke_recommendation
+from referral.services.refresh_gate import refresh_gate
 from referral.services.send_reminders import send_reminders
 from referral.services.treat import record_consultation, start_treatment
-from referral.storage import referrals
+from referral.storage import orders, referrals
 from tests.database import NOW, ClinicFixture
 from tests.services import people
 from tests.services.sending import delivery
+from tests.storage import emergency
 
 ROUNDS = 6
 
@@ -154,3 +156,29 @@ def test_a_sweep_leaves_out_what_somebody_is_working_on(clinic: ClinicFixture) -
             assert send_reminders(sweep, due) == 0
     with clinic.transaction() as sweep:
         assert send_reminders(sweep, due) == 1
+
+
+def test_a_start_by_emergency_access_and_an_answer_at_once(clinic: ClinicFixture) -> None:
+    """The start writes the order after it has used the override up; the answer holds the order already."""
+    with clinic.transaction() as session:
+        emergency.allow(session)
+    for _ in range(ROUNDS):
+        with clinic.transaction() as session:
+            order = people.order(session, clinic, people.patient(session, clinic))
+            (asked,) = people.ask(session, clinic, order, people.clinician(session, clinic, npi=""))
+            record_consultation(session, clinic.actor, order.id, NOW - timedelta(days=1), NOW)
+            emergency.give(session, clinic, order)
+            refresh_gate(session, clinic.actor, order.id, NOW)
+
+        def start(order: Order = order) -> None:
+            with clinic.transaction() as session:
+                start_treatment(session, clinic.actor, order.id, order.patient_id, NOW)
+
+        def answer(asked: Referral = asked) -> None:
+            with clinic.transaction() as session:
+                people.respond_with(session, clinic, asked)
+
+        assert at_once(start, answer) == []
+        with clinic.transaction() as session:
+            assert len(orders.starts(session, order.id)) == 1
+            assert orders.get(session, order.id).status == "active"

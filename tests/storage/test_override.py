@@ -364,6 +364,24 @@ def test_the_tables_themselves_take_two_people_for_an_hour(
     assert made.rowcount == 1
 
 
+def test_the_tables_themselves_take_one_start_of_each_override(
+    clinic: ClinicFixture, order: Order, engines: Any
+) -> None:
+    given(clinic, order)
+    start(clinic, order)
+    again = (
+        "INSERT INTO treatment_start"
+        " (clinic_id, id, patient_id, order_id, override_id, gate_version, started_by, started_at)"
+        " SELECT clinic_id, 'again', patient_id, order_id, override_id, 1, 'me', now()"
+        " FROM treatment_start WHERE order_id = %s"
+    )
+    with psycopg.connect(engines.admin_url.replace("+psycopg", "")) as connection:
+        connection.execute("SET session_replication_role = replica")
+        with pytest.raises(psycopg.errors.UniqueViolation) as refused:
+            connection.execute(again, (order.id,))
+    assert refused.value.diag.constraint_name == "uq_treatment_start_override"
+
+
 @pytest.mark.parametrize("role", [Role.FRONT_DESK, Role.ADMIN, Role.AUDITOR])
 def test_only_a_clinician_or_medical_director_asks(clinic: ClinicFixture, order: Order, role: Role) -> None:
     with clinic.transaction() as session, pytest.raises(Forbidden, match="Your role"):
