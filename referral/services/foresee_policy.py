@@ -82,7 +82,10 @@ class AnswerStopped:
 
 @dataclass(frozen=True, slots=True)
 class PolicyPreview:
-    """What people read before they agree: at most SHOWN of each list, and how many there are of each."""
+    """What people read before they agree: at most SHOWN of each list, and how many there are of each.
+
+    `requests_in_vain` are open requests to clinicians whose answer would not count any more.
+    """
 
     closes: tuple[OrderMoved, ...]
     opens: tuple[OrderMoved, ...]
@@ -91,6 +94,7 @@ class PolicyPreview:
     open_count: int
     stop_count: int
     looked_at: int
+    requests_in_vain: int
     digest: str
 
 
@@ -125,6 +129,7 @@ def preview_policy(
         open_count=len(opening),
         stop_count=len(stopping),
         looked_at=seen.looked_at,
+        requests_in_vain=policies.count_open_requests(session, before.eligible - after.eligible),
         digest=seen.digest,
     )
 

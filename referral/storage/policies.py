@@ -15,7 +15,14 @@ from sqlalchemy import func, or_, select, text, update
 from referral.domain.policy import Indication
 from referral.storage.db import Session
 from referral.storage.orders import USABLE
-from referral.storage.tables import infusion_order, order_indication, policy_rollout, policy_version
+from referral.storage.tables import (
+    clinician,
+    infusion_order,
+    order_indication,
+    policy_rollout,
+    policy_version,
+    referral,
+)
 
 _HOLD_GATES: Final = text("SELECT hold_gates(CAST(:ids AS text[]))")
 
@@ -105,6 +112,24 @@ def codes_in_use(session: Session) -> list[CodeInUse]:
     )
     rows = session.connection.execute(query)
     return [CodeInUse(Indication(r.system, r.code, r.display), r.orders, r.order_id) for r in rows]
+
+
+def count_open_requests(session: Session, kinds: Iterable[str]) -> int:
+    """Requests that wait for the answer of a clinician of one of these kinds."""
+    query = (
+        select(func.count())
+        .select_from(referral)
+        .join(
+            clinician,
+            (clinician.c.clinic_id == referral.c.clinic_id) & (clinician.c.id == referral.c.clinician_id),
+        )
+        .where(
+            referral.c.clinic_id == session.clinic,
+            referral.c.closed_at.is_(None),
+            clinician.c.kind.in_(list(kinds)),
+        )
+    )
+    return int(session.connection.scalar(query) or 0)
 
 
 # ---- Orders that follow

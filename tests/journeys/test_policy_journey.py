@@ -17,6 +17,8 @@ from referral.services.treat import record_consultation
 from referral.storage import accounts
 from referral.storage.db import Database
 from tests.database import NOW, ClinicFixture, make_clinic
+from tests.journeys.conftest import SignIn
+from tests.journeys.desk import reload_until
 from tests.journeys.looking import look
 from tests.services import people
 from tests.web.client import application
@@ -121,3 +123,17 @@ def test_others_read_it(place: Place, role: Role) -> None:
         page.goto("/policy")
         expect(page.locator("main")).to_contain_text("Only the medical director can change it.")
         look(page, f"policy-09-{role}")
+
+
+def test_the_running_service_carries_a_new_version_through_by_itself(sign_in: SignIn) -> None:
+    """Nobody has to come back to it: the workers' sweep ends what saving has begun."""
+    page = sign_in("director")
+    page.goto("/policy/edit")
+    box = page.get_by_label("Longest pause in treatment (days)")
+    box.fill(str(int(box.input_value()) + 1))
+    page.get_by_role("button", name="Preview what would change").click()
+    page.get_by_label("Why?").fill("Agreed at the meeting of physicians.")
+    page.get_by_role("button", name="Put it in force").click()
+    expect(page.get_by_role("status")).to_contain_text("The new policy is in force")
+    reload_until(page, "No order opened or closed.")
+    assert "are being looked at" not in page.inner_text("main")

@@ -68,8 +68,12 @@ def test_the_director_changes_the_policy_after_seeing_what_it_does(
     elena: Desk, clinic: ClinicFixture, resting: Order
 ) -> None:
     assert resting.status == "active"
+    with clinic.transaction() as session:
+        for kind in (ClinicianKind.PSYCHOLOGIST, ClinicianKind.PSYCHIATRIST):
+            people.asked_once(session, clinic, kind=kind, npi="", family=f"Waits {kind}")
     sent = change(elena, eligible_psychologist="", validity_days="90", icd_mental="F32, F33, F20")
     text = elena.post("/policy/preview", sent)
+    assert "1 open request asks a clinician whose answer would not count any more." in text
     assert elena.status == 200
     assert "1 order would close" in text
     assert "0 orders would open" in text

@@ -149,12 +149,15 @@ def preview_page(
         open_count=seen.open_count,
         stop_count=seen.stop_count,
         looked_at=present.counted(seen.looked_at, "order"),
-        notes=tuple(_notes(before, after)),
+        notes=tuple(_notes(before, after, seen.requests_in_vain)),
         outdated=outdated,
     )
 
 
-def _notes(before: Policy, after: Policy) -> Iterable[str]:
+def _notes(before: Policy, after: Policy, in_vain: int) -> Iterable[str]:
+    if in_vain:
+        ask = "asks a clinician" if in_vain == 1 else "ask clinicians"
+        yield f"{present.counted(in_vain, 'open request')} {ask} whose answer would not count any more."
     if before.validity != after.validity:
         yield "Recommendations that were given keep the last day that they were given for."
     if after.allow_override and not before.allow_override:
