@@ -98,7 +98,7 @@ LOCAL_CODES: Final[dict[str, dict[str, str]]] = {
         "recommended-with-conditions": "Recommended with conditions",
         "not-recommended": "Not recommended",
         "expired": "Expired",
-        "lapsed": "Validity is over",
+        "lapsed": "Does not count any more",
     },
     "task-status-reason": {
         "not-needed": "No longer needed",

@@ -570,6 +570,8 @@ def test_the_question_carries_a_link_and_no_letter_and_is_not_sent_once_it_is_vo
     ask(clinic, second)
     with clinic.transaction() as session:
         revoke_recommendation(session, clinic.actor, second.id, reason="the office called", now=NOW)
+        waiting = outbox.find(session, referral_id=second.id, states=(MessageState.QUEUED,))
+        assert [m.kind for m in waiting if m.kind is MessageKind.RENEWAL] == []
     deliver_due(delivery(clinic, renderer), clinic.id)
     with clinic.transaction() as session:
         sent, stopped = (

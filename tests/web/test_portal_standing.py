@@ -172,13 +172,15 @@ def test_later_an_old_link_brings_a_fresh_one_that_withdraws(case: Case, browser
     (message,) = case.messages(MessageKind.FRESH_LINK)
     assert message.state is MessageState.QUEUED
     with case.browser() as later:
-        later.open(standing_link(case))
+        standing, unused = standing_link(case), case.link(Channel.FAX)
+        later.open(standing)
         page = later.give_birth_date().text
         assert "Is your answer about Maren Quillfeather still true?" in page
         assert "I recommend it" in page
         later.get("/request/withdraw")
         assert "is withdrawn" in later.post("/request/withdraw").text
     assert not is_open(case)
+    assert [case.credential(link).revoked_for for link in (standing, unused)] == ["withdrawn"] * 2
 
 
 def test_a_renewal_is_a_new_recommendation_with_its_own_validity_and_evidence(
