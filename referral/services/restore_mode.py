@@ -17,7 +17,7 @@ from referral.domain.errors import Forbidden, TransitionRefused
 from referral.services.refresh_gate import refresh_gate
 from referral.storage import accounts, audit, clinics, mode, orders, safety_events
 from referral.storage.accounts import StaffUser
-from referral.storage.db import Database, Session
+from referral.storage.db import Database, Session, attempt
 from referral.storage.stream import Stream, is_copy, is_missing
 
 log = structlog.get_logger(__name__)
@@ -97,8 +97,17 @@ def approve(session: Session, actor: Actor, user: StaffUser, now: datetime) -> b
     mode.add(session, "reopened", user.id)
     _note(session, actor, "restore-reopened")
     for order in orders.find(session, limit=100_000):
-        refresh_gate(session, actor, order.id, now)
+        _refresh_safely(session, actor, order.id, now)
     return True
+
+
+def _refresh_safely(session: Session, actor: Actor, order_id: str, now: datetime) -> None:
+    """One order's trouble does not keep the clinic closed: the database decides about each start anyway."""
+    try:
+        with attempt(session):
+            refresh_gate(session, actor, order_id, now)
+    except Exception:
+        log.exception("restore-mode.order-not-refreshed", order=order_id)
 
 
 def _note(session: Session, actor: Actor, what: str) -> None:

@@ -16,7 +16,7 @@ from referral.domain.credential import expires_at, mint
 from referral.domain.errors import Forbidden, GateClosed, TransitionRefused
 from referral.domain.outgoing import MessageKind, MessageState
 from referral.domain.policy import Policy
-from referral.domain.records import Referral
+from referral.domain.records import Order, Referral
 from referral.domain.reminders import Ladder
 from referral.letters.render import Renderer
 from referral.services.accounts import add_client
@@ -49,6 +49,7 @@ from tests.database import NOW, ClinicFixture
 from tests.services import people
 from tests.services.restoring import Installation, installation, restored
 from tests.services.sending import Provider, delivery
+from tests.storage import emergency
 
 __all__ = ["installation"]
 
@@ -213,6 +214,43 @@ def test_gate_dispatch_and_ladder_are_closed_and_the_advice_says_why(installatio
         assert outbox.claim(session, NOW, 10) == []
         assert waiting.next_step_at is not None
         assert send_reminders(session, waiting.next_step_at + timedelta(days=9)) == 0
+
+
+def test_emergency_access_opens_nothing_in_restore_mode_and_is_worth_nothing_after_it(
+    installation: Installation,
+) -> None:
+    """It may have been used after the backup was taken."""
+    clinic = installation.clinic
+    with clinic.transaction() as session:
+        emergency.allow(session)
+        order = people.order(session, clinic, people.patient(session, clinic))
+        record_consultation(session, clinic.actor, order.id, NOW - timedelta(days=1), NOW)
+        emergency.give(session, clinic, order)
+    assert not refused(clinic, order, keep=False)
+    with clinic.transaction() as session:
+        enter(session, BY_HAND)
+    assert refused(clinic, order)
+    installation.reconcile(Newer.NOTHING)
+    installation.reopen()
+    assert refused(clinic, order)
+
+
+def refused(clinic: ClinicFixture, order: Order, *, keep: bool = True) -> bool:
+    """Whether the database refuses a start because of the restore; `keep` False undoes one that it allows."""
+    try:
+        with clinic.transaction() as session:
+            orders.start_treatment(session, clinic.actor, str(uuid.uuid4()), order.id, order.patient_id)
+            if not keep:
+                raise Undone
+    except Undone:
+        return False
+    except GateClosed as closed:
+        return "restored from a backup" in str(closed)
+    return False
+
+
+class Undone(Exception):
+    """Rolls back what was only tried."""
 
 
 def test_nobody_goes_round_the_order_of_the_modes(installation: Installation) -> None:

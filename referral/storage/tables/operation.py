@@ -11,7 +11,6 @@ from sqlalchemy import (
     Index,
     PrimaryKeyConstraint,
     Table,
-    UniqueConstraint,
     Uuid,
     func,
     text,
@@ -46,6 +45,12 @@ safety_event = Table(
     Column("at", DateTime(timezone=True), nullable=False, server_default=text("clock_timestamp()")),
     Column("position", BigInteger),
     PrimaryKeyConstraint("clinic_id", "id"),
-    UniqueConstraint("clinic_id", "position"),
+    Index(
+        "uq_safety_event_position",
+        "clinic_id",
+        "position",
+        unique=True,
+        postgresql_where=text("position IS NOT NULL"),
+    ),
     Index("ix_safety_event_waiting", "clinic_id", "id", postgresql_where=text("position IS NULL")),
 )

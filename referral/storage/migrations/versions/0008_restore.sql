@@ -24,9 +24,9 @@ CREATE TABLE safety_event (
     detail JSONB DEFAULT '{}' NOT NULL,
     at TIMESTAMP WITH TIME ZONE DEFAULT clock_timestamp() NOT NULL,
     position BIGINT,
-    CONSTRAINT pk_safety_event PRIMARY KEY (clinic_id, id),
-    CONSTRAINT uq_safety_event_clinic_id_position UNIQUE (clinic_id, position)
+    CONSTRAINT pk_safety_event PRIMARY KEY (clinic_id, id)
 );
+CREATE UNIQUE INDEX uq_safety_event_position ON safety_event (clinic_id, position) WHERE position IS NOT NULL;
 CREATE INDEX ix_safety_event_waiting ON safety_event (clinic_id, id) WHERE position IS NULL;
 
 ALTER TABLE operating_mode ENABLE ROW LEVEL SECURITY;
@@ -51,9 +51,11 @@ $$;
 
 -- No row is a reason to stay closed.
 CREATE FUNCTION is_restoring() RETURNS boolean LANGUAGE plpgsql STABLE SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+    v_event text;
 BEGIN
-    RETURN coalesce((SELECT m.event NOT IN ('installed', 'reopened') FROM operating_mode m
-                     WHERE m.clinic_id = current_clinic() ORDER BY m.id DESC LIMIT 1), true);
+    SELECT m.event INTO v_event FROM operating_mode m WHERE m.clinic_id = current_clinic() ORDER BY m.id DESC LIMIT 1;
+    RETURN v_event IS NULL OR v_event NOT IN ('installed', 'reopened');
 END
 $$;
 
@@ -137,12 +139,19 @@ $$;
 -- may have been used after the backup was taken, so it is worth nothing afterwards either.
 CREATE FUNCTION refuse_while_restoring() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+    v_event text;
 BEGIN
-    IF is_restoring() OR (NEW.override_id IS NOT NULL AND EXISTS (
-            SELECT FROM override_decision d, operating_mode m
-             WHERE d.clinic_id = NEW.clinic_id AND d.request_id = NEW.override_id
-               AND m.clinic_id = NEW.clinic_id AND m.event = 'reopened' AND m.at > d.decided_at)) THEN
+    SELECT m.event INTO v_event FROM operating_mode m WHERE m.clinic_id = NEW.clinic_id ORDER BY m.id DESC LIMIT 1;
+    IF v_event IS NULL OR v_event NOT IN ('installed', 'reopened') THEN
         PERFORM refuse_start('{restore-mode}');
+    END IF;
+    IF NEW.override_id IS NOT NULL THEN
+        IF EXISTS (SELECT FROM override_decision d, operating_mode m
+                   WHERE d.clinic_id = NEW.clinic_id AND d.request_id = NEW.override_id
+                     AND m.clinic_id = NEW.clinic_id AND m.event = 'reopened' AND m.at > d.decided_at) THEN
+            PERFORM refuse_start('{restore-mode}');
+        END IF;
     END IF;
     RETURN NEW;
 END
