@@ -381,23 +381,23 @@ def start_treatment(session: Session, actor: Actor, start_id: str, order_id: str
     """Ask the database to start; returns when it did.
 
     Raises GateClosed with the reasons, also when the gate stays locked, and TransitionRefused for a second
-    start with the same id.
+    start with the same id. Either is the end of the transaction: whoever wants to go on in it begins a
+    savepoint before (storage.db.attempt).
     """
     try:
-        with session.connection.begin_nested():
-            row = session.connection.execute(
-                _START,
-                {
-                    "start": start_id,
-                    "order_id": order_id,
-                    "patient_id": patient_id,
-                    "kind": actor.kind,
-                    "actor": actor.id,
-                    "role": actor.role,
-                    "address": actor.address,
-                    "request_id": actor.request_id,
-                },
-            ).one()
+        row = session.connection.execute(
+            _START,
+            {
+                "start": start_id,
+                "order_id": order_id,
+                "patient_id": patient_id,
+                "kind": actor.kind,
+                "actor": actor.id,
+                "role": actor.role,
+                "address": actor.address,
+                "request_id": actor.request_id,
+            },
+        ).one()
     except DBAPIError as error:
         raise _refusal(error, order_id) from error
     return Started(row.started_at, row.override_id)
