@@ -69,6 +69,11 @@ def _roles(session: Session) -> Iterator[str]:
 
 
 def _settings(session: Session) -> Iterator[str]:
+    if session.connection.scalar(text("SELECT current_setting('max_prepared_transactions')::integer > 0")):
+        yield (
+            "Transactions can be prepared: a start could be committed later without another look at the "
+            "clock. Set max_prepared_transactions to 0."
+        )
     replication = "session_replication_role"
     if session.connection.scalar(text(f"SELECT current_setting('{replication}') <> 'origin'")):
         yield "Triggers are switched off by session_replication_role."

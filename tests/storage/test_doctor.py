@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection, create_engine
 
 from referral.embedded import Engines
-from referral.storage import inspect, tables
+from referral.storage import inspect, migrate, tables
 from referral.storage.db import APPLICATION_ROLE, Database, Session
 from referral.storage.declared import declared, read
 from referral.storage.vault import Vault
@@ -235,6 +236,17 @@ def test_no_function_and_no_trigger_is_forgotten(administrator: Connection) -> N
     assert {name for name in names if any(f.startswith(f"{name} runs as its ") for f in found)} == set(names)
     off = {f"The trigger {name} on {table} is missing or off." for table, name in triggers}
     assert off <= set(found)
+
+
+def test_a_server_on_which_starts_can_be_prepared_is_found(data_dir: Path, database: Database) -> None:
+    """Deferred checks run when a transaction is prepared, and not again when somebody commits it later."""
+    with Engines(data_dir, postgres_settings={"max_prepared_transactions": "5"}) as engines:
+        migrate.upgrade(engines.admin_url)
+        other = Database(engines.app_url, database.vault)
+        with other.transaction() as session:
+            (found,) = inspect.protections(session)
+        other.close()
+    assert found.startswith("Transactions can be prepared: a start could be committed later")
 
 
 def test_later_scripts_change_what_earlier_ones_said() -> None:

@@ -32,8 +32,10 @@ TRAUMA = Indication(ICD_10_CM, "F43.10", "PTSD")
 PAIN = Indication(ICD_10_CM, "G89.4", "pain")
 UNKNOWN = Indication(ICD_10_CM, "Z99.9", "unknown")
 SNOMED = Indication(SNOMED_CT, "370143000", "MDD")
-CONDITIONS = {"decision": Decision.RECOMMENDED_WITH_CONDITIONS}
-FLAGS = {"red_flags": ("mania",)}
+CONDITIONS: dict[str, Any] = {"decision": Decision.RECOMMENDED_WITH_CONDITIONS}
+FLAGS: dict[str, Any] = {"red_flags": ("mania",)}
+# A kind of remark on an answer, and its values.
+Remark = tuple[str, dict[str, Any]]
 _ASK = text(
     "SELECT c.refusals, c.recommendation_id, c.override_id"
     " FROM unnest(CAST(:ids AS text[]), CAST(:ats AS timestamptz[]), CAST(:starts AS text[]))"
@@ -65,7 +67,7 @@ class Questions:
     def ask(self, order: Order, at: datetime = NOW, start: str | None = None) -> None:
         self.asked.append((order.id, at, start))
 
-    def answered(self, order: Order, *remarks: tuple[str, dict[str, Any]], **changes: Any) -> str:
+    def answered(self, order: Order, *remarks: Remark, **changes: Any) -> str:
         """A good answer but for the changes, valid for a day, and what was said about it since."""
         with self.clinic.transaction() as session:
             referral = add_referral(session, order, NOW - DAY)
@@ -76,9 +78,39 @@ class Questions:
         return made.id
 
 
-VOID = ("void", {"cause": "revoked"})
-ACCEPT, DECLINE = ("review", {"accepted": True}), ("review", {"accepted": False})
-CALL = ("confirmation", {"spoke_with": "the office"})
+VOID: Remark = ("void", {"cause": "revoked"})
+ACCEPT: Remark = ("review", {"accepted": True})
+DECLINE: Remark = ("review", {"accepted": False})
+CALL: Remark = ("confirmation", {"spoke_with": "the office"})
+# What was said of an answer: each alone, and one after the other.
+SAID: list[tuple[Remark, ...]] = [
+    (),
+    (ACCEPT,),
+    (DECLINE,),
+    (ACCEPT, DECLINE),
+    (DECLINE, ACCEPT),
+    (CALL,),
+    (VOID,),
+]
+SAID_OF_A_WEAK_ONE: list[tuple[Remark, ...]] = [
+    (CALL, ACCEPT),
+    (CALL, VOID),
+    (ACCEPT, VOID),
+    (CALL, DECLINE),
+]
+CHANGES: list[dict[str, Any]] = [
+    {},
+    {"decision": Decision.NOT_RECOMMENDED},
+    {"covers": ("F41.1",)},
+    {"covers": ()},
+    {"clinician_kind": ClinicianKind.SOCIAL_WORKER},
+    {"clinician_kind": ClinicianKind.PRIMARY_CARE},
+    *({"strength": strength} for strength in Strength),
+    CONDITIONS,
+    FLAGS,
+    {"red_flags": ("mania", "psychosis")},
+    {**CONDITIONS, **FLAGS},
+]
 
 
 def about_orders(q: Questions) -> None:
@@ -110,24 +142,11 @@ def about_orders(q: Questions) -> None:
 
 def about_answers(q: Questions) -> None:
     """The same for every policy."""
-    for changes in (
-        {},
-        {"decision": Decision.NOT_RECOMMENDED},
-        {"covers": ("F41.1",)},
-        {"covers": ()},
-        {"clinician_kind": ClinicianKind.SOCIAL_WORKER},
-        {"clinician_kind": ClinicianKind.PRIMARY_CARE},
-        *({"strength": strength} for strength in Strength),
-        CONDITIONS,
-        FLAGS,
-        {"red_flags": ("mania", "psychosis")},
-        {**CONDITIONS, **FLAGS},
-    ):
-        for remarks in ((), (ACCEPT,), (DECLINE,), (ACCEPT, DECLINE), (DECLINE, ACCEPT), (CALL,), (VOID,)):
+    for changes in CHANGES:
+        for remarks in SAID:
             q.answered(q.order(), *remarks, **changes)
-    weak = {"strength": Strength.SINGLE_CHANNEL}
-    for remarks in ((CALL, ACCEPT), (CALL, VOID), (ACCEPT, VOID), (CALL, DECLINE)):
-        q.answered(q.order(), *remarks, **weak, **FLAGS)
+    for remarks in SAID_OF_A_WEAK_ONE:
+        q.answered(q.order(), *remarks, strength=Strength.SINGLE_CHANNEL, **FLAGS)
     ends = q.order()
     q.answered(ends)
     for at in (NOW + DAY - TICK, NOW + DAY, NOW + DAY + TICK):
