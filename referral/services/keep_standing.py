@@ -159,13 +159,12 @@ def _answers_again(
 
 
 def withdraw(session: Session, actor: Actor, found: PortalSession, reason: str, now: datetime) -> None:
-    """ "I withdraw my recommendation": from now on it does not count. Sent twice, the second changes nothing.
+    """'I withdraw my recommendation': from now on it does not count.
 
-    The words, which are optional, are narrative: kept encrypted. Every link of the request ends with it.
+    Sent twice, the second finds nothing of theirs that counts: CredentialUnusable. The words, which are
+    optional, are narrative: kept encrypted. Every link of the request ends with it.
     """
     fresh = credentials.lock_session(session, found.token_digest)
-    if has_withdrawn(session, fresh):
-        return
     _, referral = _mine(session, fresh)
     orders.get(session, referral.order_id, lock=True)
     # Once more under the lock: staff may have voided it, or another session renewed it, meanwhile.
