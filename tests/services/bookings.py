@@ -5,12 +5,17 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from referral.domain.booking import Booking, Chair
+from referral.domain.booking import Booking, BookingStatus, Chair
+from referral.domain.policy import ICD_10_CM, Indication
 from referral.domain.records import Order
 from referral.services.book_chair import NewBooking, Slot, book_chair
+from referral.services.end_booking import end_booking
 from referral.services.keep_chairs import add_chair
+from referral.services.refresh_gate import refresh_gate
+from referral.services.release_bookings import release_bookings
 from referral.services.treat import record_consultation
-from referral.storage import bookings
+from referral.storage import bookings, orders, resources
+from referral.storage.db import Session
 from tests.database import NOW, ClinicFixture
 from tests.services import people
 
@@ -67,3 +72,31 @@ def book(clinic: ClinicFixture, order: Order, to: Slot | None = None, now: datet
 def stored(clinic: ClinicFixture, booking: Booking) -> Booking:
     with clinic.transaction() as session:
         return bookings.get(session, booking.id)
+
+
+def sweep(clinic: ClinicFixture, now: datetime) -> int:
+    with clinic.transaction() as session:
+        return release_bookings(session, now)
+
+
+def published(clinic: ClinicFixture, booking: Booking) -> dict[str, object]:
+    with clinic.transaction() as session:
+        return resources.read(session, "Appointment", booking.id).document
+
+
+def add_indication(clinic: ClinicFixture, order_id: str, now: datetime) -> None:
+    with clinic.transaction() as session:
+        orders.get(session, order_id, lock=True)
+        orders.add_indications(session, order_id, [Indication(ICD_10_CM, "R52", "Pain, unspecified")], 1)
+        refresh_gate(session, clinic.actor, order_id, now)
+
+
+def end(
+    session: Session,
+    clinic: ClinicFixture,
+    made: Booking,
+    status: BookingStatus,
+    reason: str,
+    now: datetime = NOW,
+) -> Booking:
+    return end_booking(session, clinic.actor, made.id, None, status, reason, now)
