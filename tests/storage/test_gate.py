@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 
@@ -130,6 +130,24 @@ def write_answer(session: Session, order: Order, drawn: dict[str, object], now: 
         recommendations.remark(session, made.id, "void", "desk", "void", cause="revoked")
 
 
+def with_overrides(*kinds: str, allowed: bool = True) -> example:
+    """Drawn seldom: an order that lacks nothing but the recommendation, and these overrides."""
+    return example(
+        indications=INDICATIONS[:1],
+        consulted=True,
+        drawn=[],
+        status="on-hold",
+        given_overrides=list(kinds),
+        allowed=allowed,
+    )
+
+
+@with_overrides("usable")
+@with_overrides("usable", allowed=False)
+@with_overrides("used")
+@with_overrides("expired")
+@with_overrides("declined")
+@with_overrides("used", "usable")
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     indications=st.lists(st.sampled_from(INDICATIONS), min_size=1, max_size=3, unique=True),
