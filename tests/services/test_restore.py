@@ -494,6 +494,20 @@ def test_the_stream_goes_on_behind_what_was_lost(installation: Installation) -> 
     assert len({line.id for line in lines}) == len(lines)
 
 
+def test_what_the_backup_holds_and_was_exported_after_it_is_not_written_twice(
+    installation: Installation,
+) -> None:
+    recommended(installation.clinic)
+    copy = installation.backup()
+    restored(installation, copy)
+    report = installation.reconcile()
+    assert report.lines == 0
+    lines = list(Stream(installation.stream_dir, installation.clinic.id).read())
+    assert [line.kind for line in lines].count("answered") == 1
+    assert lines[-1].kind == "restored"
+    assert installation.export() == 0
+
+
 def test_a_second_reconciliation_finds_nothing_and_parks_nothing(installation: Installation) -> None:
     referral, _ = recommended(installation.clinic)
     copy = installation.backup()
