@@ -52,7 +52,7 @@ def decode_any(raw: bytes, *, limit: int = MAX_BYTES) -> Any:
         _refuse(f"The body is not JSON: {error.msg} in line {error.lineno}, column {error.colno}.")
     except RecursionError:
         _too_deep()
-    if _deeper_than(value, MAX_DEPTH):
+    if deeper_than(value, MAX_DEPTH):
         _too_deep()
     if _ESCAPED_TROUBLE.search(raw) or b"\x00" in raw:
         _check_characters(value)
@@ -101,8 +101,8 @@ def _constant(text: str) -> NoReturn:
     _refuse(f"{text} is not a number that JSON knows.")
 
 
-def _deeper_than(value: Any, levels: int) -> bool:
-    """Level by level and not by recursion, so that depth itself costs nothing."""
+def deeper_than(value: Any, levels: int) -> bool:
+    """Whether objects and arrays are nested deeper; level by level, so that depth itself costs nothing."""
     level = [value] if isinstance(value, dict | list) else []
     for _ in range(levels):
         level = [
@@ -113,7 +113,7 @@ def _deeper_than(value: Any, levels: int) -> bool:
         ]
         if not level:
             return False
-    return True
+    return bool(level)
 
 
 def _check_characters(value: Any) -> None:

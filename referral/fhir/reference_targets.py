@@ -31,6 +31,19 @@ def parse_reference(text: object) -> LiteralReference | None:
     return LiteralReference(match[1] or "", match[2], match[3], match[4])
 
 
+def relative_references(value: Any, base_url: str) -> Any:
+    """A copy in which references that name this server by its address are `Type/id`."""
+    if isinstance(value, list):
+        return [relative_references(item, base_url) for item in value]
+    if not isinstance(value, dict):
+        return value
+    made = {name: relative_references(item, base_url) for name, item in value.items()}
+    reference = made.get("reference")
+    if isinstance(reference, str):
+        made["reference"] = reference.removeprefix(f"{base_url}/")
+    return made
+
+
 def reference_problem(
     value: Mapping[str, Any], allowed: frozenset[str] | None, contained: Mapping[str, str], root: str
 ) -> tuple[str, str, str] | None:

@@ -40,6 +40,8 @@ HARMLESS_TYPES: Final = frozenset(
 # Routes, commands and tasks from which treatment can begin.
 ENTRANCES: Final = frozenset(
     {
+        "PATCH /fhir/{type}",
+        "PATCH /fhir/{type}/{id}",
         "POST /fhir",
         "POST /fhir/",
         "POST /fhir/{type}",

@@ -8,7 +8,7 @@ from referral.domain.errors import NotFound, NotSupported
 from referral.fhir.definitions import CLINICAL_TYPES, METADATA_TYPES
 
 READ: Final = ("read", "vread", "history-instance", "search-type")
-_WRITE: Final = (*READ, "create", "update")
+_WRITE: Final = (*READ, "create", "update", "patch")
 # Written by the workflow alone: a client that could write one could forge a record or a warning.
 _OURS: Final = frozenset({"AuditEvent", "DetectedIssue", "Flag", "Subscription"})
 
@@ -22,7 +22,7 @@ _WORDS: Final = {
     "create": "created",
     "update": "changed",
     "delete": "deleted; mark it as entered-in-error instead",
-    "patch": "patched; send the whole resource with PUT instead",
+    "patch": "patched",
 }
 
 

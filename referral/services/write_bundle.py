@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,7 +11,8 @@ from typing import Any, Final
 import msgspec
 
 from referral.domain.audit import Actor
-from referral.domain.errors import Forbidden, NotSupported, ReferralError
+from referral.domain.errors import Forbidden, NotFound, NotSupported, ReferralError
+from referral.fhir import json_patch
 from referral.fhir.answer_bundles import Outcome, etag
 from referral.fhir.bundle import (
     Entry,
@@ -81,9 +83,10 @@ def transact(session: Session, door: Door, entries: Iterable[Entry]) -> list[Out
     for entry in ordered:
         _check(door, entry)
     plan = _plan(session, door, ordered)
+    bodies = {entry.index: _body(entry) for entry in ordered if entry.resource is not None}
     targets = reference_map(ordered, plan.assigned)
-    targets |= _conditional_targets(session, door, ordered)
-    resolved = {e.index: rewrite(e.resource, targets) for e in ordered if e.resource is not None}
+    targets |= _conditional_targets(session, door, ordered, bodies)
+    resolved = {index: rewrite(body, targets) for index, body in bodies.items()}
     _check_resources(ordered, resolved)
     done = {
         entry.index: _carry_out(session, door, plan, entry, resolved.get(entry.index))
@@ -98,7 +101,7 @@ def carry_out_alone(session: Session, door: Door, entry: Entry) -> Outcome:
 
 
 def _check(door: Door, entry: Entry) -> None:
-    if entry.method in ("PATCH", "DELETE", "HEAD") or entry.operation is not None:
+    if entry.method in ("DELETE", "HEAD") or entry.operation is not None:
         raise EntryRefused(
             entry, NotSupported(f"{entry.method} {entry.url[:100]} cannot be done in a Bundle.")
         )
@@ -108,6 +111,28 @@ def _check(door: Door, entry: Entry) -> None:
         )
     if entry.type is None or not door.may(entry.type, LETTER[entry.method]):
         raise EntryRefused(entry, Forbidden(f"This client's scopes do not allow this for {entry.type}."))
+
+
+def _body(entry: Entry) -> Any:
+    """The resource of an entry, or the operations of a patch, which travel in a Binary."""
+    if entry.method != "PATCH":
+        return entry.resource
+    binary = entry.resource or {}
+    try:
+        if binary.get("resourceType") != "Binary" or binary.get("contentType") != json_patch.MEDIA_TYPE:
+            text = f"A patch in a Bundle is a Binary with contentType {json_patch.MEDIA_TYPE}."
+            raise InvalidResource(Issue(text, (f"{entry.expression}.resource",), "not-supported"))
+        return list(json_patch.read_json_patch(_decoded(binary.get("data"), entry)).operations)
+    except ReferralError as error:
+        raise EntryRefused(entry, error) from error
+
+
+def _decoded(data: Any, entry: Entry) -> bytes:
+    try:
+        return base64.b64decode(data, validate=True)
+    except (TypeError, ValueError):
+        where = f"{entry.expression}.resource.data"
+        raise InvalidResource(Issue(f"{where} has to be the patch in Base64.", (where,), "value")) from None
 
 
 def _plan(session: Session, door: Door, ordered: list[Entry]) -> _Plan:
@@ -123,6 +148,12 @@ def _plan(session: Session, door: Door, ordered: list[Entry]) -> _Plan:
                 plan.existing.add(entry.index)
             made = by_condition.setdefault(key, f"{entry.type}/{found or resources.new_id()}")
             plan.assigned[entry.index] = made
+        elif entry.method == "PATCH":
+            id = entry.id or _found(session, door, entry, entry.query or "")
+            if id is None:
+                missing = NotFound(f"No {entry.type} matches the condition; there is nothing to patch.")
+                raise EntryRefused(entry, missing)
+            plan.assigned[entry.index] = f"{entry.type}/{id}"
         elif entry.method == "PUT":
             id = entry.id or _found(session, door, entry, entry.query or "")
             plan.assigned[entry.index] = f"{entry.type}/{id or resources.new_id()}"
@@ -143,10 +174,12 @@ def bare(condition: str) -> str:
     return condition.partition("?")[2] if "?" in condition.partition("=")[0] else condition
 
 
-def _conditional_targets(session: Session, door: Door, ordered: list[Entry]) -> dict[str, str]:
+def _conditional_targets(
+    session: Session, door: Door, ordered: list[Entry], bodies: dict[int, Any]
+) -> dict[str, str]:
     found: dict[str, str] = {}
     for entry in ordered:
-        for text in conditional_references(entry.resource):
+        for text in conditional_references(bodies.get(entry.index)):
             if text not in found:
                 try:
                     found[text] = _conditional_target(session, door, text)
@@ -172,7 +205,8 @@ def _check_resources(ordered: list[Entry], resolved: dict[int, Any]) -> None:
         if entry.index not in resolved:
             continue
         resource = resolved[entry.index]
-        issues += [_placed(entry, issue) for issue in issues_in(resource)]
+        if entry.method != "PATCH":
+            issues += [_placed(entry, issue) for issue in issues_in(resource)]
         for left in sorted(temporary_references(resource)):
             text = f"No entry of the Bundle has the fullUrl {left[:80]}."
             issues.append(Issue(text, (f"{entry.expression}.resource",), "not-found"))
@@ -227,6 +261,13 @@ def _carry_out(session: Session, door: Door, plan: _Plan, entry: Entry, resource
         id = plan.assigned[entry.index].partition("/")[2]
         if entry.method == "POST" and entry.index in plan.existing:
             return _outcome(resources.read(session, str(entry.type), id), "200 OK", door)
+        if entry.method == "PATCH":
+            patched = write_resources.patch_resource(
+                *(session, door.actor, str(entry.type), id, json_patch.patch_of(resource), door.now),
+                expected=version_of(entry.if_match),
+                base_url=door.base_url,
+            )
+            return _outcome(patched.stored, "200 OK", door)
         if entry.method == "POST" or entry.index not in plan.existing:
             made = write_resources.create_resource(
                 session, door.actor, resource, door.now, id=id, checked=True
@@ -275,7 +316,7 @@ def _newest(session: Session, door: Door, outcomes: list[Outcome]) -> list[Outco
 
 def _placed(entry: Entry, issue: Issue) -> Issue:
     """The expression within the Bundle: `ServiceRequest.status` becomes `Bundle.entry[3].resource.status`."""
-    type = str((entry.resource or {}).get("resourceType"))
+    type = str(entry.type if entry.method == "PATCH" else (entry.resource or {}).get("resourceType"))
     where = tuple(
         f"{entry.expression}.resource{expression[len(type) :]}"
         if expression == type or expression.startswith((f"{type}.", f"{type}["))

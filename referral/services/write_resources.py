@@ -1,4 +1,4 @@
-"""Creates and updates by clients: checked, handed to the use case of the type, or stored as sent."""
+"""Creates, updates and patches by clients: checked, handed to the use case of the type, or stored as sent."""
 
 from __future__ import annotations
 
@@ -8,10 +8,19 @@ from datetime import datetime
 from typing import Any, Final
 
 from referral.domain.audit import Actor
-from referral.domain.errors import NotSupported, ReferralError, StaleVersion, TransitionRefused
+from referral.domain.errors import (
+    InvalidInput,
+    NotFound,
+    NotSupported,
+    ReferralError,
+    StaleVersion,
+    TransitionRefused,
+)
+from referral.fhir.json_patch import Patch
 from referral.fhir.problems import InvalidResource, Issue
+from referral.fhir.reference_targets import relative_references
 from referral.fhir.search_query import SearchQuery
-from referral.fhir.validation import validate
+from referral.fhir.validation import issues_in, validate
 from referral.services import interactions
 from referral.services.client_write import ClientWrite
 from referral.services.doors import DOORS
@@ -120,11 +129,15 @@ def update_resource(
         raise NotSupported(
             f"There is no {type} with id {id[:64]}; send it with POST, ids are given by this server."
         )
+    _require_version(current, expected)
+    stored = _carry_out(ClientWrite(session, actor, document, now, current), type)
+    return Written(stored, created=False)
+
+
+def _require_version(current: Stored, expected: int | None) -> None:
     if expected is not None and expected != current.version:
         text = f"{current.reference} has version {current.version}, not {expected}. Read it and try again."
         raise StaleVersion(text)
-    stored = _carry_out(ClientWrite(session, actor, document, now, current), type)
-    return Written(stored, created=False)
 
 
 def update_matching(
@@ -137,6 +150,57 @@ def update_matching(
     if isinstance(document, dict):
         document = {"id": found, **document}
     return update_resource(session, actor, found, document, now)
+
+
+def patch_resource(
+    session: Session,
+    actor: Actor,
+    type: str,
+    id: str,
+    patch: Patch,
+    now: datetime,
+    *,
+    expected: int | None = None,
+    base_url: str = "",
+) -> Written:
+    """Write what becomes of the stored document, in the same way as if the client had sent it whole.
+
+    Raises NotFound, StaleVersion, PatchConflict, and InvalidInput where the result is no valid resource.
+    `base_url` is this server's address: references below it become relative.
+    """
+    interactions.require(type, "patch")
+    current = resources.find(session, type, id)
+    if current is None:
+        raise NotFound(f"There is no {type} with id {id[:64]}.")
+    _require_version(current, expected)
+    document = relative_references(patch.apply(current.document), base_url)
+    if not isinstance(document, dict) or (document.get("resourceType"), document.get("id")) != (type, id):
+        raise InvalidInput(Issue("A patch cannot change resourceType or id.", (f"{type}.id",), "value"))
+    issues = issues_in(document)
+    if issues:
+        raise InvalidInput(*issues)
+    stored = _carry_out(ClientWrite(session, actor, document, now, current), type)
+    return Written(stored, created=False)
+
+
+def patch_matching(
+    session: Session,
+    actor: Actor,
+    patch: Patch,
+    condition: SearchQuery,
+    now: datetime,
+    *,
+    expected: int | None = None,
+    base_url: str = "",
+) -> Written:
+    """A conditional patch: NotFound where nothing matches."""
+    interactions.require(condition.type, "patch")
+    found = find_condition(session, condition)
+    if found is None:
+        raise NotFound(f"No {condition.type} matches the condition; there is nothing to patch.")
+    return patch_resource(
+        session, actor, condition.type, found, patch, now, expected=expected, base_url=base_url
+    )
 
 
 def _checked_type(document: Any, interaction: str, checked: bool) -> str:

@@ -15,6 +15,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from referral.domain import errors
 from referral.domain.audit import Action, Actor, AuditEntry
 from referral.fhir import problems
+from referral.fhir.json_patch import PatchConflict
 from referral.fhir.operation_outcome import operation_outcome
 from referral.services.write_bundle import EntryRefused, TargetMissing
 from referral.services.write_resources import SeveralMatches
@@ -39,6 +40,7 @@ STATUS: Final[dict[type[errors.ReferralError], int]] = {
     errors.PortalClosed: 503,
     errors.NotSupported: 405,
     SeveralMatches: 412,
+    PatchConflict: 409,
     TargetMissing: 412,
     problems.TooLarge: 413,
 }

@@ -22,7 +22,9 @@ from referral.fhir.capability_statement import (
     reference_parameters,
 )
 from referral.fhir.json import decode
+from referral.fhir.json_patch import read_json_patch
 from referral.fhir.problems import InvalidResource, Issue
+from referral.fhir.reference_targets import relative_references
 from referral.fhir.systems import BASE
 from referral.services import interactions, search_resources, write_resources
 from referral.services.published import PUBLISHED_AT
@@ -36,6 +38,7 @@ from referral.web.fhir_wire import (
     AS_IT_IS,
     BodyDep,
     FormDep,
+    PatchDep,
     Wanted,
     WantedDep,
     content_response,
@@ -193,6 +196,33 @@ def update(request: Request, caller: Updater, how: WantedDep, raw: BodyDep, type
     return written_response(written.stored, how, caller.base_url, created=False)
 
 
+@router.patch("/{type}")
+def patch_by_condition(
+    request: Request, caller: Updater, how: WantedDep, raw: PatchDep, type: str
+) -> Response:
+    """Patch the one resource that the query finds."""
+    interactions.require(type, "patch")
+    patch, expected = read_json_patch(raw), version_in(request.headers.get("if-match"))
+    query = read_query(caller, type, query_text(request), strict=True)
+    with caller.transaction() as session:
+        written = write_resources.patch_matching(
+            session, caller.actor, patch, query, caller.now, expected=expected, base_url=caller.base_url
+        )
+    return written_response(written.stored, how, caller.base_url, created=False)
+
+
+@router.patch("/{type}/{id}")
+def patch(request: Request, caller: Updater, how: WantedDep, raw: PatchDep, type: str, id: str) -> Response:
+    """Change parts of a resource; with If-Match only of the version that it names."""
+    interactions.require(type, "patch")
+    patch, expected = read_json_patch(raw), version_in(request.headers.get("if-match"))
+    with caller.transaction() as session:
+        written = write_resources.patch_resource(
+            session, caller.actor, type, id, patch, caller.now, expected=expected, base_url=caller.base_url
+        )
+    return written_response(written.stored, how, caller.base_url, created=False)
+
+
 @router.get("/{type}/{id}/_history")
 def read_history(caller: Reader, how: WantedDep, type: str, id: str) -> Response:
     """All versions, newest first."""
@@ -228,7 +258,7 @@ def delete(caller: Anyone, type: str, id: str) -> Response:  # noqa: ARG001 - th
 def anything_else(request: Request, caller: Anyone, rest: str) -> Response:  # noqa: ARG001 - for its policy
     """Whatever no route takes is answered only to a known client."""
     type = split_url(rest)[0].split("/")[0]
-    interactions.require(type, {"PATCH": "patch", "DELETE": "delete"}.get(request.method, "read"))
+    interactions.require(type, "delete" if request.method == "DELETE" else "read")
     raise NotSupported(f"{request.method} cannot be done here.")
 
 
@@ -238,20 +268,8 @@ def anything_else(request: Request, caller: Anyone, rest: str) -> Response:  # n
 def _read(raw: bytes, caller: Caller) -> dict[str, Any]:
     """A JSON object; references that name this server by its address become relative."""
     document = decode(raw)
-    base = f"{caller.base_url}/"
-    return _relative(document, base) if base.encode() in raw else document
-
-
-def _relative(value: Any, base: str) -> Any:
-    if isinstance(value, list):
-        return [_relative(item, base) for item in value]
-    if not isinstance(value, dict):
-        return value
-    made = {name: _relative(item, base) for name, item in value.items()}
-    reference = made.get("reference")
-    if isinstance(reference, str):
-        made["reference"] = reference.removeprefix(base)
-    return made
+    here = caller.base_url
+    return relative_references(document, here) if f"{here}/".encode() in raw else document
 
 
 def _read_resource(raw: bytes, caller: Caller, type: str, interaction: str) -> dict[str, Any]:

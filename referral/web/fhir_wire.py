@@ -17,6 +17,7 @@ from starlette.responses import Response
 
 from referral.fhir.answer_bundles import etag
 from referral.fhir.json import decode, encode, encode_pretty
+from referral.fhir.json_patch import MEDIA_TYPE as JSON_PATCH
 from referral.fhir.operation_outcome import all_well, operation_outcome
 from referral.fhir.problems import Issue, Unreadable
 from referral.storage.resources import Stored
@@ -113,19 +114,31 @@ def _offer(part: str) -> tuple[float, str] | None:
 
 async def read_body(request: Request) -> bytes:
     """The bytes of a JSON body, not parsed; 415 for another media type. Comes after the caller is known."""
-    name, *parameters = [piece.strip() for piece in request.headers.get("content-type", "").split(";")]
-    values = {
-        key.lower(): value.strip('"').lower() for key, _, value in (p.partition("=") for p in parameters)
-    }
-    known = name.lower() in (FHIR_JSON, _JSON, "application/json+fhir")
-    if not known or values.get("charset", "utf-8") not in ("utf-8", "utf8"):
-        raise HTTPException(415, "Send the body as application/fhir+json in UTF-8.")
-    if values.get("fhirversion", "4.0") not in _VERSIONS:
-        raise HTTPException(415, "This server speaks FHIR 4.0.")
+    _require_content(request, FHIR_JSON, _JSON, "application/json+fhir")
     return await request.body()
 
 
 BodyDep = Annotated[bytes, Depends(read_body)]
+
+
+async def read_patch(request: Request) -> bytes:
+    """The same of a PATCH, whose media type says how it is meant."""
+    _require_content(request, JSON_PATCH)
+    return await request.body()
+
+
+PatchDep = Annotated[bytes, Depends(read_patch)]
+
+
+def _require_content(request: Request, *known: str) -> None:
+    name, *parameters = [piece.strip() for piece in request.headers.get("content-type", "").split(";")]
+    values = {
+        key.lower(): value.strip('"').lower() for key, _, value in (p.partition("=") for p in parameters)
+    }
+    if name.lower() not in known or values.get("charset", "utf-8") not in ("utf-8", "utf8"):
+        raise HTTPException(415, f"Send the body as {known[0]} in UTF-8.")
+    if values.get("fhirversion", "4.0") not in _VERSIONS:
+        raise HTTPException(415, "This server speaks FHIR 4.0.")
 
 
 async def read_form(request: Request) -> str:
