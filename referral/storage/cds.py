@@ -198,6 +198,8 @@ def note_cards(session: Session, cards: Iterable[Shown], now: datetime) -> None:
         for card in cards
     ]
     if rows:
+        # In one order, so that two calls about the same orders do not wait for each other in a circle.
+        rows.sort(key=lambda row: str(row["id"]))
         session.connection.execute(upsert(cds_card).on_conflict_do_nothing(), rows)
 
 
