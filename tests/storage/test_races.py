@@ -28,7 +28,7 @@ def administrator(engines: Engines, database: Database) -> Iterator[Connection]:
 
 def examine(tally: Tally) -> None:
     # Both ends are reached often, or the race would show nothing.
-    assert min(tally.started, tally.refused) > tally.races / 50, tally
+    assert min(tally.started, tally.refused) > tally.races / 10, tally
     assert tally.late == 0, tally
 
 
