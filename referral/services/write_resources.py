@@ -20,6 +20,7 @@ from referral.fhir.json_patch import Patch
 from referral.fhir.problems import InvalidResource, Issue
 from referral.fhir.reference_targets import relative_references
 from referral.fhir.search_query import SearchQuery
+from referral.fhir.subset import is_subset
 from referral.fhir.validation import issues_in, validate
 from referral.services import interactions
 from referral.services.client_write import ClientWrite
@@ -124,6 +125,9 @@ def update_resource(
     if document.get("id") != id:
         text = f"{type}.id has to be there and to be {id[:64]}, as the URL says."
         raise InvalidResource(Issue(text, (f"{type}.id",), "value"))
+    if is_subset(document):
+        text = f"This is part of a {type} (SUBSETTED); read all of it, or change parts of it with PATCH."
+        raise InvalidInput(Issue(text, (f"{type}.meta.tag",), "business-rule"))
     current = resources.find(session, type, id)
     if current is None:
         raise NotSupported(

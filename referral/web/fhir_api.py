@@ -33,7 +33,7 @@ from referral.storage import clinics
 from referral.web.dependencies import public
 from referral.web.fhir_batch import carry_out_bundle
 from referral.web.fhir_client import Caller, base_url_of, client
-from referral.web.fhir_search import history_bundle, read_query, search_bundle
+from referral.web.fhir_search import Part, history_bundle, part_of, read_query, search_bundle
 from referral.web.fhir_wire import (
     AS_IT_IS,
     BodyDep,
@@ -43,9 +43,11 @@ from referral.web.fhir_wire import (
     WantedDep,
     content_response,
     header_text,
+    is_known,
     query_text,
     resource_response,
     stored_response,
+    version_headers,
     version_in,
     written_response,
 )
@@ -78,7 +80,7 @@ def _type_support(type: str, does: tuple[str, ...]) -> TypeSupport:
     gated = type == "ServiceRequest"
     return TypeSupport(
         interactions=does,
-        conditional=frozenset({"create", "update"} & set(does)),
+        conditional=frozenset({"create", "read", "update"} & set(does)),
         includes=reference_parameters(type),
         revincludes=("Provenance:target",),
         operations=(Operation("gate", f"{BASE}/OperationDefinition/gate"),) if gated else (),
@@ -173,15 +175,16 @@ def update_by_condition(
 
 @router.get("/{type}/{id}")
 def read(request: Request, caller: Reader, how: WantedDep, type: str, id: str) -> Response:
-    """The current version."""
+    """The current version, or 304 for one that the client has."""
+    text = query_text(request)
+    part = part_of(caller, type, text) if text else Part()
     with caller.transaction() as session:
         stored = search_resources.read_resource(session, caller.actor, type, id)
     if how.media_type == AS_IT_IS:
         return content_response(stored)
-    known = request.headers.get("if-none-match")
-    if known is not None and version_in(known) == stored.version:
-        return Response(b"", 304, {"ETag": known})
-    return stored_response(stored, how, caller.base_url)
+    if is_known(request, stored):
+        return Response(b"", 304, version_headers(stored, caller.base_url))
+    return stored_response(stored, how, caller.base_url, part.of(stored))
 
 
 @router.put("/{type}/{id}")
@@ -232,12 +235,15 @@ def read_history(caller: Reader, how: WantedDep, type: str, id: str) -> Response
 
 
 @router.get("/{type}/{id}/_history/{version}")
-def read_version(caller: Reader, how: WantedDep, type: str, id: str, version: str) -> Response:
+def read_version(
+    request: Request, caller: Reader, how: WantedDep, type: str, id: str, version: str
+) -> Response:
     """One version."""
+    part = part_of(caller, type, query_text(request))
     number = int(version) if version.isascii() and version.isdigit() and len(version) < 10 else 0
     with caller.transaction() as session:
         stored = search_resources.read_version(session, caller.actor, type, id, number)
-    return stored_response(stored, how, caller.base_url)
+    return stored_response(stored, how, caller.base_url, part.of(stored))
 
 
 # ---- What cannot be done

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
 from referral.domain.errors import Issue
 from referral.fhir.answer_bundles import Found, Version, history, searchset
+from referral.fhir.json import encode
 from referral.fhir.operation_outcome import operation_outcome
 from referral.fhir.problems import InvalidSearch
 from referral.fhir.search_query import SearchQuery, query_pairs, read_search
+from referral.fhir.subset import subset
 from referral.services.search_resources import Results, search_resources
 from referral.storage.db import Session
 from referral.storage.resources import Stored
@@ -27,12 +30,36 @@ def read_query(caller: Caller, type: str, text: str, *, strict: bool = False) ->
     return read_search(type, pairs, now=caller.now, strict=strict, base_url=caller.base_url)
 
 
+def part_of(caller: Caller, type: str, text: str) -> Part:
+    """What `_summary` and `_elements` of a read ask for; raises InvalidSearch."""
+    pairs = [pair for pair in query_pairs(text) if pair[0] in ("_summary", "_elements")]
+    query = read_search(type, pairs, now=caller.now)
+    if query.summary == "count":
+        text = "_summary=count is for searches; a read can be true, text, data or false."
+        raise InvalidSearch(Issue(text, ("http._summary",), "value"))
+    return Part(query.summary, query.elements)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """How much of each resource is wanted; everything, where both are empty."""
+
+    summary: str | None = None
+    elements: tuple[str, ...] = ()
+
+    def of(self, stored: Stored) -> str:
+        """The JSON that goes out."""
+        if not (self.summary or self.elements):
+            return stored.body
+        return encode(subset(stored.document, summary=self.summary, elements=self.elements)).decode()
+
+
 def search_bundle(session: Session, caller: Caller, query: SearchQuery) -> dict[str, Any]:
     """The searchset of one page, with what was ignored told in it."""
     found = search_resources(session, caller.actor, query, lambda name: caller.may(name, "r"))
     cursors = {"next": found.page.next, "previous": found.page.previous}
     return searchset(
-        _rows(found),
+        _rows(found, query),
         caller.base_url,
         links(caller.base_url, query.type, query.self_query(), cursors),
         total=found.page.total,
@@ -57,14 +84,16 @@ def history_bundle(caller: Caller, type: str, id: str, versions: list[Stored]) -
     return history(rows, caller.base_url, address, total=len(rows))
 
 
-def _rows(found: Results) -> list[Found]:
-    return [_row(match, "match") for match in found.page.matches] + [
-        _row(match, "include") for match in found.included
+def _rows(found: Results, query: SearchQuery) -> list[Found]:
+    """`_elements` are those of the type that is searched; what comes along is left whole."""
+    matched, brought = Part(query.summary, query.elements), Part(query.summary)
+    return [_row(match, "match", matched) for match in found.page.matches] + [
+        _row(match, "include", brought) for match in found.included
     ]
 
 
-def _row(match: Match, mode: str) -> Found:
-    return Found(match.stored.reference, msgspec.Raw(match.stored.body.encode()), mode)
+def _row(match: Match, mode: str, part: Part) -> Found:
+    return Found(match.stored.reference, msgspec.Raw(part.of(match.stored).encode()), mode)
 
 
 def _ignored(query: SearchQuery) -> dict[str, Any] | None:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from email.utils import format_datetime
+from email.utils import format_datetime, parsedate_to_datetime
 from functools import lru_cache
 from typing import Annotated, Any, Final
 
@@ -194,9 +194,26 @@ def resource_response(document: Any, how: Wanted, status: int = 200, **headers: 
     return Response(body, status, headers, how.media_type)
 
 
-def stored_response(stored: Stored, how: Wanted, base_url: str) -> Response:
-    """What a read answers."""
-    return resource_response(stored.body, how, 200, **version_headers(stored, base_url))
+def stored_response(stored: Stored, how: Wanted, base_url: str, body: str | None = None) -> Response:
+    """What a read answers: the whole of it, or what stands in `body`."""
+    return resource_response(body or stored.body, how, 200, **version_headers(stored, base_url))
+
+
+def is_known(request: Request, stored: Stored) -> bool:
+    """Whether the client has this version already: If-None-Match, or else If-Modified-Since (RFC 9110 13)."""
+    tags = request.headers.get("if-none-match")
+    if tags is not None:
+        found = [_ETAG.fullmatch(tag.strip()) for tag in tags.split(",")]
+        return tags.strip() == "*" or any(match and int(match[1]) == stored.version for match in found)
+    since = request.headers.get("if-modified-since")
+    if since is None:
+        return False
+    try:
+        moment = parsedate_to_datetime(since)
+    except (ValueError, OverflowError):
+        return False
+    zoned = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return stored.last_updated.replace(microsecond=0) <= zoned
 
 
 def content_response(binary: Stored) -> Response:
