@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
@@ -232,6 +234,34 @@ def test_the_same_tap_twice_renews_once(case: Case, browser: Browser) -> None:
         later.page = form
         later.post("/request/renew")
     assert len(answers(case)) == 2
+
+
+def test_two_taps_at_once_renew_once(case: Case, browser: Browser) -> None:
+    browser.identify_by_fax()
+    sign(browser)
+    with case.browser() as later:
+        later.open(standing_link(case))
+        later.give_birth_date()
+        hidden = dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', later.page))
+        with ThreadPoolExecutor(4) as pool:
+            sent = [pool.submit(later.client.post, "/request/renew", data=hidden) for _ in range(4)]
+        assert {response.result().status_code for response in sent} == {200}
+    assert len(answers(case)) == 2
+
+
+def test_what_staff_void_takes_the_renewed_answer_with_it(case: Case, browser: Browser) -> None:
+    browser.identify_by_fax()
+    sign(browser)
+    with case.browser() as later:
+        later.open(standing_link(case))
+        later.give_birth_date()
+        later.post("/request/renew")
+    with case.clinic.transaction() as session:
+        revoke_recommendation(
+            session, case.clinic.actor, case.referral.id, reason="the office called", now=case.clock.now
+        )
+    assert [answer.is_living for answer in answers(case)] == [False, False]
+    assert not is_open(case)
 
 
 def test_red_flags_are_looked_at_again_while_the_old_answer_counts_on(case: Case, browser: Browser) -> None:
