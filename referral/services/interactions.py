@@ -7,13 +7,15 @@ from typing import Final
 from referral.domain.errors import NotFound, NotSupported
 from referral.fhir.definitions import CLINICAL_TYPES, METADATA_TYPES
 
-READ: Final = ("read", "vread", "history-instance", "search-type")
+READ: Final = ("read", "vread", "history-instance", "history-type", "search-type")
 _WRITE: Final = (*READ, "create", "update", "patch")
 # Written by the workflow alone: a client that could write one could forge a record or a warning.
 _OURS: Final = frozenset({"AuditEvent", "DetectedIssue", "Flag", "Subscription"})
 
 INTERACTIONS: Final[dict[str, tuple[str, ...]]] = {
     **{type: READ if type in _OURS else _WRITE for type in CLINICAL_TYPES},
+    # The newest AuditEvents are a search: none is ever written again.
+    "AuditEvent": tuple(code for code in READ if code != "history-type"),
     # What happened is not rewritten.
     "Provenance": (*READ, "create"),
     **dict.fromkeys(METADATA_TYPES, READ),

@@ -57,6 +57,11 @@ def find(type: str, id: str) -> Stored | None:
     return _of_type(type).get(id)
 
 
+def all_of(type: str) -> tuple[Stored, ...]:
+    """Everything of this type that is published here."""
+    return tuple(_of_type(type).values())
+
+
 def matching(query: SearchQuery) -> tuple[Match, ...]:
     """All that match, whatever page is asked for: there are few."""
     return tuple(Match(stored, None) for stored in _of_type(query.type).values() if _accepted(query, stored))

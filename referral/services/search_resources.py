@@ -9,11 +9,13 @@ from dataclasses import dataclass, replace
 
 from referral.domain.audit import Action, Actor, AuditEntry
 from referral.domain.errors import NotFound
+from referral.fhir.history_query import HistoryQuery
 from referral.fhir.json import encode
 from referral.fhir.search_query import SearchQuery
 from referral.services import interactions, published, search_audit
 from referral.storage import audit, documents, resources, search
 from referral.storage.db import Session
+from referral.storage.history import HistoryPage, history_page
 from referral.storage.resources import Stored
 from referral.storage.search import Match, Page
 
@@ -65,18 +67,13 @@ def _read_sealed(session: Session, actor: Actor, id: str) -> Stored:
 def read_version(session: Session, actor: Actor, type: str, id: str, version: int) -> Stored:
     """One version of a resource."""
     interactions.require(type, "vread")
-    current = read_history(session, actor, type, id, subtype="vread")
-    for stored in current:
+    for stored in _all_versions(session, actor, type, id):
         if stored.version == version:
             return stored
     raise NotFound(f"{type}/{id[:64]} has no version {version}.")
 
 
-def read_history(
-    session: Session, actor: Actor, type: str, id: str, *, subtype: str = "history"
-) -> list[Stored]:
-    """All versions, newest first; NotFound for an unknown resource."""
-    interactions.require(type, "history-instance")
+def _all_versions(session: Session, actor: Actor, type: str, id: str) -> list[Stored]:
     if type == "AuditEvent":
         return [search_audit.read_event(session, actor, id)]
     versions = resources.history(session, type, id)
@@ -86,8 +83,40 @@ def read_history(
             raise NotFound(f"There is no {type} with id {id[:64]}.")
         return [mine]
     patient_id = resources.patient_of(versions[0].document)
-    _note_read(session, actor, subtype, versions[0].reference, patient_id)
+    _note_read(session, actor, "vread", versions[0].reference, patient_id)
     return versions
+
+
+def read_history(session: Session, actor: Actor, query: HistoryQuery) -> HistoryPage:
+    """One page of the versions of a resource, or of all of a type; NotFound for an unknown resource."""
+    if query.id is None:
+        return _history_of_type(session, actor, query)
+    interactions.require(query.type, "history-instance")
+    if query.type == "AuditEvent":
+        return HistoryPage((search_audit.read_event(session, actor, query.id),))
+    current = search.find_one(session, query.type, query.id)
+    if current is None:
+        mine = published.find(query.type, query.id)
+        if mine is None:
+            raise NotFound(f"There is no {query.type} with id {query.id[:64]}.")
+        return HistoryPage((mine,) if _is_new(mine, query) else ())
+    page = history_page(session, query)
+    _note_read(session, actor, "history", current.stored.reference, current.patient_id)
+    return page
+
+
+def _history_of_type(session: Session, actor: Actor, query: HistoryQuery) -> HistoryPage:
+    """What the server publishes itself is older than the rest and ends the last page."""
+    interactions.require(query.type, "history-type")
+    page = history_page(session, query)
+    patients = Counter(resources.patient_of(stored.document) for stored in page.versions)
+    _note_many(session, actor, "history", query.type, [], patients)
+    mine = [stored for stored in published.all_of(query.type) if _is_new(stored, query)]
+    return page if page.next else replace(page, versions=(*page.versions, *mine))
+
+
+def _is_new(stored: Stored, query: HistoryQuery) -> bool:
+    return query.since is None or stored.last_updated >= query.since
 
 
 def search_resources(session: Session, actor: Actor, query: SearchQuery, allowed: Allowed) -> Results:
@@ -126,15 +155,26 @@ def _note_read(session: Session, actor: Actor, subtype: str, entity: str, patien
 def _note_search(session: Session, actor: Actor, query: SearchQuery, matches: Iterable[Match]) -> None:
     """One row for each patient whose data went out: an accounting of disclosures is a search for them."""
     asked = sorted({clause.parameter for clause in query.clauses})
-    per_patient = Counter(match.patient_id for match in matches) or Counter({None: 0})
+    patients = Counter(match.patient_id for match in matches)
+    _note_many(session, actor, "search", query.type, asked, patients)
+
+
+def _note_many(
+    session: Session,
+    actor: Actor,
+    subtype: str,
+    type: str,
+    asked: list[str],
+    patients: Counter[str | None],
+) -> None:
     entries = [
         AuditEntry(
             action=Action.EXECUTE,
-            subtype="search",
+            subtype=subtype,
             entity=f"Patient/{patient_id}" if patient_id else None,
             patient_id=patient_id,
-            detail={"type": query.type, "parameters": asked, "count": count},
+            detail={"type": type, "parameters": asked, "count": count},
         )
-        for patient_id, count in per_patient.items()
+        for patient_id, count in (patients or Counter({None: 0})).items()
     ]
     audit.record(session, actor, *entries)

@@ -21,10 +21,12 @@ from referral.fhir.capability_statement import (
     capability_statement,
     reference_parameters,
 )
+from referral.fhir.history_query import read_history_query
 from referral.fhir.json import decode
 from referral.fhir.json_patch import read_json_patch
 from referral.fhir.problems import InvalidResource, Issue
 from referral.fhir.reference_targets import relative_references
+from referral.fhir.search_query import query_pairs
 from referral.fhir.systems import BASE
 from referral.services import interactions, search_resources, write_resources
 from referral.services.published import PUBLISHED_AT
@@ -144,6 +146,19 @@ def _search(caller: Caller, how: Wanted, type: str, text: str) -> Response:
     return resource_response(bundle, how)
 
 
+@router.get("/{type}/_history")
+def read_history_of_type(request: Request, caller: Searcher, how: WantedDep, type: str) -> Response:
+    """The versions of all resources of a type, newest first."""
+    return _history(request, caller, how, type, None)
+
+
+def _history(request: Request, caller: Caller, how: Wanted, type: str, id: str | None) -> Response:
+    query = read_history_query(type, id, query_pairs(query_text(request)), strict=how.strict)
+    with caller.transaction() as session:
+        page = search_resources.read_history(session, caller.actor, query)
+    return resource_response(history_bundle(caller, query, page), how)
+
+
 # ---- One resource
 
 
@@ -227,11 +242,9 @@ def patch(request: Request, caller: Updater, how: WantedDep, raw: PatchDep, type
 
 
 @router.get("/{type}/{id}/_history")
-def read_history(caller: Reader, how: WantedDep, type: str, id: str) -> Response:
-    """All versions, newest first."""
-    with caller.transaction() as session:
-        versions = search_resources.read_history(session, caller.actor, type, id)
-    return resource_response(history_bundle(caller, type, id, versions), how)
+def read_history(request: Request, caller: Reader, how: WantedDep, type: str, id: str) -> Response:
+    """Its versions, newest first."""
+    return _history(request, caller, how, type, id)
 
 
 @router.get("/{type}/{id}/_history/{version}")

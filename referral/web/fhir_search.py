@@ -9,6 +9,7 @@ import msgspec
 
 from referral.domain.errors import Issue
 from referral.fhir.answer_bundles import Found, Version, history, searchset
+from referral.fhir.history_query import HistoryQuery
 from referral.fhir.json import encode
 from referral.fhir.operation_outcome import operation_outcome
 from referral.fhir.problems import InvalidSearch
@@ -16,6 +17,7 @@ from referral.fhir.search_query import SearchQuery, query_pairs, read_search
 from referral.fhir.subset import subset
 from referral.services.search_resources import Results, search_resources
 from referral.storage.db import Session
+from referral.storage.history import HistoryPage
 from referral.storage.resources import Stored
 from referral.storage.search import Match
 from referral.web.fhir_client import Caller
@@ -67,21 +69,24 @@ def search_bundle(session: Session, caller: Caller, query: SearchQuery) -> dict[
     )
 
 
-def history_bundle(caller: Caller, type: str, id: str, versions: list[Stored]) -> dict[str, Any]:
-    """All versions as they were written, newest first."""
+def history_bundle(caller: Caller, query: HistoryQuery, page: HistoryPage) -> dict[str, Any]:
+    """One page of versions as they were written, newest first."""
     rows = [
         Version(
-            type,
-            id,
+            stored.type,
+            stored.id,
             stored.version,
             "POST" if stored.version == 1 else "PUT",
             stored.last_updated,
             msgspec.Raw(stored.body.encode()),
         )
-        for stored in versions
+        for stored in page.versions
     ]
-    address = links(caller.base_url, f"{type}/{id}/_history", "", {})
-    return history(rows, caller.base_url, address, total=len(rows))
+    path = f"{query.type}/_history" if query.id is None else f"{query.type}/{query.id}/_history"
+    address = links(caller.base_url, path, query.self_query(), {"next": page.next})
+    # How many there are in all is known without counting where they are on one page.
+    whole = page.next is None and query.cursor is None
+    return history(rows, caller.base_url, address, total=len(rows) if whole else None)
 
 
 def _rows(found: Results, query: SearchQuery) -> list[Found]:
