@@ -94,7 +94,7 @@ class Settings(BaseSettings):
     # The address that people and EHRs use; portal links start with it. https makes cookies Secure.
     base_url: Annotated[str, AfterValidator(_base_url)] = ""
     data_dir: Path = Path(".data")
-    # What must survive a restore is exported here; None means `audit-stream` in data_dir. Better on another disk.
+    # Where the events go that a restore must not undo; None means `audit-stream` in data_dir.
     audit_dir: Path | None = None
     # The service's own role, without ownership and subject to row-level security.
     database_url: Annotated[str, AfterValidator(_postgres_url)] | None = None
