@@ -275,6 +275,17 @@ def test_the_next_chairs_are_in_the_order_of_their_times(robin: Desk, clinic: Cl
     )
 
 
+@pytest.mark.parametrize(("day", "offered"), [(3, "start"), (17, "open")])
+def test_only_an_infusion_of_today_is_offered_to_be_started(
+    clinic: ClinicFixture, open_desk: OpenDesk, day: int, offered: str
+) -> None:
+    order = open_order(clinic)
+    book(clinic, order, slot(local(11, day, 14)))
+    nurse = open_desk(clinic, Role.CLINICIAN)
+    nurse.get("/")
+    assert (f"/orders/{order.id}#start" in nurse.page) == (offered == "start")
+
+
 def test_chairs_are_added_taken_out_of_use_and_put_back(robin: Desk, clinic: ClinicFixture) -> None:
     assert "No chairs yet." in robin.get("/bookings")
     assert "The chair is added" in robin.post("/chairs", chair_name="Window")

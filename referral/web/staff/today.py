@@ -111,19 +111,20 @@ def _infusion(visitor: Visitor, coming: Coming, clock: Clock) -> InfusionRow:
         indication=present.indications(state.order),
         badge=present.gate_badge(state),
         reason=story.reason(state, clock),
-        action=_step(visitor, state),
+        action=_step(
+            visitor, state, later=seat is not None and clock.local(seat.booking.starts_at) > clock.today
+        ),
     )
 
 
-def _step(visitor: Visitor, state: OrderState) -> Link:
-    """The one thing that brings this order on."""
+def _step(visitor: Visitor, state: OrderState, *, later: bool) -> Link:
+    """The one thing that brings this order on; an infusion booked for a `later` day does not start."""
     href = f"/orders/{state.order.id}"
     waiting = next((f for f in state.requests if f.referral.is_open), None)
     consulted = state.decision.requirements[0].satisfied
     if state.decision.open:
-        return (
-            Link("Start", f"{href}#start") if visitor.may(Permission.START_TREATMENT) else Link("Open", href)
-        )
+        starts = visitor.may(Permission.START_TREATMENT) and not later
+        return Link("Start", f"{href}#start") if starts else Link("Open", href)
     if not consulted and visitor.may(Permission.RECORD_CONSULTATION):
         return Link("Consultation", f"{href}#consultation")
     if state.decision.verdict is Verdict.ANSWERED_NEEDS_REVIEW:
