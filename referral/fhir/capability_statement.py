@@ -106,7 +106,7 @@ def capability_statement(
         "implementation": {"description": "Recommendation requests and the gate", "url": facts.base_url},
         "fhirVersion": "4.0.1",
         "format": ["application/fhir+json", "json"],
-        **({"patchFormat": ["application/json-patch+json"]} if patches else {}),
+        **({"patchFormat": ["application/json-patch+json", "application/fhir+json"]} if patches else {}),
         "rest": [rest],
     }
 

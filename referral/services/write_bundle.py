@@ -22,6 +22,8 @@ from referral.fhir.bundle import (
     rewrite,
     temporary_references,
 )
+from referral.fhir.json_patch import Patch
+from referral.fhir.path_patch import PathPatch, path_patch_of
 from referral.fhir.problems import InvalidResource, Issue, Unreadable
 from referral.fhir.search_query import SearchQuery, parse_search
 from referral.fhir.validation import issues_in
@@ -114,17 +116,27 @@ def _check(door: Door, entry: Entry) -> None:
 
 
 def _body(entry: Entry) -> Any:
-    """The resource of an entry, or the operations of a patch, which travel in a Binary."""
+    """The resource of an entry; of a patch its operations, which travel in a Binary, or its Parameters."""
     if entry.method != "PATCH":
         return entry.resource
     binary = entry.resource or {}
     try:
+        if binary.get("resourceType") == "Parameters":
+            path_patch_of(binary)
+            return binary
         if binary.get("resourceType") != "Binary" or binary.get("contentType") != json_patch.MEDIA_TYPE:
-            text = f"A patch in a Bundle is a Binary with contentType {json_patch.MEDIA_TYPE}."
+            text = (
+                f"A patch in a Bundle is a Binary with contentType {json_patch.MEDIA_TYPE}, "
+                "or Parameters for a FHIRPath Patch."
+            )
             raise InvalidResource(Issue(text, (f"{entry.expression}.resource",), "not-supported"))
         return list(json_patch.read_json_patch(_decoded(binary.get("data"), entry)).operations)
     except ReferralError as error:
         raise EntryRefused(entry, error) from error
+
+
+def _patch_of(body: Any) -> Patch | PathPatch:
+    return path_patch_of(body) if isinstance(body, dict) else json_patch.patch_of(body)
 
 
 def _decoded(data: Any, entry: Entry) -> bytes:
@@ -263,7 +275,7 @@ def _carry_out(session: Session, door: Door, plan: _Plan, entry: Entry, resource
             return _outcome(resources.read(session, str(entry.type), id), "200 OK", door)
         if entry.method == "PATCH":
             patched = write_resources.patch_resource(
-                *(session, door.actor, str(entry.type), id, json_patch.patch_of(resource), door.now),
+                *(session, door.actor, str(entry.type), id, _patch_of(resource), door.now),
                 expected=version_of(entry.if_match),
                 base_url=door.base_url,
             )
@@ -316,11 +328,15 @@ def _newest(session: Session, door: Door, outcomes: list[Outcome]) -> list[Outco
 
 def _placed(entry: Entry, issue: Issue) -> Issue:
     """The expression within the Bundle: `ServiceRequest.status` becomes `Bundle.entry[3].resource.status`."""
-    type = str(entry.type if entry.method == "PATCH" else (entry.resource or {}).get("resourceType"))
-    where = tuple(
-        f"{entry.expression}.resource{expression[len(type) :]}"
-        if expression == type or expression.startswith((f"{type}.", f"{type}["))
-        else expression
-        for expression in issue.expression
-    ) or (entry.expression,)
-    return Issue(issue.text, where, issue.code, issue.severity)
+    sent = str((entry.resource or {}).get("resourceType"))
+    # What is wrong may be the patch, or what would have become of the resource.
+    types = (sent, str(entry.type)) if entry.method == "PATCH" else (sent,)
+    where = tuple(_within(entry, expression, types) for expression in issue.expression)
+    return Issue(issue.text, where or (entry.expression,), issue.code, issue.severity)
+
+
+def _within(entry: Entry, expression: str, types: tuple[str, ...]) -> str:
+    for type in types:
+        if expression == type or expression.startswith((f"{type}.", f"{type}[")):
+            return f"{entry.expression}.resource{expression[len(type) :]}"
+    return expression

@@ -17,6 +17,7 @@ from referral.domain.errors import (
     TransitionRefused,
 )
 from referral.fhir.json_patch import Patch
+from referral.fhir.path_patch import PathPatch
 from referral.fhir.problems import InvalidResource, Issue
 from referral.fhir.reference_targets import relative_references
 from referral.fhir.search_query import SearchQuery
@@ -161,7 +162,7 @@ def patch_resource(
     actor: Actor,
     type: str,
     id: str,
-    patch: Patch,
+    patch: Patch | PathPatch,
     now: datetime,
     *,
     expected: int | None = None,
@@ -190,7 +191,7 @@ def patch_resource(
 def patch_matching(
     session: Session,
     actor: Actor,
-    patch: Patch,
+    patch: Patch | PathPatch,
     condition: SearchQuery,
     now: datetime,
     *,

@@ -23,7 +23,6 @@ from referral.fhir.capability_statement import (
 )
 from referral.fhir.history_query import read_history_query
 from referral.fhir.json import decode
-from referral.fhir.json_patch import read_json_patch
 from referral.fhir.problems import InvalidResource, Issue
 from referral.fhir.reference_targets import relative_references
 from referral.fhir.search_query import query_pairs
@@ -216,11 +215,11 @@ def update(request: Request, caller: Updater, how: WantedDep, raw: BodyDep, type
 
 @router.patch("/{type}")
 def patch_by_condition(
-    request: Request, caller: Updater, how: WantedDep, raw: PatchDep, type: str
+    request: Request, caller: Updater, how: WantedDep, read: PatchDep, type: str
 ) -> Response:
     """Patch the one resource that the query finds."""
     interactions.require(type, "patch")
-    patch, expected = read_json_patch(raw), version_in(request.headers.get("if-match"))
+    patch, expected = read(), version_in(request.headers.get("if-match"))
     query = read_query(caller, type, query_text(request), strict=True)
     with caller.transaction() as session:
         written = write_resources.patch_matching(
@@ -230,10 +229,10 @@ def patch_by_condition(
 
 
 @router.patch("/{type}/{id}")
-def patch(request: Request, caller: Updater, how: WantedDep, raw: PatchDep, type: str, id: str) -> Response:
+def patch(request: Request, caller: Updater, how: WantedDep, read: PatchDep, type: str, id: str) -> Response:
     """Change parts of a resource; with If-Match only of the version that it names."""
     interactions.require(type, "patch")
-    patch, expected = read_json_patch(raw), version_in(request.headers.get("if-match"))
+    patch, expected = read(), version_in(request.headers.get("if-match"))
     with caller.transaction() as session:
         written = write_resources.patch_resource(
             session, caller.actor, type, id, patch, caller.now, expected=expected, base_url=caller.base_url

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import format_datetime, parsedate_to_datetime
@@ -18,7 +18,9 @@ from starlette.responses import Response
 from referral.fhir.answer_bundles import etag
 from referral.fhir.json import decode, encode, encode_pretty
 from referral.fhir.json_patch import MEDIA_TYPE as JSON_PATCH
+from referral.fhir.json_patch import Patch, read_json_patch
 from referral.fhir.operation_outcome import all_well, operation_outcome
+from referral.fhir.path_patch import PathPatch, path_patch_of
 from referral.fhir.problems import Issue, Unreadable
 from referral.storage.resources import Stored
 
@@ -121,16 +123,19 @@ async def read_body(request: Request) -> bytes:
 BodyDep = Annotated[bytes, Depends(read_body)]
 
 
-async def read_patch(request: Request) -> bytes:
-    """The same of a PATCH, whose media type says how it is meant."""
-    _require_content(request, JSON_PATCH)
-    return await request.body()
+async def read_patch(request: Request) -> Callable[[], Patch | PathPatch]:
+    """What reads the body of a PATCH, which is meant as its media type says; 415 for any other."""
+    name = _require_content(request, JSON_PATCH, FHIR_JSON)
+    body = await request.body()
+    if name == JSON_PATCH:
+        return lambda: read_json_patch(body)
+    return lambda: path_patch_of(decode(body))
 
 
-PatchDep = Annotated[bytes, Depends(read_patch)]
+PatchDep = Annotated[Callable[[], Patch | PathPatch], Depends(read_patch)]
 
 
-def _require_content(request: Request, *known: str) -> None:
+def _require_content(request: Request, *known: str) -> str:
     name, *parameters = [piece.strip() for piece in request.headers.get("content-type", "").split(";")]
     values = {
         key.lower(): value.strip('"').lower() for key, _, value in (p.partition("=") for p in parameters)
@@ -139,6 +144,7 @@ def _require_content(request: Request, *known: str) -> None:
         raise HTTPException(415, f"Send the body as {known[0]} in UTF-8.")
     if values.get("fhirversion", "4.0") not in _VERSIONS:
         raise HTTPException(415, "This server speaks FHIR 4.0.")
+    return name.lower()
 
 
 async def read_form(request: Request) -> str:
