@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from referral.domain.audit import Actor
@@ -110,6 +110,8 @@ _VERIFIED: Final = ("Okafor", "Lee")
 
 
 _PAIN: Final = Indication(ICD_10_CM, "G89.4", "chronic pain syndrome")
+# Before every clock: the gate goes by the database's, which is behind a pretended one.
+_CONSULTED_AT: Final = datetime(2026, 1, 5, 17, tzinfo=UTC)
 _DEPRESSION: Final = Indication(ICD_10_CM, "F33.2", "recurrent depression")
 
 
@@ -148,7 +150,7 @@ def _book(session: Session, actor: Actor, patients: list[Patient], now: datetime
         new = NewOrder(patient_id=patient.id, indications=(indication,), planned_sessions=6)
         order = place_order(session, actor, new, now)
         if indication is _PAIN:
-            record_consultation(session, actor, order.id, now, now)
+            record_consultation(session, actor, order.id, _CONSULTED_AT, now)
         for count in days:
             start = calendar.business_day_after(now, count)
             slot = Slot(starts_at=start, ends_at=start + timedelta(hours=2))
