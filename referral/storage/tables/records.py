@@ -37,6 +37,7 @@ resource_history = Table(
     json_column("body"),
     time_column("last_updated"),
     PrimaryKeyConstraint("clinic_id", "type", "id", "version"),
+    Index(None, "clinic_id", "type", "last_updated", "id"),
 )
 
 search_entry = Table(

@@ -22,3 +22,7 @@ GRANT UPDATE (attempts, paused_until, frozen_at, revoked_at, revoked_for, expire
 
 -- Long dead rows that nobody needs: services/forget_sessions.py. What was done in them is in the audit.
 GRANT DELETE ON staff_session, portal_session, portal_throttle TO referral_app;
+
+-- The history of a type, newest first: old versions are found by their time, as the current ones are.
+CREATE INDEX ix_resource_history_clinic_id_type_last_updated_id
+    ON resource_history (clinic_id, type, last_updated, id);
