@@ -20,6 +20,8 @@ from referral.fhir.problems import InvalidSearch, Issue
 from referral.fhir.search_query import Sort
 
 _MAX_LENGTH: Final = 4000
+# Twice what a body may hold (fhir/json.py); PostgreSQL refuses the really absurd ones with an error of its own.
+_WIDEST_EXPONENT: Final = 128
 _NUMBERS: Final = frozenset({"number", "quantity"})
 
 
@@ -74,8 +76,8 @@ def _value(sort: Sort, text: object) -> Any:
         return moment
     if sort.kind in _NUMBERS:
         number = Decimal(text)
-        if not number.is_finite():
-            raise ValueError("not a number")
+        if not number.is_finite() or abs(number.adjusted()) > _WIDEST_EXPONENT:
+            raise ValueError("not a number that we store")
         return number
     return text
 

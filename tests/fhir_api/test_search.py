@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import itertools
+import json
 
 import pytest
 
@@ -129,10 +131,10 @@ def test_pages_follow_each_other_in_the_order_asked_for_and_back(
     assert link(back, "previous") is None
 
 
-def link(answer: Answer, relation: str) -> str | None:
+def link(answer: Answer, relation: str, type: str = "Patient") -> str | None:
     urls = {row["relation"]: row["url"] for row in answer.body["link"]}
     url: str | None = urls.get(relation)
-    assert url is None or url.startswith("http://testserver/fhir/Patient?")
+    assert url is None or url.startswith(f"http://testserver/fhir/{type}?")
     return url.removeprefix("http://testserver") if url else None
 
 
@@ -153,6 +155,27 @@ def test_new_resources_do_not_disturb_the_pages_that_follow(fhir: FhirClient) ->
 @pytest.mark.parametrize("cursor", ["", "x", "AAAA", "e30", "W10", "WyIxIiwxXQ", "%00", "é", "x" * 5000])
 def test_a_cursor_that_is_none_of_ours_is_refused(fhir: FhirClient, cursor: str) -> None:
     assert fhir.get(f"Patient?_cursor={cursor}").status == 400
+
+
+@pytest.mark.parametrize("number", ["1e999999", "-1e999999", "1e-999999", "NaN", "Infinity"])
+def test_a_forged_cursor_with_an_absurd_number_is_refused(fhir: FhirClient, number: str) -> None:
+    for value in (1, 2):
+        fhir.create(
+            {
+                "resourceType": "Observation",
+                "status": "final",
+                "code": {"text": "Weight"},
+                "valueQuantity": {"value": value, "unit": "kg"},
+            }
+        )
+    url = link(fhir.get("Observation?_sort=value-quantity&_count=1"), "next", "Observation")
+    assert url is not None
+    before, _, cursor = url.partition("_cursor=")
+    parts = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+    assert fhir.call("GET", url).status == 200
+    parts[2] = number
+    forged = base64.urlsafe_b64encode(json.dumps(parts).encode()).decode().rstrip("=")
+    assert fhir.call("GET", f"{before}_cursor={forged}").status == 400
 
 
 def test_a_cursor_of_another_search_is_refused(fhir: FhirClient, people: dict[str, str]) -> None:
