@@ -20,7 +20,7 @@ from referral.fhir.problems import InvalidSearch, Issue
 from referral.fhir.search_query import Sort
 
 _MAX_LENGTH: Final = 4000
-# Twice what a body may hold (fhir/json.py); PostgreSQL refuses the really absurd ones with an error of its own.
+# Twice what a body may hold (fhir/json.py); PostgreSQL refuses absurd ones with an error of its own.
 _WIDEST_EXPONENT: Final = 128
 _NUMBERS: Final = frozenset({"number", "quantity"})
 
