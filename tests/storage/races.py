@@ -21,7 +21,7 @@ from tests.database import ClinicFixture
 from tests.storage.gate_rows import unique
 
 ISOLATION: Final = ("READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE")
-PAIRS: Final = 24
+PAIRS: Final = 20
 # By how much the rival is made quicker after it lost, and slower after it won: on a fast machine as on a busy
 # one, about half of the races end either way.
 _HANDICAP: Final = 1.03
