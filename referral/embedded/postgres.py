@@ -26,7 +26,8 @@ _SETTINGS = {
     "unix_socket_permissions": "0700",
     "timezone": "UTC",
     "log_timezone": "UTC",
-    "max_connections": "100",
+    # Two pools a process (transactions, and statements by themselves), and room for commands.
+    "max_connections": "200",
     "shared_buffers": "128MB",
     # The log must not carry people: statements and their parameters stay out of it.
     "log_min_error_statement": "panic",
