@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import uvicorn
@@ -24,7 +25,10 @@ from fastapi import FastAPI
 
 from referral.bootstrap import Runtime, build_runtime
 from referral.config import Settings
+from referral.domain.audit import Actor
 from referral.embedded import Engines
+from referral.services.accounts import add_client
+from referral.services.demo import ensure_demo
 from referral.storage import migrate
 
 CONNECTIONS = 16
@@ -58,6 +62,18 @@ def settings_for(engines: Engines, directory: Path) -> Settings:
 
 def runtime_for(settings: Settings) -> Runtime:
     return build_runtime(settings)
+
+
+def demo_clinic(settings: Settings) -> tuple[str, str]:
+    """(id of the demo clinic, bearer token of a client of it)."""
+    runtime = runtime_for(settings)
+    now = datetime.now(UTC)
+    with runtime.transaction() as session:
+        clinic_id = ensure_demo(session, now)
+    with runtime.transaction(clinic_id) as session:
+        token = add_client(session, Actor(clinic_id, "system", "bench"), "bench", now)
+    runtime.close()
+    return clinic_id, token
 
 
 def free_port() -> int:

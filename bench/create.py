@@ -12,7 +12,6 @@ import http.client
 import itertools
 import uuid
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import Any
 
 import orjson
@@ -20,13 +19,10 @@ from fastapi import FastAPI, Response
 from sqlalchemy import Column, DateTime, MetaData, String, Table, create_engine, func, insert, text
 from sqlalchemy.dialects.postgresql import JSONB
 
-from bench._harness import Request, compare, figure, post, running_engines, runtime_for, server
+from bench._harness import Request, compare, demo_clinic, figure, post, running_engines, runtime_for, server
 from bench.gate import ours
 from referral.config import Settings
-from referral.domain.audit import Actor
 from referral.fhir.systems import DEFAULT
-from referral.services.accounts import add_client
-from referral.services.demo import ensure_demo
 from referral.storage import directory, tables
 
 metadata = MetaData()
@@ -169,12 +165,9 @@ def transaction(token: str, role_id: str) -> Iterator[Request]:
 
 def main() -> None:
     with running_engines() as (engines, settings):
+        clinic_id, token = demo_clinic(settings)
         runtime = runtime_for(settings)
-        now = datetime.now(UTC)
-        with runtime.transaction() as session:
-            clinic_id = ensure_demo(session, now)
         with runtime.transaction(clinic_id) as session:
-            token = add_client(session, Actor(clinic_id, "system", "bench"), "bench", now)
             role_id = directory.find_clinicians(session, "okafor")[0].id
         runtime.close()
         admin = create_engine(engines.admin_url)

@@ -11,17 +11,13 @@ import itertools
 import os
 import random
 from collections.abc import Iterator
-from datetime import UTC, datetime
 
 from sqlalchemy import create_engine, text
 
-from bench._harness import Request, compare, figure, get, running_engines, runtime_for, server
+from bench._harness import Request, compare, demo_clinic, figure, get, running_engines, server
 from bench._orders import write_orders
 from bench.gate import ours as whole_service
 from bench.start import bare, gate, metadata, starts
-from referral.domain.audit import Actor
-from referral.services.accounts import add_client
-from referral.services.demo import ensure_demo
 
 FEW = 10_000
 MOST = int(os.environ.get("MOST", "1000000"))
@@ -39,13 +35,7 @@ def reads(token: str, last: int) -> Iterator[Request]:
 def main() -> None:
     ratios: dict[tuple[str, int], float] = {}
     with running_engines() as (engines, settings):
-        runtime = runtime_for(settings)
-        now = datetime.now(UTC)
-        with runtime.transaction() as session:
-            clinic_id = ensure_demo(session, now)
-        with runtime.transaction(clinic_id) as session:
-            token = add_client(session, Actor(clinic_id, "system", "bench"), "bench", now)
-        runtime.close()
+        clinic_id, token = demo_clinic(settings)
         admin = create_engine(engines.admin_url)
         metadata.create_all(admin)
         with admin.begin() as connection:

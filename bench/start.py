@@ -15,7 +15,6 @@ import os
 import random
 import uuid
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,15 +22,13 @@ import orjson
 from fastapi import FastAPI, Response
 from sqlalchemy import Column, DateTime, MetaData, String, Table, create_engine, func, insert, text
 
-from bench._harness import Request, compare, figure, post, running_engines, runtime_for, server
+from bench._harness import Request, compare, demo_clinic, figure, post, running_engines, server
 from bench._orders import write_orders
 from bench.gate import ours as whole_service
 from referral import logs
 from referral.bootstrap import build_runtime
 from referral.config import Settings
 from referral.domain.audit import Actor
-from referral.services.accounts import add_client
-from referral.services.demo import ensure_demo
 from referral.storage import orders
 
 ORDERS = 2_000
@@ -101,13 +98,7 @@ def procedures(token: str) -> Iterator[Request]:
 
 def main() -> None:
     with running_engines() as (engines, settings):
-        runtime = runtime_for(settings)
-        now = datetime.now(UTC)
-        with runtime.transaction() as session:
-            clinic_id = ensure_demo(session, now)
-        with runtime.transaction(clinic_id) as session:
-            token = add_client(session, Actor(clinic_id, "system", "bench"), "bench", now)
-        runtime.close()
+        clinic_id, token = demo_clinic(settings)
         admin = create_engine(engines.admin_url)
         metadata.create_all(admin)
         with admin.begin() as connection:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import secrets
-import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from referral.attach import attached, fail
+from referral.cli_sign_in import PasswordStdin, typed_line
 from referral.domain.audit import Actor
 from referral.domain.codes import Role
 
@@ -41,12 +41,10 @@ def add_user(
     name: Annotated[str, typer.Option(help="As colleagues know the person.")],
     role: Annotated[Role, typer.Option(help="What the person may do.")],
     clinic: ClinicOption = None,
-    password_stdin: Annotated[
-        bool, typer.Option("--password-stdin", help="Read the password from standard input.")
-    ] = False,
+    password_stdin: PasswordStdin = False,
 ) -> None:
     """Make an account. Without --password-stdin a password is made up and printed once."""
-    password = sys.stdin.readline().rstrip("\n") if password_stdin else secrets.token_urlsafe(18)
+    password = typed_line() if password_stdin else secrets.token_urlsafe(18)
     with attached() as settings:
         from referral.bootstrap import build_runtime
         from referral.services.accounts import NewUser

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,6 +9,7 @@ import structlog
 import typer
 
 from referral.attach import attached, fail
+from referral.cli_sign_in import PasswordStdin, ask_password, sign_in
 from referral.services.reconcile import Newer
 
 if TYPE_CHECKING:
@@ -180,25 +180,17 @@ def _print(slug: str, report: Report) -> None:
 
 def reopen(
     email: Annotated[str, typer.Argument(help="The account of the person who approves.")],
-    password_stdin: Annotated[
-        bool, typer.Option("--password-stdin", help="Read the password from standard input.")
-    ] = False,
+    password_stdin: PasswordStdin = False,
 ) -> None:
     """One of the two people who reopen a clinic approves; the page /restore does the same."""
-    password = (
-        sys.stdin.readline().rstrip("\n") if password_stdin else typer.prompt("Password", hide_input=True)
-    )
+    password = ask_password(stdin=password_stdin)
     with attached() as settings:
         from referral.bootstrap import build_runtime
         from referral.domain.audit import Actor
-        from referral.services.accounts import check_password
         from referral.services.restore_mode import approve
 
         runtime = build_runtime(settings)
-        with runtime.transaction() as session:
-            user = check_password(session, email, password, runtime.now())
-        if user is None:
-            fail("E-mail and password do not match, or the account is paused for 15 minutes.")
+        user = sign_in(runtime, email, password)
         with runtime.transaction(user.clinic_id) as session:
             actor = Actor(user.clinic_id, "staff", user.id, user.role)
             opened = approve(session, actor, user, runtime.now())

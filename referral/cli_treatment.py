@@ -2,40 +2,32 @@
 
 from __future__ import annotations
 
-import sys
 from contextlib import closing
 from typing import Annotated
 
 import typer
 
 from referral.attach import attached, fail
+from referral.cli_sign_in import PasswordStdin, ask_password, sign_in
 
 
 def start_treatment(
     order_id: Annotated[str, typer.Argument(help="The id of the infusion order, as on its page.")],
     by: Annotated[str, typer.Option("--by", help="The account of the person who gives the infusion.")],
-    password_stdin: Annotated[
-        bool, typer.Option("--password-stdin", help="Read the password from standard input.")
-    ] = False,
+    password_stdin: PasswordStdin = False,
 ) -> None:
     """Start one infusion under an order; exit code 1 and the reasons while the gate is closed."""
-    password = (
-        sys.stdin.readline().rstrip("\n") if password_stdin else typer.prompt("Password", hide_input=True)
-    )
+    password = ask_password(stdin=password_stdin)
     with attached() as settings:
         from referral.bootstrap import build_runtime
         from referral.domain.audit import Action, Actor, AuditEntry
         from referral.domain.errors import GateClosed
-        from referral.services.accounts import check_password
         from referral.services.treat import start_treatment as start
         from referral.storage import audit, orders
         from referral.web.policy import Permission, may
 
         with closing(build_runtime(settings)) as runtime:
-            with runtime.transaction() as session:
-                user = check_password(session, by, password, runtime.now())
-            if user is None:
-                fail("E-mail and password do not match, or the account is paused for 15 minutes.")
+            user = sign_in(runtime, by, password)
             if not may(user.role, Permission.START_TREATMENT):
                 fail("The role of this account may not start treatment.")
             actor = Actor(user.clinic_id, "staff", user.id, user.role)

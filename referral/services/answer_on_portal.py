@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import uuid
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
@@ -13,6 +12,7 @@ from referral.domain.audit import Action, Actor, AuditEntry
 from referral.domain.codes import ClinicianKind, Strength
 from referral.domain.errors import NotFound, StaleVersion
 from referral.domain.records import Clinician, Referral
+from referral.services.keep_answer import keep_shown
 from referral.services.keep_draft import Signed, read_draft, write_draft
 from referral.services.letter_content import indication_words, planned_course
 from referral.services.respond_to_referral import Response, ask_clinic, respond
@@ -140,7 +140,7 @@ def sign(session: Session, actor: Actor, found: PortalSession, signature: Signat
     receipt = respond(
         session, actor, _response(session, actor, fresh, credential, clinician, answers, signature), now
     )
-    _keep_shown(session, referral, signature.shown, now)
+    keep_shown(session, referral, signature.shown, now)
     signed = Signed(
         decision=receipt.decision,
         document_id=receipt.document_id,
@@ -176,20 +176,6 @@ def _response(
         user_agent=signature.user_agent[:300],
         address=actor.address,
         preset={link_id: value for link_id, value in preset.items() if value},
-    )
-
-
-def _keep_shown(session: Session, referral: Referral, shown: bytes, now: datetime) -> None:
-    """The exact page whose digest the evidence names, so that the digest can be checked."""
-    documents.add(
-        session,
-        id=str(uuid.uuid4()),
-        kind="signed-page",
-        content_type="text/html; charset=utf-8",
-        content=shown,
-        now=now,
-        patient_id=referral.patient_id,
-        referral_id=referral.id,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import uuid
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -11,7 +12,7 @@ from referral.domain.form import BY_LINK_ID, VERSION, Kind, items_for
 from referral.domain.records import Clinician, Order, Referral
 from referral.services.letter_content import indication_words
 from referral.services.receipt import keep_evidence
-from referral.storage import directory
+from referral.storage import directory, documents
 from referral.storage.db import Session
 from referral.storage.recommendations import NewRecommendation
 
@@ -82,6 +83,20 @@ def keep_answer(
         "fhir": base64.b64encode(fhir).decode(),
     }
     keep_evidence(session, given.referral, str(given.recommendation.document_id), evidence, now)
+
+
+def keep_shown(session: Session, referral: Referral, shown: bytes, now: datetime) -> None:
+    """The exact page whose digest the evidence names, so that the digest can be checked."""
+    documents.add(
+        session,
+        id=str(uuid.uuid4()),
+        kind="signed-page",
+        content_type="text/html; charset=utf-8",
+        content=shown,
+        now=now,
+        patient_id=referral.patient_id,
+        referral_id=referral.id,
+    )
 
 
 def _words(link_id: str, code: str) -> str:

@@ -22,7 +22,7 @@ from referral.domain.referral import BUSINESS_STATUS_OF
 from referral.fhir.questionnaire import answers_from_response
 from referral.services import publish
 from referral.services.close_referral import cancel_siblings, tell_clinician
-from referral.services.keep_answer import Given, Signing, keep_answer
+from referral.services.keep_answer import Given, Signing, keep_answer, keep_shown
 from referral.services.keep_draft import Draft, Signed, read_draft, write_draft
 from referral.services.refresh_gate import refresh_order
 from referral.services.void_recommendation import void
@@ -31,7 +31,6 @@ from referral.storage import (
     clinics,
     credentials,
     directory,
-    documents,
     orders,
     recommendations,
     referrals,
@@ -243,7 +242,7 @@ def renew(session: Session, actor: Actor, found: PortalSession, tap: Tap, now: d
         ("Repeated recommendation", standing.id),
     )
     keep_answer(session, given, fhir, now, attestation=tap.attestation, more=more)
-    _keep_shown(session, referral, tap.shown, now)
+    keep_shown(session, referral, tap.shown, now)
     recommendations.add(session, new)
     _follow(session, actor, referral, new, now)
     waits = any(
@@ -276,17 +275,3 @@ def _follow(
         detail={"renews": new.renews, "strength": new.strength},
     )
     audit.record(session, actor, entry)
-
-
-def _keep_shown(session: Session, referral: Referral, shown: bytes, now: datetime) -> None:
-    """The exact page whose digest the evidence names, so that the digest can be checked."""
-    documents.add(
-        session,
-        id=str(uuid.uuid4()),
-        kind="signed-page",
-        content_type="text/html; charset=utf-8",
-        content=shown,
-        now=now,
-        patient_id=referral.patient_id,
-        referral_id=referral.id,
-    )
