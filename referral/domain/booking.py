@@ -41,8 +41,6 @@ HOLDS_CHAIR: Final = frozenset(
 )
 # What can still be moved, cancelled or missed.
 OPEN: Final = HOLDS_CHAIR - {BookingStatus.FULFILLED}
-# Only an open gate confirms a booking.
-CONFIRMED: Final = OPEN - {BookingStatus.PENDING}
 
 RELEASE_DAYS: Final = 2
 LONGEST: Final = timedelta(hours=12)

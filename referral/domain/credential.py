@@ -84,8 +84,3 @@ def six_digits(random_bytes: RandomBytes = secrets.token_bytes) -> str:
 def expires_at(now: datetime, due_at: datetime) -> datetime:
     """14 days or the due date, whichever is first, but at least a day: a late reminder can still be used."""
     return max(min(now + LIFETIME, due_at), now + timedelta(days=1))
-
-
-def pause_after_miss(attempts: int, now: datetime) -> datetime | None:
-    """Until when a credential rests after its `attempts`-th miss; None for every miss but the fifth."""
-    return now + PAUSE if attempts == PAUSE_AFTER else None

@@ -72,17 +72,6 @@ class MessageState(StrEnum):
     DEAD = "dead"
 
 
-FINAL: Final = frozenset(
-    {
-        MessageState.DELIVERED,
-        MessageState.FAILED,
-        MessageState.UNKNOWN,
-        MessageState.CANCELLED,
-        MessageState.DEAD,
-    }
-)
-
-
 def provider_key(message_id: uuid.UUID, generation: int) -> uuid.UUID:
     """The idempotency key that a provider is given; a resend decided by a person is a new generation."""
     return uuid.uuid5(_KEY_NAMESPACE, f"{message_id}:{generation}")

@@ -5,18 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from referral.domain.errors import Issue, ReferralError
+from referral.domain.errors import Issue
 
 
 def operation_outcome(issues: Iterable[Issue]) -> dict[str, Any]:
     """Never empty: FHIR wants one issue at least, so no issues at all are told as `informational`."""
     rows = [_row(issue) for issue in issues]
     return {"resourceType": "OperationOutcome", "issue": rows or [_row(all_well("Nothing to report."))]}
-
-
-def of_refusal(refusal: ReferralError) -> dict[str, Any]:
-    """What a FHIR client is told when the service refused."""
-    return operation_outcome(refusal.issues)
 
 
 def all_well(text: str) -> Issue:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, Final
 
 from referral.domain import booking, policy
@@ -29,7 +28,6 @@ RESTFUL_INTERACTION: Final = "http://hl7.org/fhir/restful-interaction"
 
 _THO: Final = "http://terminology.hl7.org/CodeSystem/"
 ACT_CODE: Final = f"{_THO}v3-ActCode"
-ACT_REASON: Final = f"{_THO}v3-ActReason"
 PARTICIPATION_TYPE: Final = f"{_THO}v3-ParticipationType"
 PARTICIPATION_MODE: Final = f"{_THO}v3-ParticipationMode"
 DATA_OPERATION: Final = f"{_THO}v3-DataOperation"
@@ -52,7 +50,6 @@ LIFECYCLE: Final = f"{_THO}iso-21089-lifecycle"
 _EXTENSIONS: Final = "http://hl7.org/fhir/StructureDefinition/"
 STATUS_REASON: Final = f"{_EXTENSIONS}request-statusReason"
 FLAG_DETAIL: Final = f"{_EXTENSIONS}flag-detail"
-TASK_REPLACES: Final = f"{_EXTENSIONS}task-replaces"
 ITEM_CONTROL: Final = f"{_EXTENSIONS}questionnaire-itemControl"
 ITEM_CONTROL_CODE: Final = "http://hl7.org/fhir/questionnaire-item-control"
 US_CORE_DIRECT: Final = "http://hl7.org/fhir/us/core/StructureDefinition/us-core-direct"
@@ -185,11 +182,6 @@ class LocalSystems:
 
 
 DEFAULT: Final = LocalSystems()
-
-
-def is_local(coding: Mapping[str, Any], local: LocalSystems, name: str, code: str) -> bool:
-    """Whether a Coding is this code of ours."""
-    return coding.get("code") == code and coding.get("system") == local.system(name)
 
 
 def code_system(name: str, local: LocalSystems = DEFAULT) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import bindparam, func, insert, select, update
+from sqlalchemy import bindparam, func, insert, select
 
 from referral.domain.codes import ClinicianKind, Strength
 from referral.domain.errors import NotFound
@@ -97,14 +97,6 @@ def find_by_slug(session: Session, slug: str) -> Clinic | None:
     """For commands, which know a clinic by its slug; None where there is none."""
     row = session.connection.execute(select(clinic).where(clinic.c.slug == slug)).one_or_none()
     return _to_clinic(row) if row else None
-
-
-def set_settings(session: Session, settings: dict[str, Any]) -> None:
-    """Replaces all settings of the entered clinic."""
-    session.kept.pop(("clinic", session.clinic), None)
-    session.connection.execute(
-        update(clinic).where(clinic.c.clinic_id == session.clinic).values(settings=settings)
-    )
 
 
 def add_policy(session: Session, policy: Policy, ladder: Ladder, created_by: str, reason: str = "") -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import and_, case, delete, exists, insert, not_, or_, select, update
@@ -17,7 +17,6 @@ from referral.storage import clinics
 from referral.storage.db import Session
 from referral.storage.tables import portal_credential, portal_session, portal_throttle, referral
 
-_THROTTLE_WINDOW: Final = timedelta(hours=1)
 _MISSES_PER_WINDOW: Final = 30
 
 

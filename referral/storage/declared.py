@@ -14,7 +14,6 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-APP: Final = "referral_app"
 PUBLIC: Final = "public"
 _VERSIONS: Final = Path(__file__).parent / "migrations" / "versions"
 # Made in a loop by 0001_security.sql: rows that show themselves to whoever shows their key.

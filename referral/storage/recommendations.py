@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import insert, select
 
 from referral.domain.codes import ClinicianKind, Decision, Strength
 from referral.domain.errors import NotFound
@@ -77,12 +77,3 @@ def remark(
             **values,
         },
     )
-
-
-def is_void(session: Session, recommendation_id: str) -> bool:
-    """Whether it was withdrawn, whatever the cause."""
-    table = tables.recommendation_void
-    query = select(func.count()).where(
-        table.c.clinic_id == session.clinic, table.c.recommendation_id == recommendation_id
-    )
-    return bool(session.connection.scalar(query))

@@ -386,16 +386,6 @@ class ClinicianPage:
 
 
 @dataclass(frozen=True, slots=True)
-class ComponentsPage:
-    """Every component once, on real view models."""
-
-    form: Form
-    broken: Form
-    gates: tuple[Gate, ...]
-    options: tuple[Choice, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class NoWorkPage:
     """For roles that see no patient data; `accounts` when they look after the accounts."""
 
