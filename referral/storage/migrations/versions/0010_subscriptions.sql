@@ -1,0 +1,3 @@
+-- Subscriptions and what was sent to them.
+
+SELECT 1;

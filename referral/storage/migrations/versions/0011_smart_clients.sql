@@ -1,0 +1,3 @@
+-- Systems that sign in with their own key.
+
+SELECT 1;

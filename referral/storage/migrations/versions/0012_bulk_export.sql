@@ -1,0 +1,3 @@
+-- Exports of many resources.
+
+SELECT 1;

