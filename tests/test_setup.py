@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import pwd
 import re
@@ -21,6 +22,7 @@ import pytest
 from tests.processes import ROOT
 
 LOCKS = sorted(path.name for path in ROOT.glob("requirements*.lock"))
+NPM_LOCK = ROOT / "tests" / "clients" / "package-lock.json"
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +42,7 @@ def checkout(data_dir: Path) -> Path:
     copy = data_dir / "checkout"
     (copy / "scripts").mkdir(parents=True)
     (data_dir / "programs").mkdir()
+    shutil.copytree(NPM_LOCK.parent, copy / "tests" / "clients", ignore=shutil.ignore_patterns("*.py"))
     shutil.copy(ROOT / "scripts" / "setup", copy / "scripts")
     for name in ("pyproject.toml", *LOCKS):
         shutil.copy(ROOT / name, copy)
@@ -77,6 +80,39 @@ def test_a_lock_pins_every_package_by_hash_and_names_no_host(name: str) -> None:
     for block in re.split(r"\n(?=[a-z0-9])", text.strip()):
         assert re.match(r"[\w.\[\]-]+==\S+", block), block
         assert "--hash=sha256:" in block, block
+
+
+def test_the_npm_lock_pins_every_package_by_hash_and_names_no_host() -> None:
+    text = NPM_LOCK.read_text()
+    assert "://" not in text
+    assert "resolved" not in text
+    packages = json.loads(text)["packages"]
+    declared = json.loads((NPM_LOCK.parent / "package.json").read_text())["dependencies"]
+    assert packages.pop("")["dependencies"] == declared
+    assert {f"node_modules/{name}" for name in declared} <= set(packages)
+    for name, package in packages.items():
+        assert re.fullmatch(r"sha512-[\w+/]+==", package["integrity"]), name
+        assert re.fullmatch(r"[\d.]+", package["version"]), name
+
+
+def test_what_npm_cannot_install_is_said_in_one_sentence(
+    checkout: Path, script: ModuleType, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With the real npm, and a registry at a port where nothing listens."""
+    (checkout / ".venv").mkdir()
+    (checkout / ".venv" / "lib").symlink_to(ROOT / ".venv" / "lib")
+    places = {"ROOT": checkout, "VENV": checkout / ".venv", "NPM_HOME": checkout / ".venv" / "npm"}
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in places.items():
+            patch.setattr(script, name, value)
+        for name, text in (("registry", "http://127.0.0.1:1/"), ("fetch_retries", "0")):
+            patch.setenv(f"npm_config_{name}", text)
+        patch.setenv("npm_config_cache", str(checkout / "cache"))
+        with pytest.raises(SystemExit):
+            script.install_npm_client()
+    said = capsys.readouterr().err
+    assert "ECONNREFUSED" in said
+    assert said.splitlines()[-1].startswith("npm could not install the test client of tests/clients/")
 
 
 def test_the_locks_hold_every_dependency_that_the_project_declares() -> None:
