@@ -5,13 +5,17 @@ Strict clients refuse properties they do not know: only elements of R4 are used,
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
 from referral.fhir.elements import instant
+from referral.fhir.operations import Operation
+from referral.fhir.publication import PUBLISHER
+from referral.fhir.search_definitions import definition_of
 from referral.fhir.search_parameters import SearchParameter, parameters
+from referral.fhir.systems import LocalSystems
 
 US_CORE_SERVER: Final = "http://hl7.org/fhir/us/core/CapabilityStatement/us-core-server"
 US_CORE: Final = "http://hl7.org/fhir/us/core/StructureDefinition/"
@@ -34,14 +38,6 @@ SUPPORTED_PROFILES: Final[dict[str, tuple[str, ...]]] = {
 _OAUTH_URIS: Final = "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris"
 _SECURITY_SERVICE: Final = "http://terminology.hl7.org/CodeSystem/restful-security-service"
 _SEARCH: Final = frozenset({"search-type"})
-
-
-@dataclass(frozen=True, slots=True)
-class Operation:
-    """`name` without the dollar sign; `definition` is the canonical URL of its OperationDefinition."""
-
-    name: str
-    definition: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,15 +77,20 @@ def capability_statement(
     operations: Sequence[Operation] = (),
 ) -> dict[str, Any]:
     """`types` by name, in the order wanted; search parameters come from their table."""
+    local = LocalSystems(facts.canonical_base)
     rest: dict[str, Any] = {
         "mode": "server",
         "security": _security(facts),
-        "resource": [_resource(name, support) for name, support in types.items()],
+        "resource": [_resource(name, support, local) for name, support in types.items()],
     }
     _put(rest, "interaction", [{"code": code} for code in system_interactions])
     if any(_SEARCH & set(support.interactions) for support in types.values()):
-        _put(rest, "searchParam", [_parameter(row) for row in parameters("Resource").values()])
-    _put(rest, "operation", [{"name": row.name, "definition": row.definition} for row in operations])
+        _put(
+            rest,
+            "searchParam",
+            [_parameter("Resource", row, local) for row in parameters("Resource").values()],
+        )
+    _put(rest, "operation", _operations(operations, local))
     patches = any("patch" in support.interactions for support in types.values())
     return {
         "resourceType": "CapabilityStatement",
@@ -100,6 +101,8 @@ def capability_statement(
         "title": "Recommendation requests before ketamine infusions",
         "status": "active",
         "date": instant(facts.published_at),
+        "publisher": PUBLISHER,
+        "description": "What this server does, made from the tables that it routes and searches by.",
         "kind": "instance",
         "instantiates": [US_CORE_SERVER],
         "software": {"name": "referral", "version": facts.version},
@@ -136,7 +139,7 @@ def _security(facts: ServerFacts) -> dict[str, Any]:
     return security
 
 
-def _resource(name: str, support: TypeSupport) -> dict[str, Any]:
+def _resource(name: str, support: TypeSupport, local: LocalSystems) -> dict[str, Any]:
     row: dict[str, Any] = {"type": name, "profile": f"http://hl7.org/fhir/StructureDefinition/{name}"}
     profiles = support.profiles
     if profiles is None:
@@ -155,17 +158,17 @@ def _resource(name: str, support: TypeSupport) -> dict[str, Any]:
     _put(row, "searchRevInclude", list(support.revincludes))
     if _SEARCH & set(support.interactions):
         own = [p for p in parameters(name).values() if p.name not in parameters("Resource")]
-        _put(row, "searchParam", [_parameter(found) for found in own])
-    _put(
-        row,
-        "operation",
-        [{"name": found.name, "definition": found.definition} for found in support.operations],
-    )
+        _put(row, "searchParam", [_parameter(name, found, local) for found in own])
+    _put(row, "operation", _operations(support.operations, local))
     return row
 
 
-def _parameter(found: SearchParameter) -> dict[str, Any]:
-    return {"name": found.name, "type": found.kind}
+def _operations(rows: Sequence[Operation], local: LocalSystems) -> list[Any]:
+    return [{"name": row.code, "definition": row.definition(local)} for row in rows]
+
+
+def _parameter(type: str, found: SearchParameter, local: LocalSystems) -> dict[str, Any]:
+    return {"name": found.name, "definition": definition_of(type, found.name, local), "type": found.kind}
 
 
 def _put(row: dict[str, Any], name: str, values: list[Any]) -> None:
@@ -177,4 +180,14 @@ def reference_parameters(resource_type: str) -> tuple[str, ...]:
     """`Type:parameter` for every reference parameter of a type: what `_include` takes."""
     return tuple(
         f"{resource_type}:{p.name}" for p in parameters(resource_type).values() if p.kind == "reference"
+    )
+
+
+def referring_parameters(resource_type: str, sources: Iterable[str]) -> tuple[str, ...]:
+    """`Type:parameter` for every reference parameter that may name this type: what `_revinclude` takes."""
+    return tuple(
+        f"{source}:{p.name}"
+        for source in sources
+        for p in parameters(source).values()
+        if p.kind == "reference" and (not p.targets or resource_type in p.targets)
     )

@@ -1,51 +1,260 @@
-"""The OperationDefinitions of what is ours."""
+"""Every operation that is served: routes, CapabilityStatement and OperationDefinitions share this table.
+
+To serve another: write its row, add it to OPERATIONS, and give it a route. tests/fhir_api/test_capability.py
+compares the rows with the routes.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Final
 
+from referral.fhir.publication import publication
 from referral.fhir.systems import DEFAULT, LocalSystems
 
-
-def gate_operation(local: LocalSystems = DEFAULT) -> dict[str, Any]:
-    """`$gate` on an infusion order: changes nothing, takes nothing, says open or closed and why."""
-    parts = [
-        _out("code", 1, "1", "code", "initial-consultation or recommendation"),
-        _out("satisfied", 1, "1", "boolean", "Whether it is met"),
-        _out("by", 0, "1", "Reference", "What met it: an Encounter, or the Observation of a decision"),
-        _out("validUntil", 0, "1", "dateTime", "Until when what met it counts"),
-    ]
-    override = [
-        _out("validUntil", 1, "1", "dateTime", "Until when one start may use it"),
-        _out("remark", 1, "1", "string", "What is still missing, in a sentence"),
-    ]
-    return {
-        "resourceType": "OperationDefinition",
-        "id": "gate",
-        "url": f"{local.base}/OperationDefinition/gate",
-        "name": "Gate",
-        "title": "May this infusion order be treated?",
-        "status": "active",
-        "kind": "operation",
-        "affectsState": False,
-        "code": "gate",
-        "resource": ["ServiceRequest"],
-        "system": False,
-        "type": False,
-        "instance": True,
-        "parameter": [
-            _out("open", 1, "1", "boolean", "Whether treatment may start"),
-            _out("asOf", 1, "1", "instant", "The time of this advice"),
-            _out("reason", 0, "*", "string", "One sentence for each requirement that is not met"),
-            {**_out("requirement", 0, "*", None, "Each requirement of the clinic"), "part": parts},
-            {
-                **_out("override", 0, "1", None, "Emergency access in force: open for one start"),
-                "part": override,
-            },
-        ],
-    }
+# In `types`: every type that is served.
+EVERY_TYPE: Final = "Resource"
+GET_AND_POST: Final = frozenset({"GET", "POST"})
+_BACKPORT: Final = "http://hl7.org/fhir/uv/subscriptions-backport/OperationDefinition/"
+_BULK: Final = "http://hl7.org/fhir/uv/bulkdata/OperationDefinition/"
 
 
-def _out(name: str, least: int, most: str, kind: str | None, words: str) -> dict[str, Any]:
-    row = {"name": name, "use": "out", "min": least, "max": most, "documentation": words}
-    return {**row, "type": kind} if kind else row
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One parameter. `most` is a number or `*`; without `type` it has `parts` instead."""
+
+    name: str
+    text: str
+    type: str | None = None
+    least: int = 0
+    most: str = "1"
+    use: str = "out"
+    parts: tuple[Parameter, ...] = ()
+
+    def to_fhir(self) -> dict[str, Any]:
+        row: dict[str, Any] = {
+            "name": self.name,
+            "use": self.use,
+            "min": self.least,
+            "max": self.most,
+            "documentation": self.text,
+        }
+        if self.type:
+            row["type"] = self.type
+        if self.parts:
+            row["part"] = [part.to_fhir() for part in self.parts]
+        return row
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One operation. `code` is its name without the dollar sign, `id` that of its OperationDefinition here.
+
+    `system`, `type` and `instance` are the levels at which there is a route; `methods` those it takes. `base`
+    is the canonical URL of somebody else's definition that this one follows, and `complete` whether all of
+    that is done: then the CapabilityStatement names it, and else ours, as R4 wants it.
+    """
+
+    code: str
+    id: str
+    title: str
+    text: str
+    types: tuple[str, ...] = ()
+    system: bool = False
+    type: bool = False
+    instance: bool = False
+    affects_state: bool = False
+    methods: frozenset[str] = GET_AND_POST
+    base: str | None = None
+    complete: bool = False
+    parameters: tuple[Parameter, ...] = ()
+
+    def url(self, local: LocalSystems = DEFAULT) -> str:
+        """The canonical URL of the definition that is published here."""
+        return f"{local.base}/OperationDefinition/{self.id}"
+
+    def definition(self, local: LocalSystems = DEFAULT) -> str:
+        """The canonical URL that the CapabilityStatement names."""
+        return self.base if self.base and self.complete else self.url(local)
+
+    def to_fhir(self, local: LocalSystems = DEFAULT) -> dict[str, Any]:
+        """The OperationDefinition."""
+        words = "".join(part.capitalize() for part in self.id.split("-"))
+        made: dict[str, Any] = {
+            "resourceType": "OperationDefinition",
+            "id": self.id,
+            "url": self.url(local),
+            "name": words,
+            "title": self.title,
+            "kind": "operation",
+            "description": self.text,
+            "affectsState": self.affects_state,
+            "code": self.code,
+            "system": self.system,
+            "type": self.type,
+            "instance": self.instance,
+            **publication(),
+        }
+        if self.base:
+            made["base"] = self.base
+        if self.types:
+            made["resource"] = list(self.types)
+        if self.parameters:
+            made["parameter"] = [parameter.to_fhir() for parameter in self.parameters]
+        return made
+
+
+GATE: Final = Operation(
+    "gate",
+    "gate",
+    "May this infusion order be treated?",
+    "On a ServiceRequest that is an infusion order: whether treatment may start, and if not, why. Changes"
+    " nothing and is advice as of a time; the service asks again when treatment is started.",
+    types=("ServiceRequest",),
+    instance=True,
+    parameters=(
+        Parameter("open", "Whether treatment may start", "boolean", 1),
+        Parameter("asOf", "The time of this advice", "instant", 1),
+        Parameter("reason", "One sentence for each requirement that is not met", "string", most="*"),
+        Parameter(
+            "requirement",
+            "Each requirement of the clinic",
+            most="*",
+            parts=(
+                Parameter("code", "initial-consultation or recommendation", "code", 1),
+                Parameter("satisfied", "Whether it is met", "boolean", 1),
+                Parameter("by", "What met it: an Encounter, or the Observation of a decision", "Reference"),
+                Parameter("validUntil", "Until when what met it counts", "dateTime"),
+            ),
+        ),
+        Parameter(
+            "override",
+            "Emergency access in force: open for one start",
+            parts=(
+                Parameter("validUntil", "Until when one start may use it", "dateTime", 1),
+                Parameter("remark", "What is still missing, in a sentence", "string", 1),
+            ),
+        ),
+    ),
+)
+VALIDATE: Final = Operation(
+    "validate",
+    "validate",
+    "Would this resource be accepted?",
+    "Checks a resource as a create or update would, against R4 and the profiles that it claims or that are"
+    " asked for, and answers with an OperationOutcome. Stores nothing.",
+    types=(EVERY_TYPE,),
+    type=True,
+    instance=True,
+    base="http://hl7.org/fhir/OperationDefinition/Resource-validate",
+    parameters=(
+        Parameter("resource", "What is to be checked; without it, what is stored", "Resource", use="in"),
+        Parameter("mode", "create or update", "code", use="in"),
+        Parameter("profile", "The canonical URL of a profile to check against", "uri", use="in"),
+        Parameter("return", "What is wrong, or that nothing is", "OperationOutcome", 1),
+    ),
+)
+EVERYTHING: Final = Operation(
+    "everything",
+    "patient-everything",
+    "Everything about a patient",
+    "The resources of the patient's compartment, their Tasks, and what they refer to, as a searchset.",
+    types=("Patient",),
+    instance=True,
+    base="http://hl7.org/fhir/OperationDefinition/Patient-everything",
+    parameters=(
+        Parameter("start", "Only what concerns the time from this day on", "date", use="in"),
+        Parameter("end", "Only what concerns the time until this day", "date", use="in"),
+        Parameter("_since", "Only what was changed since", "instant", use="in"),
+        Parameter("_type", "Only these types", "code", most="*", use="in"),
+        Parameter("_count", "How many to a page", "integer", use="in"),
+        Parameter("return", "A searchset", "Bundle", 1),
+    ),
+)
+DOCREF: Final = Operation(
+    "docref",
+    "docref",
+    "The documents of a patient",
+    "The DocumentReferences of a patient, as US Core wants it; no document is made on demand.",
+    types=("DocumentReference",),
+    type=True,
+    base="http://hl7.org/fhir/us/core/OperationDefinition/docref",
+    parameters=(
+        Parameter("patient", "The id of the patient", "id", 1, use="in"),
+        Parameter("start", "Only documents of the time from then on", "dateTime", use="in"),
+        Parameter("end", "Only documents of the time until then", "dateTime", use="in"),
+        Parameter("type", "Only documents of this type", "CodeableConcept", use="in"),
+        Parameter("on-demand", "Nothing is made on demand", "boolean", use="in"),
+        Parameter("profile", "Only documents of this profile", "canonical", most="*", use="in"),
+        Parameter("return", "A searchset of DocumentReferences", "Bundle", 1),
+    ),
+)
+POPULATE: Final = Operation(
+    "populate",
+    "populate",
+    "A form with what is known already",
+    "A QuestionnaireResponse to the form, filled in as far as this server knows the answers.",
+    types=("Questionnaire",),
+    type=True,
+    instance=True,
+    base="http://hl7.org/fhir/uv/sdc/OperationDefinition/Questionnaire-populate",
+    parameters=(
+        Parameter("subject", "The patient", "Reference", 1, use="in"),
+        Parameter("response", "The form as far as it is filled in", "QuestionnaireResponse", 1),
+        Parameter("issues", "What could not be filled in", "OperationOutcome"),
+    ),
+)
+_EXPORT_PARAMETERS: Final = (
+    Parameter("_outputFormat", "application/fhir+ndjson", "string", use="in"),
+    Parameter("_since", "Only what was changed since", "instant", use="in"),
+    Parameter("_type", "Only these types, with commas between", "string", most="*", use="in"),
+)
+EXPORT: Final = Operation(
+    "export",
+    "export",
+    "Everything, in bulk",
+    "Starts an export of every resource that the client may read; its progress is at Content-Location.",
+    system=True,
+    methods=frozenset({"GET"}),
+    base=f"{_BULK}export",
+    parameters=_EXPORT_PARAMETERS,
+)
+PATIENT_EXPORT: Final = Operation(
+    "export",
+    "patient-export",
+    "Everything about all patients, in bulk",
+    "Starts an export of what concerns patients, as far as the client may read it.",
+    types=("Patient",),
+    type=True,
+    methods=frozenset({"GET"}),
+    base=f"{_BULK}patient-export",
+    parameters=_EXPORT_PARAMETERS,
+)
+SUBSCRIPTION_STATUS: Final = Operation(
+    "status",
+    "subscription-status",
+    "How a subscription is doing",
+    "Its status, how many events it had, and the last error.",
+    types=("Subscription",),
+    type=True,
+    instance=True,
+    base=f"{_BACKPORT}backport-subscription-status",
+    parameters=(
+        Parameter("id", "At the type: only these subscriptions", "id", most="*", use="in"),
+        Parameter("status", "At the type: only those in these states", "code", most="*", use="in"),
+        Parameter("return", "A searchset of statuses", "Bundle", 1),
+    ),
+)
+
+# Those that have a route. Nothing else is said to be there.
+OPERATIONS: Final[tuple[Operation, ...]] = (GATE,)
+
+
+def on_system() -> tuple[Operation, ...]:
+    """The operations that are called on the base URL alone."""
+    return tuple(row for row in OPERATIONS if row.system)
+
+
+def of_type(type: str) -> tuple[Operation, ...]:
+    """The operations of a type and of its instances."""
+    return tuple(row for row in OPERATIONS if EVERY_TYPE in row.types or type in row.types)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from referral.domain import booking, policy
+from referral.fhir.publication import publication
 
 BASE: Final = "https://referral.example/fhir"
 
@@ -193,7 +194,7 @@ def code_system(name: str, local: LocalSystems = DEFAULT) -> dict[str, Any]:
         "url": local.system(name),
         "name": "".join(part.capitalize() for part in name.split("-")),
         "title": name.replace("-", " ").capitalize(),
-        "status": "active",
+        **publication(),
         "caseSensitive": True,
         "content": "complete" if codes else "fragment",
     }

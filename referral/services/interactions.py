@@ -20,6 +20,8 @@ INTERACTIONS: Final[dict[str, tuple[str, ...]]] = {
     "Provenance": (*READ, "create"),
     **dict.fromkeys(METADATA_TYPES, READ),
 }
+# What is done with the base URL itself.
+SYSTEM_INTERACTIONS: Final = ("transaction", "batch")
 _WORDS: Final = {
     "create": "created",
     "update": "changed",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
 from functools import cache
 from typing import Any, Final
 
@@ -12,15 +11,14 @@ from referral.fhir import questionnaire
 from referral.fhir.elements import instant
 from referral.fhir.index_values import IndexEntry
 from referral.fhir.json import encode
-from referral.fhir.operations import gate_operation
+from referral.fhir.operations import OPERATIONS
+from referral.fhir.publication import PUBLISHED_AT
+from referral.fhir.search_definitions import OWN
 from referral.fhir.search_parameters import extract
 from referral.fhir.search_query import SearchQuery
 from referral.fhir.systems import LOCAL_CODES, code_system
 from referral.storage.resources import Stored
 from referral.storage.search import Match
-
-# When the texts below were last changed; a new text is a new program.
-PUBLISHED_AT: Final = datetime(2026, 11, 25, tzinfo=UTC)
 
 
 def _questionnaires() -> list[dict[str, Any]]:
@@ -35,7 +33,8 @@ def _code_systems() -> list[dict[str, Any]]:
 _MAKERS: Final[dict[str, Callable[[], list[dict[str, Any]]]]] = {
     "Questionnaire": _questionnaires,
     "CodeSystem": _code_systems,
-    "OperationDefinition": lambda: [gate_operation()],
+    "OperationDefinition": lambda: [row.to_fhir() for row in OPERATIONS],
+    "SearchParameter": lambda: [row.to_fhir() for row in OWN],
 }
 TYPES: Final = frozenset(_MAKERS)
 

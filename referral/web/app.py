@@ -13,7 +13,7 @@ from fastapi_offline import FastAPIOffline
 from referral import __version__
 from referral.bootstrap import Runtime
 from referral.logs import AccessLog
-from referral.web import cds_hooks, errors, fhir_api, health, portal
+from referral.web import cds_hooks, errors, fhir_api, fhir_metadata, health, portal
 from referral.web.cors import CdsCors
 from referral.web.gate_reads import GateReads
 from referral.web.middleware import Frame
@@ -45,6 +45,13 @@ def create_app(runtime: Runtime) -> FastAPI:
     app.mount("/static", StaticFiles(directory=Path(__file__).with_name("static")), name="static")
     errors.register(app)
     # Routes are tried one after the other: systems, which call in bulk, come before people.
-    for router in (fhir_api.router, cds_hooks.router, portal.router, staff_routes.router, health.router):
+    for router in (
+        fhir_metadata.router,
+        fhir_api.router,
+        cds_hooks.router,
+        portal.router,
+        staff_routes.router,
+        health.router,
+    ):
         app.include_router(router)
     return app

@@ -8,32 +8,21 @@ from fastapi import APIRouter, Request
 from fastapi.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from referral import __version__
 from referral.domain.errors import NotFound, NotSupported
 from referral.domain.gate import decide
 from referral.domain.policy import Policy
 from referral.fhir import gate
 from referral.fhir.bundle import split_url
-from referral.fhir.capability_statement import (
-    Operation,
-    ServerFacts,
-    TypeSupport,
-    capability_statement,
-    reference_parameters,
-)
 from referral.fhir.history_query import read_history_query
 from referral.fhir.json import decode
 from referral.fhir.problems import InvalidResource, Issue
 from referral.fhir.reference_targets import relative_references
 from referral.fhir.search_query import query_pairs
-from referral.fhir.systems import BASE
 from referral.services import interactions, search_resources, write_resources
-from referral.services.published import PUBLISHED_AT
 from referral.services.write_bundle import bare
 from referral.storage import clinics
-from referral.web.dependencies import public
 from referral.web.fhir_batch import carry_out_bundle
-from referral.web.fhir_client import Caller, base_url_of, client
+from referral.web.fhir_client import Caller, client
 from referral.web.fhir_search import Part, history_bundle, part_of, read_query, search_bundle
 from referral.web.fhir_wire import (
     AS_IT_IS,
@@ -63,35 +52,11 @@ Updater = Annotated[Caller, client("u")]
 Anyone = Annotated[Caller, client("any")]
 
 
-# ---- What the server can do
-
-
-@router.get("/metadata", dependencies=[public("says what the server can do, nothing about anybody")])
-def metadata(request: Request, how: WantedDep) -> Response:
-    """The CapabilityStatement, made from the tables that route and search."""
-    facts = ServerFacts(base_url_of(request), BASE, __version__, PUBLISHED_AT)
-    return resource_response(capability_statement(facts, _support()), how)
-
-
-def _support() -> dict[str, TypeSupport]:
-    return {type: _type_support(type, does) for type, does in interactions.INTERACTIONS.items()}
-
-
-def _type_support(type: str, does: tuple[str, ...]) -> TypeSupport:
-    gated = type == "ServiceRequest"
-    return TypeSupport(
-        interactions=does,
-        conditional=frozenset({"create", "read", "update"} & set(does)),
-        includes=reference_parameters(type),
-        revincludes=("Provenance:target",),
-        operations=(Operation("gate", f"{BASE}/OperationDefinition/gate"),) if gated else (),
-    )
-
-
 # ---- The gate
 
 
 @router.get("/ServiceRequest/{id}/$gate")
+@router.post("/ServiceRequest/{id}/$gate")
 async def read_gate(request: Request, caller: Anyone, how: WantedDep, id: str) -> Response:
     """Whether treatment may start under this order, and if not, why: advice as of now; changes nothing."""
     caller.require("ServiceRequest", "r")

@@ -4,13 +4,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from referral.fhir.capability_statement import (
-    Operation,
     ServerFacts,
     TypeSupport,
     capability_statement,
     reference_parameters,
 )
 from referral.fhir.models import model_issues
+from referral.fhir.operations import GATE
 from referral.fhir.search_parameters import parameters
 from referral.fhir.structure import check_resource
 
@@ -27,7 +27,7 @@ TYPES = {
         conditional=frozenset({"create"}),
         includes=reference_parameters("ServiceRequest"),
         revincludes=("Provenance:target",),
-        operations=(Operation("gate", "https://referral.example/fhir/OperationDefinition/gate"),),
+        operations=(GATE,),
     ),
     "Binary": TypeSupport(("read",)),
 }

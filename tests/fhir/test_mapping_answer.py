@@ -15,7 +15,7 @@ from referral.domain.outgoing import MessageKind, MessageState
 from referral.fhir import answer, communication, encounter, gate, procedure, provenance
 from referral.fhir.answer import ANSWER_LETTER, LETTER, KeptDocument, Opinion
 from referral.fhir.communication import Attempt
-from referral.fhir.operations import gate_operation
+from referral.fhir.operations import GATE
 from referral.fhir.provenance import Agent
 from referral.fhir.systems import DEFAULT, LOCAL_CODES
 from tests.fhir.mapping_samples import CLOSED, LATER, NOW, OPEN, ORDER, OVERRIDDEN, assert_valid, referral
@@ -293,7 +293,7 @@ def test_emergency_access_is_named_with_its_end_and_the_recommendation_stays_uns
             ],
         }
     ]
-    named = {parameter["name"] for parameter in gate_operation()["parameter"]}
+    named = {parameter["name"] for parameter in GATE.to_fhir()["parameter"]}
     assert {parameter["name"] for parameter in written["parameter"]} <= named
 
 

@@ -1,0 +1,64 @@
+"""The CapabilityStatement, made from the tables that route and search; nobody has to sign in for it."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any, Final
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from referral import __version__
+from referral.fhir.capability_statement import (
+    ServerFacts,
+    TypeSupport,
+    capability_statement,
+    reference_parameters,
+    referring_parameters,
+)
+from referral.fhir.definitions import METADATA_TYPES
+from referral.fhir.operations import of_type, on_system
+from referral.fhir.publication import PUBLISHED_AT
+from referral.fhir.systems import BASE
+from referral.services.interactions import INTERACTIONS, SYSTEM_INTERACTIONS
+from referral.web.dependencies import public
+from referral.web.fhir_client import base_url_of
+from referral.web.fhir_wire import WantedDep, resource_response
+
+router: Final = APIRouter(prefix="/fhir", tags=["FHIR"])
+
+# Not in the store that includes are read from: the audit trail, and what the program itself publishes.
+_NO_INCLUDES: Final = frozenset({"AuditEvent", *METADATA_TYPES})
+
+
+@router.get("/metadata", dependencies=[public("says what the server can do, nothing about anybody")])
+def metadata(request: Request, how: WantedDep) -> Response:
+    """The CapabilityStatement."""
+    return resource_response(_statement(facts_of(request)), how)
+
+
+def facts_of(request: Request) -> ServerFacts:
+    """What this installation is, under the address by which it was called."""
+    return ServerFacts(base_url_of(request), BASE, __version__, PUBLISHED_AT)
+
+
+# Few, since whoever calls chooses the Host header.
+@lru_cache(maxsize=4)
+def _statement(facts: ServerFacts) -> dict[str, Any]:
+    return capability_statement(
+        facts,
+        {type: _type_support(type, does) for type, does in INTERACTIONS.items()},
+        system_interactions=SYSTEM_INTERACTIONS,
+        operations=on_system(),
+    )
+
+
+def _type_support(type: str, does: tuple[str, ...]) -> TypeSupport:
+    sources = [name for name in INTERACTIONS if name not in _NO_INCLUDES]
+    return TypeSupport(
+        interactions=does,
+        conditional=frozenset({"create", "read", "update"} & set(does)),
+        includes=() if type in _NO_INCLUDES else reference_parameters(type),
+        revincludes=() if type in _NO_INCLUDES else referring_parameters(type, sources),
+        operations=of_type(type),
+    )
