@@ -33,7 +33,7 @@ format: setup-tests ## Format the code
 
 bench: setup-tests ## Run the benchmarks; B=gate runs one
 	@set -e; for file in $(if $(B),bench/$(B).py,$(sort $(wildcard bench/[a-z]*.py))); do \
-		PYTHONPATH=. $(BIN)/python $$file; done
+		PYTHONPATH=. $(BIN)/python -P $$file; done
 
 soak: setup-tests ## Run the long tests
 	@$(BIN)/pytest -m soak $(T)
