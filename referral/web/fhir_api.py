@@ -13,11 +13,9 @@ from referral.domain.gate import decide
 from referral.domain.policy import Policy
 from referral.fhir import gate
 from referral.fhir.bundle import split_url
-from referral.fhir.history_query import read_history_query
 from referral.fhir.json import decode
 from referral.fhir.problems import InvalidResource, Issue
 from referral.fhir.reference_targets import relative_references
-from referral.fhir.search_query import query_pairs
 from referral.services import interactions, search_resources, write_resources
 from referral.services.write_bundle import bare
 from referral.storage import clinics
@@ -90,6 +88,12 @@ def post_bundle(request: Request, caller: Anyone, how: WantedDep, raw: BodyDep) 
 # ---- Search
 
 
+@router.get("/_history")
+def read_history_of_all(request: Request, caller: Anyone, how: WantedDep) -> Response:
+    """The versions of all resources of the types that the client may search, newest first."""
+    return _history(request, caller, how, None, None)
+
+
 @router.get("/{type}")
 def search(request: Request, caller: Searcher, how: WantedDep, type: str) -> Response:
     """Search by what stands behind the question mark."""
@@ -116,11 +120,11 @@ def read_history_of_type(request: Request, caller: Searcher, how: WantedDep, typ
     return _history(request, caller, how, type, None)
 
 
-def _history(request: Request, caller: Caller, how: Wanted, type: str, id: str | None) -> Response:
-    query = read_history_query(type, id, query_pairs(query_text(request)), strict=how.strict)
+def _history(request: Request, caller: Caller, how: Wanted, type: str | None, id: str | None) -> Response:
+    text = query_text(request)
     with caller.transaction() as session:
-        page = search_resources.read_history(session, caller.actor, query)
-    return resource_response(history_bundle(caller, query, page), how)
+        bundle = history_bundle(session, caller, type, id, text, strict=how.strict)
+    return resource_response(bundle, how)
 
 
 # ---- One resource
