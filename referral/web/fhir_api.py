@@ -14,7 +14,7 @@ from referral.domain.policy import Policy
 from referral.fhir import gate
 from referral.fhir.bundle import split_url
 from referral.fhir.json import decode
-from referral.fhir.problems import InvalidResource, Issue
+from referral.fhir.problems import InvalidResource, Issue, Unreadable
 from referral.fhir.reference_targets import relative_references
 from referral.services import interactions, search_resources, write_resources
 from referral.services.write_bundle import bare
@@ -134,6 +134,7 @@ def _history(request: Request, caller: Caller, how: Wanted, type: str | None, id
 def create(request: Request, caller: Creator, how: WantedDep, raw: BodyDep, type: str) -> Response:
     """Create; with If-None-Exist only where nothing matches it."""
     document = _read_resource(raw, caller, type, "create")
+    _refuse_query(query_text(request), type)
     condition = header_text(request, "if-none-exist")
     with caller.transaction() as session:
         if condition is None:
@@ -142,6 +143,13 @@ def create(request: Request, caller: Creator, how: WantedDep, raw: BodyDep, type
             query = read_query(caller, type, bare(condition), strict=True)
             written = write_resources.create_unless(session, caller.actor, document, query, caller.now)
     return written_response(written.stored, how, caller.base_url, created=written.created)
+
+
+def _refuse_query(text: str, type: str) -> None:
+    """Some clients send a condition in this way; ignored, it would make a second resource."""
+    if {name for name, _ in query_pairs(text)} - {"_format", "_pretty"}:
+        said = f"A create takes no query; put a condition into If-None-Exist, or search by POST {type}/_search."
+        raise Unreadable(Issue(said, ("http.query",), "invalid"))
 
 
 @router.put("/{type}")
