@@ -148,7 +148,7 @@ def create(request: Request, caller: Creator, how: WantedDep, raw: BodyDep, type
 def _refuse_query(text: str, type: str) -> None:
     """Some clients send a condition in this way; ignored, it would make a second resource."""
     if {name for name, _ in query_pairs(text)} - {"_format", "_pretty"}:
-        said = f"A create takes no query; put a condition into If-None-Exist, or search by POST {type}/_search."
+        said = f"A create takes no query; put a condition into If-None-Exist, or search at {type}/_search."
         raise Unreadable(Issue(said, ("http.query",), "invalid"))
 
 
