@@ -16,6 +16,7 @@ from referral.fhir.bundle import split_url
 from referral.fhir.json import decode
 from referral.fhir.problems import InvalidResource, Issue, Unreadable
 from referral.fhir.reference_targets import relative_references
+from referral.fhir.search_query import query_pairs
 from referral.services import interactions, search_resources, write_resources
 from referral.services.write_bundle import bare
 from referral.storage import clinics
