@@ -151,7 +151,10 @@ def search_resources(session: Session, actor: Actor, query: SearchQuery, allowed
     query = replace(
         query, revinclude=tuple(include for include in query.revinclude if allowed(include.source))
     )
-    page = _with_published(query, search.search(session, query))
+    if query.type in published.ONLY_HERE:
+        page = published.page(query)
+    else:
+        page = _with_published(query, search.search(session, query))
     included = tuple(
         match for match in search.included(session, query, page.matches) if allowed(match.stored.type)
     )
