@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from referral.fhir.publication import PUBLISHED_AT
 from referral.services.interactions import INTERACTIONS
 from tests.database import NOW, ClinicFixture
 from tests.fhir_api.client import Answer, FhirClient, Json, connect
@@ -247,8 +248,9 @@ def test_every_patient_whose_data_went_out_has_an_audit_row(fhir: FhirClient) ->
 def test_what_the_server_publishes_ends_the_last_page(fhir: FhirClient) -> None:
     found = versions(fhir.get("CodeSystem/_history"))
     assert len(found) > 5
-    assert found == versions(fhir.get("CodeSystem/_history?_since=2026-11-25"))
-    assert versions(fhir.get("CodeSystem/_history?_since=2026-11-26")) == []
+    day, after = PUBLISHED_AT.date(), PUBLISHED_AT.date() + timedelta(days=1)
+    assert found == versions(fhir.get(f"CodeSystem/_history?_since={day}"))
+    assert versions(fhir.get(f"CodeSystem/_history?_since={after}")) == []
     assert versions(fhir.get(f"CodeSystem/{found[0].partition('/')[0]}/_history")) == [found[0]]
 
 
