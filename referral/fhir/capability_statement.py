@@ -12,7 +12,6 @@ from typing import Any, Final
 
 from referral.fhir.elements import instant
 from referral.fhir.operations import Operation
-from referral.fhir.own_profiles import profile_urls
 from referral.fhir.publication import PUBLISHER
 from referral.fhir.search_definitions import definition_of
 from referral.fhir.search_parameters import SearchParameter, parameters
@@ -38,6 +37,7 @@ SUPPORTED_PROFILES: Final[dict[str, tuple[str, ...]]] = {
 }
 _OAUTH_URIS: Final = "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris"
 _SECURITY_SERVICE: Final = "http://terminology.hl7.org/CodeSystem/restful-security-service"
+_PATCH_FORMATS: Final = ("application/json-patch+json", "application/fhir+json", "application/fhir+xml")
 _SEARCH: Final = frozenset({"search-type"})
 
 
@@ -96,7 +96,7 @@ def capability_statement(
     return {
         "resourceType": "CapabilityStatement",
         "id": "server",
-        "url": f"{facts.canonical_base}/metadata",
+        "url": f"{facts.canonical_base}/CapabilityStatement/server",
         "version": facts.version,
         "name": "ReferralServer",
         "title": "Recommendation requests before ketamine infusions",
@@ -109,8 +109,8 @@ def capability_statement(
         "software": {"name": "referral", "version": facts.version},
         "implementation": {"description": "Recommendation requests and the gate", "url": facts.base_url},
         "fhirVersion": "4.0.1",
-        "format": ["application/fhir+json", "json"],
-        **({"patchFormat": ["application/json-patch+json", "application/fhir+json"]} if patches else {}),
+        "format": ["application/fhir+json", "json", "application/fhir+xml", "xml"],
+        **({"patchFormat": list(_PATCH_FORMATS)} if patches else {}),
         "rest": [rest],
     }
 
@@ -145,7 +145,6 @@ def _resource(name: str, support: TypeSupport, local: LocalSystems) -> dict[str,
     profiles = support.profiles
     if profiles is None:
         profiles = tuple(US_CORE + profile for profile in SUPPORTED_PROFILES.get(name, ()))
-        profiles += profile_urls(name, local)
     _put(row, "supportedProfile", list(profiles))
     _put(row, "interaction", [{"code": code} for code in support.interactions])
     row["versioning"] = support.versioning

@@ -84,14 +84,16 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _decimal(text: str) -> Decimal:
+def read_decimal(text: str) -> Decimal:
+    """With every digit it has; raises Unreadable for a number that no measurement needs."""
     number = Decimal(text) if len(text) <= _MAX_DIGITS else None
     if number is None or abs(number.adjusted()) > _MAX_EXPONENT:
         _refuse(f"The number {_shown(text)} is out of every sensible range.")
     return number
 
 
-def _integer(text: str) -> int:
+def read_integer(text: str) -> int:
+    """Raises Unreadable as `read_decimal` does."""
     if len(text) > _MAX_DIGITS:
         _refuse(f"The number {_shown(text)} is out of every sensible range.")
     return int(text)
@@ -150,5 +152,5 @@ def _too_deep() -> NoReturn:
 
 
 _DECODER = json.JSONDecoder(
-    object_pairs_hook=_object, parse_float=_decimal, parse_int=_integer, parse_constant=_constant
+    object_pairs_hook=_object, parse_float=read_decimal, parse_int=read_integer, parse_constant=_constant
 )

@@ -58,7 +58,7 @@ def narrative_problem(div: Any) -> str | None:
         return "may not contain CDATA, declarations, processing instructions or broken comments"
     reader = _Reader()
     try:
-        reader.read(_ENTITY.sub(_character, div))
+        reader.read(without_names(div))
     except (expat.ExpatError, ValueError):
         return "is not well-formed XHTML"
     if reader.problem is None and not reader.has_content:
@@ -108,8 +108,12 @@ def _attribute_problem(name: str, value: str) -> str | None:
     return None
 
 
+def without_names(div: str) -> str:
+    """HTML's named characters, such as `&nbsp;`, as themselves: XML knows five of them."""
+    return _ENTITY.sub(_character, div)
+
+
 def _character(match: re.Match[str]) -> str:
-    """XHTML knows HTML's named characters, an XML parser does not."""
     name = match[1]
     if name in _BUILT_IN or name not in html.entities.name2codepoint:
         return match[0]

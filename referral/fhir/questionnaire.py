@@ -13,7 +13,6 @@ from referral.domain.codes import ClinicianKind
 from referral.domain.form import BY_LINK_ID, ITEMS, SECTIONS, VERSION, Item, Kind, items_for
 from referral.domain.npi import KIND_LABEL
 from referral.fhir.elements import Ref, Resource, every, instant, reference
-from referral.fhir.publication import publication
 from referral.fhir.systems import DEFAULT, ITEM_CONTROL, ITEM_CONTROL_CODE, LocalSystems
 
 NAME: Final = "ketamine-recommendation"
@@ -28,7 +27,6 @@ _TYPES: Final = {
     Kind.DATE: "date",
     Kind.TICK: "boolean",
 }
-_ASKED: Final = {True: "a clinician, of whatever discipline,", False: "a clinician of this discipline"}
 _HELP: Final = {
     "url": ITEM_CONTROL,
     "valueCodeableConcept": {
@@ -59,11 +57,10 @@ def to_fhir(kind: ClinicianKind | None = None, *, local: LocalSystems = DEFAULT)
         "resourceType": "Questionnaire",
         "id": questionnaire_id(kind),
         "url": f"{local.base}/Questionnaire/{questionnaire_id(kind)}",
-        **publication(),
         "version": VERSION,
         "name": "".join(part.capitalize() for part in questionnaire_id(kind).split("-")),
         "title": f"{title} ({KIND_LABEL[kind]})" if kind else title,
-        "description": f"What {_ASKED[kind is None]} is asked about ketamine infusions for a patient.",
+        "status": "active",
         "subjectType": ["Patient"],
         "item": [
             {

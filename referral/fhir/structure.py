@@ -22,6 +22,8 @@ from referral.fhir.reference_targets import reference_problem
 # A client that sent nothing but faults is told enough to mend them, and no more.
 MAX_ISSUES: Final = 100
 _LINKING: Final = frozenset({"uri", "url", "canonical"})
+# Attributes and XHTML in XML: nothing can stand beside them.
+_BARE: Final = frozenset({("Extension", "url"), ("Narrative", "div")})
 
 Visit = Callable[["Walk", Any], None]
 
@@ -202,14 +204,15 @@ def _shape(name: str) -> _Shape:
     needed: dict[str, tuple[str, ...]] = {}
     for key, entry in row.elements.items():
         primitive = entry.type in PRIMITIVES
+        extended = primitive and (name, key) not in _BARE and key != "id"
         shown = entry.choice or key
         elements[key] = _Element(shown, entry.many, primitive and entry.many, entry.choice, _visitor(entry))
-        if primitive and key != "id":
+        if extended:
             elements[f"_{key}"] = _Element(
                 shown, entry.many, entry.many, entry.choice, _object_visitor("Element")
             )
         if entry.minimum:
-            needed[shown] = (*needed.get(shown, ()), key, *((f"_{key}",) if primitive else ()))
+            needed[shown] = (*needed.get(shown, ()), key, *((f"_{key}",) if extended else ()))
     rules = tuple((key, text, test) for key, text in row.rules.items() if (test := rule(name, key)))
     return _Shape(name, elements, tuple(needed.items()), rules)
 

@@ -10,7 +10,7 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
-from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response
 
 from referral.domain import errors
 from referral.domain.audit import Action, Actor, AuditEntry
@@ -20,6 +20,7 @@ from referral.fhir.operation_outcome import operation_outcome
 from referral.services.write_bundle import EntryRefused, TargetMissing
 from referral.services.write_resources import SeveralMatches
 from referral.storage import audit, orders
+from referral.web.fhir_wire import FHIR_JSON, FHIR_XML, Wanted, answers_in_xml, resource_response
 from referral.web.middleware import protect
 from referral.web.pages import error_page, is_portal, page
 
@@ -78,10 +79,15 @@ def _for_system(request: Request) -> bool:
 def _answer(request: Request, status: int, issues: tuple[errors.Issue, ...]) -> Response:
     if _for_system(request):
         headers = {"WWW-Authenticate": "Bearer"} if status == 401 else {}
-        return JSONResponse(
-            operation_outcome(issues), status, media_type="application/fhir+json", headers=headers
-        )
+        return resource_response(operation_outcome(issues), _how(request), status, **headers)
     return error_page(request, status, tuple(issue.text for issue in issues))
+
+
+def _how(request: Request) -> Wanted:
+    """Only /fhir speaks XML."""
+    asked = request.query_params.get("_format", "") if request.url.path.startswith("/fhir") else "json"
+    xml = answers_in_xml(request.headers.get("accept", ""), asked)
+    return Wanted(FHIR_XML if xml else FHIR_JSON)
 
 
 def note_refusal(request: Request, error: errors.ReferralError, status: int) -> None:

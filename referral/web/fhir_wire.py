@@ -12,30 +12,43 @@ from functools import lru_cache
 from typing import Annotated, Any, Final
 
 from fastapi import Depends, Request
+from fastapi.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from referral.fhir.answer_bundles import etag
-from referral.fhir.json import decode, encode, encode_pretty
+from referral.fhir.json import decode, decode_stored, encode, encode_pretty
 from referral.fhir.json_patch import MEDIA_TYPE as JSON_PATCH
 from referral.fhir.json_patch import Patch, read_json_patch
 from referral.fhir.operation_outcome import all_well, operation_outcome
 from referral.fhir.path_patch import PathPatch, path_patch_of
 from referral.fhir.problems import Issue, Unreadable
+from referral.fhir.xml import decode_xml, encode_xml
 from referral.storage.resources import Stored
 
 FHIR_JSON: Final = "application/fhir+json"
+FHIR_XML: Final = "application/fhir+xml"
 # Instead of a media type: the bytes of a Binary under their own.
 AS_IT_IS: Final = ""
 _JSON: Final = "application/json"
+_XML: Final = "application/xml"
 _FORMATS: Final = {
     "json": FHIR_JSON,
     "application/fhir+json": FHIR_JSON,
     "application/json+fhir": FHIR_JSON,
     "application/json": _JSON,
     "text/json": _JSON,
+    "xml": FHIR_XML,
+    "application/fhir+xml": FHIR_XML,
+    "application/xml+fhir": FHIR_XML,
+    "application/xml": _XML,
+    "text/xml": _XML,
 }
 _RANGES: Final = {"*/*": FHIR_JSON, "application/*": FHIR_JSON, **_FORMATS}
+_XML_BODIES: Final = frozenset(name for name, kind in _FORMATS.items() if kind in (FHIR_XML, _XML)) - {"xml"}
+_SPOKEN: Final = "This server speaks application/fhir+json and application/fhir+xml of FHIR 4.0."
+# A Binary may hold XML of its own: these ask for what it holds, unless FHIR's own type is named.
+_CONTENT_TYPES_TOO: Final = frozenset({"application/xml", "text/xml"})
 _VERSIONS: Final = frozenset({"4.0", "4.0.1"})
 _ETAG: Final = re.compile(r'(?:W/)?"?([0-9]{1,9})"?')
 _CONTENT_TYPE: Final = re.compile(r"[a-z]+/[a-z0-9.+-]+(; ?charset=[a-z0-9-]+)?")
@@ -51,6 +64,10 @@ class Wanted:
     returns: str = "representation"
     strict: bool = False
 
+    @property
+    def is_xml(self) -> bool:
+        return self.media_type[-3:] == "xml"
+
 
 async def wanted(request: Request) -> Wanted:
     """Raises 406 where nothing that is asked for can be given; unknown Prefer values are ignored."""
@@ -64,9 +81,13 @@ async def wanted(request: Request) -> Wanted:
 
 
 def _wants_content(accept: str, asked: str) -> bool:
-    """Whether a client that reads a Binary wants the bytes themselves: it names another type than JSON."""
+    """Whether a client that reads a Binary wants the bytes themselves: it names no type that is FHIR's."""
     names = [part.split(";", 1)[0].strip().lower() for part in accept.split(",") if part.strip()]
-    return not asked and bool(names) and not any(name in _RANGES for name in names)
+    return (
+        not asked
+        and bool(names)
+        and not any(name in _RANGES and name not in _CONTENT_TYPES_TOO for name in names)
+    )
 
 
 # Clients send the same few headers all day.
@@ -87,9 +108,9 @@ WantedDep = Annotated[Wanted, Depends(wanted)]
 
 def _format(asked: str) -> str:
     # A plus sign that was not encoded arrives as a space.
-    found = _FORMATS.get(asked.split(";", 1)[0].strip().lower().replace("fhir json", "fhir+json"))
+    found = _FORMATS.get(asked.split(";", 1)[0].strip().lower().replace("fhir ", "fhir+"))
     if found is None:
-        raise HTTPException(406, "This server speaks JSON: application/fhir+json.")
+        raise HTTPException(406, _SPOKEN)
     return found
 
 
@@ -98,7 +119,7 @@ def _accepted(header: str) -> str:
         return FHIR_JSON
     offers = [offer for part in header.split(",") if (offer := _offer(part)) is not None]
     if not offers:
-        raise HTTPException(406, "This server speaks JSON: application/fhir+json of FHIR 4.0.")
+        raise HTTPException(406, _SPOKEN)
     return max(offers, key=lambda offer: offer[0])[1]
 
 
@@ -114,22 +135,38 @@ def _offer(part: str) -> tuple[float, str] | None:
     return (quality, found) if found and quality > 0 and version in _VERSIONS else None
 
 
+def answers_in_xml(accept: str, asked: str) -> bool:
+    """Whether a refusal is to be told in XML; by Accept and `_format`, and never refused itself."""
+    try:
+        return _wanted(accept.strip(), "", asked, False).is_xml
+    except HTTPException:
+        return False
+
+
 async def read_body(request: Request) -> bytes:
-    """The bytes of a JSON body, not parsed; 415 for another media type. Comes after the caller is known."""
-    _require_content(request, FHIR_JSON, _JSON, "application/json+fhir")
-    return await request.body()
+    """The bytes of a body as JSON, not parsed; 415 for another media type. Comes after the caller is known.
+
+    XML is translated here: whatever reads a body knows JSON alone, and JSON that comes in passes untouched.
+    """
+    name = _require_content(request, FHIR_JSON, _JSON, "application/json+fhir", *_XML_BODIES)
+    body = await request.body()
+    return await run_in_threadpool(_as_json, body) if name in _XML_BODIES else body
 
 
 BodyDep = Annotated[bytes, Depends(read_body)]
 
 
+def _as_json(xml: bytes) -> bytes:
+    return encode(decode_xml(xml))
+
+
 async def read_patch(request: Request) -> Callable[[], Patch | PathPatch]:
     """What reads the body of a PATCH, which is meant as its media type says; 415 for any other."""
-    name = _require_content(request, JSON_PATCH, FHIR_JSON)
+    name = _require_content(request, JSON_PATCH, FHIR_JSON, FHIR_XML)
     body = await request.body()
     if name == JSON_PATCH:
         return lambda: read_json_patch(body)
-    return lambda: path_patch_of(decode(body))
+    return lambda: path_patch_of(decode_xml(body) if name == FHIR_XML else decode(body))
 
 
 PatchDep = Annotated[Callable[[], Patch | PathPatch], Depends(read_patch)]
@@ -141,10 +178,15 @@ def _require_content(request: Request, *known: str) -> str:
         key.lower(): value.strip('"').lower() for key, _, value in (p.partition("=") for p in parameters)
     }
     if name.lower() not in known or values.get("charset", "utf-8") not in ("utf-8", "utf8"):
-        raise HTTPException(415, f"Send the body as {known[0]} in UTF-8.")
+        raise HTTPException(415, f"Send the body as {_named(known)} in UTF-8.")
     if values.get("fhirversion", "4.0") not in _VERSIONS:
         raise HTTPException(415, "This server speaks FHIR 4.0.")
     return name.lower()
+
+
+def _named(types: tuple[str, ...]) -> str:
+    """The types that are FHIR's own; the others are courtesies."""
+    return " or ".join(name for name in types if name in (FHIR_JSON, FHIR_XML, JSON_PATCH))
 
 
 async def read_form(request: Request) -> str:
@@ -193,7 +235,11 @@ def version_in(header: str | None) -> int | None:
 
 def resource_response(document: Any, how: Wanted, status: int = 200, **headers: str) -> Response:
     """A resource as a dict, or as the text that is stored."""
-    if isinstance(document, str):
+    if how.is_xml:
+        # What is stored may lie in a Bundle as the bytes it is kept in.
+        text = document if isinstance(document, str) else encode(document).decode()
+        body = encode_xml(decode_stored(text), pretty=how.pretty)
+    elif isinstance(document, str):
         body = encode_pretty(decode(document.encode())) if how.pretty else document.encode()
     else:
         body = encode_pretty(document) if how.pretty else encode(document)

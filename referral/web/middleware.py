@@ -7,8 +7,12 @@ import uuid
 from collections.abc import Mapping
 from typing import Final
 
-from starlette.datastructures import Headers
+from starlette.datastructures import Headers, QueryParams
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from referral.domain.errors import Issue
+from referral.fhir.operation_outcome import operation_outcome
+from referral.web.fhir_wire import FHIR_JSON, FHIR_XML, Wanted, answers_in_xml, resource_response
 
 MAX_BODY: Final = 1024 * 1024
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -87,7 +91,7 @@ class Frame:
 
         length = headers.get("content-length", "0")
         if not _LENGTH.fullmatch(length) or int(length) > MAX_BODY:
-            await _refuse(send_with_headers)
+            await _refuse(scope, send_with_headers)
             return
         await self._limited(scope, receive, send_with_headers)
 
@@ -112,22 +116,18 @@ class Frame:
             await self._app(scope, counted, noted)
         except TooLarge:
             if not started:
-                await _refuse(send)
+                await _refuse(scope, send)
 
 
-async def _refuse(send: Send) -> None:
-    body = (
-        b'{"resourceType":"OperationOutcome","issue":[{"severity":"error","code":"too-long",'
-        b'"details":{"text":"The body is larger than 1 MiB."}}]}'
+async def _refuse(scope: Scope, send: Send) -> None:
+    query = QueryParams(scope["query_string"])
+    xml = scope["path"].startswith("/fhir") and answers_in_xml(
+        Headers(scope=scope).get("accept", ""), query.get("_format", "")
     )
-    await send(
-        {
-            "type": "http.response.start",
-            "status": 413,
-            "headers": [
-                (b"content-type", b"application/fhir+json"),
-                (b"content-length", str(len(body)).encode()),
-            ],
-        }
-    )
-    await send({"type": "http.response.body", "body": body})
+    issue = Issue("The body is larger than 1 MiB.", code="too-long")
+    answer = resource_response(operation_outcome([issue]), Wanted(FHIR_XML if xml else FHIR_JSON), 413)
+    await answer(scope, _nothing, send)
+
+
+async def _nothing() -> Message:
+    return {"type": "http.disconnect"}
