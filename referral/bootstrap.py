@@ -10,8 +10,10 @@ from typing import Protocol
 
 from referral.channels.base import Channels, OutboxViewer, Transport
 from referral.channels.email import SmtpTransport
+from referral.channels.outgoing import Outgoing
 from referral.config import Settings
 from referral.domain.codes import Channel
+from referral.domain.outgoing_urls import Reach
 from referral.storage.db import Database, Session
 from referral.storage.vault import Vault
 
@@ -30,6 +32,7 @@ class Runtime:
     database: Database
     channels: Channels
     now: Clock
+    outgoing: Outgoing
 
     def transaction(self, clinic_id: str | None = None) -> AbstractContextManager[Session]:
         return self.database.transaction(clinic_id)
@@ -47,6 +50,7 @@ def build_runtime(settings: Settings, *, pool_size: int = 8) -> Runtime:
         database=Database(settings.database_url, Vault(settings.master_key_bytes), pool_size=pool_size),
         channels=_channels(settings),
         now=_clock(settings.pretend_now_file),
+        outgoing=Outgoing(Reach(settings.outgoing_networks, development=settings.demo)),
     )
 
 

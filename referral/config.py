@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from referral.domain.outgoing_urls import Network, read_networks
 
 PREFIX = "REFERRAL_"
 MASTER_KEY_BYTES = 32
@@ -52,6 +54,13 @@ def _redis_url(url: str) -> str:
         database = parse_qs(parts.query).get("virtual_host", ["0"])[0]
         return f"unix://{parts.path}?db={database}"
     return url
+
+
+def _networks(value: object) -> object:
+    try:
+        return read_networks(value) if isinstance(value, str) else value
+    except ValueError:
+        raise ValueError("must be networks with commas between them, such as 10.20.0.0/16") from None
 
 
 def _base_url(url: str) -> str:
@@ -104,6 +113,8 @@ class Settings(BaseSettings):
     # None: messages are kept and shown in the outbox viewer instead of being sent.
     smtp_url: Annotated[SecretStr, AfterValidator(_smtp_url)] | None = None
     mail_from: str = "Referrals <no-reply@referral.example>"
+    # Private networks in which receivers of subscriptions may be, such as 10.20.0.0/16.
+    outgoing_networks: Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_networks)] = ()
     # 32 bytes in base64; every other secret is derived from it. The embedded default makes its own.
     master_key: Annotated[SecretStr, AfterValidator(_master_key)] | None = None
     # Set by the supervisor for its children: the two URLs point at the engines that it runs.
@@ -180,9 +191,15 @@ class Settings(BaseSettings):
         for name in type(self).model_fields:
             value = getattr(self, name)
             if value is not None:
-                text = value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+                text = _as_text(value)
                 environment[PREFIX + name.upper()] = text
         return environment
+
+
+def _as_text(value: object) -> str:
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 def load_settings(**overrides: object) -> Settings:

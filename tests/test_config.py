@@ -149,3 +149,11 @@ def test_an_https_address_makes_cookies_secure(clean_environment: pytest.MonkeyP
     settings = given(clean_environment, **SERVERS, REFERRAL_BASE_URL="https://referrals.example/")
     assert settings.secure_cookies
     assert settings.base_url == "https://referrals.example"
+
+
+def test_private_networks_are_opened_by_name(clean_environment: pytest.MonkeyPatch) -> None:
+    settings = given(clean_environment, REFERRAL_OUTGOING_NETWORKS="10.20.0.0/16, fd00::/8")
+    assert [str(network) for network in settings.outgoing_networks] == ["10.20.0.0/16", "fd00::/8"]
+    assert settings.as_environment()["REFERRAL_OUTGOING_NETWORKS"] == "10.20.0.0/16,fd00::/8"
+    with pytest.raises(SettingsError, match="REFERRAL_OUTGOING_NETWORKS: must be networks"):
+        given(clean_environment, REFERRAL_OUTGOING_NETWORKS="10.20.0.1/16")

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from referral.fhir.elements import instant
 from referral.fhir.operations import Operation
+from referral.fhir.own_profiles import profile_urls
 from referral.fhir.publication import PUBLISHER
 from referral.fhir.search_definitions import definition_of
 from referral.fhir.search_parameters import SearchParameter, parameters
@@ -96,7 +97,7 @@ def capability_statement(
     return {
         "resourceType": "CapabilityStatement",
         "id": "server",
-        "url": f"{facts.canonical_base}/CapabilityStatement/server",
+        "url": f"{facts.canonical_base}/metadata",
         "version": facts.version,
         "name": "ReferralServer",
         "title": "Recommendation requests before ketamine infusions",
@@ -145,6 +146,7 @@ def _resource(name: str, support: TypeSupport, local: LocalSystems) -> dict[str,
     profiles = support.profiles
     if profiles is None:
         profiles = tuple(US_CORE + profile for profile in SUPPORTED_PROFILES.get(name, ()))
+        profiles += profile_urls(name, local)
     _put(row, "supportedProfile", list(profiles))
     _put(row, "interaction", [{"code": code} for code in support.interactions])
     row["versioning"] = support.versioning

@@ -13,6 +13,7 @@ from referral.domain.codes import ClinicianKind
 from referral.domain.form import BY_LINK_ID, ITEMS, SECTIONS, VERSION, Item, Kind, items_for
 from referral.domain.npi import KIND_LABEL
 from referral.fhir.elements import Ref, Resource, every, instant, reference
+from referral.fhir.publication import publication
 from referral.fhir.systems import DEFAULT, ITEM_CONTROL, ITEM_CONTROL_CODE, LocalSystems
 
 NAME: Final = "ketamine-recommendation"
@@ -27,6 +28,7 @@ _TYPES: Final = {
     Kind.DATE: "date",
     Kind.TICK: "boolean",
 }
+_ASKED: Final = {True: "a clinician, of whatever discipline,", False: "a clinician of this discipline"}
 _HELP: Final = {
     "url": ITEM_CONTROL,
     "valueCodeableConcept": {
@@ -57,10 +59,11 @@ def to_fhir(kind: ClinicianKind | None = None, *, local: LocalSystems = DEFAULT)
         "resourceType": "Questionnaire",
         "id": questionnaire_id(kind),
         "url": f"{local.base}/Questionnaire/{questionnaire_id(kind)}",
+        **publication(),
         "version": VERSION,
         "name": "".join(part.capitalize() for part in questionnaire_id(kind).split("-")),
         "title": f"{title} ({KIND_LABEL[kind]})" if kind else title,
-        "status": "active",
+        "description": f"What {_ASKED[kind is None]} is asked about ketamine infusions for a patient.",
         "subjectType": ["Patient"],
         "item": [
             {

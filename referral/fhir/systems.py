@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from referral.domain import booking, policy
+from referral.domain import policy
+from referral.fhir.local_codes import SYSTEMS, Code
 from referral.fhir.publication import publication
 
 BASE: Final = "https://referral.example/fhir"
@@ -66,69 +67,7 @@ SAME_SYSTEM: Final = {
 
 # Our code systems: name → code → wording. The name is the last part of BASE/CodeSystem/…
 LOCAL_CODES: Final[dict[str, dict[str, str]]] = {
-    "request-category": {
-        "recommendation-request": "Recommendation request",
-        "infusion-order": "Infusion order",
-    },
-    "request-code": {
-        "ketamine-recommendation": "Recommendation before ketamine infusions",
-        "ketamine-infusion": "Ketamine infusion",
-    },
-    "observation-code": {
-        "recommendation-decision": "Decision of the clinician on ketamine infusions",
-        "red-flag": "Red flag reported by the clinician",
-    },
-    "encounter-type": {"initial-consultation": "Initial consultation before ketamine infusions"},
-    "decision": {
-        "recommended": "Recommended",
-        "recommended-with-conditions": "Recommended with conditions",
-        "not-recommended": "Not recommended",
-        "needs-information": "Needs to see the patient first",
-        "not-my-patient": "Not my patient",
-    },
-    "task-business-status": {
-        "awaiting-consent": "Awaiting consent",
-        "sent": "Sent",
-        "delivery-failed": "Delivery failed",
-        "viewed": "Viewed after identity was proven",
-        "awaiting-information": "Awaiting information",
-        "recommended": "Recommended",
-        "recommended-with-conditions": "Recommended with conditions",
-        "not-recommended": "Not recommended",
-        "expired": "Expired",
-        "lapsed": "Does not count any more",
-    },
-    "task-status-reason": {
-        "not-needed": "No longer needed",
-        "not-my-patient": "Not my patient",
-        "will-not-handle": "Will not handle this request",
-        "patient-first": "Needs to see the patient first",
-        "delivery-failed": "The message could not be delivered",
-        "cancelled-by-clinic": "Cancelled by the clinic",
-        "expired": "Not answered in time",
-    },
-    "gate-requirement": {
-        "initial-consultation": "Initial consultation",
-        "recommendation": "Recommendation",
-    },
-    "gate-topic": {
-        "recommendation-missing": "Recommendation missing",
-        "consultation-missing": "Initial consultation missing",
-        "not-classified": "Indication not classified",
-        "red-flags": "Red flags reported by the clinician",
-        "conditions": "Recommended with conditions",
-        "conflict": "Another clinician does not recommend it",
-    },
-    "gate-override": {
-        "paper-recommendation-on-file": "Signed recommendation on file",
-        "pain-indication-only": "Pain is the only indication",
-        "emergency-clinician-decision": "Emergency decision of the clinician",
-    },
-    "booking-reason": booking.REASONS,
-    "communication-medium": {"sms": "Text message"},
-    "form-answer": {},
-    "red-flag": {},
-    "audit-subtype": {},
+    name: {code: row.display for code, row in system.codes.items()} for name, system in SYSTEMS.items()
 }
 
 
@@ -174,6 +113,9 @@ class LocalSystems:
     def identifier_system(self, kind: str) -> str:
         return f"{self.base}/identifier/{kind}"
 
+    def value_set(self, name: str) -> str:
+        return f"{self.base}/ValueSet/{name}"
+
     def extension(self, name: str) -> str:
         return f"{self.base}/StructureDefinition/{name}"
 
@@ -186,18 +128,25 @@ DEFAULT: Final = LocalSystems()
 
 
 def code_system(name: str, local: LocalSystems = DEFAULT) -> dict[str, Any]:
-    """The CodeSystem resource of one of our systems; those without listed codes are `fragment`."""
-    codes = LOCAL_CODES[name]
-    resource: dict[str, Any] = {
+    """The CodeSystem resource of one of our systems; one that has more codes than it lists is a fragment."""
+    system = SYSTEMS[name]
+    return {
         "resourceType": "CodeSystem",
         "id": name,
         "url": local.system(name),
         "name": "".join(part.capitalize() for part in name.split("-")),
         "title": name.replace("-", " ").capitalize(),
+        "description": system.text,
         **publication(),
         "caseSensitive": True,
-        "content": "complete" if codes else "fragment",
+        "valueSet": local.value_set(name),
+        "content": "complete" if system.complete else "fragment",
+        "concept": [_concept(code, row) for code, row in system.codes.items()],
     }
-    if codes:
-        resource["concept"] = [{"code": code, "display": text} for code, text in codes.items()]
-    return resource
+
+
+def _concept(code: str, row: Code) -> dict[str, Any]:
+    found: dict[str, Any] = {"code": str(code), "display": row.display, "definition": row.definition}
+    if row.others:
+        found["designation"] = [{"language": "en", "value": text} for text in row.others]
+    return found

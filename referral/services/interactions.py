@@ -21,7 +21,7 @@ INTERACTIONS: Final[dict[str, tuple[str, ...]]] = {
     **dict.fromkeys(METADATA_TYPES, READ),
 }
 # What is done with the base URL itself.
-SYSTEM_INTERACTIONS: Final = ("transaction", "batch")
+SYSTEM_INTERACTIONS: Final = ("transaction", "batch", "history-system")
 _WORDS: Final = {
     "create": "created",
     "update": "changed",

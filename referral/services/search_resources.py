@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from referral.domain.audit import Action, Actor, AuditEntry
@@ -15,7 +15,7 @@ from referral.fhir.search_query import SearchQuery
 from referral.services import interactions, published, search_audit
 from referral.storage import audit, documents, resources, search
 from referral.storage.db import Session
-from referral.storage.history import HistoryPage, history_page
+from referral.storage.history import HistoryPage, count_versions, history_page
 from referral.storage.resources import Stored
 from referral.storage.search import Match, Page
 
@@ -67,30 +67,23 @@ def _read_sealed(session: Session, actor: Actor, id: str) -> Stored:
 def read_version(session: Session, actor: Actor, type: str, id: str, version: int) -> Stored:
     """One version of a resource."""
     interactions.require(type, "vread")
-    for stored in _all_versions(session, actor, type, id):
-        if stored.version == version:
-            return stored
-    raise NotFound(f"{type}/{id[:64]} has no version {version}.")
+    only = search_audit.read_event(session, actor, id) if type == "AuditEvent" else published.find(type, id)
+    if only is None:
+        found = resources.read_version(session, type, id, version)
+        _note_read(session, actor, "vread", found.reference, resources.patient_of(found.document))
+        return found
+    if version != only.version:
+        raise NotFound(f"{type}/{id[:64]} has no version {version}.")
+    return only
 
 
-def _all_versions(session: Session, actor: Actor, type: str, id: str) -> list[Stored]:
-    if type == "AuditEvent":
-        return [search_audit.read_event(session, actor, id)]
-    versions = resources.history(session, type, id)
-    if not versions:
-        mine = published.find(type, id)
-        if mine is None:
-            raise NotFound(f"There is no {type} with id {id[:64]}.")
-        return [mine]
-    patient_id = resources.patient_of(versions[0].document)
-    _note_read(session, actor, "vread", versions[0].reference, patient_id)
-    return versions
+def read_history(session: Session, actor: Actor, query: HistoryQuery, allowed: Allowed) -> HistoryPage:
+    """One page of the versions of a resource, of all of a type, or of all types that `allowed` lets through.
 
-
-def read_history(session: Session, actor: Actor, query: HistoryQuery) -> HistoryPage:
-    """One page of the versions of a resource, or of all of a type; NotFound for an unknown resource."""
-    if query.id is None:
-        return _history_of_type(session, actor, query)
+    NotFound for an unknown resource.
+    """
+    if query.id is None or query.type is None:
+        return _history_of_types(session, actor, query, _types_of(query, allowed))
     interactions.require(query.type, "history-instance")
     if query.type == "AuditEvent":
         return HistoryPage((search_audit.read_event(session, actor, query.id),))
@@ -100,22 +93,51 @@ def read_history(session: Session, actor: Actor, query: HistoryQuery) -> History
         if mine is None:
             raise NotFound(f"There is no {query.type} with id {query.id[:64]}.")
         return HistoryPage((mine,) if _is_new(mine, query) else ())
-    page = history_page(session, query)
+    page = history_page(session, query, [query.type])
     _note_read(session, actor, "history", current.stored.reference, current.patient_id)
     return page
 
 
-def _history_of_type(session: Session, actor: Actor, query: HistoryQuery) -> HistoryPage:
+def count_history(session: Session, actor: Actor, query: HistoryQuery, allowed: Allowed) -> int:
+    """How many versions a history has; they are counted, not shown."""
+    if query.id is not None and query.type is not None:
+        page = read_history(session, actor, replace(query, cursor=None), allowed)
+        return count_versions(session, query, [query.type]) if page.next else len(page.versions)
+    types = _types_of(query, allowed)
+    _note_many(session, actor, "history", query.type or "", [], Counter())
+    return count_versions(session, query, types) + len(_published_in(query, types))
+
+
+def _types_of(query: HistoryQuery, allowed: Allowed) -> list[str]:
+    """The types that a history without an id is about."""
+    if query.type is not None:
+        interactions.require(query.type, "history-type")
+        return [query.type]
+    return [
+        type for type, does in interactions.INTERACTIONS.items() if "history-type" in does and allowed(type)
+    ]
+
+
+def _history_of_types(
+    session: Session, actor: Actor, query: HistoryQuery, types: Sequence[str]
+) -> HistoryPage:
     """What the server publishes itself is older than the rest and ends the last page."""
-    interactions.require(query.type, "history-type")
-    page = history_page(session, query)
+    page = history_page(session, query, types)
     patients = Counter(resources.patient_of(stored.document) for stored in page.versions)
-    _note_many(session, actor, "history", query.type, [], patients)
-    mine = [stored for stored in published.all_of(query.type) if _is_new(stored, query)]
-    return page if page.next else replace(page, versions=(*page.versions, *mine))
+    _note_many(session, actor, "history", query.type or "", [], patients)
+    if page.next:
+        return page
+    return replace(page, versions=(*page.versions, *_published_in(query, types)))
+
+
+def _published_in(query: HistoryQuery, types: Sequence[str]) -> list[Stored]:
+    return [stored for type in types for stored in published.all_of(type) if _is_new(stored, query)]
 
 
 def _is_new(stored: Stored, query: HistoryQuery) -> bool:
+    """Whether this version, the only one there is, is in the history that is asked for."""
+    if query.at is not None and stored.last_updated >= query.at[1]:
+        return False
     return query.since is None or stored.last_updated >= query.since
 
 
@@ -129,7 +151,10 @@ def search_resources(session: Session, actor: Actor, query: SearchQuery, allowed
     query = replace(
         query, revinclude=tuple(include for include in query.revinclude if allowed(include.source))
     )
-    page = _with_published(query, search.search(session, query))
+    if query.type in published.ONLY_HERE:
+        page = published.page(query)
+    else:
+        page = _with_published(query, search.search(session, query))
     included = tuple(
         match for match in search.included(session, query, page.matches) if allowed(match.stored.type)
     )

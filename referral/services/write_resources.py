@@ -184,6 +184,7 @@ def patch_resource(
     issues = issues_in(document)
     if issues:
         raise InvalidInput(*issues)
+    resources.note_patch(session, type, id)
     stored = _carry_out(ClientWrite(session, actor, document, now, current), type)
     return Written(stored, created=False)
 

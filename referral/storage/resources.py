@@ -33,20 +33,24 @@ _READ: Final = select(
 _FORGET: Final = text("DELETE FROM search_entry WHERE clinic_id = :clinic_id AND type = :type AND id = :id")
 _UPDATE: Final = text(
     "UPDATE resource SET version = version + 1, body = CAST(:body AS jsonb), last_updated = :last_updated,"
-    " patient_id = :patient_id"
+    " patient_id = :patient_id, method = :method"
     " WHERE clinic_id = :clinic_id AND type = :type AND id = :id AND version = :version"
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """One version. `body` is FHIR JSON text with id and meta, as it goes out."""
+    """One version. `body` is FHIR JSON text with id and meta, as it goes out.
+
+    `method` is PATCH where it was written by one, else None; histories alone read it.
+    """
 
     type: str
     id: str
     version: int
     last_updated: datetime
     body: str
+    method: str | None = None
 
     @property
     def document(self) -> dict[str, Any]:
@@ -90,13 +94,19 @@ def replace(session: Session, document: dict[str, Any], version: int, now: datet
     else:
         stored, row = _prepare(session, document, version + 1, now)
         session.connection.execute(_FORGET, row)
-        changed = session.connection.execute(_UPDATE, {**row, "version": version})
+        method = session.kept.get(("method", *key))
+        changed = session.connection.execute(_UPDATE, {**row, "version": version, "method": method})
         if changed.rowcount != 1:
             raise StaleVersion(
                 f"{stored.reference} has been changed by somebody else. Reload it and try again."
             )
     _project(session, stored)
     return stored
+
+
+def note_patch(session: Session, type: str, id: str) -> None:
+    """What this transaction writes of this resource from now on is written by a PATCH; histories say so."""
+    session.kept["method", type, id] = "PATCH"
 
 
 def _project(session: Session, stored: Stored) -> None:
@@ -189,24 +199,20 @@ def find_many(session: Session, references: Iterable[str]) -> dict[str, Stored]:
 
 def read_version(session: Session, type: str, id: str, version: int) -> Stored:
     """Any version, the current one too; raises NotFound."""
-    for stored in history(session, type, id):
-        if stored.version == version:
-            return stored
-    raise NotFound(f"{type}/{id} has no version {version}.")
-
-
-def history(session: Session, type: str, id: str) -> list[Stored]:
-    """All versions, newest first; empty for an unknown resource."""
     flush(session)
     parts = [
-        select(table.c.version, table.c.last_updated, cast(table.c.body, Text).label("body")).where(
-            table.c.clinic_id == session.clinic, table.c.type == type, table.c.id == id
+        select(table.c.last_updated, cast(table.c.body, Text).label("body")).where(
+            table.c.clinic_id == session.clinic,
+            table.c.type == type,
+            table.c.id == id,
+            table.c.version == version,
         )
         for table in (resource, resource_history)
     ]
-    rows = session.connection.execute(union_all(*parts))
-    versions = [Stored(type, id, r.version, r.last_updated, r.body) for r in rows]
-    return sorted(versions, key=lambda stored: -stored.version)
+    row = session.connection.execute(union_all(*parts)).one_or_none()
+    if row is None:
+        raise NotFound(f"{type}/{id[:64]} has no version {version}.")
+    return Stored(type, id, version, row.last_updated, row.body)
 
 
 def amend(session: Session, type: str, id: str, managed: dict[str, Any], now: datetime) -> Stored:

@@ -11,6 +11,7 @@ from sqlalchemy import (
     ColumnElement,
     Text,
     and_,
+    bindparam,
     cast,
     exists,
     false,
@@ -33,6 +34,21 @@ from referral.storage.tables import resource, search_entry
 MAX_INCLUDED: Final = 500
 _BY_TIME: Final = (Sort("_lastUpdated", "date", descending=True),)
 _COLUMN_OF_KIND: Final = {"date": "low", "number": "number", "quantity": "number"}
+
+
+_FOUND: Final = (
+    resource.c.id,
+    resource.c.version,
+    resource.c.last_updated,
+    resource.c.patient_id,
+    cast(resource.c.body, Text).label("body"),
+)
+# Made once: a read is mostly what its statement costs.
+_FIND_ONE: Final = select(*_FOUND).where(
+    resource.c.clinic_id == bindparam("clinic_id"),
+    resource.c.type == bindparam("type"),
+    resource.c.id == bindparam("id"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +96,10 @@ def search(session: Session, query: SearchQuery) -> Page:
 
 def find_one(session: Session, type: str, id: str) -> Match | None:
     """The current version with the patient it is about, without decoding it."""
-    return _fetch(session, type, resource.c.id == id).get(f"{type}/{id}")
+    row = session.connection.execute(
+        _FIND_ONE, {"clinic_id": session.clinic, "type": type, "id": id}
+    ).one_or_none()
+    return _match(type, row) if row else None
 
 
 def find_ids(session: Session, query: SearchQuery, limit: int = 2) -> list[str]:
@@ -139,14 +158,9 @@ def _statement(
         (column.desc() if down else column.asc()) if _is_plain(sort) else _nulls_last(column, down, backwards)
         for column, down, sort in zip(columns, descending, [*sorts, _BY_TIME[0]], strict=True)
     ]
-    statement = select(
-        *[key.label(f"key_{place}") for place, key in enumerate(keys)],
-        resource.c.id,
-        resource.c.version,
-        resource.c.last_updated,
-        resource.c.patient_id,
-        cast(resource.c.body, Text).label("body"),
-    ).where(*conditions)
+    statement = select(*[key.label(f"key_{place}") for place, key in enumerate(keys)], *_FOUND).where(
+        *conditions
+    )
     if mark is not None:
         statement = statement.where(_behind(columns, descending, mark, sorts))
     return statement.order_by(*orders).limit(query.count + 1)
@@ -231,13 +245,7 @@ def _pointing(session: Session, include: Include, references: list[str]) -> dict
 
 def _fetch(session: Session, type: str, condition: ColumnElement[bool]) -> dict[str, Match]:
     rows = session.connection.execute(
-        select(
-            resource.c.id,
-            resource.c.version,
-            resource.c.last_updated,
-            resource.c.patient_id,
-            cast(resource.c.body, Text).label("body"),
-        )
+        select(*_FOUND)
         .where(resource.c.clinic_id == session.clinic, resource.c.type == type, condition)
         .order_by(resource.c.last_updated.desc(), resource.c.id)
         .limit(MAX_INCLUDED)

@@ -13,9 +13,8 @@ from referral.domain.gate import decide
 from referral.domain.policy import Policy
 from referral.fhir import gate
 from referral.fhir.bundle import split_url
-from referral.fhir.history_query import read_history_query
 from referral.fhir.json import decode
-from referral.fhir.problems import InvalidResource, Issue
+from referral.fhir.problems import InvalidResource, Issue, Unreadable
 from referral.fhir.reference_targets import relative_references
 from referral.fhir.search_query import query_pairs
 from referral.services import interactions, search_resources, write_resources
@@ -90,6 +89,12 @@ def post_bundle(request: Request, caller: Anyone, how: WantedDep, raw: BodyDep) 
 # ---- Search
 
 
+@router.get("/_history")
+def read_history_of_all(request: Request, caller: Anyone, how: WantedDep) -> Response:
+    """The versions of all resources of the types that the client may search, newest first."""
+    return _history(request, caller, how, None, None)
+
+
 @router.get("/{type}")
 def search(request: Request, caller: Searcher, how: WantedDep, type: str) -> Response:
     """Search by what stands behind the question mark."""
@@ -116,11 +121,11 @@ def read_history_of_type(request: Request, caller: Searcher, how: WantedDep, typ
     return _history(request, caller, how, type, None)
 
 
-def _history(request: Request, caller: Caller, how: Wanted, type: str, id: str | None) -> Response:
-    query = read_history_query(type, id, query_pairs(query_text(request)), strict=how.strict)
+def _history(request: Request, caller: Caller, how: Wanted, type: str | None, id: str | None) -> Response:
+    text = query_text(request)
     with caller.transaction() as session:
-        page = search_resources.read_history(session, caller.actor, query)
-    return resource_response(history_bundle(caller, query, page), how)
+        bundle = history_bundle(session, caller, type, id, text, strict=how.strict)
+    return resource_response(bundle, how)
 
 
 # ---- One resource
@@ -130,6 +135,7 @@ def _history(request: Request, caller: Caller, how: Wanted, type: str, id: str |
 def create(request: Request, caller: Creator, how: WantedDep, raw: BodyDep, type: str) -> Response:
     """Create; with If-None-Exist only where nothing matches it."""
     document = _read_resource(raw, caller, type, "create")
+    _refuse_query(query_text(request), type)
     condition = header_text(request, "if-none-exist")
     with caller.transaction() as session:
         if condition is None:
@@ -138,6 +144,13 @@ def create(request: Request, caller: Creator, how: WantedDep, raw: BodyDep, type
             query = read_query(caller, type, bare(condition), strict=True)
             written = write_resources.create_unless(session, caller.actor, document, query, caller.now)
     return written_response(written.stored, how, caller.base_url, created=written.created)
+
+
+def _refuse_query(text: str, type: str) -> None:
+    """Some clients send a condition in this way; ignored, it would make a second resource."""
+    if {name for name, _ in query_pairs(text)} - {"_format", "_pretty"}:
+        said = f"A create takes no query; put a condition into If-None-Exist, or search at {type}/_search."
+        raise Unreadable(Issue(said, ("http.query",), "invalid"))
 
 
 @router.put("/{type}")

@@ -7,17 +7,17 @@ from typing import Any
 
 import msgspec
 
-from referral.domain.errors import Issue
+from referral.domain.errors import Forbidden, Issue
 from referral.fhir.answer_bundles import Found, Version, history, searchset
-from referral.fhir.history_query import HistoryQuery
+from referral.fhir.history_query import read_history_query
 from referral.fhir.json import encode
 from referral.fhir.operation_outcome import operation_outcome
 from referral.fhir.problems import InvalidSearch
 from referral.fhir.search_query import SearchQuery, query_pairs, read_search
 from referral.fhir.subset import subset
-from referral.services.search_resources import Results, search_resources
+from referral.services.interactions import INTERACTIONS
+from referral.services.search_resources import Results, count_history, read_history, search_resources
 from referral.storage.db import Session
-from referral.storage.history import HistoryPage
 from referral.storage.resources import Stored
 from referral.storage.search import Match
 from referral.web.fhir_client import Caller
@@ -34,11 +34,16 @@ def read_query(caller: Caller, type: str, text: str, *, strict: bool = False) ->
 
 def part_of(caller: Caller, type: str, text: str) -> Part:
     """What `_summary` and `_elements` of a read ask for; raises InvalidSearch."""
-    pairs = [pair for pair in query_pairs(text) if pair[0] in ("_summary", "_elements")]
-    query = read_search(type, pairs, now=caller.now)
-    if query.summary == "count":
+    part = _part(caller, type, text)
+    if part.summary == "count":
         text = "_summary=count is for searches; a read can be true, text, data or false."
         raise InvalidSearch(Issue(text, ("http._summary",), "value"))
+    return part
+
+
+def _part(caller: Caller, type: str, text: str) -> Part:
+    pairs = [pair for pair in query_pairs(text) if pair[0] in ("_summary", "_elements")]
+    query = read_search(type, pairs, now=caller.now)
     return Part(query.summary, query.elements)
 
 
@@ -69,24 +74,39 @@ def search_bundle(session: Session, caller: Caller, query: SearchQuery) -> dict[
     )
 
 
-def history_bundle(caller: Caller, query: HistoryQuery, page: HistoryPage) -> dict[str, Any]:
-    """One page of versions as they were written, newest first."""
-    rows = [
-        Version(
-            stored.type,
-            stored.id,
-            stored.version,
-            "POST" if stored.version == 1 else "PUT",
-            stored.last_updated,
-            msgspec.Raw(stored.body.encode()),
+def history_bundle(
+    session: Session, caller: Caller, type: str | None, id: str | None, text: str, *, strict: bool = False
+) -> dict[str, Any]:
+    """One page of versions, newest first, or with `_summary=count` how many there are.
+
+    Without a type they are those of all types that the client may search; Forbidden where it may none.
+    """
+    query = read_history_query(type, id, query_pairs(text), strict=strict)
+    part = _part(caller, type or "Resource", text)
+    if type is None and not any(caller.may(name, "s") for name in INTERACTIONS):
+        raise Forbidden("This client's scopes allow no search, and so no history of everything.")
+
+    def allowed(name: str) -> bool:
+        return caller.may(name, "s")
+
+    if part.summary == "count":
+        total = count_history(session, caller.actor, query, allowed)
+        return history(
+            [], caller.base_url, links(caller.base_url, query.path, query.self_query(), {}), total=total
         )
-        for stored in page.versions
-    ]
-    path = f"{query.type}/_history" if query.id is None else f"{query.type}/{query.id}/_history"
-    address = links(caller.base_url, path, query.self_query(), {"next": page.next})
+    page = read_history(session, caller.actor, query, allowed)
+    rows = [_version(stored, part) for stored in page.versions]
+    address = links(caller.base_url, query.path, query.self_query(), {"next": page.next})
     # How many there are in all is known without counting where they are on one page.
     whole = page.next is None and query.cursor is None
     return history(rows, caller.base_url, address, total=len(rows) if whole else None)
+
+
+def _version(stored: Stored, part: Part) -> Version:
+    """With the request that wrote it: a new resource is posted, by whatever condition."""
+    method = stored.method or ("POST" if stored.version == 1 else "PUT")
+    body = msgspec.Raw(part.of(stored).encode())
+    return Version(stored.type, stored.id, stored.version, method, stored.last_updated, body)
 
 
 def _rows(found: Results, query: SearchQuery) -> list[Found]:

@@ -51,7 +51,9 @@ def test_it_says_what_us_core_clients_look_for() -> None:
     assert found["fhirVersion"] == "4.0.1"
     assert found["instantiates"] == ["http://hl7.org/fhir/us/core/CapabilityStatement/us-core-server"]
     assert rows()["ServiceRequest"]["supportedProfile"] == [
-        "http://hl7.org/fhir/us/core/StructureDefinition/us-core-servicerequest"
+        "http://hl7.org/fhir/us/core/StructureDefinition/us-core-servicerequest",
+        "https://referral.example/fhir/StructureDefinition/infusion-order",
+        "https://referral.example/fhir/StructureDefinition/recommendation-request",
     ]
     assert "supportedProfile" not in rows()["Binary"]
 

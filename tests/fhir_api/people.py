@@ -112,6 +112,50 @@ def _with_urns(value: Any, urns: dict[str, str]) -> Any:
     return urns.get(value, value) if isinstance(value, str) else value
 
 
+def consultation(patient_reference: str, order_reference: str) -> Json:
+    return {
+        "resourceType": "Encounter",
+        "status": "finished",
+        "class": {"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "AMB"},
+        "type": [CONSULTATION],
+        "subject": {"reference": patient_reference},
+        "basedOn": [{"reference": order_reference}],
+        "period": {"start": "2026-11-02T16:00:00Z", "end": "2026-11-02T17:00:00Z"},
+    }
+
+
+def answer_to(
+    request_reference: str, patient_reference: str, decision: str = "recommended", **more: Any
+) -> Json:
+    """A QuestionnaireResponse with a complete form of a psychiatrist without red flags."""
+    choices = {
+        "decision": decision,
+        "diagnosis-confirmed": "yes",
+        "continues-care": "yes",
+        "next-visit": "4-weeks",
+        "medication-adjuster": "we",
+        **dict.fromkeys(("psychosis", "mania", "substance-use", "suicide-risk", "hypertension"), "no"),
+        **dict.fromkeys(("pregnancy", "dementia", "interaction"), "no"),
+    }
+    items: list[Json] = [
+        {"linkId": name, "answer": [{"valueCoding": {"code": code}}]} for name, code in choices.items()
+    ]
+    items += [
+        {"linkId": "last-seen", "answer": [{"valueDate": "2026-10-20"}]},
+        {"linkId": "attestation", "answer": [{"valueBoolean": True}]},
+        {"linkId": "signer-name", "answer": [{"valueString": "Chidi Okafor"}]},
+        {"linkId": "signer-credentials", "answer": [{"valueString": "MD"}]},
+    ]
+    return {
+        "resourceType": "QuestionnaireResponse",
+        "status": "completed",
+        "basedOn": [{"reference": request_reference}],
+        "subject": {"reference": patient_reference},
+        "item": items,
+        **more,
+    }
+
+
 class Referred:
     """A patient with depression, an infusion order and a request to a psychiatrist, sent by the client."""
 
@@ -132,46 +176,11 @@ class Referred:
         return found[0]
 
     def consult(self) -> Json:
-        return self.fhir.create(
-            {
-                "resourceType": "Encounter",
-                "status": "finished",
-                "class": {"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "AMB"},
-                "type": [CONSULTATION],
-                "subject": {"reference": self.patient},
-                "basedOn": [{"reference": self.order}],
-                "period": {"start": "2026-11-02T16:00:00Z", "end": "2026-11-02T17:00:00Z"},
-            }
-        )
+        return self.fhir.create(consultation(self.patient, self.order))
 
     def answer(self, decision: str = "recommended", **more: Any) -> Json:
-        """A QuestionnaireResponse with a complete form of a psychiatrist without red flags."""
-        choices = {
-            "decision": decision,
-            "diagnosis-confirmed": "yes",
-            "continues-care": "yes",
-            "next-visit": "4-weeks",
-            "medication-adjuster": "we",
-            **dict.fromkeys(("psychosis", "mania", "substance-use", "suicide-risk", "hypertension"), "no"),
-            **dict.fromkeys(("pregnancy", "dementia", "interaction"), "no"),
-        }
-        items: list[Json] = [
-            {"linkId": name, "answer": [{"valueCoding": {"code": code}}]} for name, code in choices.items()
-        ]
-        items += [
-            {"linkId": "last-seen", "answer": [{"valueDate": "2026-10-20"}]},
-            {"linkId": "attestation", "answer": [{"valueBoolean": True}]},
-            {"linkId": "signer-name", "answer": [{"valueString": "Chidi Okafor"}]},
-            {"linkId": "signer-credentials", "answer": [{"valueString": "MD"}]},
-        ]
-        return {
-            "resourceType": "QuestionnaireResponse",
-            "status": "completed",
-            "basedOn": [{"reference": self.request}],
-            "subject": {"reference": self.patient},
-            "item": items,
-            **more,
-        }
+        """A QuestionnaireResponse to this request."""
+        return answer_to(self.request, self.patient, decision, **more)
 
     def gate(self) -> Json:
         answer = self.fhir.get(f"{self.order}/$gate")

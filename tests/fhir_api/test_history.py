@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from referral.fhir.publication import PUBLISHED_AT
 from referral.services.interactions import INTERACTIONS
 from tests.database import NOW, ClinicFixture
 from tests.fhir_api.client import Answer, FhirClient, Json, connect
@@ -172,7 +173,10 @@ def test_the_history_of_one_is_paged_by_its_versions_whatever_the_clock_said(
         ("_since=yesterday", "http._since"),
         ("_since=", "http._since"),
         ("_since=2026-13-01", "http._since"),
-        ("_at=2026", "http._at"),
+        ("_at=soon", "http._at"),
+        ("_summary=count&_summary=most", "http._summary"),
+        ("_elements=a;b", "http._elements"),
+        ("_list=1", "http._list"),
         ("_sort=-_lastUpdated", "http._sort"),
         ("_cursor=abc", "_cursor"),
         ("_cursor=%00", "_cursor"),
@@ -244,8 +248,9 @@ def test_every_patient_whose_data_went_out_has_an_audit_row(fhir: FhirClient) ->
 def test_what_the_server_publishes_ends_the_last_page(fhir: FhirClient) -> None:
     found = versions(fhir.get("CodeSystem/_history"))
     assert len(found) > 5
-    assert found == versions(fhir.get("CodeSystem/_history?_since=2026-11-25"))
-    assert versions(fhir.get("CodeSystem/_history?_since=2026-11-26")) == []
+    day, after = PUBLISHED_AT.date(), PUBLISHED_AT.date() + timedelta(days=1)
+    assert found == versions(fhir.get(f"CodeSystem/_history?_since={day}"))
+    assert versions(fhir.get(f"CodeSystem/_history?_since={after}")) == []
     assert versions(fhir.get(f"CodeSystem/{found[0].partition('/')[0]}/_history")) == [found[0]]
 
 

@@ -93,6 +93,18 @@ def test_a_conditional_create_that_is_retried_makes_one(fhir: FhirClient) -> Non
     assert fhir.post("Patient", patient(), If_None_Exist="").status == 400
 
 
+def test_a_create_with_its_condition_in_the_query_is_refused_instead_of_making_a_double(
+    fhir: FhirClient,
+) -> None:
+    """As the servers of some clients' authors read it, and as a search that forgot `_search`."""
+    refused = fhir.post("Patient?identifier=http://ehr.example/mrn|MRN-1", patient())
+    assert refused.status == 400
+    assert refused.expressions == ["http.query"]
+    assert "If-None-Exist" in refused.text
+    assert fhir.post("Patient?_format=json&_pretty=true", patient()).status == 201
+    assert fhir.get("Patient?_summary=count").body["total"] == 1
+
+
 def test_a_conditional_update_changes_what_it_finds_or_makes_it(fhir: FhirClient) -> None:
     condition = "Practitioner?identifier=http://hl7.org/fhir/sid/us-npi|9000000015"
     made = fhir.put(condition, practitioner())

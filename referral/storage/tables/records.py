@@ -23,6 +23,7 @@ resource = Table(
     json_column("body"),
     time_column("last_updated"),
     text_column("patient_id", nullable=True),
+    text_column("method", nullable=True),
     PrimaryKeyConstraint("clinic_id", "type", "id"),
     Index(None, "clinic_id", "type", "last_updated", "id"),
 )
@@ -36,6 +37,7 @@ resource_history = Table(
     column_of("version", Integer),
     json_column("body"),
     time_column("last_updated"),
+    text_column("method", nullable=True),
     PrimaryKeyConstraint("clinic_id", "type", "id", "version"),
     Index(None, "clinic_id", "type", "last_updated", "id"),
 )

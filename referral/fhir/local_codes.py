@@ -1,0 +1,326 @@
+"""Our code systems: every local code with its wording and what it means.
+
+The name of a system is the last part of BASE/CodeSystem/…; value sets, profiles and mappings read this table.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from referral.domain import booking, form
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """`others` are further wordings: an answer such as `other` reads differently under each question."""
+
+    display: str
+    definition: str
+    others: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """`complete` says that no other code is ever used."""
+
+    text: str
+    codes: dict[str, Code] = field(default_factory=dict)
+    complete: bool = True
+
+
+def _form_answers() -> dict[str, Code]:
+    """The options of the form by code, except its decisions, which have a system of their own."""
+    texts: dict[str, list[str]] = {}
+    asked: dict[str, list[str]] = {}
+    for item in form.ITEMS:
+        if item.link_id == "decision":
+            continue
+        for option in item.options:
+            asked.setdefault(option.code, []).append(item.text)
+            if option.text not in texts.setdefault(option.code, []):
+                texts[option.code].append(option.text)
+    return {
+        code: Code(words[0], f"An answer to: {'; '.join(dict.fromkeys(asked[code]))}", tuple(words[1:]))
+        for code, words in texts.items()
+    }
+
+
+def _red_flags() -> dict[str, Code]:
+    return {
+        item.link_id: Code(item.text, f"The clinician reports, or cannot exclude: {item.text}.")
+        for item in form.ITEMS
+        if item.red_flag
+    }
+
+
+# What an audit row says was done, beside the interaction of FHIR.
+_AUDIT: Final = {
+    "add-client": "A system was given access",
+    "add-clinician": "A clinician was entered",
+    "add-patient": "A patient was entered",
+    "add-user": "A staff account was made",
+    "answer": "A clinician's answer was recorded",
+    "answer-accepted": "The medical director accepted an answer",
+    "answer-confirmed-by-phone": "An answer was confirmed by telephone",
+    "answer-declined": "The medical director declined an answer",
+    "answer-doubted": "An answer has to be accepted again after a restore",
+    "answer-voided": "An answer was taken back",
+    "ask": "A recommendation was asked for",
+    "ask-renewal": "A renewal was asked for",
+    "asked-call": "The clinician wants to be called",
+    "asked-colleague": "The clinician names a colleague",
+    "asked-question": "The clinician asks a question",
+    "begun": "The clinician began to answer",
+    "booking": "A booking was read",
+    "booking-arrived": "The patient of a booking arrived",
+    "booking-cancelled": "A booking was cancelled",
+    "booking-checked-in": "The patient of a booking checked in",
+    "booking-confirmed": "A booking was confirmed because the gate opened",
+    "booking-fulfilled": "A booked treatment took place",
+    "booking-made": "A booking was made",
+    "booking-missed": "The patient of a booking did not come",
+    "booking-moved": "A booking was moved",
+    "booking-noted": "A released booking was noted",
+    "booking-released": "A booking was released because the gate did not open",
+    "booking-tentative": "A booking became tentative because the gate closed",
+    "booking-withdrawn": "A booking was withdrawn as an error",
+    "cancel": "A request was cancelled",
+    "cancel-sibling": "A request was cancelled because another was answered",
+    "card-feedback": "Somebody answered a CDS Hooks card",
+    "chair-added": "A chair was added",
+    "chair-in-use": "A chair is in use again",
+    "chair-out-of-use": "A chair is out of use",
+    "classify-indication": "An indication was classified",
+    "clinician": "A clinician was read",
+    "conflict-kept": "A recommendation was kept beside another clinician's refusal",
+    "consultation": "The initial consultation",
+    "create": "A resource was created",
+    "disclose": "Patient data was sent out of the clinic",
+    "distrust-cds-client": "A CDS Hooks client lost its trust",
+    "document": "A document was read",
+    "expire": "A request ran out of time",
+    "export": "Patient data was exported in bulk",
+    "facts-changed": "What the gate looks at was changed",
+    "fresh-link": "A new portal link was made",
+    "gate": "The gate was asked for advice",
+    "gate-closed": "The gate closed",
+    "gate-open": "The gate opened",
+    "gate-start": "Treatment was started",
+    "history": "A history was read",
+    "list-bookings": "Bookings were listed",
+    "list-messages": "Messages were listed",
+    "list-orders": "Orders were listed",
+    "list-overrides": "Emergency accesses were listed",
+    "list-patients": "Patients were listed",
+    "list-reviews": "Answers for review were listed",
+    "message": "A message was read",
+    "misdirected": "A request reached the wrong person",
+    "needs-visit": "The clinician wants to see the patient first",
+    "order": "An order was read",
+    "order-ended": "An order was ended",
+    "override": "An emergency access was read",
+    "override-approved": "Emergency access was approved",
+    "override-asked": "Emergency access was asked for",
+    "override-declined": "Emergency access was declined",
+    "override-reviewed": "An emergency access was reviewed",
+    "password-again": "A person confirmed the password",
+    "patch": "A resource was patched",
+    "patient": "A patient was read",
+    "pause": "Reminders were paused",
+    "place-order": "An infusion order was placed",
+    "policy-change": "The clinic's policy was changed",
+    "policy-preview": "A change of policy was previewed",
+    "portal-birth-date": "A birth date was given at the portal",
+    "portal-code-sent": "A one-time code was sent",
+    "portal-frozen": "A portal link was frozen",
+    "portal-letter": "The letter was read at the portal",
+    "portal-letter-code": "The code of a letter was given at the portal",
+    "portal-one-time-code": "A one-time code was given at the portal",
+    "portal-opened": "A request was opened at the portal",
+    "portal-patient-name": "The patient's name was shown at the portal",
+    "portal-receipt": "The receipt was read at the portal",
+    "portal-request": "The request was read at the portal",
+    "portal-standing": "A standing answer was read at the portal",
+    "preview-request": "A request was previewed",
+    "prove-identity": "A person at the portal proved who they are",
+    "read": "A resource was read",
+    "recent-clinicians": "Clinicians of earlier requests were listed",
+    "refused": "Something was refused",
+    "rejected": "The clinician will not handle the request",
+    "remind": "A reminder was sent",
+    "renew": "An answer was renewed",
+    "request": "A request was read",
+    "resend": "A message was sent again",
+    "restore-approved": "Opening again after a restore was approved",
+    "restore-entered": "The clinic was closed after a restore",
+    "restore-reconciled": "What a restore had undone was done again",
+    "restore-reopened": "The clinic was opened again after a restore",
+    "resume": "Reminders go on",
+    "search": "Resources were searched for",
+    "search-patients": "Patients were searched for",
+    "sign-in": "A person signed in",
+    "today": "The work of the day was read",
+    "trust-cds-client": "A CDS Hooks client was trusted",
+    "update": "A resource was changed",
+    "verify-contact": "A contact of a clinician was verified",
+    "vread": "A version was read",
+}
+
+SYSTEMS: Final[dict[str, System]] = {
+    "request-category": System(
+        "The kinds of ServiceRequest that this service works with.",
+        {
+            "recommendation-request": Code(
+                "Recommendation request",
+                "Asks one clinician whether ketamine infusions are recommended for a patient.",
+            ),
+            "infusion-order": Code(
+                "Infusion order",
+                "Orders ketamine infusions; on hold until the clinic's requirements are met.",
+            ),
+        },
+    ),
+    "request-code": System(
+        "What is asked for or ordered.",
+        {
+            "ketamine-recommendation": Code(
+                "Recommendation before ketamine infusions",
+                "The opinion of the patient's clinician on ketamine infusions; no transfer of the patient.",
+            ),
+            "ketamine-infusion": Code("Ketamine infusion", "An intravenous infusion of ketamine."),
+        },
+    ),
+    "observation-code": System(
+        "What an Observation made from an answer says.",
+        {
+            "recommendation-decision": Code(
+                "Decision of the clinician on ketamine infusions",
+                "The decision of the clinician who was asked, readable without the form.",
+            ),
+            "red-flag": Code(
+                "Red flag reported by the clinician",
+                "Something that may speak against ketamine infusions and that the clinician reports.",
+            ),
+        },
+    ),
+    "encounter-type": System(
+        "Encounters that the gate looks at.",
+        {
+            "initial-consultation": Code(
+                "Initial consultation before ketamine infusions",
+                "The consultation that every patient needs before the first infusion.",
+            )
+        },
+    ),
+    "decision": System(
+        "What a clinician says when asked for a recommendation.",
+        {
+            "recommended": Code("Recommended", "Ketamine infusions are recommended.", ("I recommend it",)),
+            "recommended-with-conditions": Code(
+                "Recommended with conditions",
+                "Recommended as far as conditions are kept; the medical director accepts them first.",
+                ("I recommend it with conditions",),
+            ),
+            "not-recommended": Code(
+                "Not recommended", "Ketamine infusions are not recommended.", ("I do not recommend it",)
+            ),
+            "needs-information": Code(
+                "Needs to see the patient first",
+                "No decision yet: the patient has to be seen first.",
+                ("I need to see the patient first",),
+            ),
+            "not-my-patient": Code("Not my patient", "The person who was asked does not treat the patient."),
+        },
+    ),
+    "task-business-status": System(
+        "Where a request stands, in the words of the clinic.",
+        {
+            "awaiting-consent": Code("Awaiting consent", "Drafted; nothing leaves before the consent."),
+            "sent": Code("Sent", "On its way to the clinician, or there."),
+            "delivery-failed": Code("Delivery failed", "It could not be delivered; staff look for a way."),
+            "viewed": Code("Viewed after identity was proven", "The clinician has seen the request."),
+            "awaiting-information": Code(
+                "Awaiting information", "The clinician needs something first; reminders pause."
+            ),
+            "recommended": Code("Recommended", "Answered: recommended."),
+            "recommended-with-conditions": Code(
+                "Recommended with conditions", "Answered: recommended with conditions."
+            ),
+            "not-recommended": Code("Not recommended", "Answered: not recommended."),
+            "expired": Code("Expired", "Not answered in time."),
+            "lapsed": Code("Does not count any more", "Answered, but the answer no longer counts."),
+        },
+    ),
+    "task-status-reason": System(
+        "Why a Task has its status.",
+        {
+            "not-needed": Code("No longer needed", "Another clinician has answered, or the order has ended."),
+            "not-my-patient": Code("Not my patient", "The person who was asked does not treat the patient."),
+            "will-not-handle": Code("Will not handle this request", "The clinician declines to answer."),
+            "patient-first": Code(
+                "Needs to see the patient first", "The clinician wants to see the patient before answering."
+            ),
+            "delivery-failed": Code("The message could not be delivered", "No way to the clinician worked."),
+            "cancelled-by-clinic": Code("Cancelled by the clinic", "The clinic took the request back."),
+            "expired": Code("Not answered in time", "The time for an answer is over."),
+        },
+    ),
+    "gate-requirement": System(
+        "What a clinic may require before an infusion.",
+        {
+            "initial-consultation": Code("Initial consultation", "The patient was seen by the clinic."),
+            "recommendation": Code(
+                "Recommendation", "A valid, positive answer of an eligible clinician for the indication."
+            ),
+        },
+    ),
+    "gate-topic": System(
+        "What a warning about a closed gate is about.",
+        {
+            "recommendation-missing": Code("Recommendation missing", "No valid recommendation is there."),
+            "consultation-missing": Code("Initial consultation missing", "The patient was not seen yet."),
+            "not-classified": Code(
+                "Indication not classified", "Nobody has said yet whether the indication needs one."
+            ),
+            "red-flags": Code(
+                "Red flags reported by the clinician", "The medical director looks at them first."
+            ),
+            "conditions": Code("Recommended with conditions", "The medical director accepts them first."),
+            "conflict": Code(
+                "Another clinician does not recommend it", "One clinician recommends it and another does not."
+            ),
+        },
+    ),
+    "gate-override": System(
+        "Why somebody asks for emergency access, or overrides a card.",
+        {
+            "paper-recommendation-on-file": Code(
+                "Signed recommendation on file", "A signed recommendation is there on paper."
+            ),
+            "pain-indication-only": Code(
+                "Pain is the only indication", "No recommendation is needed for pain."
+            ),
+            "emergency-clinician-decision": Code(
+                "Emergency decision of the clinician", "The treating clinician decides in an emergency."
+            ),
+        },
+    ),
+    "booking-reason": System(
+        "Why a booking was cancelled or released.",
+        {code: Code(text, f"{text}.") for code, text in booking.REASONS.items()},
+    ),
+    "communication-medium": System(
+        "Ways of a message that HL7's participation modes do not name.",
+        {"sms": Code("Text message", "A text message to a mobile telephone.")},
+    ),
+    "form-answer": System("The answers that the form offers.", _form_answers()),
+    "red-flag": System(
+        "What may speak against ketamine infusions; none refuses or opens anything by itself.", _red_flags()
+    ),
+    "audit-subtype": System(
+        "What an AuditEvent says was done, beside the interaction of FHIR.",
+        {code: Code(text, f"{text}.") for code, text in _AUDIT.items()},
+        complete=False,
+    ),
+}

@@ -1,0 +1,128 @@
+// fhir-kit-client, from npm, tours the API. Prints one line of JSON per step; the test beside it judges them.
+//
+//     NPM_HOME=.venv/npm node fhir_kit_client.mjs BASE   (the bearer token and the documents on standard input)
+
+import { readFileSync } from "node:fs";
+import { pathToFileURL } from "node:url";
+
+const home = pathToFileURL(`${process.env.NPM_HOME}/node_modules/fhir-kit-client/dist/index.js`);
+const { Client, CapabilityTool } = await import(home.href);
+
+const baseUrl = process.argv[2];
+const { token, patient, bundle, consultation, answer } = JSON.parse(readFileSync(0, "utf8"));
+const say = (step, found) => console.log(JSON.stringify({ step, ...found }));
+
+const stranger = new Client({ baseUrl });
+const statement = new CapabilityTool(await stranger.capabilityStatement());
+say("metadata", {
+  reads: statement.resourceCan("Patient", "read"),
+  transacts: statement.serverCan("transaction"),
+  finds: statement.resourceSearch("Task", "owner"),
+});
+say("stranger", { status: await refused(() => stranger.search({ resourceType: "Patient" })) });
+
+const client = new Client({ baseUrl, bearerToken: token });
+const named = (number) => ({ ...patient, identifier: [{ ...patient.identifier[0], value: `MRN-${number}` }] });
+const create = (resource, options) =>
+  client.create({ resourceType: resource.resourceType, body: resource, options });
+
+// Search with paging, there and back, by GET and by POST.
+const created = [];
+for (const number of [1, 2, 3, 4, 5]) created.push(await create(named(number)));
+say("create", { status: Client.httpFor(created[0]).response.status, versions: versionsOf(created) });
+const searchParams = { _sort: "-_lastUpdated,_id", _count: 2 };
+const pages = [await client.search({ resourceType: "Patient", searchParams })];
+for (let next; (next = await client.nextPage({ bundle: pages.at(-1) })); ) pages.push(next);
+const back = await client.prevPage({ bundle: pages[1] });
+const posted = await client.search({ resourceType: "Patient", searchParams, options: { postSearch: true } });
+say("search", {
+  sizes: pages.map((page) => page.entry.length),
+  all: pages.flatMap(idsOf).sort().join() === created.map((row) => row.id).sort().join(),
+  back: idsOf(back).join() === idsOf(pages[0]).join(),
+  posted: idsOf(posted).join() === idsOf(pages[0]).join(),
+});
+
+// Conditional create, and update.
+const options = { headers: { "If-None-Exist": `identifier=${patient.identifier[0].system}|MRN-3` } };
+const again = await create(named(3), options);
+say("conditional create", {
+  status: Client.httpFor(again).response.status,
+  same: again.id === created[2].id,
+});
+const body = { ...named(3), gender: "other" };
+const updated = await client.update({
+  resourceType: "Patient",
+  searchParams: { identifier: `${patient.identifier[0].system}|MRN-3` },
+  body,
+});
+say("conditional update", { same: updated.id === created[2].id, gender: updated.gender });
+
+// History and vread.
+const { id } = updated;
+const history = await client.history({ resourceType: "Patient", id });
+const first = await client.vread({ resourceType: "Patient", id, version: "1" });
+const ofType = await client.history({ resourceType: "Patient" });
+say("history", {
+  versions: versionsOf(history.entry.map((entry) => entry.resource)),
+  first: first.gender,
+  type: ofType.entry.length,
+});
+
+// The workflow: one transaction, the Task, a patch with If-Match, the answer, the gate.
+const made = (await client.transaction({ body: bundle })).entry.map((entry) => entry.resource);
+const [who, , , seat, order, request] = made;
+say("transaction", { types: made.map((row) => row.resourceType), order: order.status });
+const tasks = await client.search({
+  resourceType: "Task",
+  searchParams: { focus: `ServiceRequest/${request.id}`, _include: "Task:owner" },
+});
+const task = tasks.entry.find((entry) => entry.search.mode === "match").resource;
+const owner = await client.resolve({ reference: task.owner.reference, context: tasks });
+say("task", { status: task.status, owner: owner.id === seat.id });
+const patch = {
+  resourceType: "Task",
+  id: task.id,
+  jsonPatch: [{ op: "replace", path: "/status", value: "accepted" }],
+  options: { headers: { "If-Match": `W/"${task.meta.versionId}"` } },
+};
+say("patch", { status: (await client.patch(patch)).status });
+say("stale patch", { status: await refused(() => client.patch(patch)) });
+say("gate", await gate());
+const references = [
+  ["{patient}", `Patient/${who.id}`],
+  ["{order}", `ServiceRequest/${order.id}`],
+  ["{request}", `ServiceRequest/${request.id}`],
+];
+await create(filled(consultation));
+say("answer", { status: (await create(filled(answer))).status });
+say("gate", await gate());
+const done = await client.read({ resourceType: "Task", id: task.id });
+say("done", { task: done.status, order: (await client.read({ resourceType: "ServiceRequest", id: order.id })).status });
+say("delete", { status: await refused(() => client.delete({ resourceType: "Patient", id: who.id })) });
+
+function idsOf(page) {
+  return page.entry.map((entry) => entry.resource.id);
+}
+
+function versionsOf(rows) {
+  return rows.map((row) => row.meta.versionId);
+}
+
+async function refused(call) {
+  try {
+    await call();
+  } catch (error) {
+    return error.response.data.resourceType === "OperationOutcome" ? error.response.status : error.message;
+  }
+  return "let through";
+}
+
+async function gate() {
+  const read = await client.operation({ name: "gate", resourceType: "ServiceRequest", id: order.id, method: "GET" });
+  const values = (name) => read.parameter.filter((row) => row.name === name);
+  return { open: values("open")[0].valueBoolean, reasons: values("reason").map((row) => row.valueString) };
+}
+
+function filled(document) {
+  return JSON.parse(references.reduce((text, [from, to]) => text.replaceAll(from, to), JSON.stringify(document)));
+}
