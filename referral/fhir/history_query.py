@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 
 from referral.fhir.intervals import Interval, interval
 from referral.fhir.problems import InvalidSearch, Issue
-from referral.fhir.search_model import DEFAULT_COUNT, MAX_COUNT
+from referral.fhir.search_model import DEFAULT_COUNT, MAX_COUNT, Alternatives
 
 _PRESENTATION: Final = frozenset({"_format", "_pretty"})
 # They say how much of each version is wanted and are read by whoever writes the answer.
@@ -23,7 +23,10 @@ _NOT_SUPPORTED: Final = frozenset({"_list", "_sort"})
 class HistoryQuery:
     """`id` is None for all resources of the type, `type` is None for all types.
 
+
     `since` takes in what was written at that very moment, `at` what was current at some time within it.
+    `within` is what the caller's scopes leave of a type, for types that they do not leave whole; it is asked
+    of the newest versions.
     """
 
     type: str | None
@@ -33,6 +36,7 @@ class HistoryQuery:
     at: Interval | None = None
     cursor: str | None = None
     understood: tuple[tuple[str, str], ...] = ()
+    within: tuple[tuple[str, Alternatives], ...] = ()
 
     @property
     def path(self) -> str:

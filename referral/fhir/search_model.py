@@ -46,6 +46,10 @@ class Clause:
         return value.accepts(entry)
 
 
+# One of them has to hold, with all its clauses.
+Alternatives = tuple[tuple[Clause, ...], ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Sort:
     parameter: str
@@ -64,7 +68,10 @@ class Include:
 
 @dataclass(frozen=True, slots=True)
 class SearchQuery:
-    """`count` is at most MAX_COUNT, 0 asks for the total; `understood` are the pairs of the `self` link."""
+    """`count` is at most MAX_COUNT, 0 asks for the total; `understood` are the pairs of the `self` link.
+
+    `within` is what the caller's scopes leave of the type, None for all of it; no client writes it.
+    """
 
     type: str
     clauses: tuple[Clause, ...] = ()
@@ -78,6 +85,7 @@ class SearchQuery:
     cursor: str | None = None
     understood: tuple[tuple[str, str], ...] = ()
     ignored: tuple[str, ...] = ()
+    within: Alternatives | None = None
 
     def self_query(self) -> str:
         """What was understood, as a query string; without the cursor, which `next` and `previous` add."""

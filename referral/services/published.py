@@ -14,6 +14,7 @@ from referral.fhir.index_values import IndexEntry
 from referral.fhir.json import encode
 from referral.fhir.operations import OPERATIONS
 from referral.fhir.own_profiles import structure_definitions
+from referral.fhir.permit import meets
 from referral.fhir.problems import InvalidSearch, Issue
 from referral.fhir.publication import PUBLISHED_AT
 from referral.fhir.search_definitions import OWN
@@ -120,6 +121,7 @@ def _found(query: SearchQuery) -> list[_Published]:
         row
         for row in _of_type(query.type).values()
         if all(clause.accepts(row.entries) for clause in query.clauses)
+        and (query.within is None or meets(query.within, row.entries))
     ]
     # Sorting is stable: the last key first.
     for sort in reversed(query.sort):

@@ -6,15 +6,17 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any, Final, cast
 
-from referral.domain.audit import Action, Actor, AuditEntry
+from referral.domain.audit import Action, AuditEntry
 from referral.domain.errors import NotFound
 from referral.fhir import audit_event
 from referral.fhir.index_values import IndexEntry
 from referral.fhir.json import encode
+from referral.fhir.permit import meets
 from referral.fhir.problems import InvalidSearch, Issue
 from referral.fhir.search_parameters import extract
 from referral.fhir.search_query import Clause, SearchQuery
 from referral.fhir.search_values import DateValue, ReferenceValue
+from referral.services.access import Access
 from referral.storage import audit
 from referral.storage.db import Session
 from referral.storage.resources import Stored
@@ -25,15 +27,15 @@ _MOST_ROWS: Final = 1000
 _BATCH: Final = 250
 
 
-def read_event(session: Session, actor: Actor, id: str) -> Stored:
+def read_event(session: Session, by: Access, id: str) -> Stored:
     """One AuditEvent by the number of its row."""
     rows = audit.find(session, id=int(id), limit=1) if _is_number(id) else []
-    if not rows:
+    if not rows or not by.permit.allows(_stored(rows[0]), "r"):
         raise NotFound(f"There is no AuditEvent with id {id[:64]}.")
     entry = AuditEntry(
         action=Action.READ, subtype="read", entity=f"AuditEvent/{id}", patient_id=rows[0].patient_id
     )
-    audit.record(session, actor, entry)
+    audit.record(session, by.actor, entry)
     return _stored(rows[0])
 
 
@@ -111,7 +113,8 @@ def _accepted(query: SearchQuery, stored: Stored) -> bool:
         IndexEntry("_lastUpdated", low=stored.last_updated, high=stored.last_updated),
     ]
     entries = [*extract(stored.document), *kept]
-    return all(clause.accepts(entries) for clause in query.clauses)
+    allowed = query.within is None or meets(query.within, entries)
+    return allowed and all(clause.accepts(entries) for clause in query.clauses)
 
 
 def _stored(row: audit.AuditRow) -> Stored:

@@ -1,25 +1,29 @@
-"""Reads, histories and searches for clients; each leaves its audit row in the same transaction."""
+"""Reads, histories and searches for clients; each leaves its audit row in the same transaction.
+
+What the caller's scopes do not reach does not exist for it: reads answer NotFound, searches leave it out.
+"""
 
 from __future__ import annotations
 
 import base64
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from referral.domain.audit import Action, Actor, AuditEntry
-from referral.domain.errors import NotFound
+from referral.domain.errors import Forbidden, NotFound
 from referral.fhir.history_query import HistoryQuery
 from referral.fhir.json import encode
+from referral.fhir.problems import InvalidSearch, Issue
+from referral.fhir.reference_targets import parse_reference
 from referral.fhir.search_query import SearchQuery
 from referral.services import interactions, published, search_audit
+from referral.services.access import Access
 from referral.storage import audit, documents, resources, search
 from referral.storage.db import Session
 from referral.storage.history import HistoryPage, count_versions, history_page
 from referral.storage.resources import Stored
 from referral.storage.search import Match, Page
-
-Allowed = Callable[[str], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,27 +34,76 @@ class Results:
     included: tuple[Match, ...] = ()
 
 
-def read_resource(session: Session, actor: Actor, type: str, id: str) -> Stored:
-    """The current version; NotFound where this clinic has none."""
-    interactions.require(type, "read")
+def read_resource(session: Session, by: Access, type: str, id: str) -> Stored:
+    """The current version; NotFound where this clinic has none, or none that the caller may see."""
+    _require(by, type, "read", "r")
     if type == "AuditEvent":
-        return search_audit.read_event(session, actor, id)
+        return search_audit.read_event(session, by, id)
     found = search.find_one(session, type, id)
     if found is None and type == "Binary":
-        return _read_sealed(session, actor, id)
+        return _read_sealed(session, by, id)
     if found is None:
-        mine = published.find(type, id)
-        if mine is None:
-            raise NotFound(f"There is no {type} with id {id[:64]}.")
-        return mine
-    _note_read(session, actor, "read", found.stored.reference, found.patient_id)
+        return _published(by, type, id)
+    if not _may_see(session, by, found.stored):
+        raise _missing(type, id)
+    _note_read(session, by.actor, "read", found.stored.reference, found.patient_id)
     return found.stored
 
 
-def _read_sealed(session: Session, actor: Actor, id: str) -> Stored:
+def _require(by: Access, type: str, interaction: str, letter: str) -> None:
+    interactions.require(type, interaction)
+    by.permit.require(type, letter)
+
+
+def _missing(type: str, id: str) -> NotFound:
+    return NotFound(f"There is no {type} with id {id[:64]}.")
+
+
+def _published(by: Access, type: str, id: str) -> Stored:
+    """What the server publishes itself."""
+    mine = published.find(type, id)
+    if mine is None or not by.permit.allows(mine, "r"):
+        raise _missing(type, id)
+    return mine
+
+
+def require_sight(session: Session, by: Access, type: str, id: str) -> None:
+    """Raises Forbidden or NotFound, as a read would, for what the caller may not see; leaves no audit row.
+
+    For operations that read in a way of their own. Costs nothing where scopes reach all of the type.
+    """
+    by.permit.require(type, "r")
+    if by.permit.is_whole(type, "r"):
+        return
+    found = search.find_one(session, type, id)
+    if found is None or not _may_see(session, by, found.stored):
+        raise _missing(type, id)
+
+
+def _may_see(session: Session, by: Access, stored: Stored) -> bool:
+    """Whether scopes reach this version; a Binary goes with the resource that its securityContext names."""
+    return by.permit.allows(stored, "r") and (stored.type != "Binary" or _owner_seen(session, by, stored))
+
+
+def _owner_seen(session: Session, by: Access, stored: Stored) -> bool:
+    context = stored.document.get("securityContext")
+    named = parse_reference(context.get("reference")) if isinstance(context, dict) else None
+    if named is None or named.base:
+        return True
+    owner = resources.find(session, named.type, named.id)
+    return owner is None or by.permit.allows(owner, "r")
+
+
+def _may_find(session: Session, by: Access, stored: Stored) -> bool:
+    """The same for what a search finds."""
+    return by.permit.allows(stored, "s") and (stored.type != "Binary" or _owner_seen(session, by, stored))
+
+
+def _read_sealed(session: Session, by: Access, id: str) -> Stored:
     """A document that a DocumentReference of the same id stands for, as a Binary; it is kept encrypted."""
-    if resources.find(session, "DocumentReference", id) is None:
-        raise NotFound(f"There is no Binary with id {id[:64]}.")
+    owner = resources.find(session, "DocumentReference", id)
+    if owner is None or not by.permit.allows(owner, "r"):
+        raise _missing("Binary", id)
     kept = documents.get(session, id)
     binary = {
         "resourceType": "Binary",
@@ -60,78 +113,105 @@ def _read_sealed(session: Session, actor: Actor, id: str) -> Stored:
         "securityContext": {"reference": f"DocumentReference/{id}"},
         "data": base64.b64encode(kept.content).decode(),
     }
-    _note_read(session, actor, "read", f"Binary/{id}", kept.patient_id)
-    return Stored("Binary", id, 1, kept.created_at, encode(binary).decode())
+    stored = Stored("Binary", id, 1, kept.created_at, encode(binary).decode())
+    if not by.permit.allows(stored, "r"):
+        raise _missing("Binary", id)
+    _note_read(session, by.actor, "read", f"Binary/{id}", kept.patient_id)
+    return stored
 
 
-def read_version(session: Session, actor: Actor, type: str, id: str, version: int) -> Stored:
-    """One version of a resource."""
-    interactions.require(type, "vread")
-    only = search_audit.read_event(session, actor, id) if type == "AuditEvent" else published.find(type, id)
-    if only is None:
-        found = resources.read_version(session, type, id, version)
-        _note_read(session, actor, "vread", found.reference, resources.patient_of(found.document))
-        return found
-    if version != only.version:
+def read_version(session: Session, by: Access, type: str, id: str, version: int) -> Stored:
+    """One version of a resource; NotFound also where the caller may not see it, or not the newest one."""
+    _require(by, type, "vread", "r")
+    only = search_audit.read_event(session, by, id) if type == "AuditEvent" else published.find(type, id)
+    found = only or resources.read_version(session, type, id, version)
+    if version != found.version or not _may_see_version(session, by, found):
         raise NotFound(f"{type}/{id[:64]} has no version {version}.")
-    return only
+    if only is None:
+        _note_read(session, by.actor, "vread", found.reference, resources.patient_of(found.document))
+    return found
 
 
-def read_history(session: Session, actor: Actor, query: HistoryQuery, allowed: Allowed) -> HistoryPage:
-    """One page of the versions of a resource, of all of a type, or of all types that `allowed` lets through.
+def _may_see_version(session: Session, by: Access, stored: Stored) -> bool:
+    """A resource that the caller may not see now has no older versions for it either."""
+    if by.permit.is_whole(stored.type, "r") and stored.type != "Binary":
+        return True
+    newest = resources.find(session, stored.type, stored.id)
+    return by.permit.allows(stored, "r") and (newest is None or _may_see(session, by, newest))
 
-    NotFound for an unknown resource.
+
+def read_history(session: Session, by: Access, query: HistoryQuery) -> HistoryPage:
+    """One page of the versions of a resource, of all of a type, or of all types that the caller may search.
+
+    NotFound for an unknown resource, Forbidden where the caller may search nothing.
     """
     if query.id is None or query.type is None:
-        return _history_of_types(session, actor, query, _types_of(query, allowed))
-    interactions.require(query.type, "history-instance")
+        return _history_of_types(session, by, query, _types_of(by, query))
+    _require(by, query.type, "history-instance", "r")
     if query.type == "AuditEvent":
-        return HistoryPage((search_audit.read_event(session, actor, query.id),))
+        return HistoryPage((search_audit.read_event(session, by, query.id),))
     current = search.find_one(session, query.type, query.id)
     if current is None:
-        mine = published.find(query.type, query.id)
-        if mine is None:
-            raise NotFound(f"There is no {query.type} with id {query.id[:64]}.")
+        mine = _published(by, query.type, query.id)
         return HistoryPage((mine,) if _is_new(mine, query) else ())
+    if not _may_see(session, by, current.stored):
+        raise _missing(query.type, query.id)
     page = history_page(session, query, [query.type])
-    _note_read(session, actor, "history", current.stored.reference, current.patient_id)
-    return page
+    _note_read(session, by.actor, "history", current.stored.reference, current.patient_id)
+    return replace(page, versions=tuple(one for one in page.versions if by.permit.allows(one, "r")))
 
 
-def count_history(session: Session, actor: Actor, query: HistoryQuery, allowed: Allowed) -> int:
-    """How many versions a history has; they are counted, not shown."""
+def count_history(session: Session, by: Access, query: HistoryQuery) -> int:
+    """How many versions a history has: counted, not shown, and only where scopes leave types whole."""
     if query.id is not None and query.type is not None:
-        page = read_history(session, actor, replace(query, cursor=None), allowed)
-        return count_versions(session, query, [query.type]) if page.next else len(page.versions)
-    types = _types_of(query, allowed)
-    _note_many(session, actor, "history", query.type or "", [], Counter())
-    return count_versions(session, query, types) + len(_published_in(query, types))
+        page = read_history(session, by, replace(query, cursor=None))
+        types, letter = [query.type], "r"
+        if not page.next:
+            return len(page.versions)
+    else:
+        types, letter = _types_of(by, query), "s"
+        _note_many(session, by.actor, "history", query.type or "", [], Counter())
+    if not all(by.permit.is_whole(type, letter) for type in types):
+        text = "This history is restricted by the client's scopes and is not counted; read its pages."
+        raise InvalidSearch(Issue(text, ("http._summary",), "not-supported"))
+    return count_versions(session, query, types) + len(_published_in(by, query, types))
 
 
-def _types_of(query: HistoryQuery, allowed: Allowed) -> list[str]:
+def _types_of(by: Access, query: HistoryQuery) -> list[str]:
     """The types that a history without an id is about."""
     if query.type is not None:
-        interactions.require(query.type, "history-type")
+        _require(by, query.type, "history-type", "s")
         return [query.type]
-    return [
-        type for type, does in interactions.INTERACTIONS.items() if "history-type" in does and allowed(type)
+    found = [
+        type
+        for type, does in interactions.INTERACTIONS.items()
+        if "history-type" in does and by.permit.may(type, "s")
     ]
+    if not found:
+        raise Forbidden("This client's scopes allow no search, and so no history of everything.")
+    return found
 
 
-def _history_of_types(
-    session: Session, actor: Actor, query: HistoryQuery, types: Sequence[str]
-) -> HistoryPage:
+def _history_of_types(session: Session, by: Access, query: HistoryQuery, types: Sequence[str]) -> HistoryPage:
     """What the server publishes itself is older than the rest and ends the last page."""
+    within = ((type, by.permit.within(type, "s")) for type in types)
+    query = replace(query, within=tuple((type, some) for type, some in within if some is not None))
     page = history_page(session, query, types)
+    page = replace(page, versions=tuple(one for one in page.versions if _may_find(session, by, one)))
     patients = Counter(resources.patient_of(stored.document) for stored in page.versions)
-    _note_many(session, actor, "history", query.type or "", [], patients)
+    _note_many(session, by.actor, "history", query.type or "", [], patients)
     if page.next:
         return page
-    return replace(page, versions=(*page.versions, *_published_in(query, types)))
+    return replace(page, versions=(*page.versions, *_published_in(by, query, types)))
 
 
-def _published_in(query: HistoryQuery, types: Sequence[str]) -> list[Stored]:
-    return [stored for type in types for stored in published.all_of(type) if _is_new(stored, query)]
+def _published_in(by: Access, query: HistoryQuery, types: Sequence[str]) -> list[Stored]:
+    return [
+        stored
+        for type in types
+        for stored in published.all_of(type)
+        if _is_new(stored, query) and by.permit.allows(stored, "s")
+    ]
 
 
 def _is_new(stored: Stored, query: HistoryQuery) -> bool:
@@ -141,25 +221,36 @@ def _is_new(stored: Stored, query: HistoryQuery) -> bool:
     return query.since is None or stored.last_updated >= query.since
 
 
-def search_resources(session: Session, actor: Actor, query: SearchQuery, allowed: Allowed) -> Results:
-    """One page of a search. What `allowed` refuses is not brought along by `_include` or `_revinclude`."""
-    interactions.require(query.type, "search-type")
+def search_resources(session: Session, by: Access, query: SearchQuery) -> Results:
+    """One page of a search; `_include` and `_revinclude` bring along what the caller may read."""
+    _require(by, query.type, "search-type", "s")
+    query = restricted(by, query)
     if query.type == "AuditEvent":
         page = search_audit.search_events(session, query)
-        _note_search(session, actor, query, page.matches)
+        _note_search(session, by.actor, query, page.matches)
         return Results(page)
     query = replace(
-        query, revinclude=tuple(include for include in query.revinclude if allowed(include.source))
+        query, revinclude=tuple(one for one in query.revinclude if by.permit.may(one.source, "r"))
     )
     if query.type in published.ONLY_HERE:
         page = published.page(query)
     else:
         page = _with_published(query, search.search(session, query))
+    if query.type == "Binary":
+        found = tuple(one for one in page.matches if _may_find(session, by, one.stored))
+        page = replace(page, matches=found)
     included = tuple(
-        match for match in search.included(session, query, page.matches) if allowed(match.stored.type)
+        match
+        for match in search.included(session, query, page.matches)
+        if _may_see(session, by, match.stored)
     )
-    _note_search(session, actor, query, [*page.matches, *included])
+    _note_search(session, by.actor, query, [*page.matches, *included])
     return Results(page, included)
+
+
+def restricted(by: Access, query: SearchQuery) -> SearchQuery:
+    """The query as far as the caller's scopes reach; every search for a client is asked like this."""
+    return replace(query, within=by.permit.within(query.type, "s"))
 
 
 def _with_published(query: SearchQuery, page: Page) -> Page:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
 import msgspec
 
-from referral.domain.audit import Actor
 from referral.domain.errors import Forbidden, NotFound, NotSupported, ReferralError
 from referral.fhir import json_patch
 from referral.fhir.answer_bundles import Outcome, etag
@@ -28,7 +27,8 @@ from referral.fhir.problems import InvalidResource, Issue, Unreadable
 from referral.fhir.search_query import SearchQuery, parse_search
 from referral.fhir.validation import issues_in
 from referral.services import write_resources
-from referral.services.search_resources import read_resource
+from referral.services.access import Access
+from referral.services.search_resources import read_resource, restricted
 from referral.storage import resources, search
 from referral.storage.db import Session
 from referral.storage.resources import Stored
@@ -58,12 +58,11 @@ class TargetMissing(ReferralError):
 
 @dataclass(frozen=True, slots=True)
 class Door:
-    """Who sends the Bundle: `may(type, letter)` are the scopes; `returns` is what Prefer asks for."""
+    """Who sends the Bundle, and what it may do; `returns` is what Prefer asks for."""
 
-    actor: Actor
+    by: Access
     now: datetime
     base_url: str
-    may: Callable[[str, str], bool]
     returns: str = "representation"
 
     def query(self, type: str, text: str) -> SearchQuery:
@@ -111,7 +110,7 @@ def _check(door: Door, entry: Entry) -> None:
         raise EntryRefused(
             entry, NotSupported("Searches cannot be done in a Bundle; send them on their own.")
         )
-    if entry.type is None or not door.may(entry.type, LETTER[entry.method]):
+    if entry.type is None or not door.by.permit.may(entry.type, LETTER[entry.method]):
         raise EntryRefused(entry, Forbidden(f"This client's scopes do not allow this for {entry.type}."))
 
 
@@ -176,7 +175,7 @@ def _plan(session: Session, door: Door, ordered: list[Entry]) -> _Plan:
 
 def _found(session: Session, door: Door, entry: Entry, condition: str) -> str | None:
     try:
-        return write_resources.find_condition(session, door.query(str(entry.type), bare(condition)))
+        return write_resources.find_condition(session, door.by, door.query(str(entry.type), bare(condition)))
     except ReferralError as error:
         raise EntryRefused(entry, error) from error
 
@@ -202,7 +201,8 @@ def _conditional_targets(
 
 def _conditional_target(session: Session, door: Door, text: str) -> str:
     type, _, condition = text.partition("?")
-    query = door.query(type, condition)
+    door.by.permit.require(type, "s")
+    query = restricted(door.by, door.query(type, condition))
     ids = search.find_ids(session, query) if query.clauses else []
     if len(ids) != 1:
         how = "several resources" if ids else "nothing"
@@ -267,28 +267,24 @@ def _literal_references(value: Any) -> set[str]:
 def _carry_out(session: Session, door: Door, plan: _Plan, entry: Entry, resource: Any) -> Outcome:
     try:
         if entry.method == "GET":
-            return _outcome(
-                read_resource(session, door.actor, str(entry.type), str(entry.id)), "200 OK", door
-            )
+            return _outcome(read_resource(session, door.by, str(entry.type), str(entry.id)), "200 OK", door)
         id = plan.assigned[entry.index].partition("/")[2]
         if entry.method == "POST" and entry.index in plan.existing:
             return _outcome(resources.read(session, str(entry.type), id), "200 OK", door)
         if entry.method == "PATCH":
             patched = write_resources.patch_resource(
-                *(session, door.actor, str(entry.type), id, _patch_of(resource), door.now),
+                *(session, door.by, str(entry.type), id, _patch_of(resource), door.now),
                 expected=version_of(entry.if_match),
                 base_url=door.base_url,
             )
             return _outcome(patched.stored, "200 OK", door)
         if entry.method == "POST" or entry.index not in plan.existing:
-            made = write_resources.create_resource(
-                session, door.actor, resource, door.now, id=id, checked=True
-            )
+            made = write_resources.create_resource(session, door.by, resource, door.now, id=id, checked=True)
             return _outcome(made.stored, "201 Created", door)
         expected = version_of(entry.if_match)
         named = {"id": id, **resource}
         changed = write_resources.update_resource(
-            session, door.actor, id, named, door.now, expected=expected, checked=True
+            session, door.by, id, named, door.now, expected=expected, checked=True
         )
         return _outcome(changed.stored, "200 OK", door)
     except ReferralError as error:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from referral.domain.audit import Actor
 from referral.domain.errors import (
+    Forbidden,
     InvalidInput,
     NotFound,
     NotSupported,
@@ -18,14 +18,17 @@ from referral.domain.errors import (
 )
 from referral.fhir.json_patch import Patch
 from referral.fhir.path_patch import PathPatch
+from referral.fhir.permit import Resource
 from referral.fhir.problems import InvalidResource, Issue
 from referral.fhir.reference_targets import relative_references
 from referral.fhir.search_query import SearchQuery
 from referral.fhir.subset import is_subset
 from referral.fhir.validation import issues_in, validate
 from referral.services import interactions
+from referral.services.access import Access
 from referral.services.client_write import ClientWrite
 from referral.services.doors import DOORS
+from referral.services.search_resources import restricted
 from referral.services.take_answer import take_answer
 from referral.services.take_appointment import take_appointment
 from referral.services.take_request import take_request
@@ -70,7 +73,7 @@ class Written:
 
 def create_resource(
     session: Session,
-    actor: Actor,
+    by: Access,
     document: Any,
     now: datetime,
     *,
@@ -81,39 +84,41 @@ def create_resource(
 
     `id` where the caller has given it one already, `checked` where it has been validated.
     """
-    type = _checked_type(document, "create", checked)
+    type = _checked_type(by, document, "create", checked)
     named = {**document, "id": id or resources.new_id()}
-    return Written(_carry_out(ClientWrite(session, actor, named, now), type), created=True)
+    return Written(_carry_out(by, ClientWrite(session, by.actor, named, now), type), created=True)
 
 
-def find_condition(session: Session, condition: SearchQuery) -> str | None:
+def find_condition(session: Session, by: Access, condition: SearchQuery) -> str | None:
     """The id of the one resource that a condition names, None for none; SeveralMatches otherwise.
 
+    A condition is a search: the caller's scopes have to allow that, and it sees no further than they reach.
     Others with the same condition wait until this transaction has ended, so that a retry finds its work.
     """
     if not condition.clauses:
         text = "The condition has no parameter that this server searches by."
         raise InvalidResource(Issue(text, ("http.If-None-Exist",), "required"))
+    by.permit.require(condition.type, "s")
     search.lock_condition(session, condition.type, condition.self_query())
-    found = search.find_ids(session, condition)
+    found = search.find_ids(session, restricted(by, condition))
     if len(found) > 1:
         raise SeveralMatches(f"Several {condition.type} resources match the condition; it has to name one.")
     return found[0] if found else None
 
 
 def create_unless(
-    session: Session, actor: Actor, document: Any, condition: SearchQuery, now: datetime
+    session: Session, by: Access, document: Any, condition: SearchQuery, now: datetime
 ) -> Written:
     """A conditional create: what exists is given back unchanged."""
-    found = find_condition(session, condition)
+    found = find_condition(session, by, condition)
     if found is not None:
         return Written(resources.read(session, condition.type, found), created=False, changed=False)
-    return create_resource(session, actor, document, now)
+    return create_resource(session, by, document, now)
 
 
 def update_resource(
     session: Session,
-    actor: Actor,
+    by: Access,
     id: str,
     document: Any,
     now: datetime,
@@ -122,7 +127,7 @@ def update_resource(
     checked: bool = False,
 ) -> Written:
     """Write the next version. NotSupported where there is nothing under this id: the server gives ids."""
-    type = _checked_type(document, "update", checked)
+    type = _checked_type(by, document, "update", checked)
     if document.get("id") != id:
         text = f"{type}.id has to be there and to be {id[:64]}, as the URL says."
         raise InvalidResource(Issue(text, (f"{type}.id",), "value"))
@@ -134,9 +139,16 @@ def update_resource(
         raise NotSupported(
             f"There is no {type} with id {id[:64]}; send it with POST, ids are given by this server."
         )
+    _require_within(by, current, "u")
     _require_version(current, expected)
-    stored = _carry_out(ClientWrite(session, actor, document, now, current), type)
+    stored = _carry_out(by, ClientWrite(session, by.actor, document, now, current), type)
     return Written(stored, created=False)
+
+
+def _require_within(by: Access, resource: Resource, letter: str) -> None:
+    """Raises Forbidden for what the scopes do not reach: as it was, as it was sent, as it would be kept."""
+    if not by.permit.allows(resource, letter):
+        raise Forbidden(f"This client's scopes do not reach this {resource.type}; nothing was changed.")
 
 
 def _require_version(current: Stored, expected: int | None) -> None:
@@ -146,20 +158,20 @@ def _require_version(current: Stored, expected: int | None) -> None:
 
 
 def update_matching(
-    session: Session, actor: Actor, document: Any, condition: SearchQuery, now: datetime
+    session: Session, by: Access, document: Any, condition: SearchQuery, now: datetime
 ) -> Written:
     """A conditional update: what matches is changed, and where nothing does, a new resource is made."""
-    found = find_condition(session, condition)
+    found = find_condition(session, by, condition)
     if found is None:
-        return create_resource(session, actor, document, now)
+        return create_resource(session, by, document, now)
     if isinstance(document, dict):
         document = {"id": found, **document}
-    return update_resource(session, actor, found, document, now)
+    return update_resource(session, by, found, document, now)
 
 
 def patch_resource(
     session: Session,
-    actor: Actor,
+    by: Access,
     type: str,
     id: str,
     patch: Patch | PathPatch,
@@ -174,9 +186,11 @@ def patch_resource(
     `base_url` is this server's address: references below it become relative.
     """
     interactions.require(type, "patch")
+    by.permit.require(type, "u")
     current = resources.find(session, type, id)
     if current is None:
         raise NotFound(f"There is no {type} with id {id[:64]}.")
+    _require_within(by, current, "u")
     _require_version(current, expected)
     document = relative_references(patch.apply(current.document), base_url)
     if not isinstance(document, dict) or (document.get("resourceType"), document.get("id")) != (type, id):
@@ -185,13 +199,13 @@ def patch_resource(
     if issues:
         raise InvalidInput(*issues)
     resources.note_patch(session, type, id)
-    stored = _carry_out(ClientWrite(session, actor, document, now, current), type)
+    stored = _carry_out(by, ClientWrite(session, by.actor, document, now, current), type)
     return Written(stored, created=False)
 
 
 def patch_matching(
     session: Session,
-    actor: Actor,
+    by: Access,
     patch: Patch | PathPatch,
     condition: SearchQuery,
     now: datetime,
@@ -201,26 +215,34 @@ def patch_matching(
 ) -> Written:
     """A conditional patch: NotFound where nothing matches."""
     interactions.require(condition.type, "patch")
-    found = find_condition(session, condition)
+    found = find_condition(session, by, condition)
     if found is None:
         raise NotFound(f"No {condition.type} matches the condition; there is nothing to patch.")
     return patch_resource(
-        session, actor, condition.type, found, patch, now, expected=expected, base_url=base_url
+        session, by, condition.type, found, patch, now, expected=expected, base_url=base_url
     )
 
 
-def _checked_type(document: Any, interaction: str, checked: bool) -> str:
+def _checked_type(by: Access, document: Any, interaction: str, checked: bool) -> str:
     """Whether the type can be written at all is said before what is wrong with it."""
     type = document.get("resourceType") if isinstance(document, dict) else None
     if isinstance(type, str) and type in interactions.INTERACTIONS:
         interactions.require(type, interaction)
+        by.permit.require(type, interaction[0])
     if not checked:
         validate(document)
     interactions.require(str(type), interaction)
     return str(type)
 
 
-def _carry_out(write: ClientWrite, type: str) -> Stored:
-    """The resource as it stands afterwards: the workflow may have laid its own elements over it."""
+def _carry_out(by: Access, write: ClientWrite, type: str) -> Stored:
+    """The resource as it stands afterwards: the workflow may have laid its own elements over it.
+
+    Where that is outside of the caller's restriction, the exception takes everything back.
+    """
+    letter = "c" if write.current is None else "u"
+    _require_within(by, write, letter)
     _USE_CASE.get(type, _store)(write)
-    return resources.read(write.session, type, write.id)
+    stored = resources.read(write.session, type, write.id)
+    _require_within(by, stored, letter)
+    return stored

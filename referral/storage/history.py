@@ -28,10 +28,11 @@ from sqlalchemy import (
 
 from referral.fhir.history_query import HistoryQuery
 from referral.fhir.problems import InvalidSearch, Issue
-from referral.fhir.search_model import Sort
+from referral.fhir.search_model import Alternatives, Sort
 from referral.storage.cursors import read_cursor, write_cursor
 from referral.storage.db import Session, flush
 from referral.storage.resources import Stored
+from referral.storage.search_conditions import restriction
 from referral.storage.tables import resource, resource_history
 
 # The versions of one resource are ordered by their numbers, whatever the clock said.
@@ -127,6 +128,9 @@ def _conditions(session: Session, table: Any, query: HistoryQuery) -> list[Colum
         # A version is current until the next one is written; what has none is current still.
         if table is resource_history:
             found.append(~or_(*[_followed_by(table, other, low) for other in _TABLES]))
+    if query.within:
+        restricted = [_newest_is_within(session, table, *one) for one in query.within]
+        found.append(or_(table.c.type.not_in([type for type, _ in query.within]), *restricted))
     return found
 
 
@@ -141,6 +145,15 @@ def _followed_by(table: Any, other: Any, low: Any) -> ColumnElement[bool]:
             following.c.last_updated <= low,
         )
     )
+
+
+def _newest_is_within(session: Session, table: Any, type: str, within: Alternatives) -> ColumnElement[bool]:
+    """A resource that a client may not see now has no history for it either."""
+    conditions = [table.c.type == type, *restriction(session, type, within)]
+    if table is resource:
+        return and_(*conditions)
+    newest = (resource.c.clinic_id == session.clinic, resource.c.type == type, resource.c.id == table.c.id)
+    return exists(select(1).select_from(resource).where(*newest, *conditions).correlate(table))
 
 
 def _keys(columns: Any, query: HistoryQuery) -> list[Any]:

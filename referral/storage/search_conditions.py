@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, and_, exists, false, func, or_, true
 
+from referral.fhir.search_model import Alternatives
 from referral.fhir.search_query import Clause, SearchQuery
 from referral.fhir.search_values import (
     DateValue,
@@ -21,9 +22,18 @@ from referral.storage.tables import resource, search_entry
 
 
 def conditions_of(session: Session, query: SearchQuery) -> list[ColumnElement[bool]]:
-    """The clinic, the type, and every clause of the query; all have to hold."""
+    """The clinic, the type, every clause of the query, and what scopes leave of it; all have to hold."""
     own = [resource.c.clinic_id == session.clinic, resource.c.type == query.type]
-    return own + [_condition(session, query.type, clause) for clause in query.clauses]
+    asked = [_condition(session, query.type, clause) for clause in query.clauses]
+    return [*own, *asked, *restriction(session, query.type, query.within)]
+
+
+def restriction(session: Session, type: str, within: Alternatives | None) -> list[ColumnElement[bool]]:
+    """One alternative has to hold as a whole; no condition for None."""
+    if within is None:
+        return []
+    parts = [and_(*[_condition(session, type, clause) for clause in clauses]) for clauses in within]
+    return [or_(false(), *parts)]
 
 
 def _condition(session: Session, type: str, clause: Clause) -> ColumnElement[bool]:

@@ -11,6 +11,7 @@ from fastapi.concurrency import run_in_threadpool
 from referral.bootstrap import Runtime
 from referral.domain.audit import Actor
 from referral.domain.errors import SignInRequired
+from referral.fhir.permit import permit_of
 from referral.services.admit_cds_client import (
     LONGEST_TOKEN,
     TrustedClient,
@@ -61,7 +62,7 @@ def _admit(request: Request, token: str) -> Caller:
     found = trusted.client
     actor = Actor(found.clinic_id, "client", found.id, None, client_address(request), request_id)
     request.state.actor = actor
-    return Caller(runtime, actor, _SCOPES, now, request)
+    return Caller(runtime, actor, permit_of(_SCOPES), now, request)
 
 
 def _audiences(request: Request) -> tuple[str, ...]:

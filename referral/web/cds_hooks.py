@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from referral.domain.errors import NotFound
+from referral.domain.errors import Forbidden, NotFound
 from referral.fhir.cds_card import SERVICE_ID, discovery
 from referral.fhir.cds_feedback import read_feedback
 from referral.fhir.cds_request import read_call
@@ -33,7 +33,7 @@ def discover() -> Response:
 def call(caller: Adviser, raw: BodyDep, service: str) -> Response:
     """Cards about the patient's infusion orders whose gate is closed; none with nothing to say."""
     _require_service(service)
-    caller.require("ServiceRequest", "r")
+    _require_orders(caller)
     read = read_call(decode(raw), caller.base_url)
     base_url = caller.runtime.settings.base_url
     with caller.transaction() as session:
@@ -45,7 +45,7 @@ def call(caller: Adviser, raw: BodyDep, service: str) -> Response:
 def feedback(caller: Adviser, raw: BodyDep, service: str) -> Response:
     """What became of cards: kept for the order's page, and in the audit trail by its codes."""
     _require_service(service)
-    caller.require("ServiceRequest", "r")
+    _require_orders(caller)
     given = read_feedback(decode(raw))
     with caller.transaction() as session:
         take_feedback(session, caller.actor, given, caller.now)
@@ -55,6 +55,13 @@ def feedback(caller: Adviser, raw: BodyDep, service: str) -> Response:
 def _require_service(service: str) -> None:
     if service != SERVICE_ID:
         raise NotFound(f"There is no service {service[:64]}; see /cds-services.")
+
+
+def _require_orders(caller: Caller) -> None:
+    """Cards are about all orders of a patient, so a restricted client gets none."""
+    caller.require("ServiceRequest", "r")
+    if not caller.permit.is_whole("ServiceRequest", "r"):
+        raise Forbidden("CDS Hooks needs system/ServiceRequest.r without a restriction.")
 
 
 def _json(content: Any) -> Response:

@@ -59,6 +59,8 @@ Anyone = Annotated[Caller, client("any")]
 async def read_gate(request: Request, caller: Anyone, how: WantedDep, id: str) -> Response:
     """Whether treatment may start under this order, and if not, why: advice as of now; changes nothing."""
     caller.require("ServiceRequest", "r")
+    if not caller.permit.is_whole("ServiceRequest", "r"):
+        await run_in_threadpool(_require_sight, caller, id)
     reads: GateReads = request.app.state.gate_reads
     found = await reads.read(caller.actor, id)
     if found is None:
@@ -69,6 +71,11 @@ async def read_gate(request: Request, caller: Anyone, how: WantedDep, id: str) -
     if policy is None:
         policy = await run_in_threadpool(_read_policy, caller, found.policy_version)
     return resource_response(gate.parameters(decide(found.facts, policy, caller.now)), how)
+
+
+def _require_sight(caller: Caller, id: str) -> None:
+    with caller.transaction() as session:
+        search_resources.require_sight(session, caller.access, "ServiceRequest", id)
 
 
 def _read_policy(caller: Caller, version: int) -> Policy:
@@ -139,10 +146,10 @@ def create(request: Request, caller: Creator, how: WantedDep, raw: BodyDep, type
     condition = header_text(request, "if-none-exist")
     with caller.transaction() as session:
         if condition is None:
-            written = write_resources.create_resource(session, caller.actor, document, caller.now)
+            written = write_resources.create_resource(session, caller.access, document, caller.now)
         else:
             query = read_query(caller, type, bare(condition), strict=True)
-            written = write_resources.create_unless(session, caller.actor, document, query, caller.now)
+            written = write_resources.create_unless(session, caller.access, document, query, caller.now)
     return written_response(written.stored, how, caller.base_url, created=written.created)
 
 
@@ -161,7 +168,7 @@ def update_by_condition(
     document = _read_resource(raw, caller, type, "update")
     query = read_query(caller, type, query_text(request), strict=True)
     with caller.transaction() as session:
-        written = write_resources.update_matching(session, caller.actor, document, query, caller.now)
+        written = write_resources.update_matching(session, caller.access, document, query, caller.now)
     return written_response(written.stored, how, caller.base_url, created=written.created)
 
 
@@ -171,7 +178,7 @@ def read(request: Request, caller: Reader, how: WantedDep, type: str, id: str) -
     text = query_text(request)
     part = part_of(caller, type, text) if text else Part()
     with caller.transaction() as session:
-        stored = search_resources.read_resource(session, caller.actor, type, id)
+        stored = search_resources.read_resource(session, caller.access, type, id)
     if how.media_type == AS_IT_IS:
         return content_response(stored)
     if is_known(request, stored):
@@ -186,7 +193,7 @@ def update(request: Request, caller: Updater, how: WantedDep, raw: BodyDep, type
     expected = version_in(request.headers.get("if-match"))
     with caller.transaction() as session:
         written = write_resources.update_resource(
-            session, caller.actor, id, document, caller.now, expected=expected
+            session, caller.access, id, document, caller.now, expected=expected
         )
     return written_response(written.stored, how, caller.base_url, created=False)
 
@@ -201,7 +208,7 @@ def patch_by_condition(
     query = read_query(caller, type, query_text(request), strict=True)
     with caller.transaction() as session:
         written = write_resources.patch_matching(
-            session, caller.actor, patch, query, caller.now, expected=expected, base_url=caller.base_url
+            session, caller.access, patch, query, caller.now, expected=expected, base_url=caller.base_url
         )
     return written_response(written.stored, how, caller.base_url, created=False)
 
@@ -213,7 +220,7 @@ def patch(request: Request, caller: Updater, how: WantedDep, read: PatchDep, typ
     patch, expected = read(), version_in(request.headers.get("if-match"))
     with caller.transaction() as session:
         written = write_resources.patch_resource(
-            session, caller.actor, type, id, patch, caller.now, expected=expected, base_url=caller.base_url
+            session, caller.access, type, id, patch, caller.now, expected=expected, base_url=caller.base_url
         )
     return written_response(written.stored, how, caller.base_url, created=False)
 
@@ -232,7 +239,7 @@ def read_version(
     part = part_of(caller, type, query_text(request))
     number = int(version) if version.isascii() and version.isdigit() and len(version) < 10 else 0
     with caller.transaction() as session:
-        stored = search_resources.read_version(session, caller.actor, type, id, number)
+        stored = search_resources.read_version(session, caller.access, type, id, number)
     return stored_response(stored, how, caller.base_url, part.of(stored))
 
 

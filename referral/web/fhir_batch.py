@@ -33,7 +33,7 @@ _REASONS = {
 def carry_out_bundle(request: Request, caller: Caller, how: Wanted, bundle: dict[str, Any]) -> dict[str, Any]:
     """The batch-response or transaction-response; a refused transaction raises and has done nothing."""
     batch = parse_batch(bundle, base_url=caller.base_url)
-    door = Door(caller.actor, caller.now, caller.base_url, caller.may, how.returns)
+    door = Door(caller.access, caller.now, caller.base_url, how.returns)
     if batch.atomic:
         with caller.transaction() as session:
             outcomes = transact(session, door, batch.entries)

@@ -15,7 +15,9 @@ from fastapi.concurrency import run_in_threadpool
 from referral.bootstrap import Runtime
 from referral.domain.audit import Actor
 from referral.domain.credential import digest
-from referral.domain.errors import Forbidden, NotFound, SignInRequired
+from referral.domain.errors import NotFound, SignInRequired
+from referral.fhir.permit import Permit, permit_of
+from referral.services.access import Access
 from referral.storage import accounts
 from referral.storage.accounts import ApiClient
 from referral.storage.db import Session
@@ -29,17 +31,21 @@ _LONGEST_TOKEN: Final = 4096
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """A known client. `scopes` are SMART v2 scopes such as `system/*.crus`."""
+    """A known client and what its scopes let it do."""
 
     runtime: Runtime
     actor: Actor
-    scopes: tuple[str, ...]
+    permit: Permit
     now: datetime
     request: Request
 
     @property
     def base_url(self) -> str:
         return base_url_of(self.request)
+
+    @property
+    def access(self) -> Access:
+        return Access(self.actor, self.permit)
 
     @contextmanager
     def transaction(self) -> Iterator[Session]:
@@ -49,11 +55,10 @@ class Caller:
 
     def may(self, type: str, interaction: str) -> bool:
         """`interaction` is one letter: c create, r read, u update, d delete, s search."""
-        return any(_grants(scope, type, interaction) for scope in self.scopes)
+        return self.permit.may(type, interaction)
 
     def require(self, type: str, interaction: str) -> None:
-        if not self.may(type, interaction):
-            raise Forbidden(f"This client's scopes do not allow this for {type}.")
+        self.permit.require(type, interaction)
 
 
 def client(interaction: str) -> Any:
@@ -69,19 +74,6 @@ def client(interaction: str) -> Any:
         return found
 
     return marked(caller, f"client:{interaction}")
-
-
-def _grants(scope: str, type: str, interaction: str) -> bool:
-    """`system/Type.cruds`; a scope with a query would restrict what is found, and grants nothing here."""
-    context, slash, rest = scope.partition("/")
-    name, dot, letters = rest.partition(".")
-    return (
-        context == "system"
-        and bool(slash and dot)
-        and name in ("*", type)
-        and letters.isalpha()
-        and interaction in letters
-    )
 
 
 class _KnownTokens:
@@ -131,7 +123,7 @@ async def _signed_in(request: Request) -> Caller:
     request_id = getattr(request.state, "request_id", None)
     actor = Actor(found.clinic_id, "client", found.id, None, client_address(request), request_id)
     request.state.actor = actor
-    return Caller(runtime, actor, found.scopes, runtime.now(), request)
+    return Caller(runtime, actor, permit_of(found.scopes), runtime.now(), request)
 
 
 def base_url_of(request: Request) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from referral.domain.errors import Forbidden, Issue
+from referral.domain.errors import Issue
 from referral.fhir.answer_bundles import Found, Version, history, searchset
 from referral.fhir.history_query import read_history_query
 from referral.fhir.json import encode
@@ -15,7 +15,6 @@ from referral.fhir.operation_outcome import operation_outcome
 from referral.fhir.problems import InvalidSearch
 from referral.fhir.search_query import SearchQuery, query_pairs, read_search
 from referral.fhir.subset import subset
-from referral.services.interactions import INTERACTIONS
 from referral.services.search_resources import Results, count_history, read_history, search_resources
 from referral.storage.db import Session
 from referral.storage.resources import Stored
@@ -63,7 +62,7 @@ class Part:
 
 def search_bundle(session: Session, caller: Caller, query: SearchQuery) -> dict[str, Any]:
     """The searchset of one page, with what was ignored told in it."""
-    found = search_resources(session, caller.actor, query, lambda name: caller.may(name, "r"))
+    found = search_resources(session, caller.access, query)
     cursors = {"next": found.page.next, "previous": found.page.previous}
     return searchset(
         _rows(found, query),
@@ -83,18 +82,12 @@ def history_bundle(
     """
     query = read_history_query(type, id, query_pairs(text), strict=strict)
     part = _part(caller, type or "Resource", text)
-    if type is None and not any(caller.may(name, "s") for name in INTERACTIONS):
-        raise Forbidden("This client's scopes allow no search, and so no history of everything.")
-
-    def allowed(name: str) -> bool:
-        return caller.may(name, "s")
-
     if part.summary == "count":
-        total = count_history(session, caller.actor, query, allowed)
+        total = count_history(session, caller.access, query)
         return history(
             [], caller.base_url, links(caller.base_url, query.path, query.self_query(), {}), total=total
         )
-    page = read_history(session, caller.actor, query, allowed)
+    page = read_history(session, caller.access, query)
     rows = [_version(stored, part) for stored in page.versions]
     address = links(caller.base_url, query.path, query.self_query(), {"next": page.next})
     # How many there are in all is known without counting where they are on one page.

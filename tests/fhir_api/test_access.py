@@ -65,8 +65,10 @@ def test_scopes_decide_what_a_client_does(clinic: ClinicFixture, fhir: FhirClien
     assert reader.get("ServiceRequest/1/$gate").status == 403
     entry = {"resource": patient(), "request": {"method": "POST", "url": "Patient"}}
     assert reader.post("", {"resourceType": "Bundle", "type": "transaction", "entry": [entry]}).status == 403
-    restricted = limited(clinic, fhir, "system/Patient.rs?gender=female", "patient/*.rs", "nonsense")
-    assert restricted.get(f"Patient/{made['id']}").status == 403
+    other = limited(
+        clinic, fhir, "system/Patient.sr", "patient/*.rs", "system/Patient.rs?nothing=1", "nonsense"
+    )
+    assert other.get(f"Patient/{made['id']}").status == 403
 
 
 def test_what_scopes_do_not_allow_is_not_brought_along(clinic: ClinicFixture, fhir: FhirClient) -> None:
