@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final, Protocol
 
@@ -69,12 +69,12 @@ def entries_of(document: Mapping[str, Any]) -> list[IndexEntry]:
     return [*extract(document), *own]
 
 
-def meets(alternatives: Alternatives, entries: list[IndexEntry]) -> bool:
+def meets(alternatives: Alternatives, entries: Sequence[IndexEntry]) -> bool:
     """Whether all clauses of one alternative accept what a resource is found by."""
     return any(_all(clauses, entries) for clauses in alternatives)
 
 
-def _all(clauses: Iterable[Clause], entries: list[IndexEntry]) -> bool:
+def _all(clauses: Iterable[Clause], entries: Sequence[IndexEntry]) -> bool:
     return all(clause.accepts(entries) for clause in clauses)
 
 
