@@ -15,6 +15,7 @@ from referral.bootstrap import Runtime
 from referral.logs import AccessLog
 from referral.web import cds_hooks, errors, fhir_api, fhir_metadata, health, portal
 from referral.web.cors import CdsCors
+from referral.web.fhir_path import FhirPath
 from referral.web.gate_reads import GateReads
 from referral.web.middleware import Frame
 from referral.web.staff import routes as staff_routes
@@ -40,6 +41,7 @@ def create_app(runtime: Runtime) -> FastAPI:
     app.state.runtime = runtime
     app.state.gate_reads = GateReads(runtime.database)
     app.add_middleware(CdsCors, runtime=runtime)
+    app.add_middleware(FhirPath)
     app.add_middleware(Frame)
     app.add_middleware(AccessLog)
     app.mount("/static", StaticFiles(directory=Path(__file__).with_name("static")), name="static")

@@ -17,6 +17,7 @@ from referral.domain.audit import Action, Actor, AuditEntry
 from referral.fhir import problems
 from referral.fhir.json_patch import PatchConflict
 from referral.fhir.operation_outcome import operation_outcome
+from referral.services.methods import methods_of
 from referral.services.write_bundle import EntryRefused, TargetMissing
 from referral.services.write_resources import SeveralMatches
 from referral.storage import audit, orders
@@ -79,6 +80,9 @@ def _for_system(request: Request) -> bool:
 def _answer(request: Request, status: int, issues: tuple[errors.Issue, ...]) -> Response:
     if _for_system(request):
         headers = {"WWW-Authenticate": "Bearer"} if status == 401 else {}
+        if status == 405 and (allowed := methods_of(request.url.path.removeprefix("/fhir"))):
+            # RFC 9110 15.5.6: what can be done instead.
+            headers["Allow"] = ", ".join(allowed)
         return resource_response(operation_outcome(issues), _how(request), status, **headers)
     return error_page(request, status, tuple(issue.text for issue in issues))
 

@@ -18,6 +18,7 @@ from referral.fhir.problems import InvalidResource, Issue, Unreadable
 from referral.fhir.reference_targets import relative_references
 from referral.fhir.search_query import query_pairs
 from referral.services import interactions, search_resources, write_resources
+from referral.services.methods import methods_of
 from referral.services.write_bundle import bare
 from referral.storage import clinics
 from referral.web.fhir_batch import carry_out_bundle
@@ -253,15 +254,27 @@ def delete(caller: Anyone, type: str, id: str) -> Response:  # noqa: ARG001 - th
     raise NotSupported("Nothing is deleted here.")
 
 
+@router.options("", include_in_schema=False)
+@router.options("/{rest:path}", include_in_schema=False)
+def options(request: Request, caller: Anyone) -> Response:  # noqa: ARG001 - for its policy
+    """Which methods an address takes."""
+    allowed = methods_of(request.url.path.removeprefix(router.prefix))
+    if not allowed:
+        raise NotFound("There is nothing at this address.")
+    return Response(b"", 204, {"Allow": ", ".join(allowed)})
+
+
+@router.api_route("", methods=["GET", "PUT", "PATCH", "DELETE"], include_in_schema=False)
 @router.api_route(
     "/{rest:path}",
     methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"],
     include_in_schema=False,
 )
-def anything_else(request: Request, caller: Anyone, rest: str) -> Response:  # noqa: ARG001 - for its policy
+def anything_else(request: Request, caller: Anyone, rest: str = "") -> Response:  # noqa: ARG001 - its policy
     """Whatever no route takes is answered only to a known client."""
     type = split_url(rest)[0].split("/")[0]
-    interactions.require(type, "delete" if request.method == "DELETE" else "read")
+    if type:
+        interactions.require(type, "delete" if request.method == "DELETE" else "read")
     raise NotSupported(f"{request.method} cannot be done here.")
 
 
