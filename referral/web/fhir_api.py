@@ -273,7 +273,7 @@ def options(request: Request, caller: Anyone) -> Response:  # noqa: ARG001 - for
 def anything_else(request: Request, caller: Anyone, rest: str = "") -> Response:  # noqa: ARG001 - its policy
     """Whatever no route takes is answered only to a known client."""
     type = split_url(rest)[0].split("/")[0]
-    if type:
+    if not methods_of(rest) and rest:
         interactions.require(type, "delete" if request.method == "DELETE" else "read")
     raise NotSupported(f"{request.method} cannot be done here.")
 

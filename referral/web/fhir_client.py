@@ -15,9 +15,10 @@ from fastapi.concurrency import run_in_threadpool
 from referral.bootstrap import Runtime
 from referral.domain.audit import Actor
 from referral.domain.credential import digest
-from referral.domain.errors import NotFound, SignInRequired
+from referral.domain.errors import NotFound, NotSupported, SignInRequired
 from referral.fhir.permit import Permit, permit_of
 from referral.services.access import Access
+from referral.services.methods import methods_of
 from referral.storage import accounts
 from referral.storage.accounts import ApiClient
 from referral.storage.db import Session
@@ -68,6 +69,11 @@ def client(interaction: str) -> Any:
         found = await _signed_in(request)
         if any("\x00" in str(value) for value in request.path_params.values()):
             raise NotFound("There is no such resource.")
+        if str(request.path_params.get("id", ""))[:1] in ("_", "$"):
+            # Not an id: `_search` with a method that it does not take, or an operation that is not there.
+            if methods_of(request.url.path.removeprefix("/fhir")):
+                raise NotSupported(f"{request.method} cannot be done here.")
+            raise NotFound("There is no such operation; see /fhir/metadata for those that are.")
         type = request.path_params.get("type")
         if type is not None and len(interaction) == 1:
             found.require(type, interaction)
