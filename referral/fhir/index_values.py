@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeGuard
 
 from referral.fhir.intervals import Interval, interval, period_interval, timing_interval
 from referral.fhir.reference_targets import parse_reference
@@ -21,7 +21,12 @@ class IndexEntry(NamedTuple):
     token: `system` (None where there is none) and `value` (None for an identifier without one). reference:
     `value` is `Type/id` or, outside this server, the absolute URL. date: [low, high) in UTC. string:
     `value` is folded, `system` the text as written, for `:exact`. uri: `value`. quantity and number:
-    `number`, with `system` and `value` of the unit.
+    `number`, with `system` and `value` of the unit. composite: `system` and `value` of both parts as
+    `paired` joins them, the rest of the second. special (a position): `number` is the latitude, `value` the
+    longitude.
+
+    Beside those of a token `code` there are entries `code:text` (strings) for what is written beside its
+    codes, and of an identifier `identifier:of-type`: the type's system, `code|value`.
     """
 
     parameter: str
@@ -30,6 +35,25 @@ class IndexEntry(NamedTuple):
     low: datetime | None = None
     high: datetime | None = None
     number: Decimal | None = None
+
+
+# Joins the two parts of a composite; FHIR allows this character in no text.
+PAIR: Final = "\x1f"
+
+
+def paired(first: IndexEntry, second: IndexEntry, name: str) -> IndexEntry:
+    """One entry for two values of one element; the first is a token or a reference."""
+    system = f"{first.system or ''}{PAIR}{second.system or ''}"
+    value = f"{first.value or ''}{PAIR}{second.value or ''}"
+    return IndexEntry(name, system, value, second.low, second.high, second.number)
+
+
+def unpaired(entry: IndexEntry) -> tuple[IndexEntry, IndexEntry]:
+    """The two parts that `paired` joined."""
+    systems = (entry.system or "").split(PAIR)
+    values = (entry.value or "").split(PAIR)
+    one = IndexEntry(entry.parameter, systems[0], values[0])
+    return one, IndexEntry(entry.parameter, systems[-1], values[-1], entry.low, entry.high, entry.number)
 
 
 Emit = Callable[[IndexEntry], None]
@@ -66,20 +90,46 @@ def _exists(name: str, value: Any, _: str | None, emit: Emit) -> None:
 
 
 def _coding(name: str, value: Any, _: str | None, emit: Emit) -> None:
-    if isinstance(value, dict) and (code := _key(value.get("code"))):
+    if not isinstance(value, dict):
+        return
+    if code := _key(value.get("code")):
         emit(IndexEntry(name, _key(value.get("system")), code))
+    if "display" in value:
+        _string(f"{name}:text", value["display"], None, emit)
 
 
 def _concept(name: str, value: Any, _: str | None, emit: Emit) -> None:
-    codings = value.get("coding") if isinstance(value, dict) else None
+    if not isinstance(value, dict):
+        return
+    codings = value.get("coding")
     if isinstance(codings, list):
         for coding in codings:
             _coding(name, coding, None, emit)
+    if "text" in value:
+        _string(f"{name}:text", value["text"], None, emit)
 
 
 def _identifier(name: str, value: Any, _: str | None, emit: Emit) -> None:
-    if isinstance(value, dict) and ("value" in value or "system" in value):
-        emit(IndexEntry(name, _key(value.get("system")), _key(value.get("value"))))
+    if not isinstance(value, dict):
+        return
+    _system_and_value(name, value, emit)
+    kind = value.get("type")
+    if isinstance(kind, dict):
+        _type_of_identifier(name, kind, _key(value.get("value")), emit)
+
+
+def _system_and_value(name: str, identifier: dict[str, Any], emit: Emit) -> None:
+    if "value" in identifier or "system" in identifier:
+        emit(IndexEntry(name, _key(identifier.get("system")), _key(identifier.get("value"))))
+
+
+def _type_of_identifier(name: str, kind: dict[str, Any], value: str | None, emit: Emit) -> None:
+    codings = kind.get("coding")
+    for coding in codings if isinstance(codings, list) else ():
+        if isinstance(coding, dict) and value and (code := _key(coding.get("code"))):
+            emit(IndexEntry(f"{name}:of-type", _key(coding.get("system")), f"{code}|{value}"[:MAX_KEY]))
+    if "text" in kind:
+        _string(f"{name}:text", kind["text"], None, emit)
 
 
 def _contact(name: str, value: Any, _: str | None, emit: Emit) -> None:
@@ -95,8 +145,9 @@ def _reference(name: str, value: Any, _: str | None, emit: Emit) -> None:
     if isinstance(text, str) and text and text[0] != "#":
         found = parse_reference(text)
         emit(IndexEntry(name, None, (f"{found.base}{found.type}/{found.id}" if found else text)[:MAX_KEY]))
-    if "identifier" in value:
-        _identifier(f"{name}:identifier", value["identifier"], None, emit)
+    identifier = value.get("identifier")
+    if isinstance(identifier, dict):
+        _system_and_value(f"{name}:identifier", identifier, emit)
 
 
 def _canonical(name: str, value: Any, _: str | None, emit: Emit) -> None:
@@ -140,14 +191,18 @@ def _strings_in(*parts: str) -> Indexer:
     return index
 
 
+def _is_number(value: Any) -> TypeGuard[int | Decimal]:
+    return isinstance(value, int | Decimal) and not isinstance(value, bool)
+
+
 def _number(name: str, value: Any, _: str | None, emit: Emit) -> None:
-    if isinstance(value, int | Decimal) and not isinstance(value, bool):
+    if _is_number(value):
         emit(IndexEntry(name, number=Decimal(value)))
 
 
 def _quantity(name: str, value: Any, _: str | None, emit: Emit) -> None:
     number = value.get("value") if isinstance(value, dict) else None
-    if isinstance(number, int | Decimal) and not isinstance(number, bool):
+    if _is_number(number):
         unit = _key(value.get("code")) or _key(value.get("unit"))
         emit(IndexEntry(name, _key(value.get("system")), unit, number=Decimal(number)))
 
@@ -156,6 +211,14 @@ def _range(name: str, value: Any, _: str | None, emit: Emit) -> None:
     if isinstance(value, dict):
         _quantity(name, value.get("low"), None, emit)
         _quantity(name, value.get("high"), None, emit)
+
+
+def _position(name: str, value: Any, _: str | None, emit: Emit) -> None:
+    if not isinstance(value, dict):
+        return
+    latitude, longitude = value.get("latitude"), value.get("longitude")
+    if _is_number(latitude) and _is_number(longitude):
+        emit(IndexEntry(name, value=str(longitude)[:MAX_KEY], number=Decimal(latitude)))
 
 
 _TEXTS: Final[dict[str, Indexer]] = {
@@ -196,5 +259,6 @@ INDEXERS: Final[dict[str, dict[str, Indexer]]] = {
         "Duration": _quantity,
         "Range": _range,
     },
+    "special": {"position": _position},
     "number": {"integer": _number, "decimal": _number, "positiveInt": _number, "unsignedInt": _number},
 }

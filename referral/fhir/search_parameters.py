@@ -8,22 +8,34 @@ names of JSON properties with dots between them, at most one condition, and the 
     status:code|http://hl7.org/fhir/…        a plain code, with the system of its value set
 
 Repeating elements are walked through; a choice is named by its JSON property, such as `valueQuantity`.
+The paths of a composite are those of the elements that hold both of its components (empty for the resource
+itself), and the components' own paths start there.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from types import MappingProxyType
 from typing import Any, Final
 
-from referral.fhir.definitions import SERVED_TYPES, table
-from referral.fhir.index_values import INDEXERS, IndexEntry, Indexer
+from referral.fhir.definitions import METADATA_TYPES, SERVED_TYPES, table
+from referral.fhir.index_values import INDEXERS, Emit, IndexEntry, Indexer, paired
 from referral.fhir.reference_targets import parse_reference
 
-__all__ = ["KEPT_BY_THE_STORE", "IndexEntry", "SearchParameter", "extract", "parameter", "parameters"]
+__all__ = [
+    "KEPT_BY_THE_STORE",
+    "NEVER_BROUGHT",
+    "IndexEntry",
+    "SearchParameter",
+    "extract",
+    "includes",
+    "parameter",
+    "parameters",
+    "revincludes",
+]
 
 # Columns of the stored resource itself: every resource has them, so they need no entries.
 KEPT_BY_THE_STORE: Final = frozenset({"_id", "_lastUpdated"})
@@ -35,12 +47,26 @@ _PATH = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class SearchParameter:
-    """`kind` is token, reference, date, string, uri, quantity or number; no `targets` means any type."""
+    """`kind` is token, reference, date, string, uri, quantity, number, composite or special.
+
+    No `targets` means any type.
+    """
 
     name: str
     kind: str
     paths: tuple[str, ...]
     targets: tuple[str, ...] = ()
+    components: tuple[SearchParameter, ...] = ()
+
+    @property
+    def is_canonical(self) -> bool:
+        """A reference by URL: it names no resource of the store."""
+        return self.kind == "reference" and not any(path.endswith(":Reference") for path in self.paths)
+
+    @property
+    def ends(self) -> frozenset[str]:
+        """The datatypes at the end of its paths."""
+        return frozenset(path.rpartition(":")[2] if "|" not in path else "code" for path in self.paths)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,17 +89,48 @@ def parameters(resource_type: str) -> Mapping[str, SearchParameter]:
 def _parameters(resource_type: str) -> Mapping[str, SearchParameter]:
     rows = _table()
     found = {**rows["Resource"], **rows.get(resource_type, {})}
-    return MappingProxyType(
-        {
-            name: SearchParameter(name, row["kind"], tuple(row["paths"]), tuple(row.get("targets", ())))
-            for name, row in found.items()
-        }
-    )
+    return MappingProxyType({name: _parameter(name, row) for name, row in found.items()})
+
+
+def _parameter(name: str, row: Mapping[str, Any]) -> SearchParameter:
+    components = tuple(_parameter(name, part) for part in row.get("components", ()))
+    return SearchParameter(name, row["kind"], tuple(row["paths"]), tuple(row.get("targets", ())), components)
 
 
 def parameter(resource_type: str, name: str) -> SearchParameter | None:
     """One parameter of a type, or of every type."""
     return parameters(resource_type).get(name)
+
+
+# AuditEvents are searched by a path of their own, and Subscriptions are seen by their owners alone.
+NEVER_BROUGHT: Final = frozenset({"AuditEvent", "Subscription", *METADATA_TYPES})
+
+
+@cache
+def includes(resource_type: str) -> tuple[str, ...]:
+    """What `_include` takes: `Type:parameter` for every reference to a resource of the store."""
+    if resource_type in NEVER_BROUGHT:
+        return ()
+    rows = parameters(resource_type).values()
+    return tuple(f"{resource_type}:{row.name}" for row in rows if leads_to_resources(row))
+
+
+@cache
+def revincludes(resource_type: str) -> tuple[str, ...]:
+    """What `_revinclude` takes: every reference that may point at this type."""
+    if resource_type in NEVER_BROUGHT:
+        return ()
+    return tuple(
+        f"{source}:{row.name}"
+        for source in sorted(SERVED_TYPES - NEVER_BROUGHT)
+        for row in parameters(source).values()
+        if leads_to_resources(row) and (not row.targets or resource_type in row.targets)
+    )
+
+
+def leads_to_resources(row: SearchParameter) -> bool:
+    """Whether it is a reference that can name a resource of the store."""
+    return row.kind == "reference" and not row.is_canonical
 
 
 def extract(resource: Mapping[str, Any]) -> list[IndexEntry]:
@@ -90,7 +147,55 @@ def extract(resource: Mapping[str, Any]) -> list[IndexEntry]:
             for leaf in _leaves(value, plan.steps):
                 if plan.condition is None or _holds(plan.condition, leaf):
                     plan.index(plan.name, leaf, plan.system, emit)
+    if isinstance(name, str):
+        for composite in _composites(name):
+            _extract_pairs(composite, resource, emit)
     return list(dict.fromkeys(entries))
+
+
+@dataclass(frozen=True, slots=True)
+class _Composite:
+    """`roots` are the elements that hold both parts."""
+
+    name: str
+    roots: tuple[tuple[str, ...], ...]
+    parts: tuple[tuple[_Plan, ...], ...]
+
+
+@cache
+def _composites(resource_type: str) -> tuple[_Composite, ...]:
+    found = []
+    for entry in parameters(resource_type).values():
+        if entry.kind == "composite":
+            roots = tuple(tuple(path.split(".")) if path else () for path in entry.paths)
+            parts = tuple(
+                tuple(_whole(*_compile(component, path)) for path in component.paths)
+                for component in entry.components
+            )
+            found.append(_Composite(entry.name, roots, parts))
+    return tuple(found)
+
+
+def _whole(first: str, plan: _Plan) -> _Plan:
+    return replace(plan, steps=(first, *plan.steps))
+
+
+def _extract_pairs(composite: _Composite, resource: Mapping[str, Any], emit: Emit) -> None:
+    for root in composite.roots:
+        for element in _leaves(resource, root):
+            first, second = (_entries_below(element, plans) for plans in composite.parts)
+            for one in first:
+                for two in second:
+                    emit(paired(one, two, composite.name))
+
+
+def _entries_below(element: Any, plans: tuple[_Plan, ...]) -> list[IndexEntry]:
+    found: list[IndexEntry] = []
+    for plan in plans:
+        for leaf in _leaves(element, plan.steps):
+            plan.index(plan.name, leaf, plan.system, found.append)
+    # What is written beside a code has an entry of its own, which is no part of a pair.
+    return [entry for entry in found if entry.parameter == plan.name]
 
 
 def _leaves(value: Any, steps: tuple[str, ...]) -> Iterator[Any]:
@@ -121,7 +226,7 @@ def _holds(condition: tuple[str, str], leaf: Any) -> bool:
 def _plans(resource_type: str) -> dict[str, tuple[_Plan, ...]]:
     found: dict[str, tuple[_Plan, ...]] = {}
     for entry in parameters(resource_type).values():
-        if entry.name in KEPT_BY_THE_STORE:
+        if entry.name in KEPT_BY_THE_STORE or entry.components:
             continue
         for path in entry.paths:
             first, plan = _compile(entry, path)

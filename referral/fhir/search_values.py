@@ -6,6 +6,7 @@ compare the two.
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,7 +14,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Final
 
 from referral.fhir.definitions import SERVED_TYPES
-from referral.fhir.index_values import MAX_KEY, IndexEntry, fold
+from referral.fhir.index_values import MAX_KEY, IndexEntry, fold, unpaired
 from referral.fhir.intervals import BEGINNING, END, interval
 from referral.fhir.reference_targets import parse_reference
 
@@ -23,6 +24,11 @@ _NUMBER = re.compile(r"[+-]?[0-9]{1,30}(?:\.[0-9]{1,30})?(?:[eE][+-]?[0-9]{1,2})
 # A plus sign that was not encoded arrives as a space.
 _LOST_PLUS = re.compile(r"(T[0-9:.]+) ([0-9]{2}:[0-9]{2})")
 _ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
+# In kilometres; its surface as a sphere of the mean radius (IUGG).
+EARTH_DIAMETER: Final = 2 * 6371.0088
+MAX_DISTANCE: Final = 1e6
+# UCUM units of length in kilometres.
+_UNITS: Final = {"km": 1.0, "m": 0.001, "[mi_us]": 1.609347, "[mi_i]": 1.609344, "mi": 1.609344}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +70,13 @@ class StringValue:
 
 @dataclass(frozen=True, slots=True)
 class UriValue:
+    """The whole of it, or with `:below` what begins with it."""
+
     value: str
 
-    def accepts(self, entry: IndexEntry) -> bool:
-        return entry.value == self.value
+    def accepts(self, entry: IndexEntry, modifier: str | None = None) -> bool:
+        text = entry.value or ""
+        return text.startswith(self.value) if modifier == "below" else text == self.value
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +111,48 @@ class NumberValue:
         return _compare_number(self.prefix, entry.number, self)
 
 
-Value = TokenValue | ReferenceValue | StringValue | UriValue | DateValue | NumberValue
+@dataclass(frozen=True, slots=True)
+class CompositeValue:
+    """`first$second`, both of one element."""
+
+    first: TokenValue
+    second: TokenValue | ReferenceValue | StringValue | DateValue | NumberValue
+
+    def accepts(self, entry: IndexEntry) -> bool:
+        one, two = unpaired(entry)
+        return self.first.accepts(one) and self.second.accepts(two)
+
+
+@dataclass(frozen=True, slots=True)
+class NearValue:
+    """Within `kilometres` of a point on the earth, in degrees (WGS 84)."""
+
+    latitude: float
+    longitude: float
+    kilometres: float
+
+    def accepts(self, entry: IndexEntry) -> bool:
+        if entry.number is None or entry.value is None:
+            return False
+        there = math.radians(float(entry.number)), math.radians(float(entry.value))
+        here = math.radians(self.latitude), math.radians(self.longitude)
+        half = (
+            math.sin((there[0] - here[0]) / 2) ** 2
+            + math.cos(here[0]) * math.cos(there[0]) * math.sin((there[1] - here[1]) / 2) ** 2
+        )
+        return EARTH_DIAMETER * math.asin(min(1.0, math.sqrt(half))) <= self.kilometres
+
+
+Value = (
+    TokenValue
+    | ReferenceValue
+    | StringValue
+    | UriValue
+    | DateValue
+    | NumberValue
+    | CompositeValue
+    | NearValue
+)
 
 
 def _compare(prefix: str, target: tuple[datetime, datetime], asked: tuple[datetime, datetime]) -> bool:
@@ -223,6 +273,39 @@ def quantity(text: str) -> NumberValue:
         return plain
     system, unit = unescape(parts[1])[:MAX_KEY], unescape(parts[2])[:MAX_KEY]
     return NumberValue(plain.prefix, plain.number, plain.low, plain.high, system or None, unit or None)
+
+
+def uris_above(text: str) -> tuple[UriValue, ...]:
+    """`:above`: the URI itself and every address that it lies below."""
+    whole = unescape(text)[:MAX_KEY]
+    head, mark, path = whole.partition("://")
+    steps = (path if mark else whole).split("/")
+    start = f"{head}{mark}" if mark else ""
+    found = [start + "/".join(steps[:count]) for count in range(len(steps), 0, -1)]
+    return tuple(UriValue(each) for each in dict.fromkeys([whole, *found]) if each)
+
+
+def of_type(text: str) -> TokenValue:
+    """`system|code|value` of an identifier's type and value, as one token."""
+    parts = [unescape(part) for part in split_values(text, "|")]
+    if len(parts) != 3 or not all(parts):
+        raise ValueError("has to be written as system|code|value, of the identifier's type and its value")
+    return TokenValue(parts[0][:MAX_KEY], f"{parts[1]}|{parts[2]}"[:MAX_KEY])
+
+
+def near(text: str) -> NearValue:
+    """`latitude|longitude|distance|unit`; without a unit kilometres, without a distance 50 of them."""
+    parts = split_values(text, "|")
+    if not 2 <= len(parts) <= 4:
+        raise ValueError("has to be written as latitude|longitude|distance|unit")
+    numbers = [number(part).number for part in parts[:3] if part]
+    scale = _UNITS.get(parts[3] if len(parts) == 4 else "km")
+    if len(numbers) < 2 or not parts[0] or not parts[1] or scale is None:
+        raise ValueError(f"has to have numbers and one of the units {', '.join(sorted(_UNITS))}")
+    latitude, longitude, distance = [*map(float, numbers), 50.0][:3]
+    if abs(latitude) > 90 or abs(longitude) > 180 or not 0 <= distance <= MAX_DISTANCE:
+        raise ValueError("has to have a latitude up to 90, a longitude up to 180 and a distance on earth")
+    return NearValue(latitude, longitude, distance * scale)
 
 
 def _prefixed(text: str) -> tuple[str, str]:

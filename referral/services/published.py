@@ -18,6 +18,7 @@ from referral.fhir.permit import meets
 from referral.fhir.problems import InvalidSearch, Issue
 from referral.fhir.publication import PUBLISHED_AT
 from referral.fhir.search_definitions import OWN
+from referral.fhir.search_model import kept_entries
 from referral.fhir.search_parameters import extract
 from referral.fhir.search_query import SearchQuery, Sort
 from referral.fhir.systems import LOCAL_CODES, code_system
@@ -57,10 +58,7 @@ def _published(document: Json) -> _Published:
     meta = {**document.get("meta", {}), "versionId": "1", "lastUpdated": instant(PUBLISHED_AT)}
     body = encode({**document, "meta": meta}).decode()
     stored = Stored(document["resourceType"], document["id"], 1, PUBLISHED_AT, body)
-    kept = [
-        IndexEntry("_id", value=stored.id),
-        IndexEntry("_lastUpdated", low=PUBLISHED_AT, high=PUBLISHED_AT),
-    ]
+    kept = kept_entries(stored.id, PUBLISHED_AT)
     if "url" in document and "version" in document:
         # So that a canonical with its version is found by `url` as well.
         kept.append(IndexEntry("url", value=f"{document['url']}|{document['version']}"))

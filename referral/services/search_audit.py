@@ -9,10 +9,10 @@ from typing import Any, Final, cast
 from referral.domain.audit import Action, AuditEntry
 from referral.domain.errors import NotFound
 from referral.fhir import audit_event
-from referral.fhir.index_values import IndexEntry
 from referral.fhir.json import encode
 from referral.fhir.permit import meets
 from referral.fhir.problems import InvalidSearch, Issue
+from referral.fhir.search_model import kept_entries
 from referral.fhir.search_parameters import extract
 from referral.fhir.search_query import Clause, SearchQuery
 from referral.fhir.search_values import DateValue, ReferenceValue
@@ -108,11 +108,7 @@ def _bounds(value: object) -> dict[str, datetime]:
 
 
 def _accepted(query: SearchQuery, stored: Stored) -> bool:
-    kept = [
-        IndexEntry("_id", value=stored.id),
-        IndexEntry("_lastUpdated", low=stored.last_updated, high=stored.last_updated),
-    ]
-    entries = [*extract(stored.document), *kept]
+    entries = [*extract(stored.document), *kept_entries(stored.id, stored.last_updated)]
     allowed = query.within is None or meets(query.within, entries)
     return allowed and all(clause.accepts(entries) for clause in query.clauses)
 

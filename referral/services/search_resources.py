@@ -19,7 +19,7 @@ from referral.fhir.reference_targets import parse_reference
 from referral.fhir.search_query import SearchQuery
 from referral.services import interactions, published, search_audit
 from referral.services.access import Access
-from referral.storage import audit, documents, resources, search
+from referral.storage import audit, documents, resources, search, search_includes
 from referral.storage.db import Session
 from referral.storage.history import HistoryPage, count_versions, history_page
 from referral.storage.resources import Stored
@@ -28,10 +28,11 @@ from referral.storage.search import Match, Page
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """One page: what matches and what comes along with it."""
+    """One page: what matches and what comes along with it; `cut` where more would have come along."""
 
     page: Page
     included: tuple[Match, ...] = ()
+    cut: bool = False
 
 
 def read_resource(session: Session, by: Access, type: str, id: str) -> Stored:
@@ -222,40 +223,58 @@ def _is_new(stored: Stored, query: HistoryQuery) -> bool:
 
 
 def search_resources(session: Session, by: Access, query: SearchQuery) -> Results:
-    """One page of a search; `_include` and `_revinclude` bring along what the caller may read."""
+    """One page of a search; `_include` and `_revinclude` bring along what the caller may read.
+
+    Raises Forbidden for a chain or `_has` through what the caller may not search.
+    """
     _require(by, query.type, "search-type", "s")
     query = restricted(by, query)
     if query.type == "AuditEvent":
         page = search_audit.search_events(session, query)
         _note_search(session, by.actor, query, page.matches)
         return Results(page)
-    query = replace(
-        query, revinclude=tuple(one for one in query.revinclude if by.permit.may(one.source, "r"))
-    )
+    permit = by.permit
+    rules = [
+        rule for rule in query.revinclude if permit.may(rule.source, "r") and permit.may(rule.source, "s")
+    ]
+    query = replace(query, revinclude=tuple(rules))
     if query.type in published.ONLY_HERE:
-        page = published.page(query)
+        page = published.page(search.resolved(session, query))
     else:
-        page = _with_published(query, search.search(session, query))
+        page = _with_published(session, query, search.search(session, query))
     if query.type == "Binary":
         found = tuple(one for one in page.matches if _may_find(session, by, one.stored))
         page = replace(page, matches=found)
-    included = tuple(
-        match
-        for match in search.included(session, query, page.matches)
-        if _may_see(session, by, match.stored)
+    along = search_includes.included(
+        session, query, page.matches, lambda match: _may_see(session, by, match.stored)
     )
-    _note_search(session, by.actor, query, [*page.matches, *included])
-    return Results(page, included)
+    looked_at = search_includes.patients_looked_at(session, query, page.matches)
+    _note_search(session, by.actor, query, [*page.matches, *along.matches], looked_at)
+    return Results(page, tuple(along.matches), along.cut)
 
 
 def restricted(by: Access, query: SearchQuery) -> SearchQuery:
-    """The query as far as the caller's scopes reach; every search for a client is asked like this."""
+    """The query as far as the caller's scopes reach; every search for a client is asked like this.
+
+    Raises Forbidden for a chain or `_has` where not all of a type that it asks about may be searched:
+    what is not shown would be told by whether something is found.
+    """
+    for type in sorted(query.types_asked):
+        if not by.permit.is_whole(type, "s"):
+            text = (
+                f"The query asks about {type}, all of which this client would have to be allowed to search."
+            )
+            raise Forbidden(
+                f"{text} Where a reference may lead to several types, name the one that is meant."
+            )
     return replace(query, within=by.permit.within(query.type, "s"))
 
 
-def _with_published(query: SearchQuery, page: Page) -> Page:
+def _with_published(session: Session, query: SearchQuery, page: Page) -> Page:
     """What the server publishes itself stands before everything else, on the first page."""
-    mine = published.matching(query) if query.type in published.TYPES else ()
+    if query.type not in published.TYPES:
+        return page
+    mine = published.matching(search.resolved(session, query))
     if not mine:
         return page
     shown = mine if query.cursor is None and query.count and query.summary != "count" else ()
@@ -268,10 +287,20 @@ def _note_read(session: Session, actor: Actor, subtype: str, entity: str, patien
     audit.record(session, actor, entry)
 
 
-def _note_search(session: Session, actor: Actor, query: SearchQuery, matches: Iterable[Match]) -> None:
-    """One row for each patient whose data went out: an accounting of disclosures is a search for them."""
-    asked = sorted({clause.parameter for clause in query.clauses})
+def _note_search(
+    session: Session,
+    actor: Actor,
+    query: SearchQuery,
+    matches: Iterable[Match],
+    looked_at: Iterable[str] = (),
+) -> None:
+    """One row for each patient whose data went out: an accounting of disclosures is a search for them.
+
+    Those whose records a chain has `looked_at` have a row, too, with a count of what was shown: perhaps 0.
+    """
+    asked = sorted({clause.name for clause in query.clauses})
     patients = Counter(match.patient_id for match in matches)
+    patients.update(dict.fromkeys(looked_at, 0))
     _note_many(session, actor, "search", query.type, asked, patients)
 
 

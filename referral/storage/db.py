@@ -16,6 +16,8 @@ from referral.storage.late import Late
 from referral.storage.vault import Vault
 
 APPLICATION_ROLE: Final = "referral_app"
+# For a statement whose best plan depends on what is asked for: a prepared one may get a plan for anything.
+PLANNED_ANEW: Final = {"planned_anew": True}
 _SET_CLINIC: Final = text("SELECT set_config('referral.clinic_id', :clinic, true)")
 _HOLD: Final = text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))")
 _SET_KEY: Final = text("SELECT set_config('referral.key', :key, true)")
@@ -90,6 +92,7 @@ class Database:
         )
         for engine in (self.engine, self._statements):
             event.listen(engine, "connect", _become_application)
+            event.listen(engine, "do_execute", _plan_anew)
             event.listen(engine, "checkout", _is_still_there)
 
     @contextmanager
@@ -155,6 +158,14 @@ def _become_application(connection: Any, _record: Any) -> None:
             cursor.execute(f"SET ROLE {APPLICATION_ROLE}")
         cursor.execute("SET TIME ZONE 'UTC'")
     connection.commit()
+
+
+def _plan_anew(cursor: Any, statement: str, parameters: Any, context: Any) -> bool | None:
+    """True where the statement has been executed here."""
+    if context is None or not context.execution_options.get("planned_anew"):
+        return None
+    cursor.execute(statement, parameters, prepare=False)
+    return True
 
 
 def _is_still_there(connection: Any, _record: Any, _fairy: Any) -> None:

@@ -4,59 +4,37 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from sqlalchemy import (
-    ColumnElement,
-    Text,
-    and_,
-    bindparam,
-    cast,
-    exists,
-    false,
-    func,
-    literal,
-    or_,
-    select,
-    text,
-    tuple_,
-)
+from sqlalchemy import ColumnElement, and_, bindparam, false, func, literal, or_, select, text, tuple_
 
-from referral.fhir.search_query import Include, SearchQuery, Sort
+from referral.fhir.search_query import Clause, SearchQuery, Sort
+from referral.fhir.search_values import ReferenceValue, TokenValue
 from referral.storage.cursors import Cursor, read_cursor, write_cursor
-from referral.storage.db import Session, flush
-from referral.storage.resources import Stored
-from referral.storage.search_conditions import OF_THE_STORE, conditions_of, entry_of_resource
+from referral.storage.db import PLANNED_ANEW, Session, flush
+from referral.storage.search_conditions import (
+    OF_THE_STORE,
+    conditions_of,
+    entry_of_resource,
+    ids_pointed_at,
+    references_led_to,
+)
+from referral.storage.search_rows import COLUMNS, Match, match_of
 from referral.storage.tables import resource, search_entry
 
-# What one page may bring along; a client that wants more asks for it.
-MAX_INCLUDED: Final = 500
+__all__ = ["Match", "Page", "find_ids", "find_one", "lock_condition", "resolved", "search"]
+
 _BY_TIME: Final = (Sort("_lastUpdated", "date", descending=True),)
 _COLUMN_OF_KIND: Final = {"date": "low", "number": "number", "quantity": "number"}
 
 
-_FOUND: Final = (
-    resource.c.id,
-    resource.c.version,
-    resource.c.last_updated,
-    resource.c.patient_id,
-    cast(resource.c.body, Text).label("body"),
-)
 # Made once: a read is mostly what its statement costs.
-_FIND_ONE: Final = select(*_FOUND).where(
+_FIND_ONE: Final = select(*COLUMNS).where(
     resource.c.clinic_id == bindparam("clinic_id"),
     resource.c.type == bindparam("type"),
     resource.c.id == bindparam("id"),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Match:
-    """A resource and whose record it is."""
-
-    stored: Stored
-    patient_id: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +57,11 @@ def search(session: Session, query: SearchQuery) -> Page:
     sorts = query.sort or _BY_TIME
     mark = read_cursor(query.cursor, _mark_of(query), sorts) if query.cursor else None
     keys = [_sort_key(session, query.type, sort) for sort in sorts]
-    rows = list(session.connection.execute(_statement(query, conditions, sorts, keys, mark)))
+    rows = list(
+        session.connection.execute(
+            _statement(query, conditions, sorts, keys, mark), execution_options=PLANNED_ANEW
+        )
+    )
     more, rows = len(rows) > query.count, rows[: query.count]
     backwards = mark is not None and mark.backwards
     if backwards:
@@ -87,7 +69,7 @@ def search(session: Session, query: SearchQuery) -> Page:
     forward = more if not backwards else bool(rows)
     back = bool(mark) and (more if backwards else bool(rows))
     return Page(
-        tuple(_match(query.type, row) for row in rows),
+        tuple(match_of(query.type, row) for row in rows),
         total,
         write_cursor(_mark_of(query), rows[-1], len(sorts), backwards=False) if forward and rows else None,
         write_cursor(_mark_of(query), rows[0], len(sorts), backwards=True) if back and rows else None,
@@ -99,7 +81,7 @@ def find_one(session: Session, type: str, id: str) -> Match | None:
     row = session.connection.execute(
         _FIND_ONE, {"clinic_id": session.clinic, "type": type, "id": id}
     ).one_or_none()
-    return _match(type, row) if row else None
+    return match_of(type, row) if row else None
 
 
 def find_ids(session: Session, query: SearchQuery, limit: int = 2) -> list[str]:
@@ -108,7 +90,7 @@ def find_ids(session: Session, query: SearchQuery, limit: int = 2) -> list[str]:
     statement = (
         select(resource.c.id).where(*conditions_of(session, query)).order_by(resource.c.id).limit(limit)
     )
-    return list(session.connection.scalars(statement))
+    return list(session.connection.scalars(statement, execution_options=PLANNED_ANEW))
 
 
 def lock_condition(session: Session, type: str, condition: str) -> None:
@@ -117,16 +99,22 @@ def lock_condition(session: Session, type: str, condition: str) -> None:
     session.connection.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))"), {"key": key})
 
 
-def included(session: Session, query: SearchQuery, matches: Sequence[Match]) -> list[Match]:
-    """What `_include` and `_revinclude` bring along, one step, without the matches themselves."""
-    have = {match.stored.reference for match in matches}
-    found: dict[str, Match] = {}
-    for include in query.include:
-        ids = [match.stored.id for match in matches if match.stored.type == include.source]
-        found |= _targets(session, include, ids)
-    for include in query.revinclude:
-        found |= _pointing(session, include, sorted(have))
-    return [match for reference, match in found.items() if reference not in have]
+def resolved(session: Session, query: SearchQuery) -> SearchQuery:
+    """The same conditions without chains and `_has`: what they found in the store stands in their place.
+
+    So they can be met in memory, by `Clause.accepts`. Only for types that are few: all ids are read.
+    """
+    flush(session)
+    plain = [_resolved(session, query.type, clause) if clause.links else clause for clause in query.clauses]
+    return replace(query, clauses=tuple(plain))
+
+
+def _resolved(session: Session, type: str, clause: Clause) -> Clause:
+    if clause.kind == "has":
+        ids = session.connection.scalars(ids_pointed_at(session, type, clause))
+        return Clause("_id", "token", tuple(TokenValue(None, id) for id in sorted({*ids})))
+    led_to = session.connection.scalars(references_led_to(session, clause))
+    return Clause(clause.parameter, "reference", (ReferenceValue(tuple(sorted(led_to))),))
 
 
 # ---- Order and pages
@@ -158,7 +146,7 @@ def _statement(
         (column.desc() if down else column.asc()) if _is_plain(sort) else _nulls_last(column, down, backwards)
         for column, down, sort in zip(columns, descending, [*sorts, _BY_TIME[0]], strict=True)
     ]
-    statement = select(*[key.label(f"key_{place}") for place, key in enumerate(keys)], *_FOUND).where(
+    statement = select(*[key.label(f"key_{place}") for place, key in enumerate(keys)], *COLUMNS).where(
         *conditions
     )
     if mark is not None:
@@ -205,49 +193,4 @@ def _mark_of(query: SearchQuery) -> str:
 
 def _count(session: Session, conditions: Iterable[ColumnElement[bool]]) -> int:
     statement = select(func.count()).select_from(resource).where(*conditions)
-    return int(session.connection.scalar(statement) or 0)
-
-
-def _match(type: str, row: Any) -> Match:
-    return Match(Stored(type, row.id, row.version, row.last_updated, row.body), row.patient_id)
-
-
-# ---- What comes along
-
-
-def _targets(session: Session, include: Include, ids: list[str]) -> dict[str, Match]:
-    entry = search_entry.alias()
-    values = select(entry.c.value).where(
-        entry.c.clinic_id == session.clinic,
-        entry.c.type == include.source,
-        entry.c.parameter == include.parameter,
-        entry.c.id.in_(ids),
-        entry.c.value.is_not(None),
-    )
-    wanted: dict[str, list[str]] = {}
-    for value in session.connection.scalars(values.distinct().limit(MAX_INCLUDED)):
-        type, _, id = value.partition("/")
-        if id and (include.target is None or include.target == type):
-            wanted.setdefault(type, []).append(id)
-    found: dict[str, Match] = {}
-    for type, of_type in wanted.items():
-        found |= _fetch(session, type, resource.c.id.in_(of_type))
-    return found
-
-
-def _pointing(session: Session, include: Include, references: list[str]) -> dict[str, Match]:
-    entry = search_entry.alias()
-    points = exists().where(
-        entry_of_resource(session, entry, include.source, include.parameter), entry.c.value.in_(references)
-    )
-    return _fetch(session, include.source, points)
-
-
-def _fetch(session: Session, type: str, condition: ColumnElement[bool]) -> dict[str, Match]:
-    rows = session.connection.execute(
-        select(*_FOUND)
-        .where(resource.c.clinic_id == session.clinic, resource.c.type == type, condition)
-        .order_by(resource.c.last_updated.desc(), resource.c.id)
-        .limit(MAX_INCLUDED)
-    )
-    return {match.stored.reference: match for match in (_match(type, row) for row in rows)}
+    return int(session.connection.scalar(statement, execution_options=PLANNED_ANEW) or 0)

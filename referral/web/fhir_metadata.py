@@ -13,12 +13,10 @@ from referral.fhir.capability_statement import (
     ServerFacts,
     TypeSupport,
     capability_statement,
-    reference_parameters,
-    referring_parameters,
 )
-from referral.fhir.definitions import METADATA_TYPES
 from referral.fhir.operations import of_type, on_system
 from referral.fhir.publication import PUBLISHED_AT
+from referral.fhir.search_parameters import includes, revincludes
 from referral.fhir.systems import BASE
 from referral.services.interactions import INTERACTIONS, SYSTEM_INTERACTIONS
 from referral.web.dependencies import public
@@ -26,9 +24,6 @@ from referral.web.fhir_client import base_url_of
 from referral.web.fhir_wire import WantedDep, resource_response
 
 router: Final = APIRouter(prefix="/fhir", tags=["FHIR"])
-
-# Not in the store that includes are read from: the audit trail, and what the program itself publishes.
-_NO_INCLUDES: Final = frozenset({"AuditEvent", *METADATA_TYPES})
 
 
 @router.get("/metadata", dependencies=[public("says what the server can do, nothing about anybody")])
@@ -54,11 +49,10 @@ def _statement(facts: ServerFacts) -> dict[str, Any]:
 
 
 def _type_support(type: str, does: tuple[str, ...]) -> TypeSupport:
-    sources = [name for name in INTERACTIONS if name not in _NO_INCLUDES]
     return TypeSupport(
         interactions=does,
         conditional=frozenset({"create", "read", "update"} & set(does)),
-        includes=() if type in _NO_INCLUDES else reference_parameters(type),
-        revincludes=() if type in _NO_INCLUDES else referring_parameters(type, sources),
+        includes=includes(type),
+        revincludes=revincludes(type),
         operations=of_type(type),
     )

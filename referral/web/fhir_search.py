@@ -69,7 +69,7 @@ def search_bundle(session: Session, caller: Caller, query: SearchQuery) -> dict[
         caller.base_url,
         links(caller.base_url, query.type, query.self_query(), cursors),
         total=found.page.total,
-        outcome=_ignored(query),
+        outcome=_outcome(query, found),
     )
 
 
@@ -114,15 +114,19 @@ def _row(match: Match, mode: str, part: Part) -> Found:
     return Found(match.stored.reference, msgspec.Raw(part.of(match.stored).encode()), mode)
 
 
-def _ignored(query: SearchQuery) -> dict[str, Any] | None:
-    if not query.ignored:
-        return None
-    return operation_outcome(
+def _outcome(query: SearchQuery, found: Results) -> dict[str, Any] | None:
+    """What is not as the client may think: parameters that were ignored, more that could have come along."""
+    shown = [ascii(name)[1:-1][:64] for name in query.ignored]
+    issues = [
         Issue(
-            f"{query.type} has no search parameter '{ascii(name)[1:-1][:64]}'; it was ignored.",
-            (f"http.{ascii(name)[1:-1][:64]}",),
+            f"{query.type} has no search parameter '{name}'; it was ignored.",
+            (f"http.{name}",),
             "not-supported",
             "warning",
         )
-        for name in query.ignored
-    )
+        for name in shown
+    ]
+    if found.cut:
+        text = "More would come along than one page can bring; ask for fewer matches with _count."
+        issues.append(Issue(text, ("http._include",), "too-costly", "warning"))
+    return operation_outcome(issues) if issues else None

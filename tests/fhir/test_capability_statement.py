@@ -7,11 +7,10 @@ from referral.fhir.capability_statement import (
     ServerFacts,
     TypeSupport,
     capability_statement,
-    reference_parameters,
 )
 from referral.fhir.models import model_issues
 from referral.fhir.operations import GATE
-from referral.fhir.search_parameters import parameters
+from referral.fhir.search_parameters import includes, parameters
 from referral.fhir.structure import check_resource
 
 FACTS = ServerFacts(
@@ -25,7 +24,7 @@ TYPES = {
     "ServiceRequest": TypeSupport(
         ("read", "vread", "search-type", "create", "update"),
         conditional=frozenset({"create"}),
-        includes=reference_parameters("ServiceRequest"),
+        includes=includes("ServiceRequest"),
         revincludes=("Provenance:target",),
         operations=(GATE,),
     ),

@@ -75,4 +75,22 @@ search_entry = Table(
         "id",
         postgresql_where=text("low IS NOT NULL"),
     ),
+    Index(
+        "ix_search_entry_until",
+        "clinic_id",
+        "type",
+        "parameter",
+        "high",
+        "id",
+        postgresql_where=text("high IS NOT NULL"),
+    ),
+    Index(
+        "ix_search_entry_number",
+        "clinic_id",
+        "type",
+        "parameter",
+        "number",
+        "id",
+        postgresql_where=text("number IS NOT NULL"),
+    ),
 )

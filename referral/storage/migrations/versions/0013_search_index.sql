@@ -1,3 +1,12 @@
--- Indexes for every search that is served.
+-- Indexes for every search that is served, and what the planner has to know to choose among them.
 
-SELECT 1;
+-- "after" is a matter of the end of an interval, which the index on its beginning cannot find.
+CREATE INDEX ix_search_entry_until ON search_entry (clinic_id, type, parameter, high, id) WHERE high IS NOT NULL;
+
+CREATE INDEX ix_search_entry_number ON search_entry (clinic_id, type, parameter, number, id) WHERE number IS NOT NULL;
+
+-- A status says little and an owner says much, but only together with the parameter: without this every value
+-- of every parameter looks equally rare, and a search walks through whatever comes first.
+CREATE STATISTICS st_search_entry_value (dependencies, mcv) ON clinic_id, type, parameter, value FROM search_entry;
+
+ALTER STATISTICS st_search_entry_value SET STATISTICS 500;
