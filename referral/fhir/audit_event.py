@@ -37,13 +37,24 @@ _PROFILES: Final = {"C": "PatientCreate", "R": "PatientRead", "U": "PatientUpdat
 _INTERACTIONS: Final = {"C": "create", "R": "read", "U": "update", "D": "delete", "E": "operation"}
 # Words of ours that are FHIR's own names of interactions.
 _NAMED: Final = frozenset({"vread", "search", "history", "patch"})
-# Rows that say that patient data left the clinic: the accounting of disclosures (45 CFR 164.528).
-DISCLOSURES: Final = frozenset({"disclose", "portal-opened", "misdirected"})
+# Rows that say that patient data left the clinic: the accounting of disclosures (45 CFR 164.528). A letter or
+# message that was handed over, one that came to the wrong place, what somebody saw or took on the portal, and
+# what a system took out as a whole. An opened link alone shows nothing about anybody.
+DISCLOSURES: Final = frozenset(
+    {
+        *("disclose", "misdirected"),
+        *("portal-patient-name", "portal-request", "portal-letter", "portal-receipt", "portal-standing"),
+        *("everything", "docref", "export"),
+    }
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditRow:
-    """One row of the audit log; `entity` is 'Type/id'."""
+    """One row of the audit log; `entity` is 'Type/id'.
+
+    `recipient` is who was meant to get what was disclosed, 'Type/id'; None where it was whoever acted.
+    """
 
     id: str
     at: datetime
@@ -57,6 +68,7 @@ class AuditRow:
     entity: str | None
     patient_id: str | None
     outcome: Literal["0", "4", "8", "12"]
+    recipient: str | None = None
 
 
 def to_fhir(row: AuditRow, *, site: str = "referral", local: LocalSystems = DEFAULT) -> Resource:
@@ -118,6 +130,11 @@ def _agents(row: AuditRow, site: str, local: LocalSystems, disclosed: bool) -> l
     }
     if row.address:
         client["network"] = {"address": row.address, "type": "2"}
+    if disclosed and row.recipient:
+        recipient = {"type": _DESTINATION, "who": {"reference": row.recipient}, "requestor": False}
+        # Whoever set it going, or looked at it in the recipient's name.
+        actor = {name: value for name, value in client.items() if name != "type"}
+        return [server, recipient, {**actor, "requestor": True}]
     if is_program:
         return [server, client]
     user: Resource = {

@@ -232,5 +232,6 @@ def _note_read(session: Session, actor: Actor, referral: Referral, what: str) ->
         subtype=what,
         entity=f"ServiceRequest/{referral.id}",
         patient_id=referral.patient_id,
+        detail={"recipient": f"PractitionerRole/{referral.clinician_id}"},
     )
     audit.record(session, actor, entry)

@@ -10,6 +10,7 @@ from referral.domain.audit import Action, Actor, AuditEntry
 from referral.domain.booking import Booking, Chair
 from referral.services.find_orders import OrderState, states_of
 from referral.services.follow_gate import clinic_calendar
+from referral.services.note_shown import note_shown
 from referral.storage import accounts, audit, bookings, orders
 from referral.storage.db import Session
 
@@ -65,8 +66,7 @@ def find_day(session: Session, actor: Actor, day: date, now: datetime) -> DayPla
     seats = seats_of(session, bookings.between(session, start, end), now)
     needed = {seat.booking.chair_id for seat in seats}
     chairs = [chair for chair in bookings.chairs(session) if chair.active or chair.id in needed]
-    entry = AuditEntry(action=Action.READ, subtype="list-bookings", detail={"shown": len(seats)})
-    audit.record(session, actor, entry)
+    note_shown(session, actor, "list-bookings", (seat.booking.patient_id for seat in seats))
     return DayPlan(
         day=day,
         chairs=tuple(chairs),

@@ -17,6 +17,7 @@ from referral.domain.outgoing import MessageState
 from referral.domain.records import Clinician, Contact, Patient, Referral
 from referral.services.find_today import NOT_DELIVERED
 from referral.services.follow_requests import WAITING
+from referral.services.note_shown import note_shown
 from referral.storage import audit, directory, documents, outbox, referrals
 from referral.storage.db import Session
 from referral.storage.outbox import Message
@@ -51,8 +52,7 @@ def list_messages(
     states = FILTERS.get(state, FILTERS[""])
     found = outbox.listed(session, words, states, limit=PAGE + 1, offset=(page - 1) * PAGE)
     shown = _about(session, found[:PAGE])
-    entry = AuditEntry(action=Action.READ, subtype="list-messages", detail={"shown": len(shown)})
-    audit.record(session, actor, entry)
+    note_shown(session, actor, "list-messages", (sent.patient.id for sent in shown))
     return shown, len(found) > PAGE
 
 

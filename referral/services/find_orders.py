@@ -15,6 +15,7 @@ from referral.domain.records import Clinician, Order, Patient
 from referral.services.classify_indication import CodeEffect, look_at_code
 from referral.services.find_life import Life, find_life
 from referral.services.follow_requests import Followed, follow
+from referral.services.note_shown import note_shown
 from referral.services.refresh_gate import decision_of
 from referral.storage import (
     accounts,
@@ -95,8 +96,7 @@ def list_orders(session: Session, actor: Actor, words: str, state: str, page: in
         session, words, statuses, requested=requested, limit=PAGE + 1, offset=(page - 1) * PAGE
     )
     shown = states_of(session, found[:PAGE], now)
-    entry = AuditEntry(action=Action.READ, subtype="list-orders", detail={"shown": len(shown)})
-    audit.record(session, actor, entry)
+    note_shown(session, actor, "list-orders", (state.order.patient_id for state in shown))
     return Listed(tuple(shown), len(found) > PAGE)
 
 

@@ -13,6 +13,7 @@ from referral.domain.codes import Role
 from referral.domain.override import DECIDE_WITHIN, OverrideCase
 from referral.domain.records import Patient
 from referral.services.find_orders import OrderState, states_of
+from referral.services.note_shown import note_shown
 from referral.storage import accounts, audit, directory, orders, overrides
 from referral.storage.db import Session
 from referral.storage.overrides import Counts
@@ -63,8 +64,7 @@ def report_overrides(session: Session, actor: Actor, page: int, now: datetime) -
     """Page `page`, counted from 1."""
     found = overrides.listed(session, limit=PAGE + 1, offset=(page - 1) * PAGE)
     shown = found[:PAGE]
-    entry = AuditEntry(action=Action.READ, subtype="list-overrides", detail={"shown": len(shown)})
-    audit.record(session, actor, entry)
+    note_shown(session, actor, "list-overrides", (case.patient_id for case in shown))
     return OverrideReport(
         cases=tuple(shown),
         more=len(found) > PAGE,

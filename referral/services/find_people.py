@@ -12,6 +12,7 @@ from referral.domain.records import Clinician, Patient
 from referral.services.find_orders import OrderState, states_of
 from referral.services.follow_requests import Followed, follow
 from referral.services.keep_directory import entered_by
+from referral.services.note_shown import note_shown
 from referral.storage import audit, clinics, directory, orders, referrals
 from referral.storage.db import Session
 
@@ -38,7 +39,7 @@ def list_patients(session: Session, actor: Actor, words: str, page: int) -> tupl
     waiting = dict.fromkeys(in_use, 0)
     for referral in referrals.of_orders(session, [id for ids in in_use.values() for id in ids]):
         waiting[referral.patient_id] += referral.is_open
-    _record(session, actor, "list-patients", None, shown=len(shown))
+    note_shown(session, actor, "list-patients", in_use)
     rows = [ListedPatient(patient, len(in_use[patient.id]), waiting[patient.id]) for patient in shown]
     return rows, len(found) > PAGE
 
@@ -48,7 +49,7 @@ def look_up_patients(session: Session, actor: Actor, words: str, limit: int) -> 
     if not words.strip():
         return [], False
     found = directory.find_patients(session, words, limit=limit + 1)
-    _record(session, actor, "search-patients", None, shown=min(len(found), limit))
+    note_shown(session, actor, "search-patients", (patient.id for patient in found[:limit]))
     return found[:limit], len(found) > limit
 
 
@@ -105,22 +106,13 @@ def find_clinician(session: Session, actor: Actor, clinician_id: str, now: datet
     policy, _ = clinics.policy_in_force(session)
     asked = follow(session, referrals.find(session, clinician_id=clinician_id, limit=PAGE), now)
     patients = directory.get_patients(session, {f.referral.patient_id for f in asked})
-    entry = AuditEntry(
-        action=Action.READ,
-        subtype="clinician",
-        entity=f"PractitionerRole/{clinician_id}",
-        detail={"requests": len(asked)},
-    )
-    audit.record(session, actor, entry)
+    about = (followed.referral.patient_id for followed in asked)
+    note_shown(session, actor, "clinician", about, clinician=clinician_id)
     return ClinicianView(clinician, policy, tuple(asked), patients, entered_by(session, clinician_id))
 
 
-def _record(session: Session, actor: Actor, what: str, patient_id: str | None, **detail: int) -> None:
+def _record(session: Session, actor: Actor, what: str, patient_id: str) -> None:
     entry = AuditEntry(
-        action=Action.READ,
-        subtype=what,
-        entity=f"Patient/{patient_id}" if patient_id else None,
-        patient_id=patient_id,
-        detail=dict(detail),
+        action=Action.READ, subtype=what, entity=f"Patient/{patient_id}", patient_id=patient_id
     )
     audit.record(session, actor, entry)

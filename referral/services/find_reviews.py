@@ -8,13 +8,14 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
-from referral.domain.audit import Action, Actor, AuditEntry
+from referral.domain.audit import Actor
 from referral.domain.codes import Decision
 from referral.domain.life import Conflict, Standing, find_conflicts
 from referral.domain.policy import Policy
 from referral.domain.records import Clinician
 from referral.services.find_orders import OrderState, states_of
-from referral.storage import audit, clinics, directory, orders, standings
+from referral.services.note_shown import note_shown
+from referral.storage import clinics, directory, orders, standings
 from referral.storage.db import Session
 
 # More than this, and the page shows the first ones and says so.
@@ -65,8 +66,7 @@ def find_reviews(session: Session, actor: Actor, now: datetime) -> Reviews:
         *_answers(answers, states, people, policy, now),
         *_conflicts(conflicts, states, people),
     ]
-    entry = AuditEntry(action=Action.READ, subtype="list-reviews", detail={"shown": len(rows)})
-    audit.record(session, actor, entry)
+    note_shown(session, actor, "list-reviews", (row.state.order.patient_id for row in rows))
     return Reviews(tuple(sorted(rows, key=lambda row: (row.since, row.answer.id))), len(ids) > MOST)
 
 

@@ -1,4 +1,4 @@
-"""The Today board: the next infusions, what waits for a person, whom to call. One audit row per look."""
+"""The Today board: the next infusions, what waits for a person, whom to call. A look leaves audit rows."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime
 from enum import StrEnum
 from typing import Final
 
-from referral.domain.audit import Action, Actor, AuditEntry
+from referral.domain.audit import Actor
 from referral.domain.codes import POSITIVE, BusinessStatus, TaskStatus, Verdict
 from referral.domain.life import ASK_AHEAD, find_conflicts
 from referral.domain.outgoing import MessageState
@@ -17,7 +17,8 @@ from referral.services.find_orders import OrderState, states_of
 from referral.services.find_overrides import Emergency, emergencies
 from referral.services.follow_gate import clinic_calendar
 from referral.services.follow_requests import WAITING, Followed
-from referral.storage import audit, bookings, clinics, orders, outbox, policies, referrals, standings
+from referral.services.note_shown import note_shown
+from referral.storage import bookings, clinics, orders, outbox, policies, referrals, standings
 from referral.storage.db import Session
 from referral.storage.outbox import Message
 from referral.storage.policies import CodeInUse
@@ -111,9 +112,7 @@ def find_today(session: Session, actor: Actor, today: date, now: datetime) -> To
     calls = [
         Call(f, state) for state in states for f in state.requests if f.referral.is_open and f.wants_call
     ]
-    entry = AuditEntry(action=Action.READ, subtype="today", detail={"orders": len(states)})
-    audit.record(session, actor, entry)
-    return Today(
+    board = Today(
         infusions=tuple(_coming(session, states, seats, today)[:_CHAIRS]),
         attention=tuple(sorted(attention, key=lambda item: item.since)),
         calls=tuple(sorted(calls, key=_urgency)),
@@ -123,6 +122,11 @@ def find_today(session: Session, actor: Actor, today: date, now: datetime) -> To
         messages_waiting=outbox.count(session, WAITING),
         emergencies=tuple(emergencies(session, actor, states, now)),
     )
+    shown = [coming.state for coming in board.infusions]
+    shown += [item.state for item in board.attention] + [call.state for call in board.calls]
+    shown += [emergency.state for emergency in board.emergencies]
+    note_shown(session, actor, "today", (state.order.patient_id for state in shown))
+    return board
 
 
 def _coming(session: Session, states: list[OrderState], seats: list[Seat], today: date) -> list[Coming]:

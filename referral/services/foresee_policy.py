@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from referral.domain.audit import Action, Actor, AuditEntry
+from referral.domain.audit import Actor
 from referral.domain.policy import Policy
 from referral.domain.policy_change import Effect, Move, Stopped, effect_on
 from referral.domain.records import Clinician, Order, Patient
-from referral.storage import audit, directory, orders, policies, recommendations
+from referral.services.note_shown import note_shown
+from referral.storage import directory, orders, policies, recommendations
 from referral.storage.db import Session
 
 _BATCH: Final = 500
@@ -115,12 +116,8 @@ def preview_policy(
             for id in ids[:SHOWN]
         )
 
-    entry = AuditEntry(
-        action=Action.READ,
-        subtype="policy-preview",
-        detail={"closes": len(closing), "opens": len(opening), "stops": len(stopping)},
-    )
-    audit.record(session, actor, entry)
+    counts = {"closes": len(closing), "opens": len(opening), "stops": len(stopping)}
+    note_shown(session, actor, "policy-preview", (order.patient_id for order in placed.values()), **counts)
     return PolicyPreview(
         closes=moved(closing),
         opens=moved(opening),

@@ -102,6 +102,7 @@ def read_standing(session: Session, actor: Actor, found: PortalSession, now: dat
         subtype="portal-standing",
         entity=f"ServiceRequest/{referral.id}",
         patient_id=referral.patient_id,
+        detail={"recipient": f"PractitionerRole/{referral.clinician_id}"},
     )
     audit.record(session, actor, entry)
     return StandingCard(

@@ -56,6 +56,7 @@ def accepted(session: Session, message: Message, now: datetime, *, is_real: bool
             "channel": message.channel,
             "contact": message.contact_id,
             "real": is_real,
+            "recipient": f"PractitionerRole/{referral.clinician_id}",
         },
     )
     audit.record(session, _worker(session), entry)

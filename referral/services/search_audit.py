@@ -127,11 +127,17 @@ def _stored(row: audit.AuditRow) -> Stored:
         entity=row.entity,
         patient_id=row.patient_id,
         outcome=cast(Any, row.outcome),
+        recipient=_recipient(row),
     )
     document = audit_event.to_fhir(mapped)
     recorded = document["recorded"]
     document["meta"] = {**document.get("meta", {}), "versionId": "1", "lastUpdated": recorded}
     return Stored("AuditEvent", str(row.id), 1, row.at, encode(document).decode())
+
+
+def _recipient(row: audit.AuditRow) -> str | None:
+    found = row.detail.get("recipient")
+    return found if isinstance(found, str) else None
 
 
 def _is_number(text: str) -> bool:

@@ -95,6 +95,26 @@ def test_a_disclosure_is_an_export_whatever_the_row_did() -> None:
     assert written["agent"][0]["who"] == written["source"]["observer"]
 
 
+@pytest.mark.parametrize("actor_kind", ["system", "portal"])
+def test_a_disclosure_names_who_was_meant_to_get_it(actor_kind: Any) -> None:
+    row = replace(ROW, subtype="disclose", actor_kind=actor_kind, recipient="PractitionerRole/role1")
+    written = audit_event.to_fhir(row)
+    assert_valid(written)
+    source, recipient, actor = written["agent"]
+    assert source["type"]["coding"][0]["code"] == "110153"
+    assert recipient["type"]["coding"][0]["code"] == "110152"
+    assert recipient["who"] == {"reference": "PractitionerRole/role1"}
+    assert actor["requestor"] is True
+    assert actor["who"]["identifier"]["value"] == "user1"
+    assert recipient["requestor"] is False
+
+
+@pytest.mark.parametrize("subtype", sorted(audit_event.DISCLOSURES))
+def test_everything_that_leaves_the_clinic_is_of_the_type_that_an_accounting_asks_for(subtype: str) -> None:
+    assert audit_event.to_fhir(replace(ROW, subtype=subtype))["type"]["code"] == "110106"
+    assert audit_event.to_fhir(replace(ROW, subtype="portal-opened"))["type"]["code"] == "rest"
+
+
 @pytest.mark.parametrize(("subtype", "code"), [("vread", "vread"), ("today", "read")])
 def test_the_interaction_is_fhirs_word(subtype: str, code: str) -> None:
     assert audit_event.to_fhir(replace(ROW, subtype=subtype))["subtype"][0]["code"] == code

@@ -165,7 +165,7 @@ def test_a_preview_writes_nothing_but_its_audit_row(clinic: ClinicFixture) -> No
             text("SELECT subtype, actor_id, detail FROM audit_event ORDER BY id DESC LIMIT 1")
         ).one()
     assert (newest.subtype, newest.actor_id) == ("policy-preview", "director-1")
-    assert newest.detail == {"closes": 1, "opens": 0, "stops": 1}
+    assert newest.detail == {"closes": 1, "opens": 0, "stops": 1, "shown": 1}
     assert (seen.close_count, seen.open_count, seen.stop_count, seen.looked_at) == (1, 0, 1, 1)
     assert seen.closes[0].reasons[0].startswith("Recurrent depression (F33.2) needs a recommendation from a")
     assert seen.stops[0].why == "A psychologist would not be accepted any more."

@@ -101,7 +101,13 @@ def furnish(clinic: ClinicFixture, mark: str) -> Place:
         kept = uuid.uuid4().hex
         content = words["letter"].encode()
         documents.add(
-            session, id=kept, kind="request-letter", content_type="application/pdf", content=content, now=NOW
+            session,
+            id=kept,
+            kind="request-letter",
+            content_type="application/pdf",
+            content=content,
+            now=NOW,
+            patient_id=patient.id,
         )
         given = people.answers("recommended-with-conditions", conditions=words["conditions"])
         people.respond_with(session, clinic, referral, given)
@@ -324,6 +330,44 @@ def test_in_the_own_clinic_each_comes_as_far_as_the_policy_says(
                 wrong.append((visitor.name, method, route.path, response.status_code))
     assert wrong == []
     assert opened > 100
+
+
+def _about(place: Place) -> dict[str, list[str]]:
+    """By patient of the clinic, what shows that an answer is about them."""
+    people_here = select(tables.patient.c.id, tables.patient.c.given, tables.patient.c.family)
+    with place.clinic.transaction() as session:
+        found = session.connection.execute(people_here.where(tables.patient.c.clinic_id == place.clinic.id))
+        marks = {row.id: [row.id, *([f"{row.given} {row.family}"] if row.family else [])] for row in found}
+    own = ("given", "family", "conditions", "question", "letter", "emergency")
+    (first,) = place.ids["patient_id"]
+    return {**marks, first: [*marks[first], *(place.words[name] for name in own)]}
+
+
+def test_every_look_at_a_patient_leaves_a_row_that_names_the_patient(
+    places: tuple[Place, Place], visitors: list[Visitor]
+) -> None:
+    """Whatever door it goes through: what was shown is found again by a search for the patient."""
+    ours, seen, unnamed = places[0], set(), []
+    marks = _about(ours)
+    log = tables.audit_event
+    for visitor in visitors:
+        for route, policy, method, path in calls(ours):
+            if method != "GET" or not is_meant_for(policy, visitor, step_of(route, path)):
+                continue
+            with ours.clinic.transaction() as session:
+                before = session.connection.scalar(select(func.max(log.c.id)))
+            response = visitor.call(method, path)
+            shown = {id for id, words in marks.items() if any(word in response.text for word in words)}
+            if response.status_code != 200 or not shown:
+                continue
+            with ours.clinic.transaction() as session:
+                named = set(session.connection.scalars(select(log.c.patient_id).where(log.c.id > before)))
+            seen.add(f"{visitor.name} {route.path}")
+            unnamed += [(visitor.name, path, id) for id in sorted(shown - named)]
+    assert unnamed == []
+    # Staff pages, the portal, FHIR: the marks are found where they should be.
+    assert len({name.split()[1] for name in seen}) > 15, sorted(seen)
+    assert {name.split()[0].partition(":")[0] for name in seen} >= {"staff", "portal", "client"}
 
 
 @pytest.mark.parametrize("role", [Role.FRONT_DESK, Role.ADMIN, Role.AUDITOR])

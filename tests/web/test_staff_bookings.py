@@ -336,4 +336,4 @@ def test_every_look_at_a_booking_is_on_record(robin: Desk, clinic: ClinicFixture
         rows = [row for row in audit.find(session) if row.actor_id == robin.user_id]
     looks = {(row.subtype, row.entity, row.patient_id) for row in rows}
     assert ("booking", f"Appointment/{made.id}", made.patient_id) in looks
-    assert ("list-bookings", None, None) in looks
+    assert ("list-bookings", f"Patient/{made.patient_id}", made.patient_id) in looks

@@ -189,7 +189,7 @@ def test_patients_are_found_by_name_and_date_of_birth_and_each_look_is_recorded(
         seen = [
             row.subtype for row in audit.find(session, patient_id=referral.patient_id) if row.action == "R"
         ]
-    assert seen == ["patient"]
+    assert seen == ["patient", *["list-patients"] * 3]
 
 
 def test_a_clinician_is_added_found_by_city_and_verified_by_somebody_else(
