@@ -11,7 +11,7 @@ from typing import Final
 from referral.domain.codes import ClinicianKind, Requirement, Strength
 from referral.domain.gate import GateFacts, Recommendation, decide
 from referral.domain.npi import KIND_LABEL
-from referral.domain.policy import ICD_10_CM, SNOMED_CT, IndicationRule, Policy
+from referral.domain.policy import ICD_10_CM, SNOMED_CT, Indication, IndicationRule, Policy
 from referral.domain.policy_draft import CLASS_LABEL
 
 _SYSTEM: Final = {ICD_10_CM: "ICD-10-CM", SNOMED_CT: "SNOMED CT"}
@@ -93,6 +93,19 @@ def _why(answer: Recommendation, facts: GateFacts, after: Policy) -> str:
     if answer.has_red_flags and after.red_flags_need_director:
         return "It names a red flag and would wait for the medical director."
     return "It has conditions and would wait for the medical director."
+
+
+def added_rule(before: Policy, after: Policy) -> IndicationRule | None:
+    """The rule, where all that `after` does is to classify a code that `before` did not know; else None.
+
+    Taking such a rule away can close orders and open none: their code is unknown again.
+    """
+    added = set(after.rules) - set(before.rules)
+    if len(added) != 1 or changes(before, replace(after, rules=before.rules)):
+        return None
+    (rule,) = added
+    known = before.classify(Indication(rule.system, rule.prefix, "")) is not None
+    return None if known or len(after.rules) != len(before.rules) + 1 else rule
 
 
 # ---- In words

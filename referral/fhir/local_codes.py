@@ -165,6 +165,7 @@ _AUDIT: Final = {
     "sign-in": "A person signed in",
     "today": "The work of the day was read",
     "trust-cds-client": "A CDS Hooks client was trusted",
+    "undo-classification": "The classification of an indication was taken back",
     "update": "A resource was changed",
     "verify-contact": "A contact of a clinician was verified",
     "vread": "A version was read",

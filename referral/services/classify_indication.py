@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Final
 
 from referral.domain.audit import Action, Actor, AuditEntry
-from referral.domain.errors import InvalidInput, Issue, TransitionRefused
-from referral.domain.policy import Indication, IndicationClass, Policy
-from referral.domain.policy_change import Move, effect_on
+from referral.domain.errors import InvalidInput, Issue, StaleVersion, TransitionRefused
+from referral.domain.policy import Indication, IndicationClass, IndicationRule, Policy
+from referral.domain.policy_change import Move, added_rule, effect_on
 from referral.domain.policy_draft import CLASS_LABEL, checked_rule
 from referral.domain.records import Order
-from referral.services.change_policy import PolicySaved, put_in_force
-from referral.services.foresee_policy import foresee
+from referral.services.change_policy import PolicySaved, PreviewOutdated, put_in_force
+from referral.services.foresee_policy import Foreseen, foresee
 from referral.storage import audit, clinics, orders
 from referral.storage.db import Session, hold
+from referral.storage.policies import CodeInUse
+
+# So many orders are looked at for one board; codes beyond are looked at on the page of one of their orders.
+MOST_LOOKED_AT: Final = 300
 
 
 def classified(policy: Policy, indication: Indication, indication_class: IndicationClass) -> Policy:
@@ -26,51 +31,93 @@ def classified(policy: Policy, indication: Indication, indication_class: Indicat
 
 @dataclass(frozen=True, slots=True)
 class CodeEffect:
-    """Orders in use that have an unclassified code, and how many of them each class would open at once."""
+    """Orders in use that wait for an unclassified code, and what each class that it can have would do.
+
+    `version` is the policy that this was worked out against.
+    """
 
     orders: int
-    opens: Mapping[IndicationClass, int]
+    classes: Mapping[IndicationClass, Foreseen]
+    version: int
 
 
 def look_at_code(session: Session, policy: Policy, indication: Indication, now: datetime) -> CodeEffect:
-    """What the classes would do to the orders with this code; nothing is written."""
-    found = orders.facts_of_many(session, orders.with_code(session, indication)).values()
-    opens = {}
+    """The preview of either class; nothing is written. Longer ICD-10-CM codes that it would cover count."""
+    found = orders.facts_of_many(session, orders.with_code(session, indication))
+    classes, waiting = {}, len(found)
     for chosen in IndicationClass:
         try:
             after = classified(policy, indication, chosen)
         except InvalidInput:
             continue
-        opens[chosen] = sum(effect_on(f.facts, policy, after, now).move is Move.OPENS for f in found)
-    return CodeEffect(len(found), opens)
+        waiting = sum(
+            any(after.classify(i) is not None for i in policy.unclassified(f.facts.indications))
+            for f in found.values()
+        )
+        effects = {id: effect_on(f.facts, policy, after, now) for id, f in found.items()}
+        moving = {id: e for id, e in sorted(effects.items()) if e.move is not Move.STAYS or e.stopped}
+        classes[chosen] = Foreseen(moving, len(found))
+    return CodeEffect(waiting, classes, policy.version)
+
+
+def look_at_codes(
+    session: Session, policy: Policy, codes: Iterable[CodeInUse], now: datetime
+) -> dict[Indication, CodeEffect]:
+    """The previews that stand beside a list; codes that too many orders have are left out."""
+    found, left = {}, MOST_LOOKED_AT
+    for code in codes:
+        left -= code.orders
+        if left < 0:
+            break
+        found[code.indication] = look_at_code(session, policy, code.indication, now)
+    return found
 
 
 def unclassified_of(policy: Policy, order: Order, system: str, code: str) -> Indication:
     """The indication of this order that is meant; TransitionRefused when the policy knows it already."""
     for indication in policy.unclassified(order.indications):
-        if (indication.system, indication.code) == (system, code):
+        if indication.system == system and indication.code.strip().upper() == code.strip().upper():
             return indication
     raise TransitionRefused("This indication has been classified already.", "ServiceRequest.reasonCode")
 
 
 def classify_indication(
-    session: Session, actor: Actor, order_id: str, system: str, code: str, chosen: str, now: datetime
+    session: Session,
+    actor: Actor,
+    order_id: str,
+    code: tuple[str, str],
+    chosen: str,
+    *,
+    based_on: int,
+    seen: str,
+    now: datetime,
 ) -> PolicySaved:
-    """Add one rule for an unclassified code of this order. `chosen` is an IndicationClass, as sent.
+    """Add one rule for an unclassified `code` (system and code) of this order; `chosen` is its class.
 
-    It counts for every order with the code; those that it opens follow at once. Refuses a code that the
-    policy knows.
+    It counts for every order with the code; those that it opens follow at once. `based_on` and `seen` are the
+    version and the digest of what stood beside the button. Refuses a code that the policy knows; StaleVersion
+    when another version is in force, PreviewOutdated when the class would do something else by now.
     """
     if chosen not in set(IndicationClass):
         raise InvalidInput(Issue("Choose what this indication needs.", ("requirement",), "required"))
     hold(session, "policy")
     order = orders.get(session, order_id)
     policy, ladder = clinics.policy_in_force(session)
-    indication = unclassified_of(policy, order, system, code)
+    indication = unclassified_of(policy, order, *code)
+    if policy.version != based_on:
+        raise StaleVersion(
+            f"Version {policy.version} of the policy was put in force after this page was made, so nothing "
+            "was classified. What each class would do now is shown below."
+        )
     new = classified(policy, indication, IndicationClass(chosen))
     rule = new.rules[-1]
-    reason = f"{rule.prefix} was not classified; it is {CLASS_LABEL[rule.indication_class]}."
     foreseen = foresee(session, policy, new, now)
+    if foreseen.digest != seen:
+        raise PreviewOutdated(
+            "Orders have changed since this page was made, so nothing was classified. "
+            "What each class would do now is shown below."
+        )
+    reason = f"{rule.prefix} was not classified; it is {CLASS_LABEL[rule.indication_class]}."
     saved = put_in_force(session, actor, new, ladder, reason, foreseen, now)
     entry = AuditEntry(
         action=Action.UPDATE,
@@ -86,3 +133,67 @@ def classify_indication(
     )
     audit.record(session, actor, entry)
     return saved
+
+
+# ---- Taking it back
+
+
+@dataclass(frozen=True, slots=True)
+class Classification:
+    """The newest version, where all it did was to classify a code; `closes` orders if it is taken back."""
+
+    version: int
+    rule: IndicationRule
+    closes: int
+
+
+def newest_classification(session: Session, now: datetime) -> Classification | None:
+    """None where the version in force did anything else, or is the first."""
+    policy, _ = clinics.policy_in_force(session)
+    before = _before(session, policy)
+    rule = added_rule(before, policy) if before else None
+    if before is None or rule is None:
+        return None
+    with_it = orders.with_code(session, Indication(rule.system, rule.prefix, ""))
+    effects = [
+        effect_on(found.facts, policy, before, now)
+        for found in orders.facts_of_many(session, with_it).values()
+    ]
+    return Classification(policy.version, rule, sum(effect.move is Move.CLOSES for effect in effects))
+
+
+def undo_classification(session: Session, actor: Actor, version: int, now: datetime) -> PolicySaved:
+    """Another version, without the rule that `version` has added. It can only close orders, never open one.
+
+    StaleVersion where a newer version is in force, TransitionRefused where this one classified nothing.
+    """
+    hold(session, "policy")
+    policy, ladder = clinics.policy_in_force(session)
+    if policy.version != version:
+        raise StaleVersion(
+            f"Version {policy.version} of the policy was put in force since, so nothing was undone. "
+            "Change the policy on its own page."
+        )
+    before = _before(session, policy)
+    rule = added_rule(before, policy) if before else None
+    if before is None or rule is None:
+        raise TransitionRefused("This version did more than classify one code. Change the policy instead.")
+    new = replace(before, version=policy.version)
+    foreseen = foresee(session, policy, new, now)
+    reason = f"{rule.prefix} is not classified again: the classification was taken back."
+    saved = put_in_force(session, actor, new, ladder, reason, foreseen, now)
+    entry = AuditEntry(
+        action=Action.UPDATE,
+        subtype="undo-classification",
+        detail={
+            "code": rule.prefix,
+            "version": saved.version,
+            "closes": len(foreseen.moving(Move.CLOSES)),
+        },
+    )
+    audit.record(session, actor, entry)
+    return saved
+
+
+def _before(session: Session, policy: Policy) -> Policy | None:
+    return clinics.policy_of(session, policy.version - 1)[0] if policy.version > 1 else None

@@ -14,7 +14,7 @@ from referral.domain.audit import Actor
 from referral.domain.codes import ClinicianKind, Decision, Strength
 from referral.domain.errors import GateClosed, NotFound, TransitionRefused
 from referral.domain.gate import RESTORING, GateFacts, Override, Recommendation
-from referral.domain.policy import Indication
+from referral.domain.policy import ICD_10_CM, Indication
 from referral.domain.records import Order
 from referral.storage import tables
 from referral.storage.db import Session, sql_state
@@ -192,8 +192,11 @@ def get_many(session: Session, ids: Iterable[str]) -> dict[str, Order]:
 
 
 def with_code(session: Session, indication: Indication) -> list[str]:
-    """The ids of the orders in use that have this indication."""
+    """The ids of the orders in use that have this code, or one that a rule for it would cover."""
     table, order = tables.order_indication, tables.infusion_order
+    written, code = func.upper(func.btrim(table.c.code)), indication.code.strip().upper()
+    longer = indication.system == ICD_10_CM and len(code) > 2
+    matches = written.startswith(code, autoescape=True) if longer else written == code
     query = (
         select(order.c.id)
         .join(table, (table.c.clinic_id == order.c.clinic_id) & (table.c.order_id == order.c.id))
@@ -201,8 +204,9 @@ def with_code(session: Session, indication: Indication) -> list[str]:
             order.c.clinic_id == session.clinic,
             order.c.status.in_(USABLE),
             table.c.system == indication.system,
-            func.upper(table.c.code) == indication.code.upper(),
+            matches,
         )
+        .distinct()
         .order_by(order.c.id)
     )
     return list(session.connection.scalars(query))

@@ -101,19 +101,32 @@ def test_the_director_goes_from_reading_to_saving_with_and_without_script(place:
         see("06-saved")
 
 
-def test_an_unknown_code_is_classified_from_needs_me_with_a_click_for_the_page_and_one_for_the_class(
-    place: Place,
+@pytest.mark.parametrize("script", [True, False])
+def test_an_unknown_code_is_classified_from_needs_me_with_one_click_and_undone_with_one(
+    place: Place, script: bool
 ) -> None:
+    def see(name: str) -> None:
+        if script:
+            look(page, f"policy-{name}")
+
     with ExitStack() as stack:
-        page = place.page(stack, Role.MEDICAL_DIRECTOR, script=True)
+        page = place.page(stack, Role.MEDICAL_DIRECTOR, script=script)
         page.goto("/")
-        page.get_by_role("link", name=re.compile("^Classify")).click()
-        look(page, "policy-07-classify")
-        page.get_by_role("button", name=re.compile("^Chronic pain")).click()
-        expect(page.get_by_role("status")).to_contain_text("The indication is classified")
-        expect(page.locator(".verdict")).to_contain_text("Open: treatment may start")
+        pain = page.get_by_role("button", name=re.compile("^Chronic pain"))
+        expect(page.get_by_role("region", name="Needs me")).to_contain_text("Opens 1 order at once.")
+        see("07-classify")
+        pain.click()
+        expect(page.get_by_role("status")).to_contain_text("R52 is chronic pain now")
+        expect(page.get_by_role("region", name="Next infusions")).to_contain_text(
+            "No recommendation is needed for Pain"
+        )
+        see("08-classified")
+        page.get_by_role("button", name=re.compile("^Undo")).click()
+        expect(page.get_by_role("status")).to_contain_text("The classification is undone")
+        pain.click()
         page.goto("/policy")
-        look(page, "policy-08-history")
+        expect(page.get_by_role("button", name=re.compile("^Undo"))).to_be_visible()
+        see("09-history")
 
 
 @pytest.mark.parametrize("role", [Role.FRONT_DESK, Role.AUDITOR])
@@ -122,7 +135,7 @@ def test_others_read_it(place: Place, role: Role) -> None:
         page = place.page(stack, role, script=True)
         page.goto("/policy")
         expect(page.locator("main")).to_contain_text("Only the medical director can change it.")
-        look(page, f"policy-09-{role}")
+        look(page, f"policy-10-{role}")
 
 
 def test_the_running_service_carries_a_new_version_through_by_itself(sign_in: SignIn) -> None:

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from referral.domain.codes import ClinicianKind, Role
-from referral.domain.policy import ICD_10_CM, Indication, Policy
+from referral.domain.policy import Policy
 from referral.domain.records import Order
 from referral.domain.reminders import Ladder
 from referral.services.treat import record_consultation
@@ -222,39 +222,6 @@ def test_everybody_else_reads_it_and_changes_nothing(
     for door in ("/policy/edit", "/policy/preview", "/policy"):
         assert person.client.post(door, data={**sent, **REASON, "csrf_token": token}).status_code == 403
     assert version(clinic) == 1
-
-
-def test_an_unknown_code_is_on_the_policy_page_and_one_click_from_its_class(
-    clinic: ClinicFixture, open_desk: OpenDesk
-) -> None:
-    with clinic.transaction() as session:
-        patient = people.patient(session, clinic)
-        unknown = Indication(ICD_10_CM, "R52", "Pain, unspecified")
-        first, second = (people.order(session, clinic, patient, unknown) for _ in range(2))
-        for order in (first, second):
-            record_consultation(session, clinic.actor, order.id, NOW, NOW)
-    robin = open_desk(clinic)
-    assert "R52 Pain, unspecified Not classified 2 orders blocked by it" in robin.get("/policy")
-    assert "#classify" not in robin.page
-    elena = open_desk(clinic, Role.MEDICAL_DIRECTOR)
-    today = elena.get("/")
-    assert today.count("Pain, unspecified (R52) is not in clinic policy, and 2 orders wait for it.") == 1
-    (row,) = re.findall(r'href="(/orders/[^"]+#classify)">Classify', elena.page)
-    elena.get("/policy")
-    (href,) = set(re.findall(r'href="(/orders/[^"#]+)#classify"', elena.page))
-    assert row == f"{href}#classify"
-    text = elena.get(href)
-    assert "2 orders in use with this code." in text
-    assert "Needs the initial consultation only. Opens 2 orders at once." in text
-    assert "Needs the initial consultation and a recommendation. Opens no order at once." in text
-    assert re.search(r'<button [^>]*name="requirement" value="pain"', elena.page)
-    elena.post(f"{href}/classify", requirement="pain")
-    assert "The indication is classified" in elena.text
-    with clinic.transaction() as session:
-        assert {orders.get(session, order.id).status for order in (first, second)} == {"active"}
-    text = elena.get("/policy")
-    assert "R52 was not classified; it is chronic pain." in text
-    assert "2 orders opened so far" in text
 
 
 def test_history_is_read_on_page_by_page(clinic: ClinicFixture, open_desk: OpenDesk) -> None:

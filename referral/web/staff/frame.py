@@ -88,7 +88,14 @@ NOTICES: Final = {
     ),
     "override-declined": Notice("waiting", "Emergency access is declined", "The gate stays closed."),
     "override-reviewed": Notice("open", "The review is recorded"),
-    "classified": Notice("open", "The indication is classified", "It counts for every order with this code."),
+    "classified": Notice(
+        "open",
+        "The indication is classified",
+        "It counts for every order with this code. The policy page can undo it.",
+    ),
+    "unclassified": Notice(
+        "waiting", "The classification is undone", "The code is unknown again; its orders stay closed."
+    ),
     "clinician-added": Notice(
         "open", "The clinician is in the directory", "A colleague should call to verify the contacts."
     ),

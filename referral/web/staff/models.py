@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from referral.web.form import Form
+from referral.web.staff.classify_models import Classified, CodeChoices
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +187,7 @@ class AttentionRow:
     sentence: str
     since: When
     action: Link
+    code: CodeChoices | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +212,9 @@ class TodayPage:
     calls: tuple[CallRow, ...]
     zone: str
     reviews: str = ""
+    token: str = ""
+    classified: Classified | None = None
+    refused: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from referral.storage import audit, orders
 from referral.web.dependencies import PostedDep, Visitor
 from referral.web.policy import Permission
 from referral.web.staff.booking_view import of_order
+from referral.web.staff.classify_view import seen_field
 from referral.web.staff.frame import (
     SeeWork,
     clock_of,
@@ -31,6 +32,7 @@ from referral.web.staff.frame import (
     paging,
     query_of,
     show,
+    version_of,
 )
 from referral.web.staff.models import Choice, OrdersPage
 from referral.web.staff.order_view import order_page
@@ -136,8 +138,17 @@ def _start(visitor: Visitor, order_id: str, typed: Typed) -> str:
 
 
 def _classify(visitor: Visitor, order_id: str, typed: Typed) -> str:
-    system, code, chosen = (typed.get(name, "") for name in ("system", "code", "requirement"))
-    classify_indication(visitor.session, visitor.actor, order_id, system, code, chosen, visitor.now)
+    chosen = typed.get("requirement", "")
+    classify_indication(
+        visitor.session,
+        visitor.actor,
+        order_id,
+        (typed.get("system", ""), typed.get("code", "")),
+        chosen,
+        based_on=version_of(typed),
+        seen=typed.get(seen_field(chosen), ""),
+        now=visitor.now,
+    )
     return "classified"
 
 

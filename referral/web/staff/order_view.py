@@ -8,8 +8,7 @@ from typing import Final
 from referral.domain.codes import Requirement as Needed
 from referral.domain.codes import Verdict
 from referral.domain.gate import needs_sentence, who_may_recommend
-from referral.domain.policy import ICD_10_CM, Indication, IndicationClass
-from referral.services.classify_indication import CodeEffect
+from referral.domain.policy import ICD_10_CM, Indication
 from referral.services.find_orders import OrderView
 from referral.storage.orders import TreatmentStart
 from referral.web.dependencies import Visitor
@@ -17,10 +16,11 @@ from referral.web.form import Form
 from referral.web.policy import Permission
 from referral.web.staff import override_view, present, story
 from referral.web.staff.card_view import card_answers
+from referral.web.staff.classify_view import code_choices
 from referral.web.staff.clock import Clock, born
 from referral.web.staff.life_view import life_section
-from referral.web.staff.models import Badge, Choice, Fact, Link
-from referral.web.staff.request_models import OrderPage, Requirement, Start, Unclassified
+from referral.web.staff.models import Badge, Fact, Link
+from referral.web.staff.request_models import OrderPage, Requirement, Start
 from referral.web.staff.rows import request_row
 
 _STATUS: Final = {
@@ -29,10 +29,6 @@ _STATUS: Final = {
     "completed": "Completed",
     "revoked": "Revoked",
     "entered-in-error": "Entered in error",
-}
-_CLASSES: Final = {
-    IndicationClass.MENTAL_HEALTH: ("Mental health", "Needs the initial consultation and a recommendation."),
-    IndicationClass.PAIN: ("Chronic pain", "Needs the initial consultation only."),
 }
 
 
@@ -54,7 +50,7 @@ def order_page(visitor: Visitor, view: OrderView, clock: Clock, form: Form, fail
         form=form,
         actions=actions,
         unclassified=tuple(
-            _unclassified(i, view.same_code[i]) for i in view.policy.unclassified(order.indications)
+            code_choices(i, order.id, view.same_code[i]) for i in view.policy.unclassified(order.indications)
         ),
         ask=present.ask_href(order) if "ask" in actions else "",
         failed=failed,
@@ -67,22 +63,6 @@ def order_page(visitor: Visitor, view: OrderView, clock: Clock, form: Form, fail
 def _worded(indication: Indication) -> str:
     """ICD-10-CM goes without saying."""
     return indication.label if indication.system == ICD_10_CM else f"{indication.label}, {indication.system}"
-
-
-def _unclassified(indication: Indication, used: CodeEffect) -> Unclassified:
-    def words(chosen: IndicationClass) -> str:
-        opens = used.opens[chosen]
-        return (
-            f"{_CLASSES[chosen][1]} Opens {present.counted(opens, 'order') if opens else 'no order'} at once."
-        )
-
-    return Unclassified(
-        indication.system,
-        indication.code,
-        indication.display,
-        present.counted(used.orders, "order"),
-        tuple(Choice(chosen, _CLASSES[chosen][0], words(chosen)) for chosen in used.opens),
-    )
 
 
 def _usable(view: OrderView) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Request
@@ -13,6 +14,7 @@ from referral.domain.policy import Policy
 from referral.domain.policy_change import changes
 from referral.domain.policy_draft import checked
 from referral.services.change_policy import PreviewOutdated, change_policy, outrun
+from referral.services.classify_indication import newest_classification
 from referral.services.find_policy import changes_since, find_policy
 from referral.services.foresee_policy import preview_policy
 from referral.storage import clinics
@@ -45,7 +47,11 @@ def show_policy(request: Request, visitor: See) -> Response:
     text = query_of(request, "below")
     below = int(text) if text.isascii() and text.isdecimal() and len(text) < 9 else None
     view = find_policy(visitor.session, below if below is None or below > 1 else None)
-    page = policy_page(view, clock_of(visitor), may_change=visitor.may(Permission.CHANGE_POLICY))
+    may_change = visitor.may(Permission.CHANGE_POLICY)
+    page = policy_page(view, clock_of(visitor), may_change=may_change)
+    made = newest_classification(visitor.session, visitor.now) if may_change else None
+    if made is not None:
+        page = replace(page, undo=made.version, token=visitor.account.csrf_token)
     return show(request, visitor, "staff/policy.html.j2", "policy", page)
 
 

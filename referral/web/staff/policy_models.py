@@ -42,7 +42,10 @@ class VersionRow:
 
 @dataclass(frozen=True, slots=True)
 class PolicyPage:
-    """`edit` and `older` are addresses, empty where there is nothing to go to."""
+    """`edit` and `older` are addresses, empty where there is nothing to go to.
+
+    `undo` is the version in force, where this person may take it back with a click; `token` goes with it.
+    """
 
     version: int
     since: When
@@ -52,6 +55,8 @@ class PolicyPage:
     history: tuple[VersionRow, ...]
     edit: str
     older: str
+    undo: int = 0
+    token: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from referral.web.form import Form
 from referral.web.staff.booking_models import OrderBookings
+from referral.web.staff.classify_models import CodeChoices
 from referral.web.staff.life_models import LifeSection
 from referral.web.staff.models import (
     Badge,
@@ -161,20 +162,6 @@ class Start:
 
 
 @dataclass(frozen=True, slots=True)
-class Unclassified:
-    """An indication that clinic policy does not know yet; `orders` says how many orders in use have it.
-
-    `classes` are what it can be, each with what that would do.
-    """
-
-    system: str
-    code: str
-    label: str
-    orders: str
-    classes: tuple[Choice, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class CardAnswer:
     """What somebody did with a warning in a record system; `title` is the occasion of the warning."""
 
@@ -204,7 +191,7 @@ class OrderPage:
     starts: tuple[Start, ...]
     form: Form
     actions: tuple[str, ...] = ()
-    unclassified: tuple[Unclassified, ...] = ()
+    unclassified: tuple[CodeChoices, ...] = ()
     ask: str = ""
     bookings: OrderBookings = field(default_factory=OrderBookings)
     life: LifeSection = field(default_factory=LifeSection)

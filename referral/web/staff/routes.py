@@ -8,6 +8,7 @@ from fastapi import APIRouter
 
 from referral.web.staff import (
     bookings,
+    classify,
     directory,
     documents,
     lookups,
@@ -37,6 +38,7 @@ for module in (
     patients,
     directory,
     outbox,
+    classify,
     policy,
     lookups,
     documents,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 
 from fastapi import APIRouter, Request
@@ -9,6 +11,8 @@ from starlette.responses import Response
 
 from referral.domain.codes import Verdict
 from referral.domain.outgoing import MessageKind
+from referral.domain.policy import Indication
+from referral.services.classify_indication import CodeEffect, look_at_codes, newest_classification
 from referral.services.find_bookings import Seat
 from referral.services.find_orders import OrderState
 from referral.services.find_overrides import REPORT_DAYS, count_overrides
@@ -19,8 +23,10 @@ from referral.web.dependencies import Visitor
 from referral.web.policy import Permission
 from referral.web.staff import override_view, present, story
 from referral.web.staff.booking_view import booking_row
+from referral.web.staff.classify_models import Classified, CodeChoices
+from referral.web.staff.classify_view import classified_notice, code_choices
 from referral.web.staff.clock import Clock, days
-from referral.web.staff.frame import SignedIn, clock_of, show
+from referral.web.staff.frame import SignedIn, clock_of, query_of, show
 from referral.web.staff.models import (
     AttentionRow,
     Badge,
@@ -55,15 +61,36 @@ _BADGE: Final = {
 @router.get("/")
 def show_today(request: Request, visitor: SignedIn) -> Response:
     """People without a view of patient work get a page that says what is theirs."""
-    clock = clock_of(visitor)
     if not visitor.may(Permission.SEE_WORK):
         page = NoWorkPage(present.ROLE[visitor.account.role], visitor.may(Permission.MANAGE_ACCOUNTS))
         return show(request, visitor, "staff/no_work.html.j2", "today", page)
+    return show_board(request, visitor)
+
+
+def show_board(request: Request, visitor: Visitor, refused: str = "", status: int = 200) -> Response:
+    """The board as it is now; `refused` says why a click on it did nothing."""
+    clock = clock_of(visitor)
     today = find_today(visitor.session, visitor.actor, clock.today, visitor.now)
-    return show(request, visitor, "staff/today.html.j2", "today", _page(visitor, today, clock))
+    page = replace(
+        _page(visitor, today, clock),
+        token=visitor.account.csrf_token,
+        refused=refused,
+        classified=_classified(request, visitor),
+    )
+    return show(request, visitor, "staff/today.html.j2", "today", page, status)
+
+
+def _classified(request: Request, visitor: Visitor) -> Classified | None:
+    """After the click on a class, while nothing newer is in force: what it did, and a way to undo it."""
+    asked = query_of(request, "classified")
+    if not asked or not visitor.may(Permission.CHANGE_POLICY):
+        return None
+    made = newest_classification(visitor.session, visitor.now)
+    return classified_notice(made) if made and str(made.version) == asked else None
 
 
 def _page(visitor: Visitor, today: Today, clock: Clock) -> TodayPage:
+    effects = _effects(visitor, today)
     return TodayPage(
         date=clock.day(clock.today),
         counts=(
@@ -76,12 +103,21 @@ def _page(visitor: Visitor, today: Today, clock: Clock) -> TodayPage:
         infusions=tuple(_infusion(visitor, coming, clock) for coming in today.infusions),
         attention=(
             *(override_view.attention_row(item, clock) for item in today.emergencies),
-            *(_attention(visitor, item, clock) for item in today.attention),
+            *(_attention(visitor, item, clock, effects) for item in today.attention),
         ),
         calls=tuple(_call(call, clock) for call in today.calls),
         reviews="/reviews" if visitor.may(Permission.REVIEW) else "",
         zone=clock.zone_name(visitor.now),
     )
+
+
+def _effects(visitor: Visitor, today: Today) -> dict[Indication, CodeEffect]:
+    """What the classes of the unknown codes would do, for whoever may choose one."""
+    codes = [item.code for item in today.attention if item.code is not None]
+    if not codes or not visitor.may(Permission.CHANGE_POLICY):
+        return {}
+    policy, _ = clinics.policy_in_force(visitor.session)
+    return look_at_codes(visitor.session, policy, codes, visitor.now)
 
 
 def _emergency_count(visitor: Visitor) -> tuple[Count, ...]:
@@ -137,11 +173,14 @@ def _step(visitor: Visitor, state: OrderState, *, later: bool) -> Link:
     return Link("See order", href)
 
 
-def _attention(visitor: Visitor, item: Attention, clock: Clock) -> AttentionRow:
+def _attention(
+    visitor: Visitor, item: Attention, clock: Clock, effects: Mapping[Indication, CodeEffect]
+) -> AttentionRow:
     if item.seat is not None:
         return _released(item, item.seat, clock)
     about = item.followed
     href = f"/requests/{about.referral.id}" if about else f"/orders/{item.state.order.id}"
+    effect = effects.get(item.code.indication) if item.code else None
     return AttentionRow(
         badge=_BADGE[item.reason],
         patient=present.named(item.state.patient),
@@ -149,7 +188,13 @@ def _attention(visitor: Visitor, item: Attention, clock: Clock) -> AttentionRow:
         sentence=_sentence(visitor, item),
         since=clock.moment(item.since),
         action=_action(visitor, item, href),
+        code=_choices(item.code, effect) if item.code and effect else None,
     )
+
+
+def _choices(code: CodeInUse, effect: CodeEffect) -> CodeChoices | None:
+    """None for a code that no rule can name: the page of the order says what to do."""
+    return code_choices(code.indication, code.order_id, effect) if effect.classes else None
 
 
 def _released(item: Attention, seat: Seat, clock: Clock) -> AttentionRow:
