@@ -121,8 +121,17 @@ class Database:
             raise _spoken(error) from error
 
     def close(self) -> None:
-        self.engine.dispose()
-        self._statements.dispose()
+        """Close every connection: those in use as soon as they come back. Using it again opens new ones."""
+        for engine in (self.engine, self._statements):
+            pool = engine.pool
+            engine.dispose()
+            event.listen(pool, "checkin", _close_returned)
+            pool.dispose()  # what came back in between
+
+
+def _close_returned(_connection: Any, record: Any) -> None:
+    """SQLAlchemy would keep it in the pool that nobody uses any more."""
+    record.close()
 
 
 def flush(session: Session) -> None:

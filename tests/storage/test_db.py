@@ -54,6 +54,18 @@ def test_the_first_use_after_the_server_hung_up_works(
     assert [use(small) for _ in range(3)] == [1, 1, 1]
 
 
+@pytest.mark.parametrize("use", ["transaction", "statement"])
+def test_a_connection_that_comes_back_after_closing_is_closed(small: Database, use: str) -> None:
+    with getattr(small, use)() as used:
+        connection = used.connection if use == "transaction" else used
+        raw = connection.connection.dbapi_connection
+        assert connection.scalar(NUMBER) == 1
+        small.close()
+        assert not raw.closed
+    assert raw.closed
+    assert in_transaction(small) == in_statement(small) == 1
+
+
 def test_a_connection_that_breaks_in_the_middle_is_said_in_a_sentence(small: Database) -> None:
     with pytest.raises(Unavailable, match="nothing was changed"), small.transaction() as session:
         session.connection.execute(text("SELECT pg_terminate_backend(pg_backend_pid())"))
