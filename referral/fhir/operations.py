@@ -179,6 +179,7 @@ DOCREF: Final = Operation(
     types=("DocumentReference",),
     type=True,
     base="http://hl7.org/fhir/us/core/OperationDefinition/docref",
+    complete=True,
     parameters=(
         Parameter("patient", "The id of the patient", "id", 1, use="in"),
         Parameter("start", "Only documents of the time from then on", "dateTime", use="in"),
@@ -199,7 +200,21 @@ POPULATE: Final = Operation(
     instance=True,
     base="http://hl7.org/fhir/uv/sdc/OperationDefinition/Questionnaire-populate",
     parameters=(
+        Parameter("canonical", "The form, where the path does not name it", "canonical", use="in"),
+        Parameter("questionnaire", "The form itself", "Questionnaire", use="in"),
+        Parameter("questionnaireRef", "The form by reference", "Reference", use="in"),
         Parameter("subject", "The patient", "Reference", 1, use="in"),
+        Parameter(
+            "context",
+            "The request that is to be answered, or its Task; else the only one that is open",
+            most="*",
+            use="in",
+            parts=(
+                Parameter("name", "Its name in the form", "string", 1, use="in"),
+                Parameter("content", "What it is", "Reference", 1, use="in"),
+            ),
+        ),
+        Parameter("local", "What this server knows is always used", "boolean", use="in"),
         Parameter("response", "The form as far as it is filled in", "QuestionnaireResponse", 1),
         Parameter("issues", "What could not be filled in", "OperationOutcome"),
     ),
@@ -247,7 +262,7 @@ SUBSCRIPTION_STATUS: Final = Operation(
 )
 
 # Those that have a route. Nothing else is said to be there.
-OPERATIONS: Final[tuple[Operation, ...]] = (GATE,)
+OPERATIONS: Final[tuple[Operation, ...]] = (GATE, EVERYTHING, DOCREF, POPULATE)
 
 
 def on_system() -> tuple[Operation, ...]:

@@ -13,7 +13,7 @@ from fastapi_offline import FastAPIOffline
 from referral import __version__
 from referral.bootstrap import Runtime
 from referral.logs import AccessLog
-from referral.web import cds_hooks, errors, fhir_api, fhir_metadata, health, portal
+from referral.web import cds_hooks, errors, fhir_api, fhir_metadata, fhir_operations, health, portal
 from referral.web.cors import CdsCors
 from referral.web.fhir_path import FhirPath
 from referral.web.gate_reads import GateReads
@@ -49,6 +49,7 @@ def create_app(runtime: Runtime) -> FastAPI:
     # Routes are tried one after the other: systems, which call in bulk, come before people.
     for router in (
         fhir_metadata.router,
+        fhir_operations.router,
         fhir_api.router,
         cds_hooks.router,
         portal.router,

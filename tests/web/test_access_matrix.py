@@ -245,8 +245,9 @@ def _fhir_paths(template: str, place: Place) -> Iterator[str]:
         for type in INTERACTIONS:
             yield template.replace("{type}", type).replace("{rest:path}", f"{type}/1/2/3/4")
         return
+    fixed = re.match(r"/fhir/([A-Z]\w+)/", template)
     for type, id in place.resources:
-        if "$gate" not in template or type == "ServiceRequest":
+        if fixed is None or type == fixed[1]:
             yield template.replace("{type}", type).replace("{id}", id).replace("{version}", "1")
 
 
