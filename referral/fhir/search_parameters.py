@@ -111,8 +111,12 @@ def includes(resource_type: str) -> tuple[str, ...]:
     """What `_include` takes: `Type:parameter` for every reference to a resource of the store."""
     if resource_type in NEVER_BROUGHT:
         return ()
-    rows = parameters(resource_type).values()
-    return tuple(f"{resource_type}:{row.name}" for row in rows if leads_to_resources(row))
+    stored = SERVED_TYPES - NEVER_BROUGHT
+    return tuple(
+        f"{resource_type}:{row.name}"
+        for row in parameters(resource_type).values()
+        if leads_to_resources(row) and (not row.targets or stored & set(row.targets))
+    )
 
 
 @cache

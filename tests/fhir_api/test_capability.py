@@ -1,0 +1,616 @@
+"""Every row of the CapabilityStatement is tried, and nothing is done that does not stand in it."""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from referral.fhir.definitions import METADATA_TYPES, resource_types
+from referral.fhir.operations import OPERATIONS
+from referral.storage import resources
+from referral.storage.db import Database
+from tests.database import NOW, make_clinic
+from tests.fhir import examples
+from tests.fhir_api import specimens
+from tests.fhir_api.client import FhirClient, Json, connect
+from tests.fhir_api.people import Referred
+from tests.fhir_api.specimens import Definition
+from tests.test_rules import routes
+
+# Their resources are not in the store: the program's own, and the audit trail.
+NOT_STORED = {*METADATA_TYPES, "AuditEvent"}
+# Addresses of the FHIR API that R4's CapabilityStatement has no element for.
+BESIDE = {"/fhir/metadata", "/fhir/.well-known/smart-configuration"}
+FORM = {"Content_Type": "application/x-www-form-urlencoded"}
+
+
+@dataclass
+class World:
+    """One clinic with a request, and one resource for each search parameter; made once for all tests here."""
+
+    fhir: FhirClient
+    referred: Referred
+    statement: Json
+    rows: dict[str, Json]
+    # (type, parameter) → id of its specimen and how its value is asked for.
+    specimens: dict[tuple[str, str], tuple[str, str]] = field(default_factory=dict)
+    # The definitions that the server publishes itself, by their canonical URL.
+    own: dict[str, Definition] = field(default_factory=dict)
+    # type → a resource without values.
+    bare: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def rest(self) -> Json:
+        rest: Json = self.statement["rest"][0]
+        return rest
+
+    def does(self, type: str) -> set[str]:
+        return {row["code"] for row in self.rows[type]["interaction"]}
+
+    def parameters(self, type: str) -> Iterator[Json]:
+        yield from self.rest["searchParam"]
+        yield from self.rows[type].get("searchParam", ())
+
+    def answers(self, *urls: str) -> Iterator[tuple[str, Json]]:
+        """Searches in batches, with what came back: the resource, or the OperationOutcome."""
+        for start in range(0, len(urls), 200):
+            entries = [{"request": {"method": "GET", "url": url}} for url in urls[start : start + 200]]
+            answer = self.fhir.post("", {"resourceType": "Bundle", "type": "batch", "entry": entries})
+            assert answer.status == 200, answer.body
+            for url, entry in zip(urls[start:], answer.body["entry"], strict=False):
+                yield url, entry.get("resource") or entry["response"]["outcome"]
+
+
+@pytest.fixture(scope="module")
+def world(database: Database) -> World:
+    fhir = connect(make_clinic(database))
+    referred = Referred(fhir)
+    statement = fhir.call("GET", "/fhir/metadata", Authorization="").body
+    rows = {row["type"]: row for row in statement["rest"][0]["resource"] if row["type"] != "Basic"}
+    made = World(fhir, referred, statement, rows)
+    plant(made)
+    return made
+
+
+def plant(world: World) -> None:
+    """Straight into the store: a specimen holds one element and would not be taken for valid."""
+    documents = []
+    stored = [type for type in world.rows if type not in NOT_STORED]
+    for type in stored:
+        world.bare[type] = f"bare-{type}"
+        documents.append({"resourceType": type, "id": world.bare[type]})
+        for parameter in world.parameters(type):
+            made = specimen(world, type, parameter)
+            if made is not None:
+                document, asked = made
+                world.specimens[type, parameter["name"]] = (document["id"], asked)
+                documents.append(document)
+    with world.fhir.clinic.transaction() as session:
+        resources.create(session, documents, NOW)
+
+
+def specimen(world: World, type: str, parameter: Json) -> tuple[Json, str] | None:
+    name = parameter["name"]
+    document: Json = {"resourceType": type, "id": f"s-{type}-{name.replace('_', 'all-')}"[:64]}
+    if (type, name) in BY_HAND or ("", name) in BY_HAND:
+        more, asked = BY_HAND.get((type, name)) or BY_HAND["", name]
+        return {**document, **copy.deepcopy(more)}, asked.format(id=document["id"])
+    found = definition_of(world, parameter)
+    if found.kind == "composite":
+        return composite(world, type, document, found)
+    if found.kind not in specimens.VALUES:
+        return None
+    for place in specimens.places(type, found.kind, found.expression):
+        made, asked = specimens.value(place, found.kind, target(world, found, place.target))
+        specimens.put(document, type, place.steps, made)
+        return document, asked
+    return None
+
+
+def target(world: World, found: Definition, wanted: str | None) -> str:
+    """A reference to a bare resource of a type that the parameter may name and that is served."""
+    served = [type for type in (found.targets or ("Patient",)) if type in world.rows]
+    type = wanted or ("Patient" if "Patient" in served else (served or ["Device"])[0])
+    return f"{type}/bare-{type}"
+
+
+def definition_of(world: World, parameter: Json) -> Definition:
+    """R4's, or the one that the server publishes itself."""
+    url = parameter["definition"]
+    known = specimens.definitions().get(url) or world.own.get(url)
+    if known is None:
+        (published,) = world.fhir.get(f"SearchParameter?url={url}").resources
+        assert published["code"] == parameter["name"]
+        known = world.own[url] = specimens.definition(published)
+    return known
+
+
+def composite(world: World, type: str, document: Json, found: Definition) -> tuple[Json, str] | None:
+    """Both halves in one element, and the two values with a dollar sign between them."""
+    base = found.expression.split("|")[0].strip()
+    asked = []
+    for url, expression in found.components:
+        part = specimens.definitions()[url]
+        for alternative in expression.split("|"):
+            whole = f"{base}.{alternative.strip().replace('%resource.', '').replace(f'{type}.', '')}"
+            places = list(specimens.places(type, part.kind, whole))
+            if places:
+                made, text = specimens.value(places[0], part.kind, target(world, part, None))
+                specimens.put(document, type, places[0].steps, made)
+                asked.append(text)
+                break
+    return (document, "$".join(asked)) if len(asked) == len(found.components) else None
+
+
+_TAG = {"system": specimens.SYSTEM, "code": "tagged"}
+# Where the expression is no path. An empty type stands for every type.
+BY_HAND: dict[tuple[str, str], tuple[Json, str]] = {
+    ("", "_id"): ({}, "{id}"),
+    ("", "_lastUpdated"): ({}, "ge2026-11-03T17:00:00Z&_id={id}"),
+    ("", "_tag"): ({"meta": {"tag": [_TAG]}}, f"{specimens.SYSTEM}|tagged"),
+    ("", "_security"): ({"meta": {"security": [_TAG]}}, f"{specimens.SYSTEM}|tagged"),
+    ("", "_profile"): ({"meta": {"profile": [specimens.URL]}}, specimens.URL),
+    ("", "_source"): ({"meta": {"source": specimens.URL}}, specimens.URL),
+    ("Patient", "deceased"): ({"deceasedBoolean": True}, "true"),
+    ("Location", "near"): (
+        {"position": {"latitude": Decimal("42.25"), "longitude": Decimal("-83.69")}},
+        "42.26|-83.7|10|km",
+    ),
+    # In HL7's definition the components name each other's element; the order is that of the expressions.
+    ("DocumentReference", "relationship"): (
+        {
+            "relatesTo": [
+                {"code": "amber", "target": {"reference": "DocumentReference/bare-DocumentReference"}}
+            ]
+        },
+        "amber$DocumentReference/bare-DocumentReference",
+    ),
+}
+
+
+# ---- What it says of itself
+
+
+def test_the_statement_is_read_by_a_strict_client(world: World) -> None:
+    from fhirclient.models.capabilitystatement import CapabilityStatement
+
+    # Raises for a property that is unknown, of a wrong type, or missing.
+    read = CapabilityStatement(world.statement)
+    assert {row.type for row in read.rest[0].resource} >= world.rows.keys()
+
+
+def test_the_statement_says_who_it_is_and_what_it_follows(world: World) -> None:
+    found = world.statement
+    assert (found["kind"], found["fhirVersion"], found["status"]) == ("instance", "4.0.1", "active")
+    assert found["implementation"]["url"] == "http://testserver/fhir"
+    assert "http://hl7.org/fhir/us/core/CapabilityStatement/us-core-server" in found["instantiates"]
+    assert {"version", "publisher", "description", "date", "software"} <= found.keys()
+    service = world.rest["security"]["service"][0]["coding"][0]
+    assert service["code"] == "SMART-on-FHIR"
+
+
+def test_no_page_of_another_origin_may_call_as_the_statement_says(world: World) -> None:
+    assert world.rest["security"]["cors"] is False
+    for method in ("GET", "OPTIONS"):
+        answer = world.fhir.call(
+            method,
+            "/fhir/metadata",
+            Origin="https://elsewhere.example",
+            Access_Control_Request_Method="GET",
+        )
+        assert "access-control-allow-origin" not in answer.headers
+
+
+def test_every_format_that_is_offered_is_spoken(world: World) -> None:
+    for name in world.statement["format"]:
+        for path in ("metadata", world.referred.patient):
+            answer = world.fhir.get(f"{path}?_format={quote(name)}", Accept="*/*")
+            assert answer.status == 200, name
+            assert name.split("/")[-1].split("+")[-1] in answer.headers["content-type"]
+    for name in ("ttl", "ndjson", "html"):
+        assert world.fhir.get(f"metadata?_format={name}").status == 406
+
+
+# ---- Interactions
+
+
+def in_store(world: World, type: str) -> Json:
+    """A resource of the type that the API gives out, as it gives it out."""
+    found = world.fhir.get(f"{type}?_count=1").resources
+    assert found, type
+    return found[0]
+
+
+def test_every_type_is_read_in_every_way_that_it_says(world: World) -> None:
+    for type, row in world.rows.items():
+        does, sample = world.does(type), in_store(world, type)
+        path = f"{type}/{sample['id']}"
+        version = sample["meta"]["versionId"]
+        for code, where in {
+            "read": path,
+            "vread": f"{path}/_history/{version}",
+            "history-instance": f"{path}/_history",
+            "history-type": f"{type}/_history",
+            "search-type": f"{type}?_id={sample['id']}",
+        }.items():
+            answer = world.fhir.get(where)
+            assert answer.status == (200 if code in does else 405), (type, code)
+        read = world.fhir.get(path)
+        assert read.body == sample
+        assert row["readHistory"] is ("vread" in does)
+        assert world.fhir.call("POST", f"/fhir/{type}/_search", b"_count=1", **FORM).status == 200
+        if row["conditionalRead"] == "full-support":
+            assert world.fhir.get(path, If_None_Match=read.headers["etag"]).status == 304, type
+            assert world.fhir.get(path, If_Modified_Since=read.headers["last-modified"]).status == 304, type
+            assert world.fhir.get(path, If_None_Match='W/"999"').status == 200, type
+
+
+def valid(world: World, type: str) -> Json:
+    """What a client may send: an example of HL7's, or what the workflow takes."""
+    made: Json = copy.deepcopy(VALID[type](world) if type in VALID else examples.example(type))
+    return {name: value for name, value in made.items() if name not in ("id", "meta")}
+
+
+def _under_the_order(type: str, **more: Any) -> Any:
+    def make(world: World) -> Json:
+        order, patient = world.referred.order, world.referred.patient
+        return {
+            "resourceType": type,
+            "subject": {"reference": patient},
+            "basedOn": [{"reference": order}],
+            **more,
+        }
+
+    return make
+
+
+def _administration(world: World) -> Json:
+    made = examples.example("MedicationAdministration")
+    return {**made, "status": "not-done", "statusReason": [{"text": "Waits"}]}
+
+
+VALID: Mapping[str, Any] = {
+    "Procedure": _under_the_order("Procedure", status="preparation"),
+    "MedicationAdministration": _administration,
+}
+
+
+def test_every_type_is_written_in_every_way_that_it_says(world: World) -> None:
+    for type, row in world.rows.items():
+        does = world.does(type)
+        sent = valid(world, type) if "create" in does else {"resourceType": type}
+        made = world.fhir.post(type, sent)
+        if "create" not in does:
+            assert made.status == 405, type
+            assert not row["conditionalCreate"]
+            sample = in_store(world, type)
+            assert world.fhir.put(f"{type}/{sample['id']}", sample).status == 405, type
+            continue
+        assert made.status == 201, (type, made.body)
+        path = f"{type}/{made.id}"
+        assert_updates(world, type, path)
+        assert_patches(world, type, path)
+        if "delete" not in does:
+            refused = world.fhir.call("DELETE", f"/fhir/{path}")
+            assert refused.status == 405, type
+        assert (
+            world.fhir.put(f"{type}/chosen-by-client", {**made.body, "id": "chosen-by-client"}).status == 405
+        )
+        assert row["updateCreate"] is False
+
+
+def assert_updates(world: World, type: str, path: str) -> None:
+    read = world.fhir.get(path)
+    answer = world.fhir.put(path, tagged(read.body, "u"), If_Match=read.headers["etag"])
+    assert answer.status == (200 if "update" in world.does(type) else 405), (type, answer.body)
+    if answer.status == 200:
+        assert int(answer.body["meta"]["versionId"]) > int(read.body["meta"]["versionId"])
+        stale = world.fhir.put(path, tagged(read.body, "v"), If_Match=read.headers["etag"])
+        assert stale.status == 412, type
+        versions = world.fhir.get(f"{path}/_history").resources
+        assert len({row["meta"]["versionId"] for row in versions}) > 1
+
+
+def assert_patches(world: World, type: str, path: str) -> None:
+    json_patch = b'[{"op": "add", "path": "/meta/tag", "value": [{"code": "p"}]}]'
+    parts = [
+        {"name": "type", "valueCode": "add"},
+        {"name": "path", "valueString": f"{type}.meta"},
+        {"name": "name", "valueString": "tag"},
+        {"name": "value", "valueCoding": {"code": "q"}},
+    ]
+    path_patch = {"resourceType": "Parameters", "parameter": [{"name": "operation", "part": parts}]}
+    expected = 200 if "patch" in world.does(type) else 405
+    kinds = world.statement["patchFormat"]
+    for kind in kinds:
+        body = json_patch if kind == "application/json-patch+json" else path_patch
+        if "xml" in kind:
+            continue  # tests/fhir_api/test_xml.py
+        answer = world.fhir.call("PATCH", f"/fhir/{path}", body, Content_Type=kind)
+        assert answer.status == expected, (type, kind, answer.body)
+    assert {"application/json-patch+json", "application/fhir+json"} <= set(kinds)
+
+
+def tagged(document: Json, code: str) -> Json:
+    return {
+        **document,
+        "meta": {**document.get("meta", {}), "tag": [{"system": specimens.SYSTEM, "code": code}]},
+    }
+
+
+def test_conditions_are_kept_where_they_are_said_to_be(world: World) -> None:
+    """By a tag, which every type has."""
+    condition = f"_tag={specimens.SYSTEM}|once"
+    for type, row in world.rows.items():
+        if "create" not in world.does(type):
+            assert not row["conditionalCreate"]
+            assert not row["conditionalUpdate"]
+            continue
+        sent = tagged(valid(world, type), "once")
+        first, again = (world.fhir.post(type, sent, If_None_Exist=condition) for _ in range(2))
+        assert row["conditionalCreate"] is True
+        assert (first.status, again.status) == (201, 200), (type, first.body)
+        assert again.id == first.id
+        current = {
+            name: value for name, value in world.fhir.get(f"{type}/{first.id}").body.items() if name != "id"
+        }
+        changed = world.fhir.put(f"{type}?{condition}", current)
+        assert changed.status == (200 if row["conditionalUpdate"] else 405), (type, changed.body)
+        assert row["conditionalDelete"] == "not-supported" or "delete" in world.does(type)
+
+
+def test_what_is_done_with_everything_is_what_is_said(world: World) -> None:
+    codes = {row["code"] for row in world.rest["interaction"]}
+    for code in ("batch", "transaction"):
+        answer = world.fhir.post("", {"resourceType": "Bundle", "type": code, "entry": []})
+        assert answer.status == (200 if code in codes else 405)
+        assert answer.body["type"] == f"{code}-response"
+    for code, where in {
+        "history-system": "/fhir/_history",
+        "search-system": "/fhir?_type=Patient&_count=1",
+    }.items():
+        assert world.fhir.call("GET", where).status == (200 if code in codes else 405), code
+    assert codes <= {"batch", "transaction", "history-system", "search-system"}
+
+
+# ---- Search
+
+
+def test_every_search_parameter_finds_what_has_the_value_and_nothing_else(world: World) -> None:
+    asked: dict[str, tuple[str, str, bool]] = {}
+    left_out = []
+    for type in (type for type in world.rows if type not in NOT_STORED):
+        for parameter in world.parameters(type):
+            name = parameter["name"]
+            if (type, name) not in world.specimens:
+                left_out.append((type, name))
+                continue
+            id, value = world.specimens[type, name]
+            value = quote(value, safe="|/$&=:")
+            asked[f"{type}?_count=200&{name}={value}"] = (type, id, True)
+            other = specimens.OTHER.get(parameter["type"]) or value.replace("amber", "violet")
+            asked[f"{type}?_count=200&{name}={quote(other, safe='|$:/%')}"] = (type, id, False)
+    assert left_out == []
+    wrong = []
+    for url, found in world.answers(*asked):
+        type, id, wanted = asked[url]
+        ids = {row["resource"].get("id") for row in found.get("entry", ())}
+        if found["resourceType"] != "Bundle" or (id in ids) is not wanted or world.bare[type] in ids:
+            wrong.append((url, found.get("issue"), len(ids)))
+    assert not wrong, "\n".join(map(str, wrong))
+    assert len(asked) > 1000
+
+
+def test_every_parameter_of_what_is_not_stored_finds_what_it_should(world: World) -> None:
+    """Values read out of the resources that are there, along R4's expressions."""
+    asked: dict[str, tuple[str, bool]] = {}
+    for type in (type for type in world.rows if type in NOT_STORED):
+        there = world.fhir.get(f"{type}?_count=200").resources
+        for parameter in world.parameters(type):
+            for id, value in observed(world, type, parameter, there):
+                # The audit trail grows with every question: the page alone would not do.
+                asked[f"{type}?_id={id}&{parameter['name']}={quote(value, safe='|/:')}"] = (id, True)
+            other = specimens.OTHER.get(parameter["type"], "violet$1")
+            asked[f"{type}?_count=200&{parameter['name']}={quote(other, safe='|$')}"] = ("", False)
+    wrong = []
+    for url, found in world.answers(*asked):
+        id, wanted = asked[url]
+        ids = [row["resource"].get("id") for row in found.get("entry", ())]
+        if found["resourceType"] != "Bundle" or (id not in ids if wanted else ids):
+            wrong.append((url, found.get("issue"), ids[:3]))
+    assert not wrong, "\n".join(map(str, wrong))
+    assert sum(wanted for _, wanted in asked.values()) > 30
+
+
+def observed(world: World, type: str, parameter: Json, there: list[Json]) -> Iterator[tuple[str, str]]:
+    """One resource with the parameter, if any has it."""
+    if parameter["name"] == "_id":
+        yield there[0]["id"], there[0]["id"]
+        return
+    found = definition_of(world, parameter)
+    if found.kind not in specimens.VALUES or parameter["name"].startswith("_"):
+        return
+    for place in specimens.places(type, found.kind, found.expression):
+        for row in there:
+            for value in specimens.read(row, place.steps):
+                text = specimens.asked_for(place.datatype, found.kind, value)
+                if text and (place.target is None or text.startswith(place.target)):
+                    yield row["id"], text
+                    return
+
+
+def test_every_include_brings_what_is_referred_to(world: World) -> None:
+    asked: dict[str, set[str]] = {}
+    for type, row in world.rows.items():
+        for include in row.get("searchInclude", ()):
+            name = include.partition(":")[2]
+            id, reference = world.specimens[type, name]
+            asked[f"{type}?_id={id}&_include={include}"] = {reference}
+    wrong = missing(world, asked)
+    assert not wrong, "\n".join(map(str, wrong))
+    assert len(asked) > 100
+
+
+def test_every_revinclude_brings_what_refers_to_it(world: World) -> None:
+    """A reference of its own for each parameter and each type that may be named; several to a search."""
+    documents: list[Json] = []
+    asked: dict[str, set[str]] = {}
+    for type, row in world.rows.items():
+        of_type = row.get("searchRevInclude", [])
+        for start in range(0, len(of_type), 30):
+            some = of_type[start : start + 30]
+            url = "&".join([f"{type}?_id={world.bare[type]}", *(f"_revinclude={name}" for name in some)])
+            made = [referring(world, name, f"{type}/{world.bare[type]}") for name in some]
+            asked[url] = {f"{document['resourceType']}/{document['id']}" for document in made}
+            documents += made
+    with world.fhir.clinic.transaction() as session:
+        resources.create(session, documents, NOW)
+    wrong = missing(world, asked)
+    assert not wrong, "\n".join(map(str, wrong))
+    assert len(documents) > 500
+
+
+def referring(world: World, revinclude: str, reference: str) -> Json:
+    source, name = revinclude.split(":")
+    parameter = next(row for row in world.parameters(source) if row["name"] == name)
+    wanted = (None, reference.partition("/")[0])
+    places = specimens.places(source, "reference", definition_of(world, parameter).expression)
+    place = next(found for found in places if found.target in wanted and found.datatype == "Reference")
+    document = {"resourceType": source, "id": f"r-{name}-{reference.replace('/', '-')}"[:64]}
+    specimens.put(document, source, place.steps, {"reference": reference})
+    return document
+
+
+def missing(world: World, asked: dict[str, set[str]]) -> list[Any]:
+    wrong = []
+    for url, found in world.answers(*asked):
+        brought = {
+            f"{row['resource']['resourceType']}/{row['resource'].get('id')}"
+            for row in found.get("entry", ())
+            if row["search"]["mode"] == "include"
+        }
+        if asked[url] - brought:
+            wrong.append((url, asked[url] - brought, found.get("issue"), sorted(brought)[:3]))
+    return wrong
+
+
+# ---- Operations
+
+
+def test_every_operation_has_its_definition_and_its_route(world: World) -> None:
+    stated = {
+        (type, row["name"], row["definition"])
+        for type, resource in world.rows.items()
+        for row in resource.get("operation", ())
+    } | {("", row["name"], row["definition"]) for row in world.rest.get("operation", ())}
+    published = world.fhir.get("OperationDefinition?_count=200").resources
+    for definition in published:
+        types = definition.get("resource", [""])
+        named = definition.get("base", definition["url"])
+        for type in types if "Resource" not in types else world.rows:
+            urls = {url for at, name, url in stated if (at, name) == (type, definition["code"])}
+            assert urls & {named, definition["url"]}, (type, definition["code"])
+    assert {name for _, name, _ in stated} == {row["code"] for row in published}
+
+
+def operation_routes(world: World) -> set[tuple[str, str, str, str]]:
+    """(type or empty, level, name, method) of every route with a dollar sign."""
+    found = set()
+    for route in routes(world.fhir.app):
+        match = re.fullmatch(
+            r"/fhir(?:/(?P<type>[^/]+))?(?P<id>/\{[^/]+\})?/\$(?P<name>[\w-]+)", route.path or ""
+        )
+        if match is None:
+            assert "$" not in (route.path or ""), route.path
+            continue
+        level = "instance" if match["id"] else "type" if match["type"] else "system"
+        type = match["type"] or ""
+        for method in route.methods or ():
+            found.add(("Resource" if type.startswith("{") else type, level, match["name"], method))
+    return found
+
+
+def test_operations_in_the_table_and_routes_are_the_same(world: World) -> None:
+    table = {
+        (type, level, row.code, method)
+        for row in OPERATIONS
+        for level, on in (("system", row.system), ("type", row.type), ("instance", row.instance))
+        if on
+        for type in ([""] if level == "system" else row.types)
+        for method in row.methods
+    }
+    assert operation_routes(world) == table
+
+
+def test_every_operation_is_answered_at_each_of_its_levels(world: World) -> None:
+    """Whatever it says to an empty call: it is there, and refuses like everything else."""
+    called = 0
+    for row in OPERATIONS:
+        for type in world.rows if "Resource" in row.types else row.types or ("",):
+            for level, on in (("system", row.system), ("type", row.type), ("instance", row.instance)):
+                if not on:
+                    continue
+                steps = {"system": (), "type": (type,), "instance": (type, instance_of(world, type))}[level]
+                where = "/".join(["/fhir", *steps, f"${row.code}"])
+                for method in sorted(row.methods):
+                    body = {"resourceType": "Parameters"} if method == "POST" else None
+                    answer = world.fhir.call(method, where, body)
+                    assert answer.status not in (404, 405), where
+                    assert answer.status < 500, (where, answer.body)
+                    called += 1
+    assert called > 1
+    gate = world.fhir.call("POST", f"/fhir/{world.referred.order}/$gate", {"resourceType": "Parameters"})
+    assert gate.body["resourceType"] == "Parameters"
+
+
+def instance_of(world: World, type: str) -> str:
+    if type == "ServiceRequest":
+        return world.referred.order.partition("/")[2]
+    return str(in_store(world, type)["id"])
+
+
+# ---- The other way round
+
+
+def test_no_route_does_what_the_statement_does_not_say(world: World) -> None:
+    known = {
+        ("", "POST"), ("/", "POST"), ("/{type}", "GET"), ("/{type}", "POST"), ("/{type}", "PUT"),
+        ("/{type}", "PATCH"), ("/{type}/_search", "POST"), ("/{type}/_history", "GET"), ("/_history", "GET"),
+        ("/{type}/{id}", "GET"), ("/{type}/{id}", "PUT"), ("/{type}/{id}", "PATCH"),
+        ("/{type}/{id}", "DELETE"),
+        ("/{type}/{id}/_history", "GET"), ("/{type}/{id}/_history/{version}", "GET"),
+    }  # fmt: skip
+    for route in routes(world.fhir.app):
+        path = (route.path or "").removeprefix("/fhir")
+        if path == route.path or "$" in path or route.path in BESIDE or "anything_else" in str(route.name):
+            continue
+        for method in route.methods or ():
+            if method not in ("OPTIONS", "HEAD"):
+                assert (path, method) in known, (path, method)
+
+
+def test_what_is_not_said_is_refused_in_fhirs_own_words(world: World) -> None:
+    for type in sorted(resource_types() - world.rows.keys() - {"Basic"}):
+        assert world.fhir.get(type).status == 404, type
+        assert world.fhir.get(f"{type}/1").status == 404, type
+    answers = [
+        world.fhir.post("Medication", {"resourceType": "Medication"}),
+        world.fhir.get("$nothing"),
+        world.fhir.get("Patient/$nothing"),
+        world.fhir.get(f"{world.referred.patient}/$nothing"),
+        world.fhir.get("_nothing"),
+        world.fhir.get("Patient/1/2/3"),
+        world.fhir.call("PUT", "/fhir", {}),
+        world.fhir.call("DELETE", "/fhir/Patient"),
+        world.fhir.call("TRACE", "/fhir/Patient"),
+    ]
+    for answer in answers:
+        assert answer.status in (404, 405), answer.body
+        assert answer.text
