@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
 from typing import Any, Final, cast
 
 from referral.domain.audit import Action, AuditEntry
@@ -14,17 +13,18 @@ from referral.fhir.permit import meets
 from referral.fhir.problems import InvalidSearch, Issue
 from referral.fhir.search_model import kept_entries
 from referral.fhir.search_parameters import extract
-from referral.fhir.search_query import Clause, SearchQuery
-from referral.fhir.search_values import DateValue, ReferenceValue
+from referral.fhir.search_query import SearchQuery
 from referral.services.access import Access
-from referral.storage import audit
+from referral.storage import audit, audit_search
 from referral.storage.db import Session
 from referral.storage.resources import Stored
 from referral.storage.search import Match, Page
 
-# How many rows one page looks through; a page may be shorter than asked for, and `next` goes on.
+# How many rows one page makes resources of, and how many a count.
 _MOST_ROWS: Final = 1000
+_MOST_COUNTED: Final = 5000
 _BATCH: Final = 250
+_TIMES: Final = frozenset({"date", "_lastUpdated"})
 
 
 def read_event(session: Session, by: Access, id: str) -> Stored:
@@ -40,22 +40,45 @@ def read_event(session: Session, by: Access, id: str) -> Stored:
 
 
 def search_events(session: Session, query: SearchQuery) -> Page:
-    """Newest first; `_sort` can only be `-date`. Totals are not counted: the trail only grows."""
-    if any((sort.parameter, sort.descending) != ("date", True) for sort in query.sort):
+    """Newest first; `_sort` can only be `-date`. A page may be shorter than asked for, and `next` goes on.
+
+    Raises InvalidSearch for a count of more than _MOST_COUNTED rows: a search for all of the trail.
+    """
+    if any((sort.parameter in _TIMES, sort.descending) != (True, True) for sort in query.sort):
         raise InvalidSearch(Issue("AuditEvents are sorted by -date only.", ("http._sort",), "not-supported"))
-    before = _before(query)
+    counted = query.summary == "count" or not query.count
+    total = _count(session, query, needed=counted) if counted or query.total != "none" else None
+    if counted:
+        return Page((), total)
     found: list[Match] = []
-    last = before
+    last = before = _before(query)
+    driven = audit_search.is_driven(query.clauses)
+    floor = None if driven else audit_search.floor_of(session, before)
     looked_at = 0
-    for row in _rows(session, query, before):
-        looked_at += 1
+    for row in _rows(session, query, before, floor, _MOST_ROWS):
         if len(found) == query.count:
-            return Page(tuple(found), next=str(last))
-        last = row.id
-        stored = _stored(row)
-        if _accepted(query, stored):
+            return Page(tuple(found), total, str(last))
+        looked_at, last = looked_at + 1, row.id
+        if _accepted(query, stored := _stored(row)):
             found.append(Match(stored, row.patient_id))
-    return Page(tuple(found), next=str(last) if looked_at == _MOST_ROWS else None)
+    goes_on = last if looked_at == _MOST_ROWS else floor
+    return Page(tuple(found), total, str(goes_on) if goes_on is not None else None)
+
+
+def _count(session: Session, query: SearchQuery, *, needed: bool) -> int | None:
+    """None where the answer would take long and is not `needed`."""
+    looked_at = found = 0
+    for row in _rows(session, query, None, None, _MOST_COUNTED + 1):
+        looked_at += 1
+        found += _accepted(query, _stored(row))
+    if looked_at <= _MOST_COUNTED:
+        return found
+    if needed:
+        text = (
+            f"More than {_MOST_COUNTED} AuditEvents would have to be looked at: ask for a patient or a date."
+        )
+        raise InvalidSearch(Issue(text, ("http._summary",), "too-costly"))
+    return None
 
 
 def _before(query: SearchQuery) -> int | None:
@@ -67,44 +90,18 @@ def _before(query: SearchQuery) -> int | None:
     return int(query.cursor)
 
 
-def _rows(session: Session, query: SearchQuery, before: int | None) -> Iterator[audit.AuditRow]:
-    """What an index can find; the rest of the conditions is looked at row by row."""
-    narrowed = _narrowed(query)
-    left = _MOST_ROWS
-    while left > 0:
-        rows = audit.find(session, **narrowed, before=before, limit=min(_BATCH, left))
+def _rows(
+    session: Session, query: SearchQuery, before: int | None, floor: int | None, most: int
+) -> Iterator[audit.AuditRow]:
+    """What the database finds; the resources made of it are looked at one by one."""
+    while most > 0:
+        limit = min(_BATCH, most)
+        rows = audit_search.find_rows(session, query.clauses, before=before, floor=floor, limit=limit)
         yield from rows
-        if len(rows) < min(_BATCH, left):
+        if len(rows) < limit:
             return
-        left -= len(rows)
+        most -= limit
         before = rows[-1].id
-
-
-def _narrowed(query: SearchQuery) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for clause in query.clauses:
-        target = _only_target(clause)
-        if clause.parameter == "patient" and target:
-            found["patient_id"] = target.removeprefix("Patient/")
-        if clause.parameter == "date" and len(clause.values) == 1:
-            found |= _bounds(clause.values[0])
-    return found
-
-
-def _only_target(clause: Clause) -> str | None:
-    value = clause.values[0] if len(clause.values) == 1 else None
-    if isinstance(value, ReferenceValue) and len(value.targets) == 1:
-        return value.targets[0]
-    return None
-
-
-def _bounds(value: object) -> dict[str, datetime]:
-    """A superset of what the date value accepts."""
-    if not isinstance(value, DateValue):
-        return {}
-    since = {"since": value.low} if value.prefix in ("eq", "ge", "gt", "sa") else {}
-    until = {"until": value.high} if value.prefix in ("eq", "le", "lt", "eb") else {}
-    return {**since, **until}
 
 
 def _accepted(query: SearchQuery, stored: Stored) -> bool:

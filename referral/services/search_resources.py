@@ -230,7 +230,7 @@ def search_resources(session: Session, by: Access, query: SearchQuery) -> Result
     _require(by, query.type, "search-type", "s")
     query = restricted(by, query)
     if query.type == "AuditEvent":
-        page = search_audit.search_events(session, query)
+        page = search_audit.search_events(session, search.resolved(session, query))
         _note_search(session, by.actor, query, page.matches)
         return Results(page)
     permit = by.permit

@@ -18,7 +18,7 @@ from referral.storage.db import Session, flush
 from referral.storage.tables import audit_chain, audit_event
 
 _GENESIS: Final = b"\0" * 32
-_COLUMNS: Final = (
+COLUMNS: Final = (
     *(
         "id",
         "at",
@@ -89,7 +89,7 @@ def find(
 ) -> list[AuditRow]:
     """Newest first; `before` is the id where the page before ended, [since, until) an interval of time."""
     flush(session)
-    query = select(*(audit_event.c[name] for name in _COLUMNS)).where(
+    query = select(*(audit_event.c[name] for name in COLUMNS)).where(
         audit_event.c.clinic_id == session.clinic
     )
     for column, value in (("patient_id", patient_id), ("entity", entity), ("id", id)):
@@ -151,7 +151,7 @@ def chain(session: Session, limit: int = 5000) -> int:
         audit_chain.c.clinic_id == audit_event.c.clinic_id, audit_chain.c.event_id == audit_event.c.id
     )
     rows = session.connection.execute(
-        select(*(audit_event.c[name] for name in _COLUMNS))
+        select(*(audit_event.c[name] for name in COLUMNS))
         .where(audit_event.c.clinic_id == session.clinic, ~chained.exists())
         .order_by(audit_event.c.id)
         .limit(limit)
@@ -172,7 +172,7 @@ def verify(session: Session) -> tuple[int, int | None]:
     """Recompute the clinic's chain: (links that hold, position of the first that does not or None)."""
     flush(session)
     rows = session.connection.execute(
-        select(audit_chain.c.position, audit_chain.c.hash, *(audit_event.c[name] for name in _COLUMNS))
+        select(audit_chain.c.position, audit_chain.c.hash, *(audit_event.c[name] for name in COLUMNS))
         .join_from(
             audit_chain,
             audit_event,

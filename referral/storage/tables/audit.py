@@ -44,6 +44,8 @@ audit_event = Table(
     PrimaryKeyConstraint("clinic_id", "id"),
     Index(None, "clinic_id", "patient_id", "at"),
     Index(None, "clinic_id", "entity", "id"),
+    Index("ix_audit_event_actor", "clinic_id", "actor_id", "id"),
+    Index("ix_audit_event_at", "at", postgresql_using="brin"),
 )
 
 audit_chain = Table(

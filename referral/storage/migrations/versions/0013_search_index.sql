@@ -10,3 +10,8 @@ CREATE INDEX ix_search_entry_number ON search_entry (clinic_id, type, parameter,
 CREATE STATISTICS st_search_entry_value (dependencies, mcv) ON clinic_id, type, parameter, value FROM search_entry;
 
 ALTER STATISTICS st_search_entry_value SET STATISTICS 500;
+
+-- Who did what, and what was done in a time; rows lie on the disk in the order of their time.
+CREATE INDEX ix_audit_event_actor ON audit_event (clinic_id, actor_id, id);
+
+CREATE INDEX ix_audit_event_at ON audit_event USING brin (at);
