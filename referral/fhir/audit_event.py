@@ -8,6 +8,7 @@ from typing import Final, Literal
 
 from referral.domain.audit import ActorKind
 from referral.fhir.elements import Resource, coding, concept, instant
+from referral.fhir.reference_targets import parse_reference
 from referral.fhir.systems import (
     AUDIT_ENTITY_TYPE,
     AUDIT_EVENT_TYPE,
@@ -147,11 +148,18 @@ def _agents(row: AuditRow, site: str, local: LocalSystems, disclosed: bool) -> l
     return [server, client, user]
 
 
+def _what(entity: str) -> Resource:
+    """Accounts of people and systems are no resources: they are named by identifier."""
+    if parse_reference(entity) is not None:
+        return {"reference": entity}
+    return {"identifier": {"value": entity}}
+
+
 def _entities(row: AuditRow) -> list[Resource]:
     entities: list[Resource] = []
     if row.entity:
         role = coding(OBJECT_ROLE, "4", "Domain Resource")
-        entities.append({"what": {"reference": row.entity}, "type": _DATA, "role": role})
+        entities.append({"what": _what(row.entity), "type": _DATA, "role": role})
     if row.patient_id:
         entities.append(
             {

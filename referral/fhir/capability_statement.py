@@ -13,29 +13,13 @@ from typing import Any, Final
 from referral.fhir.elements import instant
 from referral.fhir.operations import Operation
 from referral.fhir.own_profiles import profile_urls
+from referral.fhir.profiles import profiles_of
 from referral.fhir.publication import PUBLISHER
 from referral.fhir.search_definitions import definition_of
 from referral.fhir.search_parameters import SearchParameter, parameters
 from referral.fhir.systems import LocalSystems
 
 US_CORE_SERVER: Final = "http://hl7.org/fhir/us/core/CapabilityStatement/us-core-server"
-US_CORE: Final = "http://hl7.org/fhir/us/core/StructureDefinition/"
-# Types that we serve in the shape of a US Core profile.
-SUPPORTED_PROFILES: Final[dict[str, tuple[str, ...]]] = {
-    "CareTeam": ("us-core-careteam",),
-    "Condition": ("us-core-condition-problems-health-concerns", "us-core-condition-encounter-diagnosis"),
-    "DocumentReference": ("us-core-documentreference",),
-    "Encounter": ("us-core-encounter",),
-    "Location": ("us-core-location",),
-    "Organization": ("us-core-organization",),
-    "Patient": ("us-core-patient",),
-    "Practitioner": ("us-core-practitioner",),
-    "PractitionerRole": ("us-core-practitionerrole",),
-    "Procedure": ("us-core-procedure",),
-    "Provenance": ("us-core-provenance",),
-    "QuestionnaireResponse": ("us-core-questionnaireresponse",),
-    "ServiceRequest": ("us-core-servicerequest",),
-}
 _OAUTH_URIS: Final = "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris"
 _SECURITY_SERVICE: Final = "http://terminology.hl7.org/CodeSystem/restful-security-service"
 _PATCH_FORMATS: Final = ("application/json-patch+json", "application/fhir+json", "application/fhir+xml")
@@ -145,8 +129,7 @@ def _resource(name: str, support: TypeSupport, local: LocalSystems) -> dict[str,
     row: dict[str, Any] = {"type": name, "profile": f"http://hl7.org/fhir/StructureDefinition/{name}"}
     profiles = support.profiles
     if profiles is None:
-        profiles = tuple(US_CORE + profile for profile in SUPPORTED_PROFILES.get(name, ()))
-        profiles += profile_urls(name, local)
+        profiles = profiles_of(name) + profile_urls(name, local)
     _put(row, "supportedProfile", list(profiles))
     _put(row, "interaction", [{"code": code} for code in support.interactions])
     row["versioning"] = support.versioning

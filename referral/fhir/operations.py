@@ -141,15 +141,16 @@ VALIDATE: Final = Operation(
     "validate",
     "validate",
     "Would this resource be accepted?",
-    "Checks a resource as a create or update would, against R4 and the profiles that it claims or that are"
-    " asked for, and answers with an OperationOutcome. Stores nothing.",
+    "Holds a resource against R4, the profiles that it claims and those that are asked for, and answers"
+    " with an OperationOutcome. Stores nothing.",
     types=(EVERY_TYPE,),
     type=True,
     instance=True,
     base="http://hl7.org/fhir/OperationDefinition/Resource-validate",
+    complete=True,
     parameters=(
         Parameter("resource", "What is to be checked; without it, what is stored", "Resource", use="in"),
-        Parameter("mode", "create or update", "code", use="in"),
+        Parameter("mode", "create, update, delete or profile", "code", use="in"),
         Parameter("profile", "The canonical URL of a profile to check against", "uri", use="in"),
         Parameter("return", "What is wrong, or that nothing is", "OperationOutcome", 1),
     ),
@@ -262,7 +263,7 @@ SUBSCRIPTION_STATUS: Final = Operation(
 )
 
 # Those that have a route. Nothing else is said to be there.
-OPERATIONS: Final[tuple[Operation, ...]] = (GATE, EVERYTHING, DOCREF, POPULATE)
+OPERATIONS: Final[tuple[Operation, ...]] = (GATE, EVERYTHING, DOCREF, POPULATE, VALIDATE)
 
 
 def on_system() -> tuple[Operation, ...]:

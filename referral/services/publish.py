@@ -326,7 +326,7 @@ def opinion(
     who: Ref = {"reference": f"PractitionerRole/{asked.id}", "display": asked.name}
     agents = [Agent("author", who)]
     if actor.kind != "portal":
-        agents.append(Agent("enterer", _who(actor)))
+        agents.append(Agent("enterer", _who(actor), clinic_ref(session)))
     targets = [answered.reference, f"Observation/{given.id}", f"Task/{about.task_id}"]
     kind = "author" if actor.kind == "portal" else "transcriptionist"
     signed = provenance(

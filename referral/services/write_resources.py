@@ -23,7 +23,7 @@ from referral.fhir.problems import InvalidResource, Issue
 from referral.fhir.reference_targets import relative_references
 from referral.fhir.search_query import SearchQuery
 from referral.fhir.subset import is_subset
-from referral.fhir.validation import issues_in, validate
+from referral.fhir.validation import issues_in, require_profiles, validate
 from referral.services import interactions
 from referral.services.access import Access
 from referral.services.client_write import ClientWrite
@@ -242,6 +242,7 @@ def _carry_out(by: Access, write: ClientWrite, type: str) -> Stored:
     """
     letter = "c" if write.current is None else "u"
     _require_within(by, write, letter)
+    require_profiles(write.document)
     _USE_CASE.get(type, _store)(write)
     stored = resources.read(write.session, type, write.id)
     _require_within(by, stored, letter)

@@ -13,7 +13,16 @@ from fastapi_offline import FastAPIOffline
 from referral import __version__
 from referral.bootstrap import Runtime
 from referral.logs import AccessLog
-from referral.web import cds_hooks, errors, fhir_api, fhir_metadata, fhir_operations, health, portal
+from referral.web import (
+    cds_hooks,
+    errors,
+    fhir_api,
+    fhir_metadata,
+    fhir_operations,
+    fhir_validate,
+    health,
+    portal,
+)
 from referral.web.cors import CdsCors
 from referral.web.fhir_path import FhirPath
 from referral.web.gate_reads import GateReads
@@ -50,6 +59,7 @@ def create_app(runtime: Runtime) -> FastAPI:
     for router in (
         fhir_metadata.router,
         fhir_operations.router,
+        fhir_validate.router,
         fhir_api.router,
         cds_hooks.router,
         portal.router,

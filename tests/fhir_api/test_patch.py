@@ -174,7 +174,7 @@ def test_a_result_that_is_not_valid_is_refused_at_its_element(
 
 @pytest.mark.parametrize(
     "media_type",
-    ["application/fhir+xml", "application/json", "application/merge-patch+json", "text/plain", ""],
+    ["application/xml-patch+xml", "application/json", "application/merge-patch+json", "text/plain", ""],
 )
 def test_only_json_patch_is_taken(fhir: FhirClient, media_type: str) -> None:
     made = fhir.create(patient())
