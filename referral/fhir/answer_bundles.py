@@ -86,7 +86,14 @@ def history(
 def batch_response(outcomes: Iterable[Outcome], base_url: str, *, atomic: bool) -> dict[str, Any]:
     """One entry per entry of the request, in its order."""
     kind = "transaction-response" if atomic else "batch-response"
-    return _bundle(kind, [_outcome_entry(outcome, base_url) for outcome in outcomes], {}, None)
+    entries = [_outcome_entry(outcome, base_url) for outcome in outcomes]
+    seen: set[str] = set()
+    for entry in entries:
+        # A fullUrl is there once (bdl-7), though several entries may have named the same resource.
+        if entry.get("fullUrl") in seen:
+            del entry["fullUrl"]
+        seen.add(entry.get("fullUrl", ""))
+    return _bundle(kind, entries, {}, None)
 
 
 def etag(version: int) -> str:

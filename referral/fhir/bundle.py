@@ -53,6 +53,11 @@ class Entry:
     def expression(self) -> str:
         return f"Bundle.entry[{self.index}]"
 
+    @property
+    def only_reads(self) -> bool:
+        """A GET, or an operation: none of those that a Bundle can ask for changes anything."""
+        return self.method == "GET" or (self.method == "POST" and self.operation is not None)
+
 
 @dataclass(frozen=True, slots=True)
 class Batch:
@@ -88,7 +93,11 @@ def parse_batch(bundle: Mapping[str, Any], *, base_url: str = "", limit: int = M
 
 def processing_order(entries: Iterable[Entry]) -> list[Entry]:
     """The order in which a transaction is carried out: delete, create, update, read."""
-    return sorted(entries, key=lambda entry: (_RANK[entry.method], entry.index))
+    return sorted(entries, key=_rank)
+
+
+def _rank(entry: Entry) -> tuple[int, int]:
+    return _RANK["GET"] if entry.only_reads else _RANK[entry.method], entry.index
 
 
 def conditional_references(resource: Any) -> set[str]:
@@ -169,7 +178,7 @@ def _located(entry: Entry, issues: list[Issue]) -> Entry | None:
     operation = next((step for step in steps if step.startswith("$")), None)
     kind = steps[0] if steps[0] in resource_types() else None
     identity = steps[1] if kind and len(steps) > 1 and _ID.fullmatch(steps[1]) else None
-    if kind is None and operation is None:
+    if kind is None and operation is None and steps != ["_history"]:
         text = f"'{steps[0][:40]}' is not a resource type"
         issues.append(_issue(f"{entry.expression}.request.url", f"cannot be read: {text}", "not-supported"))
         return None

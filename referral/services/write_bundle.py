@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -28,7 +28,7 @@ from referral.fhir.search_query import SearchQuery, parse_search
 from referral.fhir.validation import issues_in
 from referral.services import write_resources
 from referral.services.access import Access
-from referral.services.search_resources import read_resource, restricted
+from referral.services.search_resources import restricted
 from referral.storage import resources, search
 from referral.storage.db import Session
 from referral.storage.resources import Stored
@@ -58,12 +58,16 @@ class TargetMissing(ReferralError):
 
 @dataclass(frozen=True, slots=True)
 class Door:
-    """Who sends the Bundle, and what it may do; `returns` is what Prefer asks for."""
+    """Who sends the Bundle, and what it may do; `returns` is what Prefer asks for.
+
+    `read` answers entries that change nothing and asks for their rights itself.
+    """
 
     by: Access
     now: datetime
     base_url: str
     returns: str = "representation"
+    read: Callable[[Session, Entry], Outcome] | None = None
 
     def query(self, type: str, text: str) -> SearchQuery:
         """A condition, every part of which has to be understood."""
@@ -93,7 +97,8 @@ def transact(session: Session, door: Door, entries: Iterable[Entry]) -> list[Out
         entry.index: _carry_out(session, door, plan, entry, resolved.get(entry.index))
         for entry in _dependencies_first(ordered, plan, resolved)
     }
-    return _newest(session, door, [done[entry.index] for entry in sorted(ordered, key=lambda e: e.index)])
+    as_sent = sorted(ordered, key=lambda entry: entry.index)
+    return _newest(session, door, [(entry, done[entry.index]) for entry in as_sent])
 
 
 def carry_out_alone(session: Session, door: Door, entry: Entry) -> Outcome:
@@ -102,13 +107,11 @@ def carry_out_alone(session: Session, door: Door, entry: Entry) -> Outcome:
 
 
 def _check(door: Door, entry: Entry) -> None:
-    if entry.method in ("DELETE", "HEAD") or entry.operation is not None:
+    if entry.only_reads and door.read is not None:
+        return
+    if entry.method in ("DELETE", "HEAD") or entry.only_reads or entry.operation is not None:
         raise EntryRefused(
             entry, NotSupported(f"{entry.method} {entry.url[:100]} cannot be done in a Bundle.")
-        )
-    if entry.method == "GET" and entry.id is None:
-        raise EntryRefused(
-            entry, NotSupported("Searches cannot be done in a Bundle; send them on their own.")
         )
     if entry.type is None or not door.by.permit.may(entry.type, LETTER[entry.method]):
         raise EntryRefused(entry, Forbidden(f"This client's scopes do not allow this for {entry.type}."))
@@ -151,6 +154,8 @@ def _plan(session: Session, door: Door, ordered: list[Entry]) -> _Plan:
     plan = _Plan({}, set())
     by_condition: dict[tuple[str | None, str], str] = {}
     for entry in sorted(ordered, key=lambda e: (e.if_none_exist or e.query or "", e.index)):
+        if entry.only_reads:
+            continue
         if entry.method == "POST":
             key = (entry.type, entry.if_none_exist or f"#{entry.index}")
             found = _found(session, door, entry, entry.if_none_exist) if entry.if_none_exist else None
@@ -266,8 +271,8 @@ def _literal_references(value: Any) -> set[str]:
 
 def _carry_out(session: Session, door: Door, plan: _Plan, entry: Entry, resource: Any) -> Outcome:
     try:
-        if entry.method == "GET":
-            return _outcome(read_resource(session, door.by, str(entry.type), str(entry.id)), "200 OK", door)
+        if entry.only_reads and door.read is not None:
+            return door.read(session, replace(entry, resource=resource))
         id = plan.assigned[entry.index].partition("/")[2]
         if entry.method == "POST" and entry.index in plan.existing:
             return _outcome(resources.read(session, str(entry.type), id), "200 OK", door)
@@ -312,14 +317,20 @@ def _outcome(stored: Stored, status: str, door: Door) -> Outcome:
     )
 
 
-def _newest(session: Session, door: Door, outcomes: list[Outcome]) -> list[Outcome]:
+def _newest(session: Session, door: Door, outcomes: list[tuple[Entry, Outcome]]) -> list[Outcome]:
     """Later entries change what earlier ones made (an order learns of its requests): answer with the end."""
-    names = [str(outcome.location).partition("/_history/")[0] for outcome in outcomes]
-    now_stored = resources.find_many(session, names)
+    written = [outcome for entry, outcome in outcomes if not entry.only_reads]
+    now_stored = resources.find_many(session, [_name(outcome) for outcome in written])
     return [
-        _outcome(now_stored[name], outcome.status, door) if name in now_stored else outcome
-        for name, outcome in zip(names, outcomes, strict=True)
+        outcome
+        if entry.only_reads or _name(outcome) not in now_stored
+        else _outcome(now_stored[_name(outcome)], outcome.status, door)
+        for entry, outcome in outcomes
     ]
+
+
+def _name(outcome: Outcome) -> str:
+    return str(outcome.location).partition("/_history/")[0]
 
 
 def _placed(entry: Entry, issue: Issue) -> Issue:

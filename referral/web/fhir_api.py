@@ -34,6 +34,7 @@ from referral.web.fhir_wire import (
     content_response,
     header_text,
     is_known,
+    number_of_version,
     query_text,
     resource_response,
     stored_response,
@@ -182,7 +183,7 @@ def read(request: Request, caller: Reader, how: WantedDep, type: str, id: str) -
         stored = search_resources.read_resource(session, caller.access, type, id)
     if how.media_type == AS_IT_IS:
         return content_response(stored)
-    if is_known(request, stored):
+    if is_known(stored, request.headers.get("if-none-match"), request.headers.get("if-modified-since")):
         return Response(b"", 304, version_headers(stored, caller.base_url))
     return stored_response(stored, how, caller.base_url, part.of(stored))
 
@@ -238,7 +239,7 @@ def read_version(
 ) -> Response:
     """One version."""
     part = part_of(caller, type, query_text(request))
-    number = int(version) if version.isascii() and version.isdigit() and len(version) < 10 else 0
+    number = number_of_version(version)
     with caller.transaction() as session:
         stored = search_resources.read_version(session, caller.access, type, id, number)
     return stored_response(stored, how, caller.base_url, part.of(stored))

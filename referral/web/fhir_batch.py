@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from fastapi import Request
@@ -11,9 +12,10 @@ from referral.fhir.answer_bundles import Outcome, batch_response
 from referral.fhir.bundle import Entry, parse_batch
 from referral.fhir.operation_outcome import operation_outcome
 from referral.services.write_bundle import Door, carry_out_alone, transact
+from referral.storage.db import Session
 from referral.web.errors import note_refusal, status_for_system
+from referral.web.fhir_bundle_reads import read_entry
 from referral.web.fhir_client import Caller
-from referral.web.fhir_search import read_query, search_bundle
 from referral.web.fhir_wire import Wanted
 
 _REASONS = {
@@ -33,7 +35,7 @@ _REASONS = {
 def carry_out_bundle(request: Request, caller: Caller, how: Wanted, bundle: dict[str, Any]) -> dict[str, Any]:
     """The batch-response or transaction-response; a refused transaction raises and has done nothing."""
     batch = parse_batch(bundle, base_url=caller.base_url)
-    door = Door(caller.access, caller.now, caller.base_url, how.returns)
+    door = Door(caller.access, caller.now, caller.base_url, how.returns, partial(_read, caller))
     if batch.atomic:
         with caller.transaction() as session:
             outcomes = transact(session, door, batch.entries)
@@ -42,13 +44,13 @@ def carry_out_bundle(request: Request, caller: Caller, how: Wanted, bundle: dict
     return batch_response(outcomes, caller.base_url, atomic=batch.atomic)
 
 
+def _read(caller: Caller, session: Session, entry: Entry) -> Outcome:
+    return read_entry(session, caller, entry)
+
+
 def _alone(request: Request, caller: Caller, door: Door, entry: Entry) -> Outcome:
     try:
         with caller.transaction() as session:
-            if entry.method == "GET" and entry.type and entry.id is None and entry.operation is None:
-                caller.require(entry.type, "s")
-                query = read_query(caller, entry.type, entry.query or "")
-                return Outcome("200 OK", resource=search_bundle(session, caller, query))
             return carry_out_alone(session, door, entry)
     except ReferralError as error:
         status = status_for_system(error)

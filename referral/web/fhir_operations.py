@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Annotated, Any, Final
 from urllib.parse import urlencode
 
@@ -257,10 +256,3 @@ def _context(value: Any) -> str | None:
         return None
     text = _reference(value, "context")
     return None if text.startswith("Patient/") else text
-
-
-# Bundles reach the same operations by their names; the id is None where the operation is on the type.
-IN_BUNDLES: Final[dict[tuple[str, str], Callable[[Session, Caller, str | None, Input], dict[str, Any]]]] = {
-    ("DocumentReference", "$docref"): docref_bundle,
-    ("Questionnaire", "$populate"): populate_answer,
-}

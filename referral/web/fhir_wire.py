@@ -251,13 +251,11 @@ def stored_response(stored: Stored, how: Wanted, base_url: str, body: str | None
     return resource_response(body or stored.body, how, 200, **version_headers(stored, base_url))
 
 
-def is_known(request: Request, stored: Stored) -> bool:
+def is_known(stored: Stored, tags: str | None, since: str | None) -> bool:
     """Whether the client has this version already: If-None-Match, or else If-Modified-Since (RFC 9110 13)."""
-    tags = request.headers.get("if-none-match")
     if tags is not None:
         found = [_ETAG.fullmatch(tag.strip()) for tag in tags.split(",")]
         return tags.strip() == "*" or any(match and int(match[1]) == stored.version for match in found)
-    since = request.headers.get("if-modified-since")
     if since is None:
         return False
     try:
@@ -266,6 +264,11 @@ def is_known(request: Request, stored: Stored) -> bool:
         return False
     zoned = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     return stored.last_updated.replace(microsecond=0) <= zoned
+
+
+def number_of_version(text: str) -> int:
+    """A version as a path names it; 0, which no resource has, for anything else."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
 
 
 def content_response(binary: Stored) -> Response:
