@@ -12,6 +12,7 @@ ReferralError
 ├── SlotTaken            somebody else has the chair, or the patient another booking, at this time
 ├── TransitionRefused    the state does not allow this step
 ├── GateClosed           treatment may not start; carries the reasons
+├── Throttled            too many, or too often; says when to come back
 └── Unavailable          a part that is needed did not answer in time; nothing was changed
 
 A ReferralError is a refusal that a caller can act on; anything else is a bug. Messages carry ids, never
@@ -147,6 +148,16 @@ class GateClosed(ReferralError):
             Issue(text=f"Treatment may not start: {reason}", code=self.code, expression=(self.expression,))
             for reason in self.reasons
         )
+
+
+class Throttled(ReferralError):
+    """`retry_after` in seconds."""
+
+    code = "throttled"
+
+    def __init__(self, text: str, retry_after: int) -> None:
+        super().__init__(text)
+        self.retry_after = retry_after
 
 
 class Unavailable(ReferralError):

@@ -221,17 +221,24 @@ POPULATE: Final = Operation(
     ),
 )
 _EXPORT_PARAMETERS: Final = (
-    Parameter("_outputFormat", "application/fhir+ndjson", "string", use="in"),
-    Parameter("_since", "Only what was changed since", "instant", use="in"),
+    Parameter("_outputFormat", "application/fhir+ndjson, which is what is written", "string", use="in"),
+    Parameter("_since", "Only what was changed after this moment", "instant", use="in"),
     Parameter("_type", "Only these types, with commas between", "string", most="*", use="in"),
+    Parameter(
+        "_elements",
+        "Only these elements, such as Patient.name, with commas between; required ones stay",
+        "string",
+        most="*",
+        use="in",
+    ),
 )
 EXPORT: Final = Operation(
     "export",
     "export",
     "Everything, in bulk",
-    "Starts an export of every resource that the client may read; its progress is at Content-Location.",
+    "Starts an export of every resource that the client may read into NDJSON files; its progress is at"
+    " Content-Location. Needs Prefer: respond-async. AuditEvent and Subscription are left out.",
     system=True,
-    methods=frozenset({"GET"}),
     base=f"{_BULK}export",
     parameters=_EXPORT_PARAMETERS,
 )
@@ -239,12 +246,15 @@ PATIENT_EXPORT: Final = Operation(
     "export",
     "patient-export",
     "Everything about all patients, in bulk",
-    "Starts an export of what concerns patients, as far as the client may read it.",
+    "Starts an export of what belongs to patients, as far as the client may read it; otherwise as the export"
+    " of everything.",
     types=("Patient",),
     type=True,
-    methods=frozenset({"GET"}),
     base=f"{_BULK}patient-export",
-    parameters=_EXPORT_PARAMETERS,
+    parameters=(
+        *_EXPORT_PARAMETERS,
+        Parameter("patient", "By POST: only these patients", "Reference", most="*", use="in"),
+    ),
 )
 SUBSCRIPTION_STATUS: Final = Operation(
     "status",
@@ -263,7 +273,15 @@ SUBSCRIPTION_STATUS: Final = Operation(
 )
 
 # Those that have a route. Nothing else is said to be there.
-OPERATIONS: Final[tuple[Operation, ...]] = (GATE, EVERYTHING, DOCREF, POPULATE, VALIDATE)
+OPERATIONS: Final[tuple[Operation, ...]] = (
+    GATE,
+    EVERYTHING,
+    DOCREF,
+    POPULATE,
+    VALIDATE,
+    EXPORT,
+    PATIENT_EXPORT,
+)
 
 
 def on_system() -> tuple[Operation, ...]:

@@ -28,11 +28,12 @@ class Resource(Protocol):
 class Permit:
     """The scopes of one caller, by type and letter (c create, r read, u update, d delete, s search)."""
 
-    __slots__ = ("_granted",)
+    __slots__ = ("_granted", "scopes")
 
     def __init__(self, scopes: Iterable[str]) -> None:
+        self.scopes: Final = tuple(scopes)
         self._granted: dict[tuple[str, str], Alternatives] = {}
-        for scope in usable(scopes):
+        for scope in usable(self.scopes):
             for letter in scope.letters:
                 key = (scope.type, letter)
                 self._granted[key] = (*self._granted.get(key, ()), scope.clauses)

@@ -256,3 +256,11 @@ def find_client(session: Session, token: str) -> ApiClient | None:
         return None
     session.enter_clinic(str(row.clinic_id))
     return ApiClient(clinic_id=str(row.clinic_id), id=row.id, name=row.name, scopes=tuple(row.scopes))
+
+
+def is_client(session: Session, id: str) -> bool:
+    """Whether this client of the clinic is registered and not revoked."""
+    known = select(api_client.c.id).where(
+        api_client.c.clinic_id == session.clinic, api_client.c.id == id, api_client.c.revoked_at.is_(None)
+    )
+    return bool(session.connection.scalar(select(known.exists())))

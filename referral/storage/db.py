@@ -20,6 +20,7 @@ APPLICATION_ROLE: Final = "referral_app"
 PLANNED_ANEW: Final = {"planned_anew": True}
 _SET_CLINIC: Final = text("SELECT set_config('referral.clinic_id', :clinic, true)")
 _HOLD: Final = text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))")
+_TURN: Final = text("SELECT pg_try_advisory_xact_lock(hashtextextended(:name, 0))")
 _SET_KEY: Final = text("SELECT set_config('referral.key', :key, true)")
 # Codes of PostgreSQL that mean "not now": lock_timeout, deadlock, serialization, shutting down, full house,
 # and a role or a database that is not there yet.
@@ -112,6 +113,24 @@ class Database:
             raise _spoken(error) from error
 
     @contextmanager
+    def snapshot(self, clinic_id: str) -> Iterator[Session]:
+        """For reads alone: all of them see the same moment, however long the block takes.
+
+        Raises Unavailable as `transaction` does.
+        """
+        try:
+            with self.engine.connect() as plain:
+                connection = plain.execution_options(
+                    isolation_level="REPEATABLE READ", postgresql_readonly=True
+                )
+                with connection.begin():
+                    session = Session(connection, self.vault, self.statement)
+                    session.enter_clinic(clinic_id)
+                    yield session
+        except (DataError, OperationalError, PoolTimeout) as error:
+            raise _spoken(error) from error
+
+    @contextmanager
     def statement(self) -> Iterator[Connection]:
         """For one self-contained statement without BEGIN and COMMIT, such as the hot gate read."""
         try:
@@ -157,6 +176,11 @@ def attempt(session: Session) -> Iterator[None]:
 def hold(session: Session, name: str) -> None:
     """Wait for whoever holds this name in the clinic, and hold it until the transaction ends."""
     session.connection.execute(_HOLD, {"name": f"{session.clinic}/{name}"})
+
+
+def take_turn(session: Session, name: str) -> bool:
+    """Hold this name, of the whole installation, until the transaction ends; False if somebody else does."""
+    return bool(session.connection.scalar(_TURN, {"name": name}))
 
 
 def _become_application(connection: Any, _record: Any) -> None:

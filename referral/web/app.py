@@ -17,6 +17,7 @@ from referral.web import (
     cds_hooks,
     errors,
     fhir_api,
+    fhir_export,
     fhir_metadata,
     fhir_operations,
     fhir_validate,
@@ -59,6 +60,7 @@ def create_app(runtime: Runtime) -> FastAPI:
     for router in (
         fhir_metadata.router,
         fhir_operations.router,
+        fhir_export.router,
         fhir_validate.router,
         fhir_api.router,
         cds_hooks.router,

@@ -38,6 +38,7 @@ STATUS: Final[dict[type[errors.ReferralError], int]] = {
     errors.SlotTaken: 409,
     errors.TransitionRefused: 422,
     errors.GateClosed: 422,
+    errors.Throttled: 429,
     errors.Unavailable: 503,
     errors.PortalClosed: 503,
     errors.NotSupported: 405,
@@ -132,7 +133,10 @@ def _refusal(request: Request, error: Exception) -> Response:
     if isinstance(error, errors.PortalClosed):
         return page("portal/not_now.html.j2", status)
     note_refusal(request, error, status)
-    return _answer(request, status, error.issues)
+    answer = _answer(request, status, error.issues)
+    if isinstance(error, errors.Throttled):
+        answer.headers["Retry-After"] = str(error.retry_after)
+    return answer
 
 
 def _http_error(request: Request, error: Exception) -> Response:

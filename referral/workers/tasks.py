@@ -19,6 +19,7 @@ from referral.services.export_stream import export
 from referral.services.forget_sessions import forget_sessions
 from referral.services.lapse_orders import lapse_orders
 from referral.services.release_bookings import release_bookings
+from referral.services.run_export import Exporting, remove_old_exports, run_exports
 from referral.services.send_reminders import is_full, send_reminders
 from referral.storage import audit, clinics, mode
 from referral.workers.celery_app import app, runtime, settings
@@ -85,7 +86,7 @@ def _export(clinic_id: str) -> None:
 @app.task(name="referral.deliver_due")
 def deliver() -> None:
     """Send what is due in every clinic. What was taken back is exported before, what was sent after."""
-    _in_every_clinic(_export, _deliver, _export)
+    _in_every_clinic(_export, _ask_for_exports, _deliver, _export)
 
 
 @app.task(name="referral.sweep")
@@ -94,7 +95,9 @@ def sweep() -> None:
 
     This makes a lost task, a flushed broker or a dead beat only a delay.
     """
-    _in_every_clinic(_export, _remind, _lapse, _rest, _renew, _roll_out, _release, _deliver, _export)
+    _in_every_clinic(
+        _export, _ask_for_exports, _remind, _lapse, _rest, _renew, _roll_out, _release, _deliver, _export
+    )
 
 
 def _remind(clinic_id: str) -> None:
@@ -154,3 +157,22 @@ def forget() -> None:
 def _forget(clinic_id: str) -> None:
     with runtime().transaction(clinic_id) as session:
         forget_sessions(session, runtime().now())
+
+
+def _ask_for_exports(clinic_id: str) -> None:
+    """An export takes its time, and gets a task of its own so that letters do not wait for it."""
+    with runtime().transaction(clinic_id) as session:
+        due = remove_old_exports(session, runtime().now())
+    if due:
+        bulk_export.apply_async(expires=60, retry=False)
+
+
+@app.task(name="referral.bulk_export", time_limit=7200, soft_time_limit=7140)
+def bulk_export() -> None:
+    """Write what clients have asked for in bulk."""
+    _in_every_clinic(_run_exports)
+
+
+def _run_exports(clinic_id: str) -> None:
+    made = runtime()
+    run_exports(Exporting(database=made.database, now=made.now), clinic_id)

@@ -65,7 +65,8 @@ class FhirClient:
             sent["Content-Type"] = "application/fhir+json"
         sent |= {name.replace("_", "-"): value for name, value in headers.items()}
         response = asyncio.run(self._send(method, path, content, sent))
-        is_json = "json" in response.headers.get("content-type", "")
+        kind = response.headers.get("content-type", "")
+        is_json = "json" in kind and "ndjson" not in kind
         read = decode(response.content, limit=10**8) if is_json and response.content else {}
         return Answer(response.status_code, dict(response.headers), read, response.content)
 

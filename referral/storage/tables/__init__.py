@@ -15,6 +15,7 @@ from referral.storage.tables.clinic import (
     staff_user,
 )
 from referral.storage.tables.columns import metadata
+from referral.storage.tables.exports import bulk_export, bulk_export_part, bulk_export_patient
 from referral.storage.tables.gate_facts import (
     consultation,
     gate,
@@ -39,6 +40,9 @@ __all__ = [
     "audit_chain",
     "audit_event",
     "booking",
+    "bulk_export",
+    "bulk_export_part",
+    "bulk_export_patient",
     "cds_card",
     "cds_client",
     "cds_feedback",
