@@ -129,23 +129,30 @@ class TransitionRefused(ReferralError):
 class GateClosed(ReferralError):
     """Treatment may not start; `reasons` has one sentence per requirement that is not met.
 
-    `order_id` says under which order, so that the refusal can be noted in the right patient's record.
+    `order_id` says under which order, so that the refusal can be noted in the right patient's record;
+    `what` begins each sentence.
     """
 
     code = "business-rule"
 
     def __init__(
-        self, reasons: tuple[str, ...], expression: str = "Procedure.status", *, order_id: str
+        self,
+        reasons: tuple[str, ...],
+        expression: str = "Procedure.status",
+        *,
+        order_id: str,
+        what: str = "Treatment may not start",
     ) -> None:
         super().__init__(" ".join(reasons))
         self.reasons = reasons
         self.expression = expression
         self.order_id = order_id
+        self.what = what
 
     @property
     def issues(self) -> tuple[Issue, ...]:
         return tuple(
-            Issue(text=f"Treatment may not start: {reason}", code=self.code, expression=(self.expression,))
+            Issue(text=f"{self.what}: {reason}", code=self.code, expression=(self.expression,))
             for reason in self.reasons
         )
 

@@ -193,7 +193,9 @@ def _mismatch(
     entry: Entry, kind: str | None, identity: str | None, query: str | None
 ) -> tuple[str, str] | None:
     if entry.method == "POST" and identity is not None:
-        return "request.url", "has to be the type alone for POST; use PUT to choose the id"
+        return "request.url", "has to be the type alone for POST; ids are given by this server"
+    if entry.method == "POST" and query:
+        return "request.url", "takes no query for POST; put a condition into request.ifNoneExist"
     if entry.method in {"PUT", "PATCH", "DELETE"} and identity is None and not query:
         return "request.url", f"has to name one resource, as Type/id or Type?query, for {entry.method}"
     own = entry.resource.get("resourceType") if entry.resource else None

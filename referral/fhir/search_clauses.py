@@ -133,7 +133,8 @@ def _clause(context: Context, found: SearchParameter, modifier: str, value: str)
         # subject:Patient=123 is one type out of those that are allowed.
         return Clause(found.name, found.kind, _values(context, replace(found, targets=(modifier,)), value))
     if modifier and modifier not in _MODIFIERS.get(found.kind, _ONLY_MISSING):
-        raise Refused(f"does not take the modifier :{modifier[:20]}", "not-supported")
+        takes = ", ".join(f":{name}" for name in sorted(_MODIFIERS.get(found.kind, _ONLY_MISSING)))
+        raise Refused(f"is no modifier of a {found.kind}; it takes {takes}", "not-supported")
     special = _SPECIAL.get(modifier)
     if special is not None:
         return special(context, found, value)

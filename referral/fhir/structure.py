@@ -73,6 +73,13 @@ def check_resource(resource: Any) -> list[Issue]:
     return walk.issues
 
 
+def _meant(shape: _Shape, key: str) -> str:
+    """A hint where only large and small letters, or an s at the end, are wrong."""
+    plain = key[:64].lower().rstrip("s")
+    near = next((name for name in shape.elements if name.lower().rstrip("s") == plain), None)
+    return f"; did you mean {near}?" if near else ""
+
+
 def _visit_root(walk: Walk, resource: dict[str, Any], name: str) -> None:
     contained = resource.get("contained")
     if isinstance(contained, list):
@@ -99,7 +106,7 @@ def _visit_object(walk: Walk, shape: _Shape, value: Any) -> None:
         element = elements.get(key)
         if element is None:
             if key != "resourceType" or "." in shape.name or shape.name not in resource_types():
-                walk.note("structure", "is not an element of this type", str(key)[:64])
+                walk.note("structure", f"is not an element of this type{_meant(shape, key)}", str(key)[:64])
             continue
         path.append(element.name)
         if element.choice is not None:

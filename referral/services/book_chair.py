@@ -129,7 +129,8 @@ def _standing(
         return BookingStatus.BOOKED, None
     if slot.confirmed:
         reasons = decision.reasons or (decision.remark,)
-        raise GateClosed(reasons, "Appointment.status", order_id=order_id)
+        what = "This cannot be booked yet (send it as pending, and it confirms itself)"
+        raise GateClosed(reasons, "Appointment.status", order_id=order_id, what=what)
     release_at = release_time(clinic_calendar(session), slot.starts_at)
     if release_at <= now:
         text = (

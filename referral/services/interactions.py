@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from typing import Final
 
 from referral.domain.errors import NotFound, NotSupported
@@ -33,7 +34,10 @@ _WORDS: Final = {
 def require(type: str, interaction: str) -> None:
     """Raises NotFound for a type that is not served, NotSupported for what it does not do."""
     if type not in INTERACTIONS:
-        raise NotFound(f"{type[:40]} is not served here; see /fhir/metadata for the types that are.")
+        near = {known.lower(): known for known in INTERACTIONS}
+        meant = get_close_matches(type[:40].lower(), near, 1, 0.85)
+        hint = f"did you mean {near[meant[0]]}? See" if meant else "see"
+        raise NotFound(f"{type[:40]} is not served here; {hint} /fhir/metadata for the types that are.")
     if interaction not in INTERACTIONS[type]:
         word = _WORDS.get(interaction, f"used with {interaction}")
-        raise NotSupported(f"A {type} cannot be {word}.")
+        raise NotSupported(f"{'An' if type[0] in 'AEIO' else 'A'} {type} cannot be {word}.")

@@ -61,6 +61,8 @@ def _request_behind(session: Session, document: dict[str, Any]) -> Referral | No
 def _check_head(document: dict[str, Any], referral: Referral, clinician: Clinician) -> None:
     if document.get("status") not in ("completed", "amended"):
         refuse("Send the answer when it is completed.", "QuestionnaireResponse.status")
+    if document.get("subject") is None:
+        refuse("Say about whom it is.", "QuestionnaireResponse.subject", code="required")
     if reference_id(document.get("subject"), "Patient") != referral.patient_id:
         refuse("The answer is about another patient than the request.", "QuestionnaireResponse.subject")
     source = document.get("source")

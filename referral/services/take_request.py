@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from referral.domain.codes import RequestStatus
-from referral.domain.errors import InvalidInput, Issue, NotFound, TransitionRefused
+from referral.domain.errors import DuplicateRequest, InvalidInput, Issue, NotFound, TransitionRefused
 from referral.domain.policy import Indication
 from referral.domain.records import Order, Referral
 from referral.fhir import request_reading as reading
@@ -134,7 +134,13 @@ def _ask(write: ClientWrite) -> None:
         document=write.document,
         requester=requester.get("reference") if isinstance(requester, dict) else None,
     )
-    request_recommendation(write.session, write.actor, new, write.now)
+    try:
+        request_recommendation(write.session, write.actor, new, write.now)
+    except DuplicateRequest as known:
+        # A client knows requests by their ids, and can go on with this one.
+        raise DuplicateRequest(
+            f"{known} It is ServiceRequest/{known.referral_id}.", known.referral_id
+        ) from known
 
 
 def _order_named(write: ClientWrite, patient_id: str) -> Order | None:

@@ -22,7 +22,7 @@ from referral.services.methods import methods_of
 from referral.services.write_bundle import bare
 from referral.storage import clinics
 from referral.web.fhir_batch import carry_out_bundle
-from referral.web.fhir_client import Caller, client
+from referral.web.fhir_client import NO_OPERATION, Caller, client
 from referral.web.fhir_search import Part, history_bundle, part_of, read_query, search_bundle
 from referral.web.fhir_wire import (
     AS_IT_IS,
@@ -45,6 +45,7 @@ from referral.web.fhir_wire import (
 from referral.web.gate_reads import GateReads
 
 router: Final = APIRouter(prefix="/fhir", tags=["FHIR"])
+BASE_TAKES: Final = "at the base, which takes Bundles by POST; /fhir/metadata says what this server does"
 
 Reader = Annotated[Caller, client("r")]
 Searcher = Annotated[Caller, client("s")]
@@ -66,7 +67,8 @@ async def read_gate(request: Request, caller: Anyone, how: WantedDep, id: str) -
     reads: GateReads = request.app.state.gate_reads
     found = await reads.read(caller.actor, id)
     if found is None:
-        raise NotFound(f"There is no infusion order with id {id[:64]}.")
+        text = f"There is no infusion order with id {id[:64]}; a request names its order in basedOn."
+        raise NotFound(text)
     if found.policy_version is None:
         raise NotFound("This clinic has no policy; its gate is closed.")
     policy = clinics.kept_policy(caller.actor.clinic_id, found.policy_version)
@@ -276,7 +278,10 @@ def anything_else(request: Request, caller: Anyone, rest: str = "") -> Response:
     type = split_url(rest)[0].split("/")[0]
     if not methods_of(rest) and rest:
         interactions.require(type, "delete" if request.method == "DELETE" else "read")
-    raise NotSupported(f"{request.method} cannot be done here.")
+        if "$" in rest:
+            raise NotFound(NO_OPERATION)
+    where = "here; see /fhir/metadata for what this server does" if rest else BASE_TAKES
+    raise NotSupported(f"{request.method} cannot be done {where}.")
 
 
 # ---- Bodies

@@ -27,6 +27,7 @@ from referral.web.dependencies import client_address, marked
 # How long a revoked token may still be believed, in exchange for not asking the database at every call.
 BELIEVED_FOR: Final = 5.0
 _MOST_TOKENS: Final = 1000
+NO_OPERATION: Final = "There is no such operation; see /fhir/metadata for those that are."
 _LONGEST_TOKEN: Final = 4096
 
 
@@ -73,7 +74,7 @@ def client(interaction: str) -> Any:
             # Not an id: `_search` with a method that it does not take, or an operation that is not there.
             if methods_of(request.url.path.removeprefix("/fhir")):
                 raise NotSupported(f"{request.method} cannot be done here.")
-            raise NotFound("There is no such operation; see /fhir/metadata for those that are.")
+            raise NotFound(NO_OPERATION)
         type = request.path_params.get("type")
         if type is not None and len(interaction) == 1:
             found.require(type, interaction)
