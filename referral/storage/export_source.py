@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Text, cast, or_, select
+from sqlalchemy import Select, Text, cast, func, or_, select
 
 from referral.storage.db import Session
 from referral.storage.resources import Stored
@@ -34,11 +34,13 @@ class Selection:
 
 def stream(session: Session, selection: Selection) -> Generator[Match]:
     """The current versions, oldest first, read with a cursor of the server: use it up, or close it."""
+    named = _whose(session, selection).with_only_columns(func.min(func.substr(search_entry.c.value, 9)))
     columns = (
         resource.c.id,
         resource.c.version,
         resource.c.last_updated,
-        resource.c.patient_id,
+        # Whose it is where its own column does not say, such as a Provenance of a patient's resource.
+        func.coalesce(resource.c.patient_id, named.scalar_subquery()).label("patient_id"),
         cast(resource.c.body, Text).label("body"),
     )
     statement = (
@@ -56,17 +58,22 @@ def stream(session: Session, selection: Selection) -> Generator[Match]:
             yield Match(stored, row.patient_id)
 
 
-def _of_patients(session: Session, selection: Selection) -> Any:
-    if selection.type == "Patient":
-        return resource.c.id.in_(selection.patients) if selection.patients else True
-    entry = search_entry.alias()
-    references = [f"Patient/{id}" for id in selection.patients]
-    about = select(1).where(
-        entry.c.clinic_id == session.clinic,
-        entry.c.type == selection.type,
-        entry.c.id == resource.c.id,
-        entry.c.parameter.in_(selection.belongs),
-        entry.c.value.in_(references) if references else entry.c.value.like("Patient/%"),
+def _whose(session: Session, selection: Selection) -> Select[Any]:
+    """The entries that name a patient whose resource it is."""
+    return select(search_entry.c.value).where(
+        search_entry.c.clinic_id == session.clinic,
+        search_entry.c.type == selection.type,
+        search_entry.c.id == resource.c.id,
+        search_entry.c.parameter.in_(selection.belongs),
+        search_entry.c.value.like("Patient/%"),
     )
-    own = resource.c.patient_id
-    return or_(own.in_(selection.patients) if selection.patients else own.is_not(None), about.exists())
+
+
+def _of_patients(session: Session, selection: Selection) -> Any:
+    own = resource.c.id if selection.type == "Patient" else resource.c.patient_id
+    about = _whose(session, selection)
+    if not selection.patients:
+        return or_(own.is_not(None), about.exists())
+    references = [f"Patient/{id}" for id in selection.patients]
+    named = about.where(search_entry.c.value.in_(references))
+    return or_(own.in_(selection.patients), named.exists())

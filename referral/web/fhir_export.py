@@ -8,7 +8,6 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Request
 from fastapi.responses import StreamingResponse
-from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from referral.domain.errors import Issue
@@ -16,6 +15,7 @@ from referral.domain.exports import RETRY_AFTER, ExportState
 from referral.fhir.bulk_data import NDJSON, Asked, Output, manifest, read_pairs, read_parameters
 from referral.fhir.json import decode, encode
 from referral.fhir.operation_outcome import all_well, operation_outcome
+from referral.fhir.problems import InvalidSearch
 from referral.fhir.search_query import query_pairs
 from referral.fhir.validation import validate
 from referral.services import bulk_export
@@ -78,7 +78,7 @@ def _kick_off(
 ) -> Response:
     if "respond-async" not in _preferences(request):
         text = "An export takes its time: send the header Prefer: respond-async."
-        raise HTTPException(400, text)
+        raise InvalidSearch(Issue(text, ("http.Prefer",), "required"))
     query = request.url.query
     url = f"{caller.base_url}/{'Patient/' if patient_level else ''}$export{'?' if query else ''}{query}"
     with caller.transaction() as session:

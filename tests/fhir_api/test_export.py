@@ -378,13 +378,21 @@ def test_each_patient_whose_data_went_out_has_a_disclosure(bulk: Bulk) -> None:
     untouched = bulk.fhir.create(patient())["id"]
     bulk.clock.advance(timedelta(seconds=1))
     bulk.fhir.put(f"Patient/{other}", {**patient(), "id": other})
-    bulk.fhir.create(condition(referred.patient))
+    bulk.fhir.create(
+        {
+            "resourceType": "Provenance",
+            "target": [{"reference": referred.condition}, {"reference": referred.patient}],
+            "recorded": "2026-11-03T17:00:00Z",
+            "agent": [{"who": {"reference": referred.practitioner}}],
+        }
+    )
     manifest = bulk.manifest(f"$export?_since={NOW.isoformat().replace('+', '%2B')}")
     told = {row.patient_id: row for row in exports_in_audit(bulk.fhir.clinic) if row.patient_id}
     assert set(told) == {referred.patient.removeprefix("Patient/"), other}
     assert untouched not in told
     assert {row.actor_kind for row in told.values()} == {"client"}
     assert told[other].detail["count"] == 1
+    assert told[referred.patient.removeprefix("Patient/")].detail["count"] == 1
     found = bulk.fhir.get(f"AuditEvent?patient=Patient/{other}").resources
     assert any(row["subtype"][-1]["code"] == "export" for row in found)
     assert len(exports_in_audit(bulk.fhir.clinic, "export-fetched")) == 0
