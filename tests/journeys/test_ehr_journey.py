@@ -233,6 +233,35 @@ def test_a_record_system_asks_and_treatment_opens_and_closes(
     assert {"ask", "disclose", "answer", "gate-start", "answer-voided", "refused"} <= done
 
 
+def test_the_record_system_fetches_everything_in_bulk(service: Service, ehr: RecordSystem) -> None:
+    # Given a patient in the clinic
+    patient = ehr.post(example("Patient/xds.2"))[1]["id"]
+    # When the record system asks for an export
+    started = ehr.http.get("$export?_type=Patient,Task", headers={"Prefer": "respond-async"})
+    assert started.status_code == 202, started.text
+    status = started.headers["content-location"]
+    assert ehr.http.get(status).status_code in (200, 202)
+    # Then the worker writes it, without anybody asking for it
+    with service.database() as database:
+        ended = "SELECT 1 FROM bulk_export WHERE id = %s AND state = 'completed'"
+        eventually(lambda: database.execute(ended, [status.rpartition("/")[2]]).fetchone(), 60)
+    manifest = ehr.get(status)
+    found = {
+        f"{document['resourceType']}/{document['id']}": document
+        for output in manifest["output"]
+        for document in map(decode, ehr.http.get(output["url"]).content.splitlines())
+    }
+    # and it holds what the system could have read one by one
+    for type in ("Patient", "Task"):
+        assert {f"{type}/{row['id']}" for row in ehr.search(f"{type}?_count=200")} == {
+            reference for reference in found if reference.startswith(f"{type}/")
+        }
+    assert found[f"Patient/{patient}"] == ehr.get(f"Patient/{patient}")
+    # and when the system has it, it is deleted
+    assert ehr.http.delete(status).status_code == 202
+    assert ehr.http.get(status).status_code == 404
+
+
 def only(found: list[Json]) -> Json:
     assert len(found) == 1, found
     return found[0]
