@@ -59,7 +59,7 @@ VALUES: dict[str, dict[str, tuple[Any, str]]] = {
     },
     "number": dict.fromkeys(("integer", "decimal", "positiveInt", "unsignedInt"), (4217, "4217")),
 }
-# What no specimen holds; of a pair, it is the code that no specimen has.
+# What no specimen holds.
 OTHER = {
     "token": "violet",
     "reference": "nobody",
@@ -68,7 +68,19 @@ OTHER = {
     "uri": "http://canonical.example/violet",
     "quantity": "1",
     "number": "1",
-    "special": "10|10|1|km",
+}
+# The same specimen with another value: what must not be found by the first one.
+_ANOTHER = {
+    '"amber"': '"violet"',
+    "X-77": "Y-88",
+    "555-0177": "555-0188",
+    URL: "http://canonical.example/violet",
+    "2019-05-06": "1931-01-02",
+    "Xanthippe": "Socrates",
+    ": 4217": ": 1",
+    ": true": ": false",
+    "/bare-": "/nobody-",
+    '"id": "s-': '"id": "o-',
 }
 _PART = re.compile(
     r"\(?(?P<path>\w+(?:\.\w+)*?)(?:\.as\((?P<as>\w+)\)| as (?P<as2>\w+)\))?"
@@ -168,6 +180,15 @@ def put(document: Json, base: str, steps: tuple[str, ...], made: Any) -> None:
             return
         below: Any = holder.setdefault(step, [{}] if element.many else {})
         holder, shape = (below[0] if element.many else below), element.type
+
+
+def another(document: Json) -> Json:
+    """The same with other values, and an id of its own."""
+    text = json.dumps(document, default=float)
+    for one, other in _ANOTHER.items():
+        text = text.replace(one, other)
+    made: Json = json.loads(text)
+    return made
 
 
 def read(document: Any, steps: tuple[str, ...]) -> Iterator[Any]:
