@@ -46,13 +46,13 @@ class Outgoing:
     def __init__(
         self, reach: Reach, *, trust: ssl.SSLContext | None = None, resolve: Resolve = resolve
     ) -> None:
-        self._reach = reach
+        self.reach = reach
         self._trust = trust
         self._resolve = resolve
 
     def check(self, url: str) -> Target:
         """As it is written, without looking anything up; raises UnusableUrl."""
-        return check_url(url, self._reach)
+        return check_url(url, self.reach)
 
     def send(
         self,
@@ -69,7 +69,7 @@ class Outgoing:
         Raises UnusableUrl, before anything is connected, and NotReached.
         """
         deadline = time.monotonic() + timeout
-        target = check_url(url, self._reach)
+        target = check_url(url, self.reach)
         backend = _Checked(target, self._addresses(target), deadline)
         if self._trust is None:
             # Made once, on first use: reading the authorities takes some hundredths of a second.
@@ -103,7 +103,7 @@ class Outgoing:
         except (OSError, UnicodeError) as error:
             raise NotReached("Its host has no address just now.") from error
         for text in found:
-            refuse_address(_address(text), target, self._reach)
+            refuse_address(_address(text), target, self.reach)
         if not found:
             raise NotReached("Its host has no address just now.")
         return found[:_MOST_ADDRESSES]

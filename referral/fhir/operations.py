@@ -260,15 +260,32 @@ SUBSCRIPTION_STATUS: Final = Operation(
     "status",
     "subscription-status",
     "How a subscription is doing",
-    "Its status, how many events it had, and the last error.",
+    "Its status, how many events it had, and the last error; of those that the client has made.",
     types=("Subscription",),
     type=True,
     instance=True,
     base=f"{_BACKPORT}backport-subscription-status",
+    complete=True,
     parameters=(
         Parameter("id", "At the type: only these subscriptions", "id", most="*", use="in"),
         Parameter("status", "At the type: only those in these states", "code", most="*", use="in"),
         Parameter("return", "A searchset of statuses", "Bundle", 1),
+    ),
+)
+SUBSCRIPTION_EVENTS: Final = Operation(
+    "events",
+    "subscription-events",
+    "What a subscription has told",
+    "The events of a subscription by number, delivered or not, 100 at a time; kept for 30 days.",
+    types=("Subscription",),
+    instance=True,
+    base=f"{_BACKPORT}backport-subscription-events",
+    complete=True,
+    parameters=(
+        Parameter("eventsSinceNumber", "The first event that is wanted", "string", use="in"),
+        Parameter("eventsUntilNumber", "The last event that is wanted", "string", use="in"),
+        Parameter("content", "empty, or else id-only as far as the subscription goes", "code", use="in"),
+        Parameter("return", "A notification", "Bundle", 1),
     ),
 )
 
@@ -281,6 +298,8 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     VALIDATE,
     EXPORT,
     PATIENT_EXPORT,
+    SUBSCRIPTION_STATUS,
+    SUBSCRIPTION_EVENTS,
 )
 
 

@@ -11,6 +11,7 @@ from referral.fhir.index_values import IndexEntry
 from referral.fhir.scopes import EVERY_TYPE, usable
 from referral.fhir.search_model import Alternatives, Clause
 from referral.fhir.search_parameters import extract
+from referral.fhir.subscription import owned_by
 
 _VERBS: Final = {"c": "create", "r": "read", "u": "change", "d": "delete", "s": "search"}
 
@@ -26,12 +27,16 @@ class Resource(Protocol):
 
 
 class Permit:
-    """The scopes of one caller, by type and letter (c create, r read, u update, d delete, s search)."""
+    """The scopes of one caller, by type and letter (c create, r read, u update, d delete, s search).
 
-    __slots__ = ("_granted", "scopes")
+    `owner` is the client itself: of subscriptions it reaches its own, and without an id none.
+    """
 
-    def __init__(self, scopes: Iterable[str]) -> None:
+    __slots__ = ("_granted", "_owner", "scopes")
+
+    def __init__(self, scopes: Iterable[str], owner: str | None = None) -> None:
         self.scopes: Final = tuple(scopes)
+        self._owner = owner
         self._granted: dict[tuple[str, str], Alternatives] = {}
         for scope in usable(self.scopes):
             for letter in scope.letters:
@@ -51,6 +56,9 @@ class Permit:
     def within(self, type: str, letter: str) -> Alternatives | None:
         """None for all of the type; else one alternative has to hold as a whole, and without one nothing."""
         found = self._granted.get((type, letter), ()) + self._granted.get((EVERY_TYPE, letter), ())
+        if type == "Subscription":
+            own = owned_by(self._owner) if self._owner else None
+            return tuple((*clauses, own) for clauses in found) if own else ()
         return None if () in found else found
 
     def is_whole(self, type: str, letter: str) -> bool:
@@ -80,6 +88,6 @@ def _all(clauses: Iterable[Clause], entries: Sequence[IndexEntry]) -> bool:
 
 
 @lru_cache(maxsize=512)
-def permit_of(scopes: tuple[str, ...]) -> Permit:
-    """The same scopes are read once."""
-    return Permit(scopes)
+def permit_of(scopes: tuple[str, ...], owner: str | None = None) -> Permit:
+    """The same scopes of the same client are read once."""
+    return Permit(scopes, owner)

@@ -179,7 +179,10 @@ def add_client(session: Session, actor: Actor, name: str, now: datetime) -> str:
         raise InvalidInput(Issue("The client needs a name of at most 100 characters.", ("name",)))
     token = f"rfr_{random_token()}"
     client = ApiClient(
-        clinic_id=session.clinic, id=str(uuid.uuid4()), name=name.strip(), scopes=("system/*.crus",)
+        clinic_id=session.clinic,
+        id=str(uuid.uuid4()),
+        name=name.strip(),
+        scopes=("system/*.crus", "system/Subscription.d"),
     )
     accounts.add_client(session, client, token, now)
     entry = AuditEntry(action=Action.CREATE, subtype="add-client", entity=f"Client/{client.id}")

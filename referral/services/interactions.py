@@ -11,7 +11,7 @@ from referral.fhir.definitions import CLINICAL_TYPES, METADATA_TYPES
 READ: Final = ("read", "vread", "history-instance", "history-type", "search-type")
 _WRITE: Final = (*READ, "create", "update", "patch")
 # Written by the workflow alone: a client that could write one could forge a record or a warning.
-_OURS: Final = frozenset({"AuditEvent", "DetectedIssue", "Flag", "Subscription"})
+_OURS: Final = frozenset({"AuditEvent", "DetectedIssue", "Flag"})
 
 INTERACTIONS: Final[dict[str, tuple[str, ...]]] = {
     **{type: READ if type in _OURS else _WRITE for type in CLINICAL_TYPES},
@@ -19,6 +19,8 @@ INTERACTIONS: Final[dict[str, tuple[str, ...]]] = {
     "AuditEvent": tuple(code for code in READ if code != "history-type"),
     # What happened is not rewritten.
     "Provenance": (*READ, "create"),
+    # No record of anybody: its client ends it.
+    "Subscription": (*_WRITE, "delete"),
     **dict.fromkeys(METADATA_TYPES, READ),
 }
 # What is done with the base URL itself.

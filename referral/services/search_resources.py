@@ -172,7 +172,9 @@ def count_history(session: Session, by: Access, query: HistoryQuery) -> int:
     else:
         types, letter = _types_of(by, query), "s"
         _note_many(session, by.actor, "history", query.type or "", [], Counter())
-    if not all(by.permit.is_whole(type, letter) for type in types):
+    query = _within(by, query, types)
+    # A client's own subscriptions are counted: whose one is does not change from version to version.
+    if not all(by.permit.is_whole(type, letter) or type == "Subscription" for type in types):
         text = "This history is restricted by the client's scopes and is not counted; read its pages."
         raise InvalidSearch(Issue(text, ("http._summary",), "not-supported"))
     return count_versions(session, query, types) + len(_published_in(by, query, types))
@@ -195,8 +197,7 @@ def _types_of(by: Access, query: HistoryQuery) -> list[str]:
 
 def _history_of_types(session: Session, by: Access, query: HistoryQuery, types: Sequence[str]) -> HistoryPage:
     """What the server publishes itself is older than the rest and ends the last page."""
-    within = ((type, by.permit.within(type, "s")) for type in types)
-    query = replace(query, within=tuple((type, some) for type, some in within if some is not None))
+    query = _within(by, query, types)
     page = history_page(session, query, types)
     page = replace(page, versions=tuple(one for one in page.versions if _may_find(session, by, one)))
     patients = Counter(resources.patient_of(stored.document) for stored in page.versions)
@@ -204,6 +205,12 @@ def _history_of_types(session: Session, by: Access, query: HistoryQuery, types: 
     if page.next:
         return page
     return replace(page, versions=(*page.versions, *_published_in(by, query, types)))
+
+
+def _within(by: Access, query: HistoryQuery, types: Sequence[str]) -> HistoryQuery:
+    """As far as the caller's scopes reach."""
+    within = ((type, by.permit.within(type, "s")) for type in types)
+    return replace(query, within=tuple((type, some) for type, some in within if some is not None))
 
 
 def _published_in(by: Access, query: HistoryQuery, types: Sequence[str]) -> list[Stored]:

@@ -26,9 +26,10 @@ from referral.fhir.path_patch import PathPatch, path_patch_of
 from referral.fhir.problems import InvalidResource, Issue, Unreadable
 from referral.fhir.search_query import SearchQuery, parse_search
 from referral.fhir.validation import issues_in
-from referral.services import write_resources
+from referral.services import interactions, write_resources
 from referral.services.access import Access
 from referral.services.search_resources import restricted
+from referral.services.take_subscription import delete_subscription
 from referral.storage import resources, search
 from referral.storage.db import Session
 from referral.storage.resources import Stored
@@ -109,12 +110,19 @@ def carry_out_alone(session: Session, door: Door, entry: Entry) -> Outcome:
 def _check(door: Door, entry: Entry) -> None:
     if entry.only_reads and door.read is not None:
         return
-    if entry.method in ("DELETE", "HEAD") or entry.only_reads or entry.operation is not None:
+    if entry.method == "HEAD" or entry.only_reads or entry.operation is not None or _deletes_more(entry):
         raise EntryRefused(
             entry, NotSupported(f"{entry.method} {entry.url[:100]} cannot be done in a Bundle.")
         )
     if entry.type is None or not door.by.permit.may(entry.type, LETTER[entry.method]):
         raise EntryRefused(entry, Forbidden(f"This client's scopes do not allow this for {entry.type}."))
+
+
+def _deletes_more(entry: Entry) -> bool:
+    """Other than one resource, by its id, of a type that can be deleted."""
+    return entry.method == "DELETE" and (
+        entry.id is None or "delete" not in interactions.INTERACTIONS.get(str(entry.type), ())
+    )
 
 
 def _body(entry: Entry) -> Any:
@@ -273,6 +281,9 @@ def _carry_out(session: Session, door: Door, plan: _Plan, entry: Entry, resource
     try:
         if entry.only_reads and door.read is not None:
             return door.read(session, replace(entry, resource=resource))
+        if entry.method == "DELETE":
+            delete_subscription(session, door.by, str(entry.id), door.now)
+            return Outcome("204 No Content")
         id = plan.assigned[entry.index].partition("/")[2]
         if entry.method == "POST" and entry.index in plan.existing:
             return _outcome(resources.read(session, str(entry.type), id), "200 OK", door)

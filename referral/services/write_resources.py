@@ -32,6 +32,7 @@ from referral.services.search_resources import restricted
 from referral.services.take_answer import take_answer
 from referral.services.take_appointment import take_appointment
 from referral.services.take_request import take_request
+from referral.services.take_subscription import take_subscription
 from referral.services.take_task import take_task
 from referral.services.take_treatment import take_treatment
 from referral.storage import resources, search, workflow_records
@@ -148,6 +149,8 @@ def update_resource(
 def _require_within(by: Access, resource: Resource, letter: str) -> None:
     """Raises Forbidden for what the scopes do not reach: as it was, as it was sent, as it would be kept."""
     if not by.permit.allows(resource, letter):
+        if resource.type == "Subscription":
+            raise NotFound("There is no Subscription with this id.")
         raise Forbidden(f"This client's scopes do not reach this {resource.type}; nothing was changed.")
 
 
@@ -241,9 +244,13 @@ def _carry_out(by: Access, write: ClientWrite, type: str) -> Stored:
     Where that is outside of the caller's restriction, the exception takes everything back.
     """
     letter = "c" if write.current is None else "u"
-    _require_within(by, write, letter)
-    require_profiles(write.document)
-    _USE_CASE.get(type, _store)(write)
+    if type == "Subscription":
+        # It gets its owner, by which a permit knows it, only now.
+        take_subscription(by, write)
+    else:
+        _require_within(by, write, letter)
+        require_profiles(write.document)
+        _USE_CASE.get(type, _store)(write)
     stored = resources.read(write.session, type, write.id)
     _require_within(by, stored, letter)
     return stored

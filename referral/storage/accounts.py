@@ -264,3 +264,15 @@ def is_client(session: Session, id: str) -> bool:
         api_client.c.clinic_id == session.clinic, api_client.c.id == id, api_client.c.revoked_at.is_(None)
     )
     return bool(session.connection.scalar(select(known.exists())))
+
+
+def scopes_of(session: Session, client_id: str) -> tuple[str, ...] | None:
+    """What a client is registered for; None for one that was revoked, or that this clinic does not have."""
+    scopes = session.connection.scalar(
+        select(api_client.c.scopes).where(
+            api_client.c.clinic_id == session.clinic,
+            api_client.c.id == client_id,
+            api_client.c.revoked_at.is_(None),
+        )
+    )
+    return None if scopes is None else tuple(scopes)

@@ -12,7 +12,8 @@ from sqlalchemy.exc import DataError, InvalidatePoolError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from referral.domain.errors import InvalidInput, Issue, Unavailable
-from referral.storage.late import Late
+from referral.storage.capture import capture
+from referral.storage.late import Late, listeners
 from referral.storage.vault import Vault
 
 APPLICATION_ROLE: Final = "referral_app"
@@ -21,6 +22,8 @@ PLANNED_ANEW: Final = {"planned_anew": True}
 _SET_CLINIC: Final = text("SELECT set_config('referral.clinic_id', :clinic, true)")
 _HOLD: Final = text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))")
 _TURN: Final = text("SELECT pg_try_advisory_xact_lock(hashtextextended(:name, 0))")
+_TRY: Final = text("SELECT pg_try_advisory_lock(hashtextextended(:name, 1))")
+_LET_GO: Final = text("SELECT pg_advisory_unlock(hashtextextended(:name, 1))")
 _SET_KEY: Final = text("SELECT set_config('referral.key', :key, true)")
 # Codes of PostgreSQL that mean "not now": lock_timeout, deadlock, serialization, shutting down, full house,
 # and a role or a database that is not there yet.
@@ -54,7 +57,7 @@ class Session:
     def enter_clinic(self, clinic_id: str) -> None:
         """Make the rows of this clinic visible, until the end of the transaction or the next clinic."""
         if self.clinic_id not in (None, clinic_id):
-            flush(self)
+            finish(self)
             self.kept.clear()
         self.connection.execute(_SET_CLINIC, {"clinic": clinic_id})
         self.clinic_id = clinic_id
@@ -108,7 +111,7 @@ class Database:
                 if clinic_id is not None:
                     session.enter_clinic(clinic_id)
                 yield session
-                flush(session)
+                finish(session)
         except (DataError, OperationalError, PoolTimeout) as error:
             raise _spoken(error) from error
 
@@ -139,6 +142,20 @@ class Database:
         except (DataError, OperationalError, PoolTimeout) as error:
             raise _spoken(error) from error
 
+    @contextmanager
+    def alone(self, name: str) -> Iterator[bool]:
+        """True for the first who comes under this name, until its block ends; False for everybody else.
+
+        In all processes. It is let go when the process dies; no transaction is open meanwhile.
+        """
+        with self.statement() as connection:
+            first = bool(connection.scalar(_TRY, {"name": name}))
+            try:
+                yield first
+            finally:
+                if first:
+                    connection.execute(_LET_GO, {"name": name})
+
     def close(self) -> None:
         """Close every connection: those in use as soon as they come back. Using it again opens new ones."""
         for engine in (self.engine, self._statements):
@@ -156,8 +173,17 @@ def _close_returned(_connection: Any, record: Any) -> None:
 def flush(session: Session) -> None:
     """Write what is pending; reads that search call this first."""
     if session.late:
-        late, session.late = session.late, Late()
+        late, session.late = session.late, Late(noticed=session.late.noticed)
         late.write(session.connection, session.clinic)
+
+
+def finish(session: Session) -> None:
+    """Write what is pending and tell who listens; the transaction, or its time in this clinic, is over."""
+    late, session.late = session.late, Late()
+    found = late.write(session.connection, session.clinic) if late else None
+    if late.noticed:
+        found = listeners(session.connection, session.clinic) if found is None else found
+        capture(session.connection, session.clinic, late.noticed, found)
 
 
 @contextmanager

@@ -1,11 +1,13 @@
 """What a transaction writes last: new resources, search entries, timeline and audit rows, in one statement.
 
 Nothing else in the transaction reads them from the database: whoever does, flushes first (db.flush).
+At the end the same statement says who listens to changes (docs/adr/0015).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Final, Self
 
 import orjson
@@ -27,13 +29,54 @@ found AS (
 told AS (
     INSERT INTO referral_event (clinic_id, referral_id, event, actor, detail, at)
     SELECT given.clinic_id, t.* FROM given, jsonb_to_recordset(rows -> 'events')
-        AS t (referral_id text, event text, actor text, detail jsonb, at timestamptz))
-INSERT INTO audit_event (clinic_id, actor_kind, actor_id, actor_role, address, request_id, action, subtype,
-                         entity, patient_id, outcome, detail)
-SELECT given.clinic_id, a.* FROM given, jsonb_to_recordset(rows -> 'audit')
-    AS a (actor_kind text, actor_id text, actor_role text, address text, request_id text, action text,
-          subtype text, entity text, patient_id text, outcome text, detail jsonb)
+        AS t (referral_id text, event text, actor text, detail jsonb, at timestamptz)),
+noted AS (
+    INSERT INTO audit_event (clinic_id, actor_kind, actor_id, actor_role, address, request_id, action,
+                             subtype, entity, patient_id, outcome, detail)
+    SELECT given.clinic_id, a.* FROM given, jsonb_to_recordset(rows -> 'audit')
+        AS a (actor_kind text, actor_id text, actor_role text, address text, request_id text, action text,
+              subtype text, entity text, patient_id text, outcome text, detail jsonb))
+SELECT s.id, s.topic, s.filters FROM given JOIN subscription s ON s.clinic_id = given.clinic_id
+WHERE s.status <> 'off'
 """)
+_LISTENERS: Final = text(
+    "SELECT id, topic, filters FROM subscription"
+    " WHERE clinic_id = CAST(:clinic_id AS uuid) AND status <> 'off'"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """A subscription that is not off: `filters` are searches such as `status=active`, all of which hold."""
+
+    id: str
+    topic: str
+    filters: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """A resource as it stands now, with whose record it is."""
+
+    type: str
+    id: str
+    body: str
+    last_updated: datetime
+    patient_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Noticed:
+    """What a transaction has changed that others may listen to: resources, and gates by their order."""
+
+    resources: dict[tuple[str, str], Changed] = field(default_factory=dict)
+    gates: dict[str, None] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        return bool(self.resources or self.gates)
+
+    def copy(self) -> Self:
+        return type(self)(dict(self.resources), dict(self.gates))
 
 
 @dataclass(slots=True)
@@ -44,15 +87,19 @@ class Late:
     entries: dict[tuple[str, str], list[dict[str, Any]]] = field(default_factory=dict)
     events: list[dict[str, Any]] = field(default_factory=list)
     audit: list[dict[str, Any]] = field(default_factory=list)
+    # Kept to the end of the transaction, whatever is written before.
+    noticed: Noticed = field(default_factory=Noticed)
 
     def __bool__(self) -> bool:
         return bool(self.resources or self.entries or self.events or self.audit)
 
     def copy(self) -> Self:
         """What to go back to when a part of the transaction is undone."""
-        return type(self)(dict(self.resources), dict(self.entries), list(self.events), list(self.audit))
+        lists = (list(self.events), list(self.audit))
+        return type(self)(dict(self.resources), dict(self.entries), *lists, self.noticed.copy())
 
-    def write(self, connection: Connection, clinic_id: str) -> None:
+    def write(self, connection: Connection, clinic_id: str) -> list[Listener]:
+        """Returns who listens to changes in this clinic; mostly nobody."""
         rows = {
             "resources": [
                 {**row, "body": orjson.Fragment(row["body"].encode())} for row in self.resources.values()
@@ -61,4 +108,10 @@ class Late:
             "events": self.events,
             "audit": self.audit,
         }
-        connection.execute(_WRITE, {"clinic_id": clinic_id, "rows": orjson.dumps(rows, default=str).decode()})
+        given = {"clinic_id": clinic_id, "rows": orjson.dumps(rows, default=str).decode()}
+        return [Listener(*row) for row in connection.execute(_WRITE, given)]
+
+
+def listeners(connection: Connection, clinic_id: str) -> list[Listener]:
+    """The same where there is nothing to be written any more."""
+    return [Listener(*row) for row in connection.execute(_LISTENERS, {"clinic_id": clinic_id})]

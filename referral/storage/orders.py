@@ -238,15 +238,28 @@ def consulted_at(session: Session, order_id: str) -> datetime | None:
 
 
 def set_status(session: Session, id: str, status: str) -> bool:
-    """True when the status was another one before."""
+    """True when the status was another one before. The caller holds the order.
+
+    An order is active while its gate is open: whoever listens to gates is told (docs/adr/0015). The caller
+    publishes the order anew in the same transaction.
+    """
     session.kept.pop(("infusion_order", id), None)
-    table = tables.infusion_order
-    changed = session.connection.execute(
+    table, before = tables.infusion_order, tables.infusion_order.alias("before")
+    was: str | None = session.connection.scalar(
         update(table)
-        .where(table.c.clinic_id == session.clinic, table.c.id == id, table.c.status != status)
+        .where(
+            table.c.clinic_id == session.clinic,
+            table.c.id == id,
+            table.c.status != status,
+            before.c.clinic_id == table.c.clinic_id,
+            before.c.id == table.c.id,
+        )
         .values(status=status)
+        .returning(before.c.status)
     )
-    return changed.rowcount == 1
+    if "active" in (was, status) and was is not None:
+        session.late.noticed.gates[id] = None
+    return was is not None
 
 
 # ---- What the gate looks at

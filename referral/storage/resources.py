@@ -20,8 +20,11 @@ from referral.fhir.overlay import overlay
 from referral.storage import projections
 from referral.storage.db import Session, flush
 from referral.storage.entries import entries_of
+from referral.storage.late import Changed
 from referral.storage.tables import resource, resource_history
 
+# Others may subscribe to changes of these (docs/adr/0015).
+_LISTENED_TO: Final = frozenset({"Task", "ServiceRequest"})
 _KEY: Final = (
     resource.c.clinic_id == bindparam("clinic_id"),
     resource.c.type == bindparam("type"),
@@ -132,6 +135,9 @@ def _prepare(
         "patient_id": patient_of(complete),
     }
     stored = session.kept["resource", kind, id] = Stored(kind, id, version, now, body)
+    if kind in _LISTENED_TO:
+        changed = Changed(kind, id, body, now, row["patient_id"])
+        session.late.noticed.resources[kind, id] = changed
     return stored, row
 
 

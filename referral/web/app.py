@@ -20,6 +20,7 @@ from referral.web import (
     fhir_export,
     fhir_metadata,
     fhir_operations,
+    fhir_subscription,
     fhir_validate,
     health,
     portal,
@@ -59,6 +60,7 @@ def create_app(runtime: Runtime) -> FastAPI:
     # Routes are tried one after the other: systems, which call in bulk, come before people.
     for router in (
         fhir_metadata.router,
+        fhir_subscription.router,
         fhir_operations.router,
         fhir_export.router,
         fhir_validate.router,

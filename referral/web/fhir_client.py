@@ -47,7 +47,7 @@ class Caller:
 
     @property
     def access(self) -> Access:
-        return Access(self.actor, self.permit)
+        return Access(self.actor, self.permit, self.runtime.outgoing.reach)
 
     @contextmanager
     def transaction(self) -> Iterator[Session]:
@@ -130,7 +130,7 @@ async def _signed_in(request: Request) -> Caller:
     request_id = getattr(request.state, "request_id", None)
     actor = Actor(found.clinic_id, "client", found.id, None, client_address(request), request_id)
     request.state.actor = actor
-    return Caller(runtime, actor, permit_of(found.scopes), runtime.now(), request)
+    return Caller(runtime, actor, permit_of(found.scopes, found.id), runtime.now(), request)
 
 
 def base_url_of(request: Request) -> str:

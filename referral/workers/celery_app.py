@@ -58,6 +58,11 @@ app.conf.update(
             "schedule": SWEEP_SECONDS,
             "options": {"expires": SWEEP_SECONDS},
         },
+        "notify": {
+            "task": "referral.notify",
+            "schedule": SWEEP_SECONDS,
+            "options": {"expires": SWEEP_SECONDS},
+        },
         "chain-audit": {
             "task": "referral.chain_audit",
             "schedule": CHAIN_SECONDS,
@@ -88,8 +93,17 @@ _stopping = threading.Event()
 
 @worker_ready.connect
 def _listen_for_work(**_: Any) -> None:
-    """Ask for a delivery whenever a message row is written, and for a sweep even when beat is dead."""
-    threading.Thread(target=_ring_for_ever, name="bell", daemon=True).start()
+    """Ask for a delivery whenever a message row is written, and for a sweep even when beat is dead.
+
+    Subscribers have a bell of their own: it rings for them alone.
+    """
+    for bell_and_tasks in (
+        ("referral_due", "referral.deliver_due", "referral.sweep"),
+        ("referral_notify", "referral.notify", "referral.notify"),
+    ):
+        threading.Thread(
+            target=_ring_for_ever, args=bell_and_tasks, name=bell_and_tasks[0], daemon=True
+        ).start()
 
 
 @worker_shutting_down.connect
@@ -97,14 +111,14 @@ def _stop_listening(**_: Any) -> None:
     _stopping.set()
 
 
-def _ring_for_ever() -> None:
+def _ring_for_ever(channel: str, when_rung: str, when_silent: str) -> None:
     """Bell to task. Not needed for correctness: beat's sweep finds the same rows a little later."""
     while not _stopping.is_set():
         try:
-            for rang in bell.listen(str(settings.database_url), "referral_due", SWEEP_SECONDS):
+            for rang in bell.listen(str(settings.database_url), channel, SWEEP_SECONDS):
                 if _stopping.is_set():
                     return
-                name = "referral.deliver_due" if rang else "referral.sweep"
+                name = when_rung if rang else when_silent
                 app.send_task(name, expires=SWEEP_SECONDS, retry=False)
         except Exception as error:  # noqa: BLE001 - whatever broke, wait and listen again; the cause is logged
             log.warning("bell.interrupted", cause=type(error).__name__)

@@ -10,6 +10,7 @@ import structlog
 from celery.signals import worker_init
 
 from referral.domain.errors import Unavailable
+from referral.domain.subscription import KEPT
 from referral.letters.render import Renderer
 from referral.services.ask_renewal import ask_renewals
 from referral.services.change_facts import void_after_gaps
@@ -18,6 +19,7 @@ from referral.services.deliver_messages import Delivery, deliver_due
 from referral.services.export_stream import export
 from referral.services.forget_sessions import forget_sessions
 from referral.services.lapse_orders import lapse_orders
+from referral.services.notify_subscribers import Notifier, forget_events, notify_due
 from referral.services.release_bookings import release_bookings
 from referral.services.run_export import Exporting, remove_old_exports, run_exports
 from referral.services.send_reminders import is_full, send_reminders
@@ -89,6 +91,26 @@ def deliver() -> None:
     _in_every_clinic(_export, _ask_for_exports, _deliver, _export)
 
 
+@cache
+def _notifier() -> Notifier:
+    made = runtime()
+    return Notifier(
+        database=made.database, outgoing=made.outgoing, base_url=made.settings.base_url, now=made.now
+    )
+
+
+@app.task(name="referral.notify")
+def notify() -> None:
+    """Tell subscribers what has happened; a task of its own, so that slow receivers hold up no letter."""
+    try:
+        with runtime().transaction() as session:
+            clinic_ids = [clinic.id for clinic in clinics.every(session)]
+            closed = mode.restoring(session)
+        notify_due(_notifier(), [id for id in clinic_ids if id not in closed])
+    except Unavailable:
+        log.warning("task.postponed", cause="database", work="notify")
+
+
 @app.task(name="referral.sweep")
 def sweep() -> None:
     """Climb ladders, hold orders whose time is up, release chairs that were held for them, then send.
@@ -157,6 +179,7 @@ def forget() -> None:
 def _forget(clinic_id: str) -> None:
     with runtime().transaction(clinic_id) as session:
         forget_sessions(session, runtime().now())
+        forget_events(session, runtime().now(), KEPT)
 
 
 def _ask_for_exports(clinic_id: str) -> None:

@@ -34,6 +34,7 @@ from referral.storage.tables.people import clinician, contact, patient
 from referral.storage.tables.portal import portal_credential, portal_session, portal_throttle
 from referral.storage.tables.records import resource, resource_history, search_entry
 from referral.storage.tables.requests import document, message, referral, referral_event, request_number
+from referral.storage.tables.subscriptions import subscription, subscription_event
 
 __all__ = [
     "api_client",
@@ -83,5 +84,7 @@ __all__ = [
     "search_entry",
     "staff_session",
     "staff_user",
+    "subscription",
+    "subscription_event",
     "treatment_start",
 ]

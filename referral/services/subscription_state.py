@@ -1,0 +1,89 @@
+"""The state of a subscription: set by the service in row, resource and audit, and told to its client."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from referral.domain.audit import Action, Actor, AuditEntry
+from referral.domain.subscription import SubscriptionStatus
+from referral.fhir.permit import Permit, permit_of
+from referral.fhir.subscription_notice import Happened, State
+from referral.fhir.subscription_topics import topic_of
+from referral.storage import accounts, audit, resources, subscriptions
+from referral.storage.db import Session
+from referral.storage.subscriptions import Event, Subscription
+
+
+def settle(
+    session: Session, held: Subscription, status: SubscriptionStatus, now: datetime, error: str | None = None
+) -> dict[str, Any]:
+    """Publish another status; returns the columns that go with it. The caller holds the row.
+
+    `error` is a sentence without secrets, for `error` and for what was ended by the service.
+    """
+    changes = {"status": str(status), "error": error}
+    resources.amend(session, "Subscription", held.id, changes, now)
+    entry = AuditEntry(
+        action=Action.UPDATE,
+        subtype=f"subscription-{status}",
+        entity=f"Subscription/{held.id}",
+        outcome="8" if status is SubscriptionStatus.ERROR else "0",
+        detail={"client": held.client_id, "delivered": held.delivered, "reason": error},
+    )
+    audit.record(session, Actor(session.clinic, "system", "worker"), entry)
+    return {"status": status, "error": error, "changed_at": now}
+
+
+def number_events(session: Session, held: Subscription, permit: Permit | None) -> int:
+    """Put what was committed into its order; returns how many there are now. The caller holds the row.
+
+    What the client may not read is not told, and gets no number, so that none is missing.
+    """
+    found = subscriptions.waiting(session, held.id)
+    if not found:
+        return held.numbered
+    told = _readable(session, held, permit, found)
+    kept = {event.id for event in told}
+    subscriptions.drop(session, [event.id for event in found if event.id not in kept])
+    return subscriptions.number(session, held, [event.id for event in told])
+
+
+def _readable(session: Session, held: Subscription, permit: Permit | None, found: list[Event]) -> list[Event]:
+    resource = topic_of(held.topic).resource
+    if permit is None or not may_be_told(held, permit):
+        return []
+    if permit.is_whole(resource, "r"):
+        return found
+    stored = resources.find_many(session, {event.focus for event in found})
+    return [e for e in found if e.focus in stored and permit.allows(stored[e.focus], "r")]
+
+
+def permit_of_client(session: Session, client_id: str) -> Permit | None:
+    """What the client may do now, without a token; None where it was revoked."""
+    scopes = accounts.scopes_of(session, client_id)
+    return permit_of(scopes, client_id) if scopes is not None else None
+
+
+def may_be_told(held: Subscription, permit: Permit | None) -> bool:
+    """Whether the client may still read and search what the topic is about."""
+    resource = topic_of(held.topic).resource
+    return permit is not None and permit.may(resource, "r") and permit.may(resource, "s")
+
+
+def state_of(held: Subscription, base_url: str, counted: int) -> State:
+    """As it is told; `base_url` is that of the FHIR API."""
+    return State(
+        url=f"{base_url}/Subscription/{held.id}",
+        topic_url=topic_of(held.topic).url(),
+        status=held.status,
+        content=held.content,
+        counted=counted,
+        error=held.error,
+    )
+
+
+def happened(events: Iterable[Event], base_url: str) -> list[Happened]:
+    """Numbered events as they are told."""
+    return [Happened(event.number or 0, event.at, f"{base_url}/{event.focus}") for event in events]
