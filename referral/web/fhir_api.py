@@ -19,6 +19,7 @@ from referral.fhir.reference_targets import relative_references
 from referral.fhir.search_query import query_pairs
 from referral.services import interactions, search_resources, write_resources
 from referral.services.methods import methods_of
+from referral.services.take_subscription import delete_subscription
 from referral.services.write_bundle import bare
 from referral.storage import clinics
 from referral.web.fhir_batch import carry_out_bundle
@@ -251,10 +252,12 @@ def read_version(
 
 
 @router.delete("/{type}/{id}")
-def delete(caller: Anyone, type: str, id: str) -> Response:  # noqa: ARG001 - the path names it
-    """Nothing is deleted: what is wrong is marked entered-in-error."""
+def delete(caller: Anyone, type: str, id: str) -> Response:
+    """No record of anybody is deleted, what is wrong is marked entered-in-error; a subscription is."""
     interactions.require(type, "delete")
-    raise NotSupported("Nothing is deleted here.")
+    with caller.transaction() as session:
+        delete_subscription(session, caller.access, id, caller.now)
+    return Response(b"", 204)
 
 
 @router.options("", include_in_schema=False)

@@ -1,4 +1,4 @@
-"""What can be done with a Subscription beside the usual: delete it, ask how it is and what it has told."""
+"""What a client can ask about its subscriptions: how they are, and what they have told."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from referral.fhir.problems import InvalidResource, InvalidSearch, Issue
 from referral.fhir.search_query import query_pairs
 from referral.fhir.subscription_notice import status_bundle
 from referral.services import find_subscriptions
-from referral.services.take_subscription import delete_subscription
 from referral.web.fhir_client import Caller, client
 from referral.web.fhir_wire import WantedDep, query_text, read_body, resource_response
 
@@ -47,14 +46,6 @@ def _parameters(document: Any) -> list[tuple[str, str]]:
             raise InvalidResource(Issue(text, ("Parameters.parameter",), "value"))
         found.append((row["name"], values[0]))
     return found
-
-
-@router.delete("/Subscription/{id}", status_code=204)
-def delete(caller: Anyone, id: str) -> Response:
-    """End it for good; 404 afterwards."""
-    with caller.transaction() as session:
-        delete_subscription(session, caller.access, id, caller.now)
-    return Response(b"", 204)
 
 
 @router.get("/Subscription/$status")

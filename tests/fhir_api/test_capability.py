@@ -11,17 +11,21 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from sqlalchemy import select
 
 from referral.fhir.definitions import METADATA_TYPES, resource_types
 from referral.fhir.operations import OPERATIONS
+from referral.fhir.subscription import OWNER
 from referral.storage import resources
 from referral.storage.db import Database
+from referral.storage.tables import api_client
 from tests.database import NOW, make_clinic
 from tests.fhir import examples
 from tests.fhir_api import specimens
 from tests.fhir_api.client import FhirClient, Json, connect
 from tests.fhir_api.people import Referred, patient
 from tests.fhir_api.specimens import Definition
+from tests.fhir_api.subscribing import subscription
 from tests.test_rules import routes
 
 # Their resources are not in the store: the program's own, and the audit trail.
@@ -82,7 +86,7 @@ def world(database: Database) -> World:
 
 def plant(world: World) -> None:
     """Straight into the store: a specimen holds one element and would not be taken for valid."""
-    documents = []
+    documents: list[Json] = []
     stored = [type for type in world.rows if type not in NOT_STORED]
     for type in stored:
         world.bare[type] = f"bare-{type}"
@@ -94,6 +98,13 @@ def plant(world: World) -> None:
                 world.specimens[type, parameter["name"]] = (document["id"], asked)
                 documents += [document, specimens.another(document)]
     with world.fhir.clinic.transaction() as session:
+        client_id = session.connection.scalar(select(api_client.c.id))
+        for document in documents:
+            if document["resourceType"] == "Subscription":
+                # Each client sees its own alone.
+                meta = document.get("meta") or {}
+                own = {"system": OWNER, "code": client_id}
+                document["meta"] = {**meta, "tag": [*meta.get("tag", []), own]}
         resources.create(session, documents, NOW)
 
 
@@ -282,6 +293,8 @@ def _administration(world: World) -> Json:
 VALID: Mapping[str, Any] = {
     "Procedure": _under_the_order("Procedure", status="preparation"),
     "MedicationAdministration": _administration,
+    # HL7's example asks for changes by a search, not by a topic.
+    "Subscription": lambda _: subscription("https://hooks.example.org/fhir"),
 }
 
 
@@ -300,9 +313,9 @@ def test_every_type_is_written_in_every_way_that_it_says(world: World) -> None:
         path = f"{type}/{made.id}"
         assert_updates(world, type, path)
         assert_patches(world, type, path)
-        if "delete" not in does:
-            refused = world.fhir.call("DELETE", f"/fhir/{path}")
-            assert refused.status == 405, type
+        deleted = world.fhir.call("DELETE", f"/fhir/{path}")
+        assert deleted.status == (204 if "delete" in does else 405), type
+        assert world.fhir.get(path).status == (404 if "delete" in does else 200)
         assert (
             world.fhir.put(f"{type}/chosen-by-client", {**made.body, "id": "chosen-by-client"}).status == 405
         )
@@ -477,6 +490,13 @@ def test_every_revinclude_brings_what_refers_to_it(world: World) -> None:
             asked[url] = {f"{document['resourceType']}/{document['id']}" for document in made}
             documents += made
     with world.fhir.clinic.transaction() as session:
+        client_id = session.connection.scalar(select(api_client.c.id))
+        for document in documents:
+            if document["resourceType"] == "Subscription":
+                # Each client sees its own alone.
+                meta = document.get("meta") or {}
+                own = {"system": OWNER, "code": client_id}
+                document["meta"] = {**meta, "tag": [*meta.get("tag", []), own]}
         resources.create(session, documents, NOW)
     wrong = missing(world, asked)
     assert not wrong, "\n".join(map(str, wrong))
@@ -580,6 +600,8 @@ def test_every_operation_is_answered_at_each_of_its_levels(world: World) -> None
 def instance_of(world: World, type: str) -> str:
     if type == "ServiceRequest":
         return world.referred.order.partition("/")[2]
+    if type == "Subscription":
+        return str(world.fhir.create(valid(world, type))["id"])
     return str(in_store(world, type)["id"])
 
 

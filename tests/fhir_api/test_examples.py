@@ -33,6 +33,10 @@ def test_an_example_round_trips_without_loss(fhir: FhirClient, name: str) -> Non
     if type in UNDER_AN_ORDER and made.status == 422:
         assert made.issues[0]["code"] == "business-rule"
         return
+    if type == "Subscription":
+        # They ask for changes by a search; here a topic is asked for (tests/fhir_api/test_subscriptions.py).
+        assert (made.status, "Subscription.criteria" in made.expressions) == (422, True)
+        return
     assert made.status == 201, made.body
     for content in (made.content, fhir.get(f"{type}/{made.id}").content):
         # Digits as well: 1.50 is not 1.5 in text.
