@@ -62,11 +62,18 @@ const { id } = updated;
 const history = await client.history({ resourceType: "Patient", id });
 const first = await client.vread({ resourceType: "Patient", id, version: "1" });
 const ofType = await client.history({ resourceType: "Patient" });
+const ofAll = await client.history();
 say("history", {
   versions: versionsOf(history.entry.map((entry) => entry.resource)),
   first: first.gender,
   type: ofType.entry.length,
+  all: ofAll.entry.filter((entry) => entry.resource.resourceType === "Patient").length,
 });
+
+// Operations: on a type with a body, on one resource without.
+const validated = await client.operation({ name: "validate", resourceType: "Patient", input: { ...patient, gender: "f" } });
+const everything = await client.operation({ name: "everything", resourceType: "Patient", id, method: "GET" });
+say("operations", { issue: validated.issue[0].expression, everything: everything.total });
 
 // The workflow: one transaction, the Task, a patch with If-Match, the answer, the gate.
 const made = (await client.transaction({ body: bundle })).entry.map((entry) => entry.resource);

@@ -53,7 +53,8 @@ def test_every_step_of_the_tour_ends_as_it_should(server: Server) -> None:
         {"step": "search", "sizes": [2, 2, 1], "all": True, "back": True, "posted": True},
         {"step": "conditional create", "status": 200, "same": True},
         {"step": "conditional update", "same": True, "gender": "other"},
-        {"step": "history", "versions": ["2", "1"], "first": "female", "type": 6},
+        {"step": "history", "versions": ["2", "1"], "first": "female", "type": 6, "all": 6},
+        {"step": "operations", "issue": ["Patient.gender"], "everything": 1},
         {
             "step": "transaction",
             "types": [

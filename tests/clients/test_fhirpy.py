@@ -58,6 +58,10 @@ def test_resources_are_saved_searched_page_by_page_and_found_again(server: Serve
     versions = client.execute(f"Patient/{first.id}/_history", method="get")
     assert [entry.resource.gender for entry in versions.entry] == ["other", "female"]
     assert client.execute(f"Patient/{first.id}/_history/1", method="get").gender == "female"
+    assert first.is_valid()
+    assert not made(client, patient(gender="f")).is_valid()
+    everything = first.execute("$everything", method="get")
+    assert [entry.resource.id for entry in everything.entry] == [first.id]
     with pytest.raises(OperationOutcome, match="cannot be deleted"):
         first.delete()
 
