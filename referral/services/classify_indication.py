@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
@@ -43,7 +43,13 @@ class CodeEffect:
 
 def look_at_code(session: Session, policy: Policy, indication: Indication, now: datetime) -> CodeEffect:
     """The preview of either class; nothing is written. Longer ICD-10-CM codes that it would cover count."""
-    found = orders.facts_of_many(session, orders.with_code(session, indication))
+    return _look(session, policy, indication, orders.with_code(session, indication), now)
+
+
+def _look(
+    session: Session, policy: Policy, indication: Indication, ids: Collection[str], now: datetime
+) -> CodeEffect:
+    found = orders.facts_of_many(session, ids)
     classes, waiting = {}, len(found)
     for chosen in IndicationClass:
         try:
@@ -66,10 +72,10 @@ def look_at_codes(
     """The previews that stand beside a list; codes that too many orders have are left out."""
     found, left = {}, MOST_LOOKED_AT
     for code in codes:
-        left -= code.orders
-        if left < 0:
-            break
-        found[code.indication] = look_at_code(session, policy, code.indication, now)
+        ids = orders.with_code(session, code.indication)
+        if len(ids) <= left:
+            left -= len(ids)
+            found[code.indication] = _look(session, policy, code.indication, ids, now)
     return found
 
 
@@ -140,26 +146,28 @@ def classify_indication(
 
 @dataclass(frozen=True, slots=True)
 class Classification:
-    """The newest version, where all it did was to classify a code; `closes` orders if it is taken back."""
+    """The version in force, where all it did was to add `rule` to the policy `before` for an unknown code."""
 
-    version: int
+    policy: Policy
+    before: Policy
     rule: IndicationRule
-    closes: int
 
 
-def newest_classification(session: Session, now: datetime) -> Classification | None:
+def newest_classification(session: Session) -> Classification | None:
     """None where the version in force did anything else, or is the first."""
     policy, _ = clinics.policy_in_force(session)
-    before = _before(session, policy)
-    rule = added_rule(before, policy) if before else None
-    if before is None or rule is None:
+    if policy.version == 1:
         return None
-    with_it = orders.with_code(session, Indication(rule.system, rule.prefix, ""))
-    effects = [
-        effect_on(found.facts, policy, before, now)
-        for found in orders.facts_of_many(session, with_it).values()
-    ]
-    return Classification(policy.version, rule, sum(effect.move is Move.CLOSES for effect in effects))
+    before, _ = clinics.policy_of(session, policy.version - 1)
+    rule = added_rule(before, policy)
+    return Classification(policy, before, rule) if rule else None
+
+
+def closed_by_undoing(session: Session, made: Classification, now: datetime) -> int:
+    """How many orders are open because of it."""
+    with_it = orders.with_code(session, Indication(made.rule.system, made.rule.prefix, ""))
+    found = orders.facts_of_many(session, with_it).values()
+    return sum(effect_on(f.facts, made.policy, made.before, now).move is Move.CLOSES for f in found)
 
 
 def undo_classification(session: Session, actor: Actor, version: int, now: datetime) -> PolicySaved:
@@ -174,26 +182,21 @@ def undo_classification(session: Session, actor: Actor, version: int, now: datet
             f"Version {policy.version} of the policy was put in force since, so nothing was undone. "
             "Change the policy on its own page."
         )
-    before = _before(session, policy)
-    rule = added_rule(before, policy) if before else None
-    if before is None or rule is None:
+    made = newest_classification(session)
+    if made is None:
         raise TransitionRefused("This version did more than classify one code. Change the policy instead.")
-    new = replace(before, version=policy.version)
+    new = replace(made.before, version=policy.version)
     foreseen = foresee(session, policy, new, now)
-    reason = f"{rule.prefix} is not classified again: the classification was taken back."
+    reason = f"{made.rule.prefix} is unclassified again: its classification was taken back."
     saved = put_in_force(session, actor, new, ladder, reason, foreseen, now)
     entry = AuditEntry(
         action=Action.UPDATE,
         subtype="undo-classification",
         detail={
-            "code": rule.prefix,
+            "code": made.rule.prefix,
             "version": saved.version,
             "closes": len(foreseen.moving(Move.CLOSES)),
         },
     )
     audit.record(session, actor, entry)
     return saved
-
-
-def _before(session: Session, policy: Policy) -> Policy | None:
-    return clinics.policy_of(session, policy.version - 1)[0] if policy.version > 1 else None

@@ -6,6 +6,7 @@ from typing import Final
 
 from referral.domain.policy import Indication, IndicationClass
 from referral.domain.policy_change import Move
+from referral.domain.policy_draft import CLASS_LABEL
 from referral.services.classify_indication import Classification, CodeEffect
 from referral.services.foresee_policy import Foreseen
 from referral.web.staff import present
@@ -15,7 +16,6 @@ _NEEDS: Final = {
     IndicationClass.MENTAL_HEALTH: ("Mental health", "Needs a recommendation."),
     IndicationClass.PAIN: ("Chronic pain", "Needs no recommendation."),
 }
-_IS: Final = {IndicationClass.MENTAL_HEALTH: "mental health", IndicationClass.PAIN: "chronic pain"}
 
 
 def seen_field(chosen: str) -> str:
@@ -48,16 +48,13 @@ def _consequence(chosen: IndicationClass, seen: Foreseen) -> str:
     return f"{_NEEDS[chosen][1]}{closing} Opens {opening} at once."
 
 
-def classified_notice(made: Classification) -> Classified:
-    """What the click did, as it stands now."""
-    what = f"{made.rule.prefix} is {_IS[made.rule.indication_class]} now"
-    if not made.closes:
-        return Classified(
-            what, "It counts for every order with this code. It opened none.", str(made.version)
+def classified_notice(made: Classification, closes: int) -> Classified:
+    """What the click did, as it stands now; undoing it `closes` so many orders."""
+    what = f"{made.rule.prefix} is {CLASS_LABEL[made.rule.indication_class]} now"
+    sentence = "It counts for every order with this code. It opened none."
+    if closes:
+        are, them = ("is", "it") if closes == 1 else ("are", "them")
+        sentence = (
+            f"{present.counted(closes, 'order')} {are} open because of it; undoing closes {them} again."
         )
-    are = f"{present.counted(made.closes, 'order')} {'is' if made.closes == 1 else 'are'} open because of it"
-    return Classified(what, f"{are}; undoing closes {_them(made.closes)} again.", str(made.version))
-
-
-def _them(count: int) -> str:
-    return "it" if count == 1 else "them"
+    return Classified(what, sentence, str(made.policy.version))

@@ -49,9 +49,9 @@ def show_policy(request: Request, visitor: See) -> Response:
     view = find_policy(visitor.session, below if below is None or below > 1 else None)
     may_change = visitor.may(Permission.CHANGE_POLICY)
     page = policy_page(view, clock_of(visitor), may_change=may_change)
-    made = newest_classification(visitor.session, visitor.now) if may_change else None
+    made = newest_classification(visitor.session) if may_change else None
     if made is not None:
-        page = replace(page, undo=made.version, token=visitor.account.csrf_token)
+        page = replace(page, undo=made.policy.version, token=visitor.account.csrf_token)
     return show(request, visitor, "staff/policy.html.j2", "policy", page)
 
 

@@ -12,7 +12,12 @@ from starlette.responses import Response
 from referral.domain.codes import Verdict
 from referral.domain.outgoing import MessageKind
 from referral.domain.policy import Indication
-from referral.services.classify_indication import CodeEffect, look_at_codes, newest_classification
+from referral.services.classify_indication import (
+    CodeEffect,
+    closed_by_undoing,
+    look_at_codes,
+    newest_classification,
+)
 from referral.services.find_bookings import Seat
 from referral.services.find_orders import OrderState
 from referral.services.find_overrides import REPORT_DAYS, count_overrides
@@ -85,8 +90,10 @@ def _classified(request: Request, visitor: Visitor) -> Classified | None:
     asked = query_of(request, "classified")
     if not asked or not visitor.may(Permission.CHANGE_POLICY):
         return None
-    made = newest_classification(visitor.session, visitor.now)
-    return classified_notice(made) if made and str(made.version) == asked else None
+    made = newest_classification(visitor.session)
+    if made is None or str(made.policy.version) != asked:
+        return None
+    return classified_notice(made, closed_by_undoing(visitor.session, made, visitor.now))
 
 
 def _page(visitor: Visitor, today: Today, clock: Clock) -> TodayPage:
