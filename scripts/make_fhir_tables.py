@@ -154,7 +154,9 @@ def shapes_of(definition: dict[str, Any]) -> dict[str, dict[str, Any]]:
             path = root + path[len(path.split(".")[0]) :]
         base = path if path in shapes else path.rsplit(".", 1)[0]
         for rule in element.get("constraint", ()):
-            if rule["severity"] == "error" and rule["key"] not in ELSEWHERE:
+            # Every element that is an Extension repeats ext-1; it belongs to the type.
+            elsewhere = rule["key"] in ELSEWHERE and (rule["key"], path) != ("ext-1", "Extension")
+            if rule["severity"] == "error" and not elsewhere:
                 shapes[base]["rules"][rule["key"]] = rule["human"]
         if path != root:
             parent = path.rsplit(".", 1)[0]

@@ -56,6 +56,7 @@ class _Element:
 @dataclass(slots=True)
 class _Shape:
     name: str
+    is_resource: bool
     elements: dict[str, _Element]
     required: tuple[tuple[str, tuple[str, ...]], ...]
     rules: tuple[tuple[str, str, Rule], ...]
@@ -71,13 +72,6 @@ def check_resource(resource: Any) -> list[Issue]:
     walk = Walk(path=[name])
     _visit_root(walk, resource, name)
     return walk.issues
-
-
-def _meant(shape: _Shape, key: str) -> str:
-    """A hint where only large and small letters, or an s at the end, are wrong."""
-    plain = key[:64].lower().rstrip("s")
-    near = next((name for name in shape.elements if name.lower().rstrip("s") == plain), None)
-    return f"; did you mean {near}?" if near else ""
 
 
 def _visit_root(walk: Walk, resource: dict[str, Any], name: str) -> None:
@@ -97,7 +91,7 @@ def _visit_object(walk: Walk, shape: _Shape, value: Any) -> None:
     if type(value) is not dict:
         walk.note("structure", f"has to be a JSON object: a {shape.name}")
         return
-    if not value:
+    if len(value) < 2 and _is_empty(shape, value):
         walk.note("invariant", "may not be empty (ele-1); leave the element out instead")
         return
     path, elements = walk.path, shape.elements
@@ -105,8 +99,8 @@ def _visit_object(walk: Walk, shape: _Shape, value: Any) -> None:
     for key, item in value.items():
         element = elements.get(key)
         if element is None:
-            if key != "resourceType" or "." in shape.name or shape.name not in resource_types():
-                walk.note("structure", f"is not an element of this type{_meant(shape, key)}", str(key)[:64])
+            if key != "resourceType" or not shape.is_resource:
+                walk.note("structure", "is not an element of this type", str(key)[:64])
             continue
         path.append(element.name)
         if element.choice is not None:
@@ -121,6 +115,11 @@ def _visit_object(walk: Walk, shape: _Shape, value: Any) -> None:
         where = test(value)
         if where is not None:
             walk.note("invariant", f"breaks {key}: {text.rstrip('.')}", *where)
+
+
+def _is_empty(shape: _Shape, value: dict[str, Any]) -> bool:
+    """An id alone says nothing either, except beside a primitive, whose value stands elsewhere."""
+    return not value or ("id" in value and not shape.is_resource and shape.name != "Element")
 
 
 def _visit_list(walk: Walk, element: _Element, items: Any, holder: dict[str, Any], key: str) -> None:
@@ -221,7 +220,7 @@ def _shape(name: str) -> _Shape:
         if entry.minimum:
             needed[shown] = (*needed.get(shown, ()), key, *((f"_{key}",) if extended else ()))
     rules = tuple((key, text, test) for key, text in row.rules.items() if (test := rule(name, key)))
-    return _Shape(name, elements, tuple(needed.items()), rules)
+    return _Shape(name, name in resource_types(), elements, tuple(needed.items()), rules)
 
 
 def _visitor(row: ElementRow) -> Visit:

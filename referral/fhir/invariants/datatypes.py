@@ -93,6 +93,7 @@ RULES: Final[dict[tuple[str, str], Rule]] = {
     ("SimpleQuantity", "sqty-1"): unless(lambda e: not has(e, "comparator"), "comparator"),
     ("MoneyQuantity", "mqty-1"): unless(_money),
     ("Age", "age-1"): unless(_age),
+    ("Extension", "ext-1"): unless(lambda e: has(e, "extension") != chosen(e, "value")),
     ("Count", "cnt-3"): unless(_count),
     ("Distance", "dis-1"): unless(_coded_unit),
     ("Duration", "drt-1"): unless(_duration),
