@@ -28,7 +28,7 @@ def _text(value: Any) -> str | None:
     if not value or value.isspace():
         return "may not be empty; leave the element out instead"
     if _BLANK_OR_CONTROL.search(value):
-        return "contains a control character"
+        return "contains a control character; take it out"
     return None
 
 
@@ -79,7 +79,7 @@ def _base64(value: Any) -> str | None:
     try:
         binascii.a2b_base64("".join(value.split()), strict_mode=True)
     except (binascii.Error, ValueError):
-        return "is not base64"
+        return "is not base64 (RFC 4648)"
     return None
 
 

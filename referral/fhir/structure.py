@@ -13,8 +13,10 @@ from functools import cache
 from typing import Any, Final
 
 from referral.fhir.definitions import ElementRow, code_systems, resource_types, shape_row
+from referral.fhir.hints import article, nearest, other_system
 from referral.fhir.invariants import rule
 from referral.fhir.invariants.reading import Rule
+from referral.fhir.invariants.wording import WORDING
 from referral.fhir.primitives import PRIMITIVES, SYNTAX
 from referral.fhir.problems import Issue
 from referral.fhir.reference_targets import reference_problem
@@ -37,9 +39,14 @@ class Walk:
     contained: dict[str, str] = field(default_factory=dict)
     local: set[str] = field(default_factory=set)
 
+    @property
+    def is_full(self) -> bool:
+        """Whether enough is told: then nothing more is worked out."""
+        return len(self.issues) >= MAX_ISSUES
+
     def note(self, code: str, text: str, *below: str | int) -> None:
         """An issue at the current element, or at one below it."""
-        if len(self.issues) < MAX_ISSUES:
+        if not self.is_full:
             expression = _expression([*self.path, *below])
             self.issues.append(Issue(f"{expression} {text}.", (expression,), code))
 
@@ -89,7 +96,7 @@ def _visit_root(walk: Walk, resource: dict[str, Any], name: str) -> None:
 
 def _visit_object(walk: Walk, shape: _Shape, value: Any) -> None:
     if type(value) is not dict:
-        walk.note("structure", f"has to be a JSON object: a {shape.name}")
+        walk.note("structure", f"has to be an object: {article(shape.name)}")
         return
     if len(value) < 2 and _is_empty(shape, value):
         walk.note("invariant", "may not be empty (ele-1); leave the element out instead")
@@ -100,7 +107,8 @@ def _visit_object(walk: Walk, shape: _Shape, value: Any) -> None:
         element = elements.get(key)
         if element is None:
             if key != "resourceType" or not shape.is_resource:
-                walk.note("structure", "is not an element of this type", str(key)[:64])
+                hint = "" if walk.is_full else nearest(key, elements)
+                walk.note("structure", f"is not an element of {shape.name}{hint}", str(key)[:64])
             continue
         path.append(element.name)
         if element.choice is not None:
@@ -159,13 +167,13 @@ def _check_required(walk: Walk, shape: _Shape, value: dict[str, Any]) -> None:
             if key in value:
                 break
         else:
-            walk.note("required", "is missing", name)
+            walk.note("required", f"is missing, and {article(shape.name)} needs it", name)
 
 
 def _visit_contained(walk: Walk, value: Any) -> None:
     name = value.get("resourceType") if isinstance(value, dict) else None
     if not isinstance(name, str) or name not in resource_types():
-        walk.issues.append(_unknown_type(name, _expression([*walk.path, "resourceType"])))
+        _note_unknown_type(walk, name)
         return
     if "contained" in value:
         walk.note("invariant", "breaks dom-2: a contained resource may not contain another", "contained")
@@ -184,7 +192,7 @@ def _visit_entry(walk: Walk, value: Any) -> None:
     """A resource in a Bundle or in Parameters: on its own, with its own contained resources."""
     name = value.get("resourceType") if isinstance(value, dict) else None
     if not isinstance(name, str) or name not in resource_types():
-        walk.issues.append(_unknown_type(name, _expression([*walk.path, "resourceType"])))
+        _note_unknown_type(walk, name)
         return
     _visit_root(Walk(issues=walk.issues, path=walk.path), value, name)
 
@@ -198,7 +206,8 @@ def _check_contained(walk: Walk, contained: list[Any]) -> None:
         return
     for index, part in enumerate(contained):
         if isinstance(part, dict) and isinstance(part.get("id"), str) and part["id"] not in walk.local:
-            walk.note("invariant", "breaks dom-3: nothing in the resource refers to it", "contained", index)
+            text = f"breaks dom-3: nothing in the resource refers to it; point at it with #{part['id'][:64]}"
+            walk.note("invariant", text, "contained", index)
 
 
 @cache
@@ -219,7 +228,11 @@ def _shape(name: str) -> _Shape:
             )
         if entry.minimum:
             needed[shown] = (*needed.get(shown, ()), key, *((f"_{key}",) if extended else ()))
-    rules = tuple((key, text, test) for key, text in row.rules.items() if (test := rule(name, key)))
+    rules = tuple(
+        (key, WORDING.get((name, key), text), test)
+        for key, text in row.rules.items()
+        if (test := rule(name, key))
+    )
     return _Shape(name, name in resource_types(), elements, tuple(needed.items()), rules)
 
 
@@ -263,7 +276,8 @@ def _primitive_visitor(row: ElementRow) -> Visit:
         if problem:
             walk.note("value", problem)
         elif codes is not None and value not in codes:
-            walk.note("code-invalid", f"may not be '{_short(value)}'; it has to be {_listed(codes)}")
+            hint = "" if walk.is_full else nearest(value, codes)
+            walk.note("code-invalid", f"may not be '{_short(value)}'; it has to be {_listed(codes)}{hint}")
         elif linking and value[0] == "#":
             walk.local.add(value[1:])
 
@@ -304,16 +318,25 @@ def _concept_visitor(value_set: str) -> Visit:
         if not found:
             system, codes = next(iter(systems.items()))
             walk.note(
-                "code-invalid", f"has to have a coding out of {system}: {_listed(frozenset(codes))}", "coding"
+                "code-invalid",
+                f"needs a coding of {system}: {_listed(frozenset(codes))}{other_system(codings, systems)}",
+                "coding",
             )
 
     return visit
 
 
+def _note_unknown_type(walk: Walk, name: object) -> None:
+    if not walk.is_full:
+        walk.issues.append(_unknown_type(name, _expression([*walk.path, "resourceType"])))
+
+
 def _unknown_type(name: object, expression: str) -> Issue:
     if name is None:
-        return Issue(f"{expression} is missing.", (expression,), "required")
-    return Issue(f"'{_short(name)}' is not a resource type of FHIR R4.", (expression,), "not-supported")
+        text = f"{expression} is missing; it says what kind of resource this is."
+        return Issue(text, (expression,), "required")
+    text = f"'{_short(name)}' is not a resource type of FHIR R4{nearest(name, resource_types())}."
+    return Issue(text, (expression,), "not-supported")
 
 
 def _expression(path: list[str | int]) -> str:

@@ -13,6 +13,7 @@ from typing import Any, Final, NoReturn
 from xml.parsers import expat
 
 from referral.fhir.definitions import ElementRow, ShapeRow, resource_types, shape_row
+from referral.fhir.hints import nearest
 from referral.fhir.json import MAX_BYTES, MAX_DEPTH, deeper_than, read_decimal, read_integer
 from referral.fhir.narrative import XHTML, without_names
 from referral.fhir.primitives import PRIMITIVES
@@ -171,7 +172,9 @@ class _Reading:
         for name, nodes in _by_name(node).items():
             element = row.elements.get(name)
             if element is None or (name in ("id", "url") and _is_attribute(shape, name)):
-                self._note(nodes[0], f"{where}.{name[:64].rstrip('?')}", "is not an element of this type")
+                hint = "" if len(self.issues) >= _MAX_ISSUES else nearest(name, row.elements)
+                text = f"is not an element of {shape}{hint}"
+                self._note(nodes[0], f"{where}.{name[:64].rstrip('?')}", text)
                 continue
             self._element(found, name, element, nodes, f"{where}.{element.choice or name}")
         return found

@@ -9,9 +9,11 @@ from typing import Any, Final
 import pytest
 
 from referral.fhir.definitions import MESSAGE_TYPES, SERVED_TYPES, ElementRow, resource_types, shape_row
-from referral.fhir.structure import check_resource
+from referral.fhir.invariants import RULES
+from referral.fhir.invariants.wording import WORDING
+from referral.fhir.structure import MAX_ISSUES, check_resource
 from referral.fhir.validation import issues_in
-from tests.fhir.faults import CODES, INVARIANTS, TARGETS
+from tests.fhir.faults import CODES, CONTAINED, INVARIANTS, TARGETS, made, order
 from tests.fhir.rule_faults import BROKEN
 
 Json = dict[str, Any]
@@ -209,3 +211,46 @@ def test_how_many_seeded_faults_are_caught() -> None:
     assert len(seeded) > 120
     assert all(check_resource(resource) for resource in seeded)
     assert {resource["resourceType"] for resource in seeded} <= SERVED_TYPES | MESSAGE_TYPES
+
+
+@pytest.mark.parametrize(
+    ("resource", "said"),
+    [
+        (order(priorty="stat"), "is not an element of ServiceRequest; did you mean priority."),
+        (order(priority="Urgent"), "one of asap, routine, stat, urgent; did you mean urgent."),
+        ({"resourceType": "Pateint"}, "is not a resource type of FHIR R4; did you mean Patient."),
+        ({"status": "active"}, "resourceType is missing; it says what kind of resource this is."),
+        ({"resourceType": "Task", "intent": "order"}, "Task.status is missing, and a Task needs it."),
+        (order(note=["x"]), "has to be an object: an Annotation."),
+        (
+            made("Condition", clinicalStatus={"coding": [{"code": "active"}]}),
+            "The code active is there, but with no system.",
+        ),
+        (
+            made("Condition", clinicalStatus={"coding": [{"system": "urn:x", "code": "active"}]}),
+            "The code active is there, but with the system urn:x.",
+        ),
+        (order(contained=[CONTAINED]), "point at it with #p."),
+    ],
+)
+def test_a_refusal_says_what_to_do(resource: Json, said: str) -> None:
+    assert said in " ".join(issue.text for issue in issues_in(resource))
+
+
+def test_our_own_wordings_are_of_rules_that_there_are() -> None:
+    assert WORDING.keys() <= RULES.keys()
+    assert all(not text.endswith(".") for text in WORDING.values())
+
+
+@pytest.mark.parametrize(
+    "resource",
+    [
+        order(**{f"prioritys{n}": 1 for n in range(40_000)}),
+        order(contained=[{"resourceType": "Pateint"}] * 40_000),
+        order(note=[{"text": "x", "tme": 1}] * 40_000),
+    ],
+    ids=["names", "types", "nested"],
+)
+def test_hints_are_worked_out_for_what_is_told_alone(resource: Json) -> None:
+    """Otherwise each of these would take a minute."""
+    assert len(issues_in(resource)) == MAX_ISSUES
