@@ -10,7 +10,7 @@ _MOST_COMPARED = 64
 
 
 def nearest(wrong: object, choices: Iterable[str]) -> str:
-    """`; did you mean X?` without the question mark, or nothing."""
+    """` (did you mean X?)`, or nothing where no choice is near."""
     if not isinstance(wrong, str) or not wrong or len(wrong) > _MOST_COMPARED:
         return ""
     known = list(choices)
@@ -19,7 +19,7 @@ def nearest(wrong: object, choices: Iterable[str]) -> str:
     if found is None:
         close = difflib.get_close_matches(wrong, known, n=1, cutoff=0.7)
         found = close[0] if close else None
-    return f"; did you mean {found}" if found else ""
+    return f" (did you mean {found}?)" if found else ""
 
 
 def other_system(codings: Iterable[Any], systems: dict[str, list[str]]) -> str:

@@ -216,9 +216,9 @@ def test_how_many_seeded_faults_are_caught() -> None:
 @pytest.mark.parametrize(
     ("resource", "said"),
     [
-        (order(priorty="stat"), "is not an element of ServiceRequest; did you mean priority."),
-        (order(priority="Urgent"), "one of asap, routine, stat, urgent; did you mean urgent."),
-        ({"resourceType": "Pateint"}, "is not a resource type of FHIR R4; did you mean Patient."),
+        (order(priorty="stat"), "is not an element of ServiceRequest (did you mean priority?)."),
+        (order(priority="Urgent"), "one of asap, routine, stat, urgent (did you mean urgent?)."),
+        ({"resourceType": "Pateint"}, "is not a resource type of FHIR R4 (did you mean Patient?)."),
         ({"status": "active"}, "resourceType is missing; it says what kind of resource this is."),
         ({"resourceType": "Task", "intent": "order"}, "Task.status is missing, and a Task needs it."),
         (order(note=["x"]), "has to be an object: an Annotation."),

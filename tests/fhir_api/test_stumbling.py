@@ -29,7 +29,7 @@ def test_a_wrong_address_leads_to_the_right_one(fhir: FhirClient, path: str, sta
     [
         ({"birthdate": "1986-04-12"}, "did you mean birthDate?"),
         ({"names": []}, "did you mean name?"),
-        ({"shoeSize": 43}, "Patient.shoeSize is not an element of this type."),
+        ({"shoeSize": 43}, "Patient.shoeSize is not an element of Patient."),
     ],
 )
 def test_an_element_that_is_nearly_right_is_named(
