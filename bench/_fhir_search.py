@@ -7,12 +7,32 @@ same searches, for people and clinicians drawn anew each time, are timed at both
 
 from __future__ import annotations
 
-from typing import Final
+import http.client
+import os
+import random
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+from urllib.parse import quote
 
 from sqlalchemy import create_engine
 
-SMALL: Final = 10_000
-LARGE: Final = 1_000_000
+from bench._harness import demo_clinic, figure, running_engines, runtime_for, server
+from bench.gate import ours
+from referral.config import Settings
+from referral.fhir.definitions import CLINICAL_TYPES
+from referral.fhir.search_parameters import SearchParameter, parameters
+from referral.fhir.search_query import parse_search
+from referral.storage import search
+from referral.storage.db import Session
+
+SMALL: Final = int(os.environ.get("BENCH_SEARCH_SMALL", "10000"))
+LARGE: Final = int(os.environ.get("BENCH_SEARCH_LARGE", "1000000"))
+SEARCHES: Final = 200
+_STEP: Final = 10_000
+_START: Final = datetime(2020, 1, 1, tzinfo=UTC)
 
 # Each patient has ten resources; {first} and {last} are numbers of patients, {clinic} a UUID.
 _LOAD: Final = """
@@ -56,8 +76,8 @@ FROM made CROSS JOIN LATERAL (VALUES
     ('ServiceRequest', 'status', 'http://hl7.org/fhir/request-status', request_status, NULL, NULL),
     ('ServiceRequest', 'category', 'http://snomed.info/sct', '386053000', NULL, NULL),
     ('ServiceRequest', 'authored', NULL, NULL, at, at + interval '1 second'),
-    ('Patient', 'family', 'Name' || mod(p, 1000), 'name' || mod(p, 1000), NULL, NULL),
-    ('Patient', 'name', 'Name' || mod(p, 1000), 'name' || mod(p, 1000), NULL, NULL),
+    ('Patient', 'family', 'Name' || p / 10, 'name' || p / 10, NULL, NULL),
+    ('Patient', 'name', 'Name' || p / 10, 'name' || p / 10, NULL, NULL),
     ('Patient', 'gender', 'http://hl7.org/fhir/administrative-gender',
      (ARRAY['male', 'female'])[1 + mod(p, 2)], NULL, NULL),
     ('Patient', 'identifier', 'http://mrn.example', 'M-' || p, NULL, NULL),
@@ -73,6 +93,160 @@ def load(admin_url: str, clinic_id: str, first: int, last: int) -> None:
     engine = create_engine(admin_url)
     with engine.begin() as connection:
         connection.exec_driver_sql(_LOAD.format(clinic=clinic_id, first=first, last=last))
-    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.exec_driver_sql("VACUUM ANALYZE resource, search_entry")
     engine.dispose()
+
+
+def analyse(admin_url: str) -> None:
+    """What autovacuum would have done by then."""
+    engine = create_engine(admin_url)
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.exec_driver_sql("VACUUM ANALYZE")
+    engine.dispose()
+
+
+# ---- Timing
+
+# Each search finds as many at both sizes; given is the number of patients.
+_TIMED: Final[dict[str, Callable[[int], str]]] = {
+    "patient": lambda people: f"Task?patient=p{random.randrange(people)}",
+    "owner_and_status": lambda people: (
+        f"Task?owner=Practitioner/o{random.randrange(people * 5 // 100)}&status=requested"
+    ),
+    "last_updated": lambda people: (
+        f"Task?_lastUpdated=ge{quote((_START + timedelta(minutes=3 * (people - 10))).isoformat())}"
+    ),
+}
+# Told, without a goal: what else clients ask.
+_TOLD: Final[dict[str, Callable[[int], str]]] = {
+    "status": lambda _: "Task?status=requested",
+    "code_intent_and_owner": lambda people: (
+        f"Task?code=fulfill&intent=order&owner=Practitioner/o{random.randrange(people * 5 // 100)}"
+    ),
+    "chain": lambda people: f"Task?patient.identifier=http://mrn.example|M-{random.randrange(people)}",
+    "has": lambda people: (
+        f"Patient?_has:Task:patient:owner=Practitioner/o{random.randrange(people * 5 // 100)}"
+    ),
+    "include": lambda people: f"Task?patient=p{random.randrange(people)}&_include=Task:focus",
+    "authored_of_patient": lambda people: (
+        f"ServiceRequest?patient=p{random.randrange(people)}&authored=ge2020&_sort=-authored"
+    ),
+    "authored_late": lambda people: (
+        f"ServiceRequest?authored=ge{quote((_START + timedelta(minutes=3 * (people - 10))).isoformat())}"
+    ),
+    "name": lambda people: f"Patient?name=name{random.randrange(people // 10)}&birthdate=lt2100",
+}
+
+
+def measure(port: int, token: str, people: int) -> dict[str, float]:
+    """Milliseconds by search: the median over one connection, with people drawn anew each time."""
+    connection = http.client.HTTPConnection("127.0.0.1", port)
+    headers = {"Authorization": f"Bearer {token}"}
+
+    def once(path: str) -> float:
+        begun = time.perf_counter()
+        connection.request("GET", f"/fhir/{quote(path, safe='?&=/:|%,.')}", headers=headers)
+        answer = connection.getresponse()
+        body = answer.read()
+        if answer.status != 200 or b'"entry"' not in body:
+            raise RuntimeError(f"{path}: {answer.status} {body[:300]!r}")
+        return (time.perf_counter() - begun) * 1000
+
+    found = {}
+    for name, path in {**_TIMED, **_TOLD}.items():
+        times = [once(path(people)) for _ in range(SEARCHES)]
+        # The first ones warm the caches of both sizes.
+        found[name] = statistics.median(times[SEARCHES // 10 :])
+    connection.close()
+    return found
+
+
+# ---- Plans
+
+_VALUES: Final = {
+    "token": ("x", "http://x.example|x"),
+    "reference": ("Patient/x",),
+    "date": ("2026-03-01", "ge2026-03-01", "lt2020-03-01"),
+    "string": ("x",),
+    "uri": ("http://x.example",),
+    "quantity": ("5",),
+    "number": ("5",),
+    "special": ("40|-105|10",),
+}
+
+
+def searches() -> Iterator[tuple[str, str]]:
+    """(type, query) for every parameter of every type of the store; AuditEvents have a path of their own."""
+    for type in CLINICAL_TYPES:
+        if type != "AuditEvent":
+            for row in parameters(type).values():
+                yield from ((type, f"{row.name}={value}") for value in values_for(row))
+
+
+def values_for(row: SearchParameter) -> tuple[str, ...]:
+    """Something that the parameter takes."""
+    if row.kind == "composite":
+        first, second = (_VALUES[part.kind][0] for part in row.components)
+        return (f"{first}${second}",)
+    return _VALUES[row.kind]
+
+
+def faults(plan: dict[str, Any]) -> list[str]:
+    """What in a plan does not go by an index, or by one that does not know the parameter."""
+    found = [fault for child in plan.get("Plans", ()) for fault in faults(child)]
+    kind, table = plan["Node Type"], plan.get("Relation Name")
+    condition = plan.get("Index Cond", "")
+    if kind == "Seq Scan":
+        found.append(f"reads all of {table}")
+    elif "search_entry" in plan.get("Index Name", "") and "parameter" not in condition:
+        found.append(f"{plan['Index Name']} is asked for {condition or 'everything'}")
+    return found
+
+
+def show_plans(session: Session) -> int:
+    """Prints the plan of each search that is not answered by an index; how many there are."""
+    bad = asked = 0
+    for type, text in searches():
+        asked += 1
+        plan = search.plan_of(session, parse_search(type, text, now=_START))
+        wrong = faults(plan)
+        if wrong:
+            bad += 1
+            print(f"  {type}?{text}: {'; '.join(wrong)}\n{plan}")
+    print(f"  {asked - bad} of {asked} searches use an index")
+    return bad
+
+
+def main() -> None:
+    """Both sizes in one database, then the plans on the large one."""
+    with running_engines() as (engines, settings):
+        clinic, token = demo_clinic(settings)
+        with server(ours, settings) as port:
+            small = _grown(engines.admin_url, clinic, 0, SMALL // 10, port, token)
+            large = _grown(engines.admin_url, clinic, SMALL // 10, LARGE // 10, port, token)
+        for name, before in small.items():
+            print(f"  {name:22} {before:7.2f} ms on {SMALL}   {large[name]:7.2f} ms on {LARGE}")
+        for name in _TIMED:
+            figure(f"fhir_search_{name}_large_to_small", large[name] / small[name], "<= 1.5")
+        figure("fhir_searches_without_index", _plans(settings, clinic), "0")
+
+
+def _grown(admin_url: str, clinic: str, first: int, end: int, port: int, token: str) -> dict[str, float]:
+    begun = time.perf_counter()
+    for start in range(first, end, _STEP):
+        load(admin_url, clinic, start, min(start + _STEP, end) - 1)
+    analyse(admin_url)
+    print(f"  {end * 10} resources after {time.perf_counter() - begun:.0f} s", flush=True)
+    return measure(port, token, end)
+
+
+def _plans(settings: Settings, clinic: str) -> int:
+    runtime = runtime_for(settings)
+    try:
+        with runtime.transaction(clinic) as session:
+            return show_plans(session)
+    finally:
+        runtime.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -23,7 +23,7 @@ from referral.storage.search_conditions import (
 from referral.storage.search_rows import COLUMNS, Match, match_of
 from referral.storage.tables import resource, search_entry
 
-__all__ = ["Match", "Page", "find_ids", "find_one", "lock_condition", "resolved", "search"]
+__all__ = ["Match", "Page", "find_ids", "find_one", "lock_condition", "plan_of", "resolved", "search"]
 
 _BY_TIME: Final = (Sort("_lastUpdated", "date", descending=True),)
 _COLUMN_OF_KIND: Final = {"date": "low", "number": "number", "quantity": "number"}
@@ -74,6 +74,17 @@ def search(session: Session, query: SearchQuery) -> Page:
         write_cursor(_mark_of(query), rows[-1], len(sorts), backwards=False) if forward and rows else None,
         write_cursor(_mark_of(query), rows[0], len(sorts), backwards=True) if back and rows else None,
     )
+
+
+def plan_of(session: Session, query: SearchQuery) -> dict[str, Any]:
+    """How PostgreSQL would find the first page: its own EXPLAIN, for benchmarks and tests."""
+    sorts = query.sort or _BY_TIME
+    keys = [_sort_key(session, query.type, sort) for sort in sorts]
+    statement = _statement(query, conditions_of(session, query), sorts, keys, None)
+    compiled = statement.compile(session.connection, compile_kwargs={"render_postcompile": True})
+    found: Any = session.connection.exec_driver_sql(f"EXPLAIN (FORMAT JSON) {compiled}", compiled.params)
+    plan: dict[str, Any] = found.scalar_one()[0]["Plan"]
+    return plan
 
 
 def find_one(session: Session, type: str, id: str) -> Match | None:
