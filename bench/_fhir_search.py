@@ -109,10 +109,10 @@ def analyse(admin_url: str) -> None:
 # Each search finds as many at both sizes; given is the number of patients.
 _TIMED: Final[dict[str, Callable[[int], str]]] = {
     "patient": lambda people: f"Task?patient=p{random.randrange(people)}",
-    "owner_and_status": lambda people: (
+    "owner-and-status": lambda people: (
         f"Task?owner=Practitioner/o{random.randrange(people * 5 // 100)}&status=requested"
     ),
-    "last_updated": lambda people: (
+    "last-updated": lambda people: (
         f"Task?_lastUpdated=ge{quote((_START + timedelta(minutes=3 * (people - 10))).isoformat())}"
     ),
 }
@@ -226,8 +226,8 @@ def main() -> None:
         for name, before in small.items():
             print(f"  {name:22} {before:7.2f} ms on {SMALL}   {large[name]:7.2f} ms on {LARGE}")
         for name in _TIMED:
-            figure(f"fhir_search_{name}_large_to_small", large[name] / small[name], "<= 1.5")
-        figure("fhir_searches_without_index", _plans(settings, clinic), "0")
+            figure(f"fhir-search-{name}-large-to-small", large[name] / small[name], "<= 1.5")
+        figure("fhir-searches-without-index", _plans(settings, clinic), "0")
 
 
 def _grown(admin_url: str, clinic: str, first: int, end: int, port: int, token: str) -> dict[str, float]:

@@ -15,6 +15,7 @@ from typing import Any, Final
 import orjson
 from fastapi import FastAPI, Response
 
+from bench import _fhir_search
 from bench._harness import (
     Request,
     compare,
@@ -146,6 +147,7 @@ def main() -> None:
                 print(f"{name} through FHIR: ours against a bare endpoint that does the same SQL")
                 _, _, ratio = compare((our_port, make()), (bare_port, make()), connections=connections)
                 figure(f"fhir-{name}-vs-bare", ratio, goal)
+    _fhir_search.main()
 
 
 if __name__ == "__main__":

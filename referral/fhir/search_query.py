@@ -77,7 +77,8 @@ def read_search(
     for name, value in pairs:
         try:
             if _read_pair(context, controls, clauses, name, value):
-                understood.append((name, value))
+                # The self link says how many a page really has.
+                understood.append((name, str(controls.count) if name == "_count" else value))
             elif strict:
                 raise Refused(f"is no search parameter of {resource_type}", "not-supported")
             else:

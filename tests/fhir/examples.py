@@ -22,14 +22,24 @@ NOT_R4 = {
 }
 
 
-@cache
-def _examples() -> dict[str, bytes]:
+def _archive(name: str) -> Path:
     spec = importlib.util.find_spec("fhirstarter")
     assert spec is not None
     assert spec.origin is not None
-    file = Path(spec.origin).parent / "fhir_specification" / "sequences" / "R4B" / "examples.zip"
+    return Path(spec.origin).parent / "fhir_specification" / "sequences" / "R4B" / name
+
+
+def search_parameters() -> list[dict[str, Any]]:
+    """HL7's SearchParameters."""
+    with zipfile.ZipFile(_archive("search-parameters.zip")) as archive:
+        rows = decode(archive.read("search-parameters.json"), limit=10**8)["entry"]
+    return [row["resource"] for row in rows]
+
+
+@cache
+def _examples() -> dict[str, bytes]:
     found = {}
-    with zipfile.ZipFile(file) as archive:
+    with zipfile.ZipFile(_archive("examples.zip")) as archive:
         for name in archive.namelist():
             for key, row in decode(archive.read(name), limit=10**8).items():
                 for index, resource in enumerate(_with_entries(row.get("value"))):

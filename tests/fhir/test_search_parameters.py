@@ -9,9 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from referral.fhir.definitions import SERVED_TYPES
-from referral.fhir.index_values import INDEXERS, MAX_KEY, IndexEntry, fold
+from referral.fhir.index_values import INDEXERS, MAX_KEY, IndexEntry, fold, unpaired
 from referral.fhir.intervals import END
-from referral.fhir.search_parameters import KEPT_BY_THE_STORE, extract, parameter, parameters
+from referral.fhir.search_parameters import (
+    KEPT_BY_THE_STORE,
+    extract,
+    includes,
+    parameter,
+    parameters,
+    revincludes,
+)
 from tests.fhir import examples
 
 
@@ -184,3 +191,72 @@ def test_folding_is_stable(text: str) -> None:
     once = fold(text)
     assert len(once) <= MAX_KEY
     assert fold(once) == once or not once.isprintable() or len(once) == MAX_KEY
+
+
+# R4's parameters that are not served, and why.
+NOT_SERVED = {
+    "_text": "searches narratives: no full-text index",
+    "_content": "searches whole resources: no full-text index",
+    "_list": "Lists are not served",
+    "_filter": "a language of its own; R4 leaves it to the server",
+    "_query": "no named queries are defined here",
+    "_type": "searches go to one type",
+    "_has": "a form of its own: tests/fhir_api/test_search_reach.py",
+}
+
+
+def test_every_parameter_of_r4_for_the_types_served_is_there_or_has_a_reason() -> None:
+    kinds: dict[tuple[str, str], str] = {}
+    for row in examples.search_parameters():
+        for base in row["base"]:
+            if base in SERVED_TYPES or base == "Resource":
+                kinds[base, row["code"]] = row["type"]
+    assert len(kinds) > 500
+    ours = {
+        (base, name): row.kind
+        for base in (*SERVED_TYPES, "Resource")
+        for name, row in parameters(base).items()
+    }
+    gaps = {key: kind for key, kind in kinds.items() if ours.get(key) != kind}
+    assert {code for _, code in gaps} == set(NOT_SERVED)
+    assert {base for base, _ in gaps} == {"Resource"}
+    own = {key for key in ours if key not in kinds and not key[1].startswith("_")}
+    assert own == {("Task", "due"), ("Task", "output"), ("ServiceRequest", "supporting-info")}
+
+
+def test_pairs_hold_two_values_of_one_element() -> None:
+    panel = {
+        "resourceType": "Observation",
+        "code": {"coding": [{"code": "panel"}]},
+        "component": [
+            {"code": {"coding": [{"system": "s", "code": "a"}]}, "valueQuantity": {"value": 1, "unit": "g"}},
+            {"code": {"coding": [{"code": "b"}]}, "valueQuantity": {"value": 2}},
+        ],
+    }
+    pairs = {
+        (entry.system, entry.value, entry.number) for entry in found(panel, "component-code-value-quantity")
+    }
+    assert pairs == {("s\x1f", "a\x1fg", Decimal(1)), ("\x1f", "b\x1f", Decimal(2))}
+    assert found(panel, "code-value-quantity") == []
+    one, two = unpaired(found(panel, "combo-code-value-quantity")[0])
+    assert (one.system, one.value, two.value, two.number) == ("s", "a", "g", Decimal(1))
+
+
+def test_what_is_written_beside_codes_is_found_as_text() -> None:
+    order = {
+        **ORDER,
+        "code": {"text": "Infusion", "coding": [{"code": "x", "display": "Intravenöse Infusion"}]},
+        "identifier": [{"value": "7", "type": {"text": "Chart", "coding": [{"system": "t", "code": "MR"}]}}],
+    }
+    assert {value for _, value in values(order, "code:text")} == {"infusion", "intravenose infusion"}
+    assert {value for _, value in values(order, "identifier:text")} == {"chart"}
+    assert values(order, "identifier:of-type") == {("t", "MR|7")}
+
+
+def test_includes_are_references_to_what_is_stored() -> None:
+    assert "Task:focus" in includes("Task")
+    assert "QuestionnaireResponse:questionnaire" not in includes("QuestionnaireResponse")
+    assert "Provenance:target" in revincludes("Patient")
+    assert "Task:owner" not in revincludes("Encounter")
+    assert includes("AuditEvent") == revincludes("Subscription") == ()
+    assert not any(row.startswith(("AuditEvent:", "Subscription:")) for row in revincludes("Patient"))

@@ -20,6 +20,17 @@ NO_DEADLINE = settings(
 PARAMETERS = (
     *("name", "identifier", "birthdate", "_lastUpdated", "_sort", "_count", "_cursor", "_include", "_id"),
     *("_revinclude", "_total", "_elements", "_summary", "general-practitioner", "family:exact", "a.b"),
+    *("_include:iterate", "_revinclude:iterate", "_has:Task:patient:status", "_has:Task:patient:owner.name"),
+    *("general-practitioner.identifier", "organization.name:contains", "link:Patient.birthdate", "_has::::"),
+    *(
+        "identifier:of-type",
+        "gender:in",
+        "gender:not-in",
+        "identifier:text",
+        "_profile:below",
+        "_source:above",
+    ),
+    *("_has:Observation:patient:code-value-quantity", "_has:Encounter:patient:date", "link.link.name"),
 )
 JUNK = st.one_of(
     st.none(),
@@ -139,7 +150,12 @@ def test_strange_queries_and_paths_never_break_the_server(clinic: ClinicFixture)
     fhir = connect(clinic)
     fhir.create(patient())
     names = st.sampled_from(PARAMETERS)
-    values = st.one_of(st.text(max_size=12), st.sampled_from(["ge9999", "lt0001-01-01", "-", "a|b|c", ","]))
+    values = st.one_of(
+        st.text(max_size=12),
+        st.sampled_from(
+            ["ge9999", "lt0001-01-01", "-", "a|b|c", ",", "w$5", "Patient:link", "Patient:*", "*", "ap0001"]
+        ),
+    )
 
     @NO_DEADLINE
     @given(st.lists(st.tuples(names, values), max_size=4), st.text(max_size=8))
