@@ -9,6 +9,7 @@ import base64
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from referral.domain.audit import Action, Actor, AuditEntry
 from referral.domain.errors import Forbidden, NotFound
@@ -252,12 +253,15 @@ def search_resources(session: Session, by: Access, query: SearchQuery) -> Result
     if query.type == "Binary":
         found = tuple(one for one in page.matches if _may_find(session, by, one.stored))
         page = replace(page, matches=found)
-    along = search_includes.included(
-        session, query, page.matches, lambda match: _may_see(session, by, match.stored)
-    )
+    along = search_includes.included(session, query, page.matches, partial(_may_come_along, session, by))
     looked_at = search_includes.patients_looked_at(session, query, page.matches)
     _note_search(session, by.actor, query, [*page.matches, *along.matches], looked_at)
     return Results(page, tuple(along.matches), along.cut)
+
+
+def _may_come_along(session: Session, by: Access, match: Match, searched: bool) -> bool:
+    """`_include` reads what is named; `_revinclude` searches for what names it, and reads that."""
+    return _may_see(session, by, match.stored) and (not searched or _may_find(session, by, match.stored))
 
 
 def restricted(by: Access, query: SearchQuery) -> SearchQuery:

@@ -19,7 +19,8 @@ from referral.storage.tables import resource, search_entry
 MAX_INCLUDED: Final = 500
 MAX_ROUNDS: Final = 10
 
-Keep = Callable[[Match], bool]
+# (what would come along, whether it was found by what it points at: `_revinclude`) → whether it may.
+Keep = Callable[[Match, bool], bool]
 
 
 @dataclass(slots=True)
@@ -62,10 +63,11 @@ def _one_round(
     found: Included,
 ) -> list[Match]:
     new: list[Match] = []
-    steps = [(_targets, rule) for rule in rules[0]] + [(_pointing, rule) for rule in rules[1]]
-    for step, rule in steps:
+    steps = [(False, rule) for rule in rules[0]] + [(True, rule) for rule in rules[1]]
+    for backwards, rule in steps:
+        step = _pointing if backwards else _targets
         for match in step(session, rule, frontier):
-            if match.stored.reference in have or not keep(match):
+            if match.stored.reference in have or not keep(match, backwards):
                 continue
             if len(found.matches) + len(new) >= MAX_INCLUDED:
                 found.cut = True

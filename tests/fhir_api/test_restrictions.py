@@ -182,10 +182,13 @@ def test_what_is_brought_along_is_inside_too(
     found = reader.get("Condition?_include=Condition:subject")
     assert f"Patient/{inside['id']}" in found.references
     assert f"Patient/{outside['id']}" not in found.references
-    reverse = limited(clinic, fhir, "system/Patient.rs", f"system/Condition.r?subject=Patient/{inside['id']}")
-    brought = reverse.get("Patient?_revinclude=Condition:subject")
-    conditions = [row for row in brought.resources if row["resourceType"] == "Condition"]
-    assert [row["subject"]["reference"] for row in conditions] == [f"Patient/{inside['id']}"]
+    # What points here is searched for, and read.
+    for letters, expected in (("rs", [f"Patient/{inside['id']}"]), ("r", []), ("s", [])):
+        scope = f"system/Condition.{letters}?subject=Patient/{inside['id']}"
+        reverse = limited(clinic, fhir, "system/Patient.rs", scope)
+        brought = reverse.get("Patient?_revinclude=Condition:subject")
+        conditions = [row for row in brought.resources if row["resourceType"] == "Condition"]
+        assert [row["subject"]["reference"] for row in conditions] == expected, letters
 
 
 def test_scopes_are_joined_by_or(
