@@ -67,6 +67,8 @@ FOR_ALL = {
 SPECIAL = {
     ("Patient", "deceased"): ["deceasedBoolean:boolean", "deceasedDateTime:exists"],
     ("Location", "near"): ["position:position"],
+    # R5's Provenance.patient in R4 (fhir/provenance.py): whose record the targets are, the Patient or not.
+    ("Provenance", "patient"): ["target[Patient]:Reference", "extension.valueReference[Patient]:Reference"],
 }
 # HL7's definition names the two parts of this composite in the wrong order; its expressions are right.
 SWAPPED = {("DocumentReference", "relationship")}
@@ -114,7 +116,9 @@ def composites() -> dict[tuple[str, str], dict[str, Any]]:
             components = []
             for definition, part in zip(definitions, resource["component"], strict=True):
                 paths = [
-                    path for root in roots for path in below(kinds[definition], base, root, part["expression"])
+                    path
+                    for root in roots
+                    for path in below(kinds[definition], base, root, part["expression"])
                 ]
                 components.append({"kind": kinds[definition], "paths": list(dict.fromkeys(paths))})
             found[base, resource["code"]] = {"kind": "composite", "paths": roots, "components": components}
@@ -124,7 +128,9 @@ def composites() -> dict[tuple[str, str], dict[str, Any]]:
 def below(kind: str, base: str, root: str, expression: str) -> list[str]:
     """Paths that start at the element `root`."""
     place = f"{base}.{root}" if root else base
-    parts = "|".join(f"{place}.{part.strip()}" for part in expression.replace("DateTime", "dateTime").split("|"))
+    parts = "|".join(
+        f"{place}.{part.strip()}" for part in expression.replace("DateTime", "dateTime").split("|")
+    )
     return [path.removeprefix(f"{root}.") if root else path for path in paths_of(kind, parts, base)]
 
 
@@ -200,7 +206,9 @@ def main() -> None:
     head = {"": {"fhir": "4.0.1", "parameters": "fhirstarter 4.2.0, R4B"}}
     lines = [f"{json.dumps(key)}: {json.dumps(value)}" for key, value in head.items()]
     for base, parameters in rows.items():
-        inner = ",\n".join(f"  {json.dumps(code)}: {json.dumps(row)}" for code, row in sorted(parameters.items()))
+        inner = ",\n".join(
+            f"  {json.dumps(code)}: {json.dumps(row)}" for code, row in sorted(parameters.items())
+        )
         lines.append(f"{json.dumps(base)}: {{\n{inner}\n}}")
     (TABLES / "search_parameters.json").write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
 

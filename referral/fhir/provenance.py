@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
-from referral.fhir.elements import Ref, Resource, coding, concept, instant, reference, references
+from referral.fhir.elements import (
+    Ref,
+    Resource,
+    coding,
+    concept,
+    every,
+    instant,
+    reference,
+    reference_id,
+    references,
+)
 from referral.fhir.systems import PROVENANCE_AGENT, SIGNATURE_TYPE
 
+# R5's Provenance.patient in R4: HL7's extension for elements of a later version.
+_PATIENT: Final = "http://hl7.org/fhir/5.0/StructureDefinition/extension-Provenance.patient"
 _FORMAT: Final = "application/fhir+json;canonicalization=http://hl7.org/fhir/canonicalization/json#document"
 _SIGNATURES: Final = {
     kind: coding(SIGNATURE_TYPE, f"1.2.840.10065.1.12.1.{number}", display)
@@ -47,11 +59,16 @@ def provenance(
     activity: Resource | None = None,
     signatures: Sequence[Resource] = (),
     revision_of: Ref | None = None,
+    patient_id: str | None = None,
 ) -> Resource:
-    """Who made or changed what. `revision_of` is the version that the targets take the place of."""
+    """Who made or changed what. `revision_of` is the version that the targets take the place of.
+
+    `patient_id` is whose record the targets belong to.
+    """
     resource: Resource = {
         "resourceType": "Provenance",
         "id": id,
+        **(of_patient(patient_id) if patient_id else {}),
         "target": references(targets),
         "recorded": instant(recorded_at),
     }
@@ -63,6 +80,18 @@ def provenance(
     if signatures:
         resource["signature"] = list(signatures)
     return resource
+
+
+def of_patient(patient_id: str) -> Resource:
+    """The extension that says whose record the targets belong to."""
+    return {"extension": [{"url": _PATIENT, "valueReference": {"reference": f"Patient/{patient_id}"}}]}
+
+
+def patient_in(resource: Mapping[str, Any]) -> str | None:
+    """Whose record the targets belong to, as the extension says; else the Patient among them."""
+    named = [row.get("valueReference") for row in every(resource, "extension") if row.get("url") == _PATIENT]
+    found = [reference_id(target, "Patient") for target in (*named, *every(resource, "target"))]
+    return next((id for id in found if id), None)
 
 
 def _agent(agent: Agent) -> Resource:

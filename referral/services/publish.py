@@ -201,6 +201,7 @@ def referral(
             [f"ServiceRequest/{new.id}", f"Task/{new.task_id}"],
             [Agent("author", _who(actor), clinic)],
             recorded_at=now,
+            patient_id=new.patient_id,
         ),
     ]
     resources.create(session, made, now)
@@ -336,6 +337,7 @@ def opinion(
         recorded_at=now,
         signatures=[signature(kind, who, at=now)],
         revision_of=f"Observation/{given.renews}" if given.renews else None,
+        patient_id=about.patient_id,
     )
     resources.create(session, [observation, signed], now)
     outputs = [f"Observation/{given.id}", answered.reference]
@@ -371,6 +373,7 @@ def opinion_voided(session: Session, actor: Actor, voided: Standing, cause: Caus
         recorded_at=now,
         activity={**_NULLIFIED, "text": cause.value},
         revision_of=f"{before.reference}/_history/{before.version}",
+        patient_id=resources.patient_of(before.document),
     )
     resources.create(session, [made], now)
 
@@ -432,7 +435,11 @@ def consultation(
     managed = encounter_mapping.consultation(id, placed, held_at=held_at, service_provider=clinic)
     made = _laid_over(document, managed, ("class", "type", "period", "serviceProvider"))
     signed = provenance(
-        _new_id(), [f"Encounter/{id}"], [Agent("author", _who(actor), clinic)], recorded_at=now
+        _new_id(),
+        [f"Encounter/{id}"],
+        [Agent("author", _who(actor), clinic)],
+        recorded_at=now,
+        patient_id=placed.patient_id,
     )
     resources.create(session, [made, signed], now)
     return id
@@ -456,5 +463,6 @@ def start(
         managed.pop("performedPeriod")
     made = _laid_over(document, managed, ("status", "code", "performedPeriod", "basedOn"))
     agents = [Agent("performer", _who(actor), clinic_ref(session))]
-    signed = provenance(_new_id(), [f"Procedure/{procedure_id}"], agents, recorded_at=now)
+    targets = [f"Procedure/{procedure_id}"]
+    signed = provenance(_new_id(), targets, agents, recorded_at=now, patient_id=patient_id)
     resources.create(session, [made, signed], now)

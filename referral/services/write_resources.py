@@ -28,6 +28,7 @@ from referral.services import interactions
 from referral.services.access import Access
 from referral.services.client_write import ClientWrite
 from referral.services.doors import DOORS
+from referral.services.record_provenance import note_write, take_provenance
 from referral.services.search_resources import restricted
 from referral.services.take_answer import take_answer
 from referral.services.take_appointment import take_appointment
@@ -60,6 +61,7 @@ _USE_CASE: Final[dict[str, Callable[[ClientWrite], None]]] = {
     "Task": take_task,
     **dict.fromkeys(sorted(DOORS), take_treatment),
     "Appointment": take_appointment,
+    "Provenance": take_provenance,
 }
 
 
@@ -253,4 +255,7 @@ def _carry_out(by: Access, write: ClientWrite, type: str) -> Stored:
         _USE_CASE.get(type, _store)(write)
     stored = resources.read(write.session, type, write.id)
     _require_within(by, stored, letter)
+    if write.current is None or stored.version > write.current.version:
+        patient_id = resources.patient_of(write.document)
+        note_write(write.session, stored, patient_id, created=write.current is None)
     return stored

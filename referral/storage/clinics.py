@@ -87,6 +87,17 @@ def get(session: Session, clinic_id: str) -> Clinic:
     return found
 
 
+_SLUGS: Final[dict[str, str]] = {}
+
+
+def slug_of(session: Session) -> str:
+    """The name of this transaction's clinic in addresses; it never changes, so it is read once a process."""
+    found = _SLUGS.get(session.clinic)
+    if found is None:
+        found = _SLUGS[session.clinic] = current(session).slug
+    return found
+
+
 def every(session: Session) -> list[Clinic]:
     """All clinics, oldest first; needs no clinic to have been entered."""
     rows = session.connection.execute(select(clinic).order_by(clinic.c.created_at, clinic.c.clinic_id))

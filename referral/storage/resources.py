@@ -17,6 +17,7 @@ from sqlalchemy import Text, bindparam, cast, select, text, union_all
 from referral.domain.errors import NotFound, StaleVersion
 from referral.fhir.json import decode_stored, encode
 from referral.fhir.overlay import overlay
+from referral.fhir.provenance import patient_in
 from referral.storage import projections
 from referral.storage.db import Session, flush
 from referral.storage.entries import entries_of
@@ -112,6 +113,12 @@ def note_patch(session: Session, type: str, id: str) -> None:
     session.kept["method", type, id] = "PATCH"
 
 
+def patients_of(session: Session, references: Iterable[str]) -> list[str]:
+    """Whose records these resources ('Type/id') belong to, each once; what does not exist has none."""
+    found = [patient_of(stored.document) for stored in find_many(session, references).values()]
+    return list(dict.fromkeys(id for id in found if id))
+
+
 def _project(session: Session, stored: Stored) -> None:
     if stored.type in projections.MIRRORED:
         projections.project(session, stored.document)
@@ -144,8 +151,10 @@ def _prepare(
 def patient_of(document: dict[str, Any]) -> str | None:
     """Whose record this is, for the audit row: the id of the Patient it is or is about.
 
-    An Appointment is about the first Patient who takes part.
+    An Appointment is about the first Patient who takes part, a Provenance about whose record it tells of.
     """
+    if document["resourceType"] == "Provenance":
+        return patient_in(document)
     if document["resourceType"] == "Patient":
         return str(document["id"])
     about = [document.get(name) for name in ("subject", "patient", "for")]

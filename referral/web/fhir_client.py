@@ -19,6 +19,7 @@ from referral.domain.errors import NotFound, NotSupported, SignInRequired
 from referral.fhir.permit import Permit, permit_of
 from referral.services.access import Access
 from referral.services.methods import methods_of
+from referral.services.record_provenance import record_provenance
 from referral.storage import accounts
 from referral.storage.accounts import ApiClient
 from referral.storage.db import Session
@@ -51,9 +52,11 @@ class Caller:
 
     @contextmanager
     def transaction(self) -> Iterator[Session]:
-        """Committed when the block ends; an exception rolls it back."""
+        """Committed when the block ends; an exception rolls it back. What was written has its Provenance."""
         with self.runtime.transaction(self.actor.clinic_id) as session:
             yield session
+            header = self.request.headers.get("x-provenance")
+            record_provenance(session, self.access, header, self.now)
 
     def may(self, type: str, interaction: str) -> bool:
         """`interaction` is one letter: c create, r read, u update, d delete, s search."""
