@@ -12,7 +12,6 @@ from tests.fhir_api.client import FhirClient, Json
 from tests.fhir_api.people import Referred, condition, order, patient, practitioner, request, transaction
 from tests.fhir_api.test_access import limited
 
-
 OWN: Json = {
     "resourceType": "Provenance",
     "recorded": "2026-11-03T16:00:00.000Z",
