@@ -21,8 +21,15 @@ def is_known(canonical: str) -> bool:
     return (
         find_profile(canonical) is not None
         or own_profile(canonical) is not None
-        or canonical.partition("|")[0].removeprefix(_BASE) in resource_types()
+        or _base_type(canonical) is not None
     )
+
+
+def _base_type(canonical: str) -> str | None:
+    """The type whose definition in R4 itself this is."""
+    url = canonical.partition("|")[0]
+    name = url.removeprefix(_BASE)
+    return name if url.startswith(_BASE) and name in resource_types() else None
 
 
 def claimed(resource: dict[str, Any]) -> list[str]:
@@ -45,11 +52,10 @@ def profile_issues(resource: dict[str, Any], canonical: str) -> list[Issue]:
     Takes a resource without faults against R4 itself.
     """
     type = resource["resourceType"]
-    base = canonical.partition("|")[0].removeprefix(_BASE)
     own = own_profile(canonical)
     profile = find_profile(canonical)
-    wanted = profile.type if profile else own["type"] if own else base if base in resource_types() else type
-    if wanted != type:
+    wanted = profile.type if profile else own["type"] if own else _base_type(canonical)
+    if wanted not in (None, type):
         text = f"{canonical} is a profile of {wanted}; this is a {type}."
         return [Issue(text, (f"{type}.meta.profile",), "invariant")]
     if own is not None:

@@ -130,7 +130,8 @@ def test_a_narrative_is_kept_word_for_word() -> None:
         "<p>a&#160;&amp; b<br ></br><!-- x --></p >\r\n</div >"
     )
     text = patient(f'<text><status value="generated"/>{div}</text>')
-    assert parse(text)["text"]["div"] == div
+    for before in ("", "\ufeff", "\ufeff<!-- Nguyễn -->\r\n"):
+        assert parse(before + text)["text"]["div"] == div
     assert div.encode() in encode_xml(parse(text))
 
 

@@ -17,6 +17,9 @@ WRITABLE = [
 ]
 # Treatment is taken only under an order of this clinic; one that did not happen is a record like any other.
 UNDER_AN_ORDER = {"Procedure", "MedicationAdministration"}
+# Examples that are refused as they stand: treatment of no order, and a change asked for by a search instead
+# of by one of our topics (tests/fhir_api/test_subscriptions.py).
+NOT_TAKEN = UNDER_AN_ORDER | {"Subscription"}
 # What no client writes, so that an example cannot come back: tests/fhir/test_xml.py has them in both formats.
 WRITTEN_HERE = {
     "AuditEvent": "a client that could write one could forge the record",
