@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from typing import Final
 
 from referral.domain.errors import NotFound, NotSupported
 from referral.fhir.definitions import CLINICAL_TYPES, METADATA_TYPES
+from referral.fhir.hints import article, nearest
 
 READ: Final = ("read", "vread", "history-instance", "history-type", "search-type")
 _WRITE: Final = (*READ, "create", "update", "patch")
@@ -36,10 +36,8 @@ _WORDS: Final = {
 def require(type: str, interaction: str) -> None:
     """Raises NotFound for a type that is not served, NotSupported for what it does not do."""
     if type not in INTERACTIONS:
-        near = {known.lower(): known for known in INTERACTIONS}
-        meant = get_close_matches(type[:40].lower(), near, 1, 0.85)
-        hint = f"did you mean {near[meant[0]]}? See" if meant else "see"
-        raise NotFound(f"{type[:40]} is not served here; {hint} /fhir/metadata for the types that are.")
+        known = f"{type[:40]} is not served here{nearest(type, INTERACTIONS)}"
+        raise NotFound(f"{known}; see /fhir/metadata for the types that are.")
     if interaction not in INTERACTIONS[type]:
         word = _WORDS.get(interaction, f"used with {interaction}")
-        raise NotSupported(f"{'An' if type[0] in 'AEIO' else 'A'} {type} cannot be {word}.")
+        raise NotSupported(f"A{article(type)[1:]} cannot be {word}.")
