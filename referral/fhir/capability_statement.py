@@ -78,6 +78,7 @@ def capability_statement(
         )
     _put(rest, "operation", _operations(operations, local))
     patches = any("patch" in support.interactions for support in types.values())
+    every = [*operations, *(row for support in types.values() for row in support.operations)]
     return {
         "resourceType": "CapabilityStatement",
         "id": "server",
@@ -90,7 +91,7 @@ def capability_statement(
         "publisher": PUBLISHER,
         "description": "What this server does, made from the tables that it routes and searches by.",
         "kind": "instance",
-        "instantiates": [US_CORE_SERVER],
+        "instantiates": _instantiates(every),
         "software": {"name": "referral", "version": facts.version},
         "implementation": {"description": "Recommendation requests and the gate", "url": facts.base_url},
         "fhirVersion": "4.0.1",
@@ -98,6 +99,11 @@ def capability_statement(
         **({"patchFormat": list(_PATCH_FORMATS)} if patches else {}),
         "rest": [rest],
     }
+
+
+def _instantiates(operations: Sequence[Operation]) -> list[str]:
+    """US Core, and the guides that some operations are from."""
+    return list(dict.fromkeys([US_CORE_SERVER, *(row.follows for row in operations if row.follows)]))
 
 
 def _security(facts: ServerFacts) -> dict[str, Any]:

@@ -52,7 +52,8 @@ class Operation:
 
     `system`, `type` and `instance` are the levels at which there is a route; `methods` those it takes. `base`
     is the canonical URL of somebody else's definition that this one follows, and `complete` whether all of
-    that is done: then the CapabilityStatement names it, and else ours, as R4 wants it.
+    that is done: then the CapabilityStatement names it, and else ours, as R4 wants it. `follows` is the
+    CapabilityStatement of a guide that the server follows because of it.
     """
 
     code: str
@@ -67,6 +68,7 @@ class Operation:
     methods: frozenset[str] = GET_AND_POST
     base: str | None = None
     complete: bool = False
+    follows: str | None = None
     parameters: tuple[Parameter, ...] = ()
 
     def url(self, local: LocalSystems = DEFAULT) -> str:
@@ -240,6 +242,7 @@ EXPORT: Final = Operation(
     " Content-Location. Needs Prefer: respond-async. AuditEvent and Subscription are left out.",
     system=True,
     base=f"{_BULK}export",
+    follows="http://hl7.org/fhir/uv/bulkdata/CapabilityStatement/bulk-data",
     parameters=_EXPORT_PARAMETERS,
 )
 PATIENT_EXPORT: Final = Operation(
@@ -266,6 +269,7 @@ SUBSCRIPTION_STATUS: Final = Operation(
     instance=True,
     base=f"{_BACKPORT}backport-subscription-status",
     complete=True,
+    follows="http://hl7.org/fhir/uv/subscriptions-backport/CapabilityStatement/backport-subscription-server-r4",
     parameters=(
         Parameter("id", "At the type: only these subscriptions", "id", most="*", use="in"),
         Parameter("status", "At the type: only those in these states", "code", most="*", use="in"),
