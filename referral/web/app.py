@@ -29,6 +29,7 @@ from referral.web.cors import CdsCors
 from referral.web.fhir_path import FhirPath
 from referral.web.gate_reads import GateReads
 from referral.web.middleware import Frame
+from referral.web.openapi import describe
 from referral.web.staff import routes as staff_routes
 
 
@@ -71,4 +72,5 @@ def create_app(runtime: Runtime) -> FastAPI:
         health.router,
     ):
         app.include_router(router)
+    describe(app)
     return app

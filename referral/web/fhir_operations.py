@@ -66,7 +66,8 @@ def _require_known(given: Input, how: Wanted, *known: str) -> None:
 # ---- Patient/$everything
 
 
-@router.api_route("/Patient/{id}/$everything", methods=["GET", "POST"])
+@router.get("/Patient/{id}/$everything")
+@router.post("/Patient/{id}/$everything")
 def everything(request: Request, caller: Anyone, how: WantedDep, raw: _BodyDep, id: str) -> Response:
     """The patient's record with what it refers to, page by page."""
     given = _input(request, raw, caller)
@@ -131,7 +132,8 @@ def _row(stored: Stored, mode: str) -> Found:
 # ---- DocumentReference/$docref
 
 
-@router.api_route("/DocumentReference/$docref", methods=["GET", "POST"])
+@router.get("/DocumentReference/$docref")
+@router.post("/DocumentReference/$docref")
 def docref(request: Request, caller: Anyone, how: WantedDep, raw: _BodyDep) -> Response:
     """The documents of a patient that exist; none is made on demand."""
     given = _input(request, raw, caller)
@@ -182,13 +184,15 @@ def _shown(value: Any) -> str:
 # ---- Questionnaire/$populate
 
 
-@router.api_route("/Questionnaire/$populate", methods=["GET", "POST"])
+@router.get("/Questionnaire/$populate")
+@router.post("/Questionnaire/$populate")
 def populate(request: Request, caller: Anyone, how: WantedDep, raw: _BodyDep) -> Response:
     """The form that is named, begun from what is known; nothing is stored."""
     return _populate(request, caller, how, raw, None)
 
 
-@router.api_route("/Questionnaire/{id}/$populate", methods=["GET", "POST"])
+@router.get("/Questionnaire/{id}/$populate")
+@router.post("/Questionnaire/{id}/$populate")
 def populate_this(request: Request, caller: Anyone, how: WantedDep, raw: _BodyDep, id: str) -> Response:
     """The same for the form in the path."""
     return _populate(request, caller, how, raw, id)
