@@ -24,13 +24,18 @@ _OAUTH_URIS: Final = "http://fhir-registry.smarthealthit.org/StructureDefinition
 _SECURITY_SERVICE: Final = "http://terminology.hl7.org/CodeSystem/restful-security-service"
 _PATCH_FORMATS: Final = ("application/json-patch+json", "application/fhir+json", "application/fhir+xml")
 _SEARCH: Final = frozenset({"search-type"})
+_TOPIC: Final = (
+    "http://hl7.org/fhir/uv/subscriptions-backport/StructureDefinition/"
+    "capabilitystatement-subscriptiontopic-canonical"
+)
 
 
 @dataclass(frozen=True, slots=True)
 class TypeSupport:
     """What the routes of one type do. `interactions` are codes such as read, vread, update, search-type.
 
-    `conditional` holds create, read, update, delete as far as they are done conditionally.
+    `conditional` holds create, read, update, delete as far as they are done conditionally; `topics` are the
+    canonical URLs of what can be subscribed to.
     """
 
     interactions: tuple[str, ...]
@@ -40,6 +45,7 @@ class TypeSupport:
     revincludes: tuple[str, ...] = ()
     operations: tuple[Operation, ...] = ()
     profiles: tuple[str, ...] | None = None
+    topics: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +142,9 @@ def _resource(name: str, support: TypeSupport, local: LocalSystems) -> dict[str,
     profiles = support.profiles
     if profiles is None:
         profiles = profiles_of(name) + profile_urls(name, local)
+    if support.topics:
+        # Strict readers want the extension before the rest of the element.
+        row = {"extension": [{"url": _TOPIC, "valueCanonical": url} for url in support.topics], **row}
     _put(row, "supportedProfile", list(profiles))
     _put(row, "interaction", [{"code": code} for code in support.interactions])
     row["versioning"] = support.versioning

@@ -21,6 +21,7 @@ from referral.fhir.search_definitions import OWN
 from referral.fhir.search_model import kept_entries
 from referral.fhir.search_parameters import extract
 from referral.fhir.search_query import SearchQuery, Sort
+from referral.fhir.subscription_topics import topic_resources
 from referral.fhir.systems import LOCAL_CODES, code_system
 from referral.fhir.value_sets import value_sets
 from referral.storage.resources import Stored
@@ -36,8 +37,12 @@ _MAKERS: Final[dict[str, Callable[[], list[Json]]]] = {
     "StructureDefinition": structure_definitions,
     "OperationDefinition": lambda: [row.to_fhir() for row in OPERATIONS],
     "SearchParameter": lambda: [row.to_fhir() for row in OWN],
+    # R4 has no SubscriptionTopic: the backport wraps one in a Basic.
+    "Basic": topic_resources,
 }
 TYPES: Final = frozenset(_MAKERS)
+# Search parameters by which a canonical URL finds its resource; a topic has it as its identifier.
+_NAMES: Final = frozenset({"url", "identifier"})
 # Nothing of these is in the store.
 ONLY_HERE: Final = frozenset(METADATA_TYPES)
 
@@ -75,7 +80,7 @@ def by_canonical(canonical: str) -> Stored | None:
     """What a canonical URL of ours names, with or without its version; None for anything else."""
     for type in TYPES:
         for row in _of_type(type).values():
-            if any(entry.parameter == "url" and entry.value == canonical for entry in row.entries):
+            if any(entry[0] in _NAMES and entry.value == canonical for entry in row.entries):
                 return row.stored
     return None
 

@@ -17,6 +17,8 @@ from referral.fhir.capability_statement import (
 from referral.fhir.operations import of_type, on_system
 from referral.fhir.publication import PUBLISHED_AT
 from referral.fhir.search_parameters import includes, revincludes
+from referral.fhir.subscription import PROFILE as BACKPORT_PROFILE
+from referral.fhir.subscription_topics import TOPICS
 from referral.fhir.systems import BASE
 from referral.services.interactions import INTERACTIONS, SYSTEM_INTERACTIONS
 from referral.web.dependencies import public
@@ -49,10 +51,13 @@ def _statement(facts: ServerFacts) -> dict[str, Any]:
 
 
 def _type_support(type: str, does: tuple[str, ...]) -> TypeSupport:
+    subscribed = type == "Subscription"
     return TypeSupport(
         interactions=does,
         conditional=frozenset({"create", "read", "update"} & set(does)),
         includes=includes(type),
         revincludes=revincludes(type),
         operations=of_type(type),
+        profiles=(BACKPORT_PROFILE,) if subscribed else None,
+        topics=tuple(topic.url() for topic in TOPICS.values()) if subscribed else (),
     )

@@ -7,7 +7,7 @@ from typing import Any, Final
 import structlog
 from fastapi import APIRouter
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from referral.domain.errors import ReferralError
 from referral.services.observe import figures
@@ -39,7 +39,11 @@ def ready(runtime: RuntimeDep) -> Response:
     return JSONResponse({"status": "ready", "mode": "restore"} if restoring else {"status": "ready"})
 
 
-@router.get("/metrics", dependencies=[public("counts and ages only, no clinic and no person")])
+@router.get(
+    "/metrics",
+    dependencies=[public("counts and ages only, no clinic and no person")],
+    response_class=PlainTextResponse,
+)
 def metrics(runtime: RuntimeDep) -> Response:
     """Prometheus text, computed from the rows: every process gives the same answer."""
     registry = CollectorRegistry()

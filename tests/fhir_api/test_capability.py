@@ -78,7 +78,7 @@ def world(database: Database) -> World:
     fhir = connect(make_clinic(database))
     referred = Referred(fhir)
     statement = fhir.call("GET", "/fhir/metadata", Authorization="").body
-    rows = {row["type"]: row for row in statement["rest"][0]["resource"] if row["type"] != "Basic"}
+    rows = {row["type"]: row for row in statement["rest"][0]["resource"]}
     made = World(fhir, referred, statement, rows)
     plant(made)
     return made
@@ -197,7 +197,7 @@ def test_the_statement_is_read_by_a_strict_client(world: World) -> None:
 
     # Raises for a property that is unknown, of a wrong type, or missing.
     read = CapabilityStatement(world.statement)
-    assert {row.type for row in read.rest[0].resource} >= world.rows.keys()
+    assert [row.type for row in read.rest[0].resource] == list(world.rows)
 
 
 def test_the_statement_says_who_it_is_and_what_it_follows(world: World) -> None:
@@ -208,6 +208,18 @@ def test_the_statement_says_who_it_is_and_what_it_follows(world: World) -> None:
     assert {"version", "publisher", "description", "date", "software"} <= found.keys()
     service = world.rest["security"]["service"][0]["coding"][0]
     assert service["code"] == "SMART-on-FHIR"
+
+
+def test_topics_of_subscriptions_are_named_and_published(world: World) -> None:
+    topics = [row["valueCanonical"] for row in world.rows["Subscription"]["extension"]]
+    assert len(topics) == 3
+    for url in topics:
+        (found,) = world.fhir.get(f"Basic?identifier=urn:ietf:rfc:3986|{url}").resources
+        assert found["code"]["coding"][0]["code"] == "SubscriptionTopic"
+    assert world.rows["Subscription"]["supportedProfile"][0].endswith("/backport-subscription")
+    guides = ("bulkdata/CapabilityStatement/bulk-data", "backport-subscription-server-r4")
+    for guide in guides:
+        assert [url for url in world.statement["instantiates"] if url.endswith(guide)], guide
 
 
 def test_no_page_of_another_origin_may_call_as_the_statement_says(world: World) -> None:
@@ -631,7 +643,7 @@ def test_no_route_does_what_the_statement_does_not_say(world: World) -> None:
 
 
 def test_what_is_not_said_is_refused_in_fhirs_own_words(world: World) -> None:
-    for type in sorted(resource_types() - world.rows.keys() - {"Basic"}):
+    for type in sorted(resource_types() - world.rows.keys()):
         assert world.fhir.get(type).status == 404, type
         assert world.fhir.get(f"{type}/1").status == 404, type
     answers = [

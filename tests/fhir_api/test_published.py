@@ -28,7 +28,7 @@ from tests.fhir_api.client import FhirClient, Json
 from tests.fhir_api.people import Referred
 
 ROOT = Path(__file__).resolve().parents[2]
-TYPES = (*(type for type in METADATA_TYPES if type != "Basic"), "Questionnaire")
+TYPES = (*METADATA_TYPES, "Questionnaire")
 
 
 def published() -> list[Json]:
