@@ -67,6 +67,7 @@ def capability_statement(
     *,
     system_interactions: Sequence[str] = ("transaction", "batch"),
     operations: Sequence[Operation] = (),
+    compartments: Sequence[str] = (),
 ) -> dict[str, Any]:
     """`types` by name, in the order wanted; search parameters come from their table."""
     local = LocalSystems(facts.canonical_base)
@@ -83,6 +84,7 @@ def capability_statement(
             [_parameter("Resource", row, local) for row in parameters("Resource").values()],
         )
     _put(rest, "operation", _operations(operations, local))
+    _put(rest, "compartment", list(compartments))
     patches = any("patch" in support.interactions for support in types.values())
     every = [*operations, *(row for support in types.values() for row in support.operations)]
     return {

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
+DEFINITION: Final = "http://hl7.org/fhir/CompartmentDefinition/patient"
 # A resource belongs to the patient whom one of these parameters names.
 PATIENT_COMPARTMENT: Final[dict[str, tuple[str, ...]]] = {
     "Appointment": ("actor",),

@@ -25,6 +25,8 @@ class Clause:
 
     With `links` it asks about other resources, any of them by OR. Of a chain (`owner.name=…`) `parameter`
     is the reference that leads there; with the kind `has` it is the one by which they point here.
+
+    `also` are other parameters, any of which may match as well: no client writes that, compartments do.
     """
 
     parameter: str
@@ -33,6 +35,7 @@ class Clause:
     modifier: str | None = None
     missing: bool | None = None
     links: tuple[Link, ...] = ()
+    also: tuple[str, ...] = ()
 
     @property
     def types_asked(self) -> frozenset[str]:
@@ -57,7 +60,7 @@ class Clause:
         """
         if self.links:
             raise ValueError(f"{self.name} asks about other resources")
-        own = [entry for entry in entries if entry.parameter == self.parameter]
+        own = [entry for entry in entries if entry.parameter in (self.parameter, *self.also)]
         if self.missing is not None:
             return self.missing is not bool(own)
         found = any(self._match(value, entry) for value in self.values for entry in own)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from referral.fhir.compartment import PATIENT_COMPARTMENT
 from referral.fhir.operations import OPERATIONS, Operation, of_type
 from referral.services.interactions import INTERACTIONS, SYSTEM_INTERACTIONS
 
@@ -53,6 +54,8 @@ def _methods(steps: list[str]) -> Iterator[str]:
             for (shape, interaction), method in _ON_SYSTEM.items()
             if shape == "/".join(steps) and interaction in SYSTEM_INTERACTIONS
         )
+    elif len(steps) == 3 and steps[0] == "Patient" and steps[2] in PATIENT_COMPARTMENT:
+        yield "GET"
     else:
         shape = "/".join(["*", *(step if step.startswith("_") else "*" for step in steps[1:])])
         does = INTERACTIONS.get(steps[0], ())

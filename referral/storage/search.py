@@ -138,7 +138,7 @@ def _sort_key(session: Session, type: str, sort: Sort) -> ColumnElement[Any]:
     entry = search_entry.alias()
     column = entry.c[_COLUMN_OF_KIND.get(sort.kind, "value")]
     edge = func.max(column) if sort.descending else func.min(column)
-    return select(edge).where(entry_of_resource(session, entry, type, sort.parameter)).scalar_subquery()
+    return select(edge).where(entry_of_resource(session, entry, type, (sort.parameter,))).scalar_subquery()
 
 
 def _statement(

@@ -74,7 +74,7 @@ def condition(session: Session, row: Any, type: str, clause: Clause) -> ColumnEl
         met = or_(*[OF_THE_STORE[clause.parameter](row, value) for value in clause.values])
         return ~met if clause.modifier == "not" else met
     entry = search_entry.alias()
-    of_resource = entry_of_resource(session, entry, type, clause.parameter, row)
+    of_resource = entry_of_resource(session, entry, type, (clause.parameter, *clause.also), row)
     if clause.missing is not None:
         present = exists().where(of_resource)
         return ~present if clause.missing else present
@@ -83,14 +83,17 @@ def condition(session: Session, row: Any, type: str, clause: Clause) -> ColumnEl
 
 
 def entry_of_resource(
-    session: Session, entry: Any, type: str, parameter: str, row: Any = resource
+    session: Session, entry: Any, type: str, parameters: tuple[str, ...], row: Any = resource
 ) -> ColumnElement[bool]:
     """Joins an alias of the entries to the resource of the statement around it."""
-    return and_(_entries(session, entry, type, parameter), entry.c.id == row.c.id)
+    return and_(_entries(session, entry, type, *parameters), entry.c.id == row.c.id)
 
 
-def _entries(session: Session, entry: Any, type: str, parameter: str) -> ColumnElement[bool]:
-    return and_(entry.c.clinic_id == session.clinic, entry.c.type == type, entry.c.parameter == parameter)
+def _entries(session: Session, entry: Any, type: str, *parameters: str) -> ColumnElement[bool]:
+    own = and_(entry.c.clinic_id == session.clinic, entry.c.type == type)
+    if len(parameters) == 1:
+        return and_(own, entry.c.parameter == parameters[0])
+    return and_(own, entry.c.parameter.in_(parameters))
 
 
 # ---- Other resources
@@ -101,7 +104,7 @@ def _linked(session: Session, row: Any, type: str, clause: Clause) -> ColumnElem
         return row.c.id == _any_in(ids_pointed_at(session, type, clause))  # type: ignore[no-any-return]
     entry = search_entry.alias()
     leads = entry.c.value == _any_in(references_led_to(session, clause))
-    return exists().where(entry_of_resource(session, entry, type, clause.parameter, row), leads)
+    return exists().where(entry_of_resource(session, entry, type, (clause.parameter,), row), leads)
 
 
 def _any_in(found: Any) -> Any:

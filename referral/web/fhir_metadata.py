@@ -9,6 +9,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from referral import __version__
+from referral.fhir import compartment
 from referral.fhir.capability_statement import (
     ServerFacts,
     TypeSupport,
@@ -47,6 +48,7 @@ def _statement(facts: ServerFacts) -> dict[str, Any]:
         {type: _type_support(type, does) for type, does in INTERACTIONS.items()},
         system_interactions=SYSTEM_INTERACTIONS,
         operations=on_system(),
+        compartments=(compartment.DEFINITION,),
     )
 
 

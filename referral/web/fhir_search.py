@@ -60,14 +60,16 @@ class Part:
         return encode(subset(stored.document, summary=self.summary, elements=self.elements)).decode()
 
 
-def search_bundle(session: Session, caller: Caller, query: SearchQuery) -> dict[str, Any]:
-    """The searchset of one page, with what was ignored told in it."""
+def search_bundle(
+    session: Session, caller: Caller, query: SearchQuery, path: str | None = None
+) -> dict[str, Any]:
+    """The searchset of one page, with what was ignored told in it; `path` where it is not the type's."""
     found = search_resources(session, caller.access, query)
     cursors = {"next": found.page.next, "previous": found.page.previous}
     return searchset(
         _rows(found, query),
         caller.base_url,
-        links(caller.base_url, query.type, query.self_query(), cursors),
+        links(caller.base_url, path or query.type, query.self_query(), cursors),
         total=found.page.total,
         outcome=_outcome(query, found),
     )

@@ -13,6 +13,7 @@ from urllib.parse import quote
 import pytest
 from sqlalchemy import select
 
+from referral.fhir.compartment import DEFINITION, PATIENT_COMPARTMENT
 from referral.fhir.definitions import METADATA_TYPES, resource_types
 from referral.fhir.operations import OPERATIONS
 from referral.fhir.subscription import OWNER
@@ -627,7 +628,9 @@ def test_no_route_does_what_the_statement_does_not_say(world: World) -> None:
         ("/{type}/{id}", "GET"), ("/{type}/{id}", "PUT"), ("/{type}/{id}", "PATCH"),
         ("/{type}/{id}", "DELETE"),
         ("/{type}/{id}/_history", "GET"), ("/{type}/{id}/_history/{version}", "GET"),
+        *((f"/Patient/{{id}}/{type}", "GET") for type in PATIENT_COMPARTMENT),
     }  # fmt: skip
+    assert world.rest["compartment"] == [DEFINITION]
     for route in routes(world.fhir.app):
         path = (route.path or "").removeprefix("/fhir")
         if (
