@@ -75,6 +75,7 @@ def reconcile(session: Session, stream: Iterable[SafetyEvent], newer: Newer, now
     done["parked"] = len(parked)
     sentences.extend(parked)
     done["expired-links"] = restored.expire_links(session, now)
+    done["ended-subscriptions"] = restored.end_subscriptions(session, now)
     restored.end_sessions(session, now)
     if compared.head is not None:
         safety_events.mark_restored(session, compared.common, compared.head, compared.adopted)

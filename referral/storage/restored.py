@@ -11,6 +11,8 @@ from sqlalchemy import update
 from sqlalchemy.dialects.postgresql import insert
 
 from referral.domain.outgoing import MessageKind, MessageState
+from referral.domain.subscription import SubscriptionStatus
+from referral.storage import resources, subscriptions
 from referral.storage.db import Session
 from referral.storage.tables import (
     api_client,
@@ -23,6 +25,9 @@ from referral.storage.tables import (
     staff_user,
 )
 
+SUBSCRIPTION_RESTORED: Final = (
+    "This server was restored from a backup: read again what you need, then set the status to requested."
+)
 _UNFINISHED: Final = (MessageState.QUEUED, MessageState.RENDERING, MessageState.READY, MessageState.SENDING)
 
 
@@ -148,3 +153,19 @@ def end_accounts(session: Session, kind: str, ids: Iterable[str], now: datetime)
         .values({column: False if is_flag else now})
     )
     return changed.rowcount
+
+
+def end_subscriptions(session: Session, now: datetime) -> int:
+    """What was told after the backup is not known, nor its numbers: their clients have to begin anew.
+
+    Numbers leap, so that a receiver who drops what it has seen drops nothing new. Returns how many it were.
+    """
+    found = subscriptions.living(session)
+    for row in found:
+        subscriptions.change(
+            session, row.id, now, status=SubscriptionStatus.ERROR, error=SUBSCRIPTION_RESTORED
+        )
+        changes = {"status": str(SubscriptionStatus.ERROR), "error": SUBSCRIPTION_RESTORED}
+        resources.amend(session, "Subscription", row.id, changes, now)
+    subscriptions.leap(session)
+    return len(found)

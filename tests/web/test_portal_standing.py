@@ -22,6 +22,7 @@ from referral.services.refresh_gate import decision_of
 from referral.services.treat import record_consultation
 from referral.storage import credentials, documents, orders, outbox, referrals, resources, standings
 from tests.database import ClinicFixture
+from tests.services.listening import listen_to_gates
 from tests.web.portal_case import DETAILS, SIGNER, Browser, Case, make_case, newest
 
 
@@ -104,6 +105,18 @@ def test_what_was_just_signed_can_be_taken_back_on_the_same_page(case: Case, bro
     assert (event.event, words) == ("withdrawn", "She told me about Zopiclonol.")
     assert [m.kind for m in case.messages(MessageKind.WITHDRAWN)] == []  # no letter has ever reached them
     assert case.state().business_status is BusinessStatus.LAPSED
+
+
+def test_subscribers_hear_of_the_gate_when_it_opens_and_when_it_is_taken_back(
+    case: Case, browser: Browser
+) -> None:
+    told = listen_to_gates(case.clinic)
+    browser.identify_by_fax()
+    sign(browser)
+    assert told() == [f"ServiceRequest/{case.referral.order_id}"]
+    browser.get("/request/withdraw")
+    browser.post("/request/withdraw")
+    assert told() == [f"ServiceRequest/{case.referral.order_id}"]
 
 
 def test_who_withdraws_is_told_so_where_the_letter_went(case: Case, browser: Browser) -> None:
