@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import Final
 
-from sqlalchemy import Connection, insert
+from sqlalchemy import Connection, insert, text
 
 from referral.domain.subscription import Topic
 from referral.fhir.index_values import IndexEntry
@@ -20,12 +20,15 @@ from referral.fhir.subscription_topics import topic_of
 from referral.storage import tables
 from referral.storage.late import Changed, Listener, Noticed
 
+_ORDER: Final = text(
+    "SELECT body::text, last_updated, patient_id FROM resource"
+    " WHERE clinic_id = CAST(:clinic_id AS uuid) AND type = 'ServiceRequest' AND id = :id"
+)
 _TOPIC_OF: Final = {"Task": Topic.TASK, "ServiceRequest": Topic.SERVICE_REQUEST}
 
 
 def capture(connection: Connection, clinic_id: str, noticed: Noticed, listening: Iterable[Listener]) -> None:
     """Write an event for each subscription and each change that its filters let through."""
-    changes = list(_changes(noticed))
     wanted: dict[str, list[Listener]] = {}
     for listener in listening:
         wanted.setdefault(listener.topic, []).append(listener)
@@ -39,7 +42,7 @@ def capture(connection: Connection, clinic_id: str, noticed: Noticed, listening:
             "patient_id": stored.patient_id,
             "at": stored.last_updated,
         }
-        for topic, stored in changes
+        for topic, stored in _changes(connection, clinic_id, noticed)
         if topic in wanted
         for entries in (_entries(stored),)
         for listener in wanted[topic]
@@ -49,12 +52,19 @@ def capture(connection: Connection, clinic_id: str, noticed: Noticed, listening:
         connection.execute(insert(tables.subscription_event).inline(), rows)
 
 
-def _changes(noticed: Noticed) -> Iterator[tuple[Topic, Changed]]:
-    """The order of a gate is always published anew in the same transaction."""
+def _changes(connection: Connection, clinic_id: str, noticed: Noticed) -> Iterator[tuple[Topic, Changed]]:
     for (type, _), stored in noticed.resources.items():
         yield _TOPIC_OF[type], stored
     for id in noticed.gates:
-        yield Topic.GATE, noticed.resources["ServiceRequest", id]
+        order = noticed.resources.get(("ServiceRequest", id)) or _order(connection, clinic_id, id)
+        if order is not None:
+            yield Topic.GATE, order
+
+
+def _order(connection: Connection, clinic_id: str, id: str) -> Changed | None:
+    """As it is stored, where this transaction has not published it anew."""
+    row = connection.execute(_ORDER, {"clinic_id": clinic_id, "id": id}).one_or_none()
+    return Changed("ServiceRequest", id, *row) if row else None
 
 
 def _entries(stored: Changed) -> list[IndexEntry]:

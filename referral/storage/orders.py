@@ -240,8 +240,7 @@ def consulted_at(session: Session, order_id: str) -> datetime | None:
 def set_status(session: Session, id: str, status: str) -> bool:
     """True when the status was another one before. The caller holds the order.
 
-    An order is active while its gate is open: whoever listens to gates is told (docs/adr/0015). The caller
-    publishes the order anew in the same transaction.
+    An order is active while its gate is open: whoever listens to gates is told (docs/adr/0015).
     """
     session.kept.pop(("infusion_order", id), None)
     table, before = tables.infusion_order, tables.infusion_order.alias("before")

@@ -158,6 +158,17 @@ def test_filters_know_the_order_and_its_patient(clinic: ClinicFixture, other_cli
         assert subscriptions.waiting(session, "elsewhere") == []
 
 
+def test_a_gate_is_told_of_even_where_its_order_is_not_published_anew(
+    clinic: ClinicFixture, told: Heard
+) -> None:
+    referral = answered(clinic)
+    told()
+    with clinic.transaction() as session:
+        orders.set_status(session, referral.order_id, "on-hold")
+        resources.history(session, "ServiceRequest", referral.order_id)  # writes what is pending first
+    assert told() == [f"ServiceRequest/{referral.order_id}"]
+
+
 def test_an_order_that_ends_closes_and_one_that_was_closed_does_not(
     clinic: ClinicFixture, told: Heard
 ) -> None:
