@@ -22,6 +22,11 @@ def _profiles() -> dict[str, dict[str, Any]]:
     return {row["url"]: row for row in structure_definitions() if row["kind"] == "resource"}
 
 
+@cache
+def _value_sets() -> dict[str, frozenset[tuple[str, str]]]:
+    return own_value_sets()
+
+
 def own_profile(canonical: str) -> dict[str, Any] | None:
     """The StructureDefinition that we publish under this URL, if it is one of a resource."""
     url, _, version = canonical.partition("|")
@@ -82,7 +87,7 @@ def _unbound(element: Element, value: Any) -> str | None:
     binding = element.get("binding", {})
     if binding.get("strength") != "required" or not isinstance(value, dict):
         return None
-    codes = own_value_sets()[binding["valueSet"]]
+    codes = _value_sets()[binding["valueSet"]]
     if any((row.get("system"), row.get("code")) in codes for row in value.get("coding", ())):
         return None
     return f"has to have a code of {binding['valueSet']}"

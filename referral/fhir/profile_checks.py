@@ -8,7 +8,7 @@ from typing import Any, Final
 from referral.fhir.definitions import resource_types
 from referral.fhir.own_profile_checks import own_profile, own_profile_issues
 from referral.fhir.problems import Issue
-from referral.fhir.profiles import US_CORE, US_CORE_VERSION, Binding, Codes, Profile, Slice, find_profile
+from referral.fhir.profiles import PROFILES, US_CORE_VERSION, Binding, Codes, Profile, Slice, find_profile
 from referral.fhir.us_core_rules import WARNED
 
 _BASE: Final = "http://hl7.org/fhir/StructureDefinition/"
@@ -33,9 +33,9 @@ def _base_type(canonical: str) -> str | None:
 
 
 def claimed(resource: dict[str, Any]) -> list[str]:
-    """What `meta.profile` says, as canonical URLs."""
+    """What `meta.profile` says, as canonical URLs, each once."""
     found = resource.get("meta", {}).get("profile", ())
-    return [canonical for canonical in found if canonical is not None]
+    return [canonical for canonical in dict.fromkeys(found) if canonical is not None]
 
 
 def claim_issues(resource: dict[str, Any]) -> list[Issue]:
@@ -65,13 +65,10 @@ def profile_issues(resource: dict[str, Any], canonical: str) -> list[Issue]:
 
 def unknown_profile(canonical: str) -> Issue:
     """An error that says what can be asked for instead."""
-    text = f"The profile {canonical[:200]} is not known here, so nothing was checked against it."
-    if canonical.startswith(US_CORE):
-        text = (
-            f"{text[:-1]}; of US Core, version {US_CORE_VERSION} is: leave the version out, or name that one."
-        )
-    else:
-        text = f"{text[:-1]}; see supportedProfile in /fhir/metadata for those that are."
+    way = "see supportedProfile in /fhir/metadata for those that are"
+    if canonical.partition("|")[0] in PROFILES:
+        way = f"its version {US_CORE_VERSION} is: leave the version out, or name that one"
+    text = f"The profile {canonical[:200]} is not known here, so nothing was checked against it; {way}."
     return Issue(text, ("Parameters.parameter.where(name = 'profile').value",), "not-supported")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Final
 
 from referral.domain.errors import InvalidInput
 from referral.fhir.definitions import MESSAGE_TYPES, SERVED_TYPES
@@ -11,7 +11,9 @@ from referral.fhir.invariants.reading import coded, has
 from referral.fhir.models import model_issues
 from referral.fhir.problems import InvalidResource, Issue
 from referral.fhir.profile_checks import claim_issues, claimed, is_known, profile_issues
-from referral.fhir.structure import check_resource
+from referral.fhir.structure import MAX_ISSUES, check_resource
+
+_ORDER: Final = ("error", "warning", "information")
 
 
 def validate(resource: Any) -> None:
@@ -42,10 +44,10 @@ def issues_in(resource: Any) -> list[Issue]:
 
 
 def report(resource: Any, profiles: Sequence[str] = ()) -> list[Issue]:
-    """Everything there is to say of a resource: errors, warnings and information; empty when all is well.
+    """What there is to say of a resource: errors, then warnings, then information; empty when all is well.
 
     Held against R4, and where that finds nothing against the profiles it claims and those asked for, which
-    have to be known.
+    have to be known. At most MAX_ISSUES.
     """
     issues = issues_in(resource)
     if issues:
@@ -53,7 +55,8 @@ def report(resource: Any, profiles: Sequence[str] = ()) -> list[Issue]:
     found = dict.fromkeys(claim_issues(resource))
     for canonical in profiles:
         found |= dict.fromkeys(profile_issues(resource, canonical))
-    return [*found, *_remarks(resource)]
+    found |= dict.fromkeys(_remarks(resource))
+    return sorted(found, key=lambda issue: _ORDER.index(issue.severity))[:MAX_ISSUES]
 
 
 def _remarks(resource: dict[str, Any]) -> Iterator[Issue]:
@@ -85,4 +88,4 @@ def require_profiles(resource: dict[str, Any]) -> None:
         return
     broken = [issue for issue in claim_issues(resource) if issue.severity == "error"]
     if broken:
-        raise InvalidInput(*broken)
+        raise InvalidInput(*broken[:MAX_ISSUES])

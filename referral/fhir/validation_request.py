@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from referral.fhir.problems import InvalidResource, Issue
 from referral.fhir.profile_checks import is_known, unknown_profile
+from referral.fhir.structure import MAX_ISSUES
 
 MODES: Final = ("create", "update", "delete", "profile")
 _TAKES: Final = "$validate takes resource, mode and profile"
@@ -50,7 +51,7 @@ def _require_sensible(modes: set[str], profiles: tuple[str, ...]) -> None:
     if modes == {"profile"} and not profiles:
         text = "mode=profile needs the parameter profile: the canonical URL to check against."
         raise InvalidResource(Issue(text, (_where("profile"),), "required"))
-    unknown = [unknown_profile(canonical) for canonical in profiles if not is_known(canonical)]
+    unknown = [unknown_profile(canonical) for canonical in profiles if not is_known(canonical)][:MAX_ISSUES]
     if unknown:
         raise InvalidResource(*unknown)
 

@@ -15,6 +15,7 @@ from referral.fhir.own_profiles import PROFILES as OWN
 from referral.fhir.own_profiles import profile_urls
 from referral.fhir.profile_checks import claim_issues, is_known, profile_issues
 from referral.fhir.profiles import PROFILES, US_CORE, profiles_of
+from referral.fhir.structure import MAX_ISSUES
 from referral.fhir.systems import BASE, SNOMED_CT
 from referral.fhir.validation import issues_in, report, require_profiles
 from tests.fhir.damage import mutated
@@ -118,6 +119,18 @@ def test_a_problem_without_clinical_status_is_warned_of() -> None:
     (warning,) = report(but(PROBLEM, clinicalStatus=None))
     assert (warning.severity, warning.expression) == ("warning", ("Condition.clinicalStatus",))
     assert "con-3" in warning.text
+
+
+def test_a_flood_of_faults_and_of_claims_is_cut_and_errors_come_first() -> None:
+    states = [{"state": "Colorado"}] * 5000
+    claims = [f"{US_CORE}us-core-patient", *(f"https://x.example/{n}" for n in range(5000))] * 2
+    flood = {**but("us-core-patient", gender=None, address=states), "meta": {"profile": claims}}
+    told = report(flood)
+    assert len(told) == MAX_ISSUES
+    assert [issue.severity for issue in told[:2]] == ["error", "warning"]
+    with pytest.raises(InvalidInput) as caught:
+        require_profiles({**flood, "identifier": [{"value": "1"}] * 5000})
+    assert len(caught.value.issues) == MAX_ISSUES
 
 
 # ---- Ours
