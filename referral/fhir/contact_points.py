@@ -10,7 +10,7 @@ from typing import Any, Final
 from referral.domain.codes import Channel
 from referral.domain.records import Contact
 from referral.fhir.elements import Resource, every, strings
-from referral.fhir.systems import US_CORE_DIRECT
+from referral.fhir.systems import DATA_ABSENT, US_CORE_DIRECT
 
 _CONTACT_IDS: Final = uuid.UUID("5c0a3f0e-6d0b-5b57-8f5e-1a3d3b0d6f11")
 _CHANNELS: Final = {
@@ -27,6 +27,12 @@ _LONGEST_ADDRESS: Final = 254
 _USE: Final = {"work": 0, None: 1, "mobile": 2, "temp": 3, "billing": 4, "home": 5}
 _CITY_LINE: Final = re.compile(r"(?P<city>[^,]+), (?P<state>[A-Z]{2}) (?P<zip>\d{5}(?:-\d{4})?)")
 _HOME_COUNTRY: Final = frozenset({"", "US", "USA", "UNITED STATES", "UNITED STATES OF AMERICA"})
+
+
+_UNKNOWN: Final = {"extension": [{"url": DATA_ABSENT, "valueCode": "unknown"}]}
+# Of somebody who is reached by post alone: US Core wants a role to have a contact point (pd-1), and each to
+# have a system and a value, or to say that they are not known.
+UNREACHABLE: Final[Resource] = {"_system": _UNKNOWN, "_value": _UNKNOWN, "use": "work"}
 
 
 def telecom(contacts: Iterable[Contact]) -> list[Resource]:

@@ -9,7 +9,7 @@ from referral.domain.codes import ClinicianKind
 from referral.domain.npi import is_valid_npi, kind_of_taxonomy
 from referral.domain.policy import SNOMED_CT
 from referral.domain.records import Clinician
-from referral.fhir.contact_points import address, address_lines, contacts_from, telecom
+from referral.fhir.contact_points import UNREACHABLE, address, address_lines, contacts_from, telecom
 from referral.fhir.elements import Resource, codings, concept, every, reference_id
 from referral.fhir.human_name import best_name, split_name
 from referral.fhir.systems import DEFAULT, DEGREE, IDENTIFIER_TYPE, NUCC, SAME_SYSTEM, US_NPI, LocalSystems
@@ -79,8 +79,7 @@ def role(clinician: Clinician, *, local: LocalSystems = DEFAULT) -> Resource:
             resource["organization"]["display"] = clinician.practice
     if clinician.taxonomy:
         resource["specialty"] = [concept(NUCC, clinician.taxonomy)]
-    if points := telecom(clinician.contacts):
-        resource["telecom"] = points
+    resource["telecom"] = telecom(clinician.contacts) or [UNREACHABLE]
     return resource
 
 

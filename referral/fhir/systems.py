@@ -51,6 +51,7 @@ LIFECYCLE: Final = f"{_THO}iso-21089-lifecycle"
 
 _EXTENSIONS: Final = "http://hl7.org/fhir/StructureDefinition/"
 STATUS_REASON: Final = f"{_EXTENSIONS}request-statusReason"
+DATA_ABSENT: Final = f"{_EXTENSIONS}data-absent-reason"
 FLAG_DETAIL: Final = f"{_EXTENSIONS}flag-detail"
 ITEM_CONTROL: Final = f"{_EXTENSIONS}questionnaire-itemControl"
 ITEM_CONTROL_CODE: Final = "http://hl7.org/fhir/questionnaire-item-control"

@@ -11,12 +11,11 @@ from typing import Any, Final
 
 from referral.domain.npi import is_valid_npi
 from referral.fhir.reference_targets import parse_reference
-from referral.fhir.systems import US_NPI
+from referral.fhir.systems import DATA_ABSENT, US_NPI
 
 Problem = tuple[str, str]
 
 _CORE: Final = "http://hl7.org/fhir/us/core/StructureDefinition/"
-_ABSENT: Final = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
 _CLIA: Final = "urn:oid:2.16.840.1.113883.4.7"
 _NAIC: Final = "urn:oid:2.16.840.1.113883.6.300"
 # VSAC 2.16.840.1.114222.4.11.836 and .837 (OMB), with unknown and asked but unknown of 2.16...1021.102.
@@ -37,7 +36,7 @@ def names(patient: dict[str, Any]) -> Iterator[Problem]:
     """us-core-6 of Patient: a name says family or given, or why it says neither."""
     for index, name in enumerate(patient.get("name", ())):
         said = bool(_either(name, "family") or _either(name, "given"))
-        if said == bool(_extensions(name, _ABSENT)):
+        if said == bool(_extensions(name, DATA_ABSENT)):
             yield (
                 f"name[{index}]",
                 "needs family or given, or else the extension data-absent-reason (us-core-6)",
