@@ -27,8 +27,8 @@ from referral.bootstrap import Runtime, build_runtime
 from referral.config import Settings
 from referral.domain.audit import Actor
 from referral.embedded import Engines
-from referral.services.accounts import add_client
 from referral.services.demo import ensure_demo
+from referral.services.smart_clients import NewClient, register_client
 from referral.storage import migrate
 
 CONNECTIONS = 16
@@ -71,7 +71,8 @@ def demo_clinic(settings: Settings) -> tuple[str, str]:
     with runtime.transaction() as session:
         clinic_id = ensure_demo(session, now)
     with runtime.transaction(clinic_id) as session:
-        token = add_client(session, Actor(clinic_id, "system", "bench"), "bench", now)
+        actor = Actor(clinic_id, "system", "bench")
+        token = register_client(session, actor, NewClient(name="bench"), None, now).token or ""
     runtime.close()
     return clinic_id, token
 

@@ -25,9 +25,9 @@ from referral.bootstrap import build_runtime
 from referral.config import Settings
 from referral.domain.audit import Actor
 from referral.domain.policy import ICD_10_CM, Indication
-from referral.services.accounts import add_client
 from referral.services.demo import ensure_demo
 from referral.services.request_recommendation import NewOrder, place_order
+from referral.services.smart_clients import NewClient, register_client
 from referral.storage import directory
 from referral.web.app import create_app
 
@@ -79,7 +79,7 @@ def seed(settings: Settings, admin_url: str) -> tuple[str, list[str]]:
         clinic_id = ensure_demo(session, now)
     actor = Actor(clinic_id, "system", "bench")
     with runtime.transaction(clinic_id) as session:
-        token = add_client(session, actor, "bench", now)
+        token = register_client(session, actor, NewClient(name="bench"), None, now).token or ""
         patient = directory.find_patients(session, "", 1)[0]
         new = NewOrder(patient_id=patient.id, indications=(Indication(ICD_10_CM, "F33.2", "depression"),))
         ids = [place_order(session, actor, new, now).id for _ in range(ORDERS)]

@@ -15,7 +15,7 @@ from typing import Annotated
 
 import typer
 
-from referral import cli_accounts, cli_cds, cli_overrides, cli_restore, cli_treatment, logs
+from referral import cli_accounts, cli_cds, cli_clients, cli_overrides, cli_restore, cli_treatment, logs
 from referral.attach import at, attached, fail, make_engines, plain_errors, upgrade
 from referral.config import Settings, load_settings
 from referral.embedded import Engines
@@ -30,7 +30,7 @@ app = typer.Typer(
 
 
 app.add_typer(cli_accounts.user)
-app.add_typer(cli_accounts.client)
+app.add_typer(cli_clients.client)
 app.add_typer(cli_cds.cds_client)
 app.command()(cli_overrides.overrides)
 app.add_typer(cli_restore.restore_mode)

@@ -1,4 +1,4 @@
-"""The commands that make staff accounts and bearer tokens for client systems."""
+"""The commands that make staff accounts."""
 
 from __future__ import annotations
 
@@ -16,9 +16,6 @@ if TYPE_CHECKING:
     from referral.storage.db import Session
 
 user = typer.Typer(name="user", help="Staff accounts.", no_args_is_help=True)
-client = typer.Typer(
-    name="client", help="Systems that talk to /fhir and /cds-services.", no_args_is_help=True
-)
 
 ClinicOption = Annotated[
     str | None, typer.Option(help="The clinic's short name; not needed where there is only one.")
@@ -28,11 +25,6 @@ ClinicOption = Annotated[
 @user.callback()
 def _users() -> None:
     """Keep `add` a command of its own while it is the only one."""
-
-
-@client.callback()
-def _clients() -> None:
-    """The same."""
 
 
 @user.command("add")
@@ -56,20 +48,6 @@ def add_user(
             add(session, actor, NewUser(email=email, name=name, role=role, password=password))
         runtime.close()
     typer.echo("Added." if password_stdin else f"Added. The password is {password}")
-
-
-@client.command("add")
-def add_client(name: str, clinic: ClinicOption = None) -> None:
-    """Register a system and print its bearer token, which is shown this once only."""
-    with attached() as settings:
-        from referral.bootstrap import build_runtime
-        from referral.services.accounts import add_client as add
-
-        runtime = build_runtime(settings)
-        with runtime.transaction() as session:
-            token = add(session, enter(session, clinic), name, runtime.now())
-        runtime.close()
-    typer.echo(token)
 
 
 def enter(session: Session, slug: str | None) -> Actor:

@@ -141,3 +141,14 @@ class Role(StrEnum):
     MEDICAL_DIRECTOR = "medical-director"
     ADMIN = "admin"
     AUDITOR = "auditor"
+
+
+class ClientKind(StrEnum):
+    """What a system that talks to /fhir is for.
+
+    `record-system` does what the front desk can, `referrals` follows requests, `reader` only reads.
+    """
+
+    RECORD_SYSTEM = "record-system"
+    REFERRALS = "referrals"
+    READER = "reader"

@@ -1,4 +1,4 @@
-"""Signing in, and making users and clients."""
+"""Signing in, and making users."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from referral.domain.codes import Role
 from referral.domain.credential import random_token
 from referral.domain.errors import InvalidInput, Issue
 from referral.storage import accounts, audit
-from referral.storage.accounts import ApiClient, StaffSession, StaffUser
+from referral.storage.accounts import StaffSession, StaffUser
 from referral.storage.db import Session
 
 MINIMUM_PASSWORD: Final = 15
@@ -171,20 +171,3 @@ def open_staff_session(session: Session, user: StaffUser, address: str | None, n
 
 def _actor(user: StaffUser, address: str | None) -> Actor:
     return Actor(user.clinic_id, "staff", user.id, user.role, address)
-
-
-def add_client(session: Session, actor: Actor, name: str, now: datetime) -> str:
-    """Register a system and return its bearer token, which is shown once and kept only as a digest."""
-    if not name.strip() or len(name) > 100:
-        raise InvalidInput(Issue("The client needs a name of at most 100 characters.", ("name",)))
-    token = f"rfr_{random_token()}"
-    client = ApiClient(
-        clinic_id=session.clinic,
-        id=str(uuid.uuid4()),
-        name=name.strip(),
-        scopes=("system/*.crus", "system/Subscription.d"),
-    )
-    accounts.add_client(session, client, token, now)
-    entry = AuditEntry(action=Action.CREATE, subtype="add-client", entity=f"Client/{client.id}")
-    audit.record(session, actor, entry)
-    return token

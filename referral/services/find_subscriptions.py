@@ -14,7 +14,8 @@ from referral.domain.subscription import Content, NoticeType
 from referral.fhir.elements import Resource
 from referral.fhir.subscription_notice import notification, status_parameters
 from referral.services.access import Access
-from referral.services.subscription_state import happened, number_events, permit_of_client, state_of
+from referral.services.smart_clients import permit_of
+from referral.services.subscription_state import happened, number_events, state_of
 from referral.storage import audit, resources, subscriptions
 from referral.storage.db import Session
 from referral.storage.subscriptions import Subscription
@@ -58,7 +59,7 @@ def _counted(session: Session, row: Subscription) -> Subscription:
     if not subscriptions.waiting(session, row.id):
         return row
     held = subscriptions.find(session, row.id, lock=True) or row
-    return replace(held, numbered=number_events(session, held, permit_of_client(session, held.client_id)))
+    return replace(held, numbered=number_events(session, held, permit_of(session, held.client_id)))
 
 
 def events(

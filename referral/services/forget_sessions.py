@@ -1,11 +1,11 @@
-"""Removes sign-ins, visits of the portal and counters that have been dead for long; the audit is kept."""
+"""Removes sign-ins, visits of the portal, tokens and counters that have been dead for long; not the audit."""
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
 from typing import Final
 
-from referral.storage import accounts, credentials
+from referral.storage import accounts, api_clients, credentials
 from referral.storage.db import Session
 
 # Longer than anybody asks about them, shorter than they pile up.
@@ -19,4 +19,6 @@ def forget_sessions(session: Session, now: datetime) -> int:
     rows are gone. Running it twice is harmless.
     """
     before = now - KEPT
-    return accounts.remove_sessions(session, before) + credentials.remove_sessions(session, before)
+    ended = accounts.remove_sessions(session, before) + credentials.remove_sessions(session, before)
+    # A token that has run out says nothing to anybody.
+    return ended + api_clients.forget(session, now)

@@ -31,11 +31,11 @@ from referral.domain.subscription import (
 )
 from referral.fhir.json import encode
 from referral.fhir.subscription_notice import notification
+from referral.services.smart_clients import permit_of
 from referral.services.subscription_state import (
     happened,
     may_be_told,
     number_events,
-    permit_of_client,
     settle,
     state_of,
 )
@@ -148,7 +148,7 @@ def _prepare(notifier: Notifier, session: Session, claimed: Subscription) -> _No
     held = subscriptions.hold(session, claimed)
     if held is None:
         return None
-    permit = permit_of_client(session, held.client_id)
+    permit = permit_of(session, held.client_id)
     over = held.ends_at is not None and held.ends_at <= now
     if over or not may_be_told(held, permit):
         values = settle(session, held, SubscriptionStatus.OFF, now, _ENDED if over else _REVOKED)

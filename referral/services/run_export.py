@@ -22,10 +22,11 @@ from referral.domain.exports import KEPT, MAX_CRASHES, SETTLE, ExportState
 from referral.fhir.bulk_data import elements_of
 from referral.fhir.compartment import PATIENT_COMPARTMENT
 from referral.fhir.json import encode
-from referral.fhir.permit import Permit, permit_of
+from referral.fhir.permit import Permit
 from referral.fhir.subset import subset
 from referral.services import published
-from referral.storage import accounts, audit, exports
+from referral.services.smart_clients import permit_of
+from referral.storage import audit, exports
 from referral.storage.db import Database, Session, take_turn
 from referral.storage.export_source import Selection, stream
 from referral.storage.exports import Export, Part
@@ -100,11 +101,9 @@ def _run_safely(exporting: Exporting, clinic_id: str, export: Export) -> None:
 
 
 def _permit(exporting: Exporting, clinic_id: str, export: Export) -> Permit | None:
-    """What the token that asked was good for, unless its client is gone."""
+    """What the token that asked and its client are good for now; None where the client is gone."""
     with exporting.database.transaction(clinic_id) as session:
-        if not accounts.is_client(session, export.wish.client_id):
-            return None
-    return permit_of(export.wish.scopes)
+        return permit_of(session, export.wish.client_id, export.wish.scopes)
 
 
 def _run(exporting: Exporting, clinic_id: str, export: Export, permit: Permit) -> None:

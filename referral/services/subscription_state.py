@@ -8,10 +8,10 @@ from typing import Any
 
 from referral.domain.audit import Action, Actor, AuditEntry
 from referral.domain.subscription import SubscriptionStatus
-from referral.fhir.permit import Permit, permit_of
+from referral.fhir.permit import Permit
 from referral.fhir.subscription_notice import Happened, State
 from referral.fhir.subscription_topics import topic_of
-from referral.storage import accounts, audit, resources, subscriptions
+from referral.storage import audit, resources, subscriptions
 from referral.storage.db import Session
 from referral.storage.subscriptions import Event, Subscription
 
@@ -58,12 +58,6 @@ def _readable(session: Session, held: Subscription, permit: Permit | None, found
         return found
     stored = resources.find_many(session, {event.focus for event in found})
     return [e for e in found if e.focus in stored and permit.allows(stored[e.focus], "r")]
-
-
-def permit_of_client(session: Session, client_id: str) -> Permit | None:
-    """What the client may do now, without a token; None where it was revoked."""
-    scopes = accounts.scopes_of(session, client_id)
-    return permit_of(scopes, client_id) if scopes is not None else None
 
 
 def may_be_told(held: Subscription, permit: Permit | None) -> bool:

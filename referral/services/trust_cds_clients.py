@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from referral.domain.audit import Action, Actor, AuditEntry
 from referral.domain.errors import InvalidInput, Issue, NotFound
-from referral.services.admit_cds_client import read_keys
+from referral.services.signed_tokens import read_keys
 from referral.storage import audit, cds
 from referral.storage.cds import CdsClient
 from referral.storage.db import Session

@@ -1,4 +1,4 @@
-"""Staff users, their sessions, and API clients."""
+"""Staff users, their sessions, and counters of refused sign-ins."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from referral.domain.codes import Role
 from referral.domain.credential import digest
 from referral.domain.errors import DuplicateRequest
 from referral.storage.db import Session
-from referral.storage.tables import api_client, portal_throttle, staff_session, staff_user
+from referral.storage.tables import portal_throttle, staff_session, staff_user
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -218,61 +218,3 @@ def remove_sessions(session: Session, before: datetime) -> int:
         delete(portal_throttle).where(portal_throttle.c.window_start < before)
     )
     return gone.rowcount + counters.rowcount
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ApiClient:
-    clinic_id: str
-    id: str
-    name: str
-    scopes: tuple[str, ...]
-
-
-def add_client(session: Session, client: ApiClient, token: str, now: datetime) -> None:
-    """Register a client. Only the digest of its bearer `token` is kept."""
-    session.connection.execute(
-        insert(api_client),
-        {
-            "clinic_id": client.clinic_id,
-            "id": client.id,
-            "name": client.name,
-            "token_digest": digest(token),
-            "scopes": list(client.scopes),
-            "created_at": now,
-        },
-    )
-
-
-def find_client(session: Session, token: str) -> ApiClient | None:
-    """The client whose bearer token this is, unless it was revoked; enters its clinic."""
-    key = digest(token)
-    session.show_key(key.hex())
-    row = session.connection.execute(
-        select(api_client.c.clinic_id, api_client.c.id, api_client.c.name, api_client.c.scopes).where(
-            api_client.c.token_digest == key, api_client.c.revoked_at.is_(None)
-        )
-    ).one_or_none()
-    if row is None:
-        return None
-    session.enter_clinic(str(row.clinic_id))
-    return ApiClient(clinic_id=str(row.clinic_id), id=row.id, name=row.name, scopes=tuple(row.scopes))
-
-
-def is_client(session: Session, id: str) -> bool:
-    """Whether this client of the clinic is registered and not revoked."""
-    known = select(api_client.c.id).where(
-        api_client.c.clinic_id == session.clinic, api_client.c.id == id, api_client.c.revoked_at.is_(None)
-    )
-    return bool(session.connection.scalar(select(known.exists())))
-
-
-def scopes_of(session: Session, client_id: str) -> tuple[str, ...] | None:
-    """What a client is registered for; None for one that was revoked, or that this clinic does not have."""
-    scopes = session.connection.scalar(
-        select(api_client.c.scopes).where(
-            api_client.c.clinic_id == session.clinic,
-            api_client.c.id == client_id,
-            api_client.c.revoked_at.is_(None),
-        )
-    )
-    return None if scopes is None else tuple(scopes)

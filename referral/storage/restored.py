@@ -134,6 +134,8 @@ _ENDED: Final = {
     "account-ended": staff_user.c.active,
     "contact-ended": contact.c.active,
     "client-ended": api_client.c.revoked_at,
+    # The backup holds the keys from before: whoever has them must not come in, so the client is made anew.
+    "client-rekeyed": api_client.c.revoked_at,
     "cds-client-ended": cds_client.c.removed_at,
 }
 ENDED: Final = tuple(_ENDED)

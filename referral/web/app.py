@@ -13,6 +13,7 @@ from fastapi_offline import FastAPIOffline
 from referral import __version__
 from referral.bootstrap import Runtime
 from referral.logs import AccessLog
+from referral.services.client_keys import ClientKeys
 from referral.web import (
     cds_hooks,
     errors,
@@ -20,6 +21,7 @@ from referral.web import (
     fhir_compartment,
     fhir_export,
     fhir_metadata,
+    fhir_oauth,
     fhir_operations,
     fhir_subscription,
     fhir_validate,
@@ -52,6 +54,7 @@ def create_app(runtime: Runtime) -> FastAPI:
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
     app.state.runtime = runtime
+    app.state.client_keys = ClientKeys(runtime.outgoing)
     app.state.gate_reads = GateReads(runtime.database)
     app.add_middleware(CdsCors, runtime=runtime)
     app.add_middleware(FhirPath)
@@ -63,6 +66,7 @@ def create_app(runtime: Runtime) -> FastAPI:
     for router in (
         fhir_metadata.router,
         fhir_subscription.router,
+        fhir_oauth.router,
         fhir_operations.router,
         fhir_export.router,
         fhir_validate.router,

@@ -66,7 +66,7 @@ async def read_gate(request: Request, caller: Anyone, how: WantedDep, id: str) -
     if not caller.permit.is_whole("ServiceRequest", "r"):
         await run_in_threadpool(_require_sight, caller, id)
     reads: GateReads = request.app.state.gate_reads
-    found = await reads.read(caller.actor, id)
+    found = await reads.read(caller.actor, id, caller.token)
     if found is None:
         text = f"There is no infusion order with id {id[:64]}; a request names its order in basedOn."
         raise NotFound(text)

@@ -20,12 +20,13 @@ from referral.fhir.permit import Permit, permit_of
 from referral.services.access import Access
 from referral.services.methods import methods_of
 from referral.services.record_provenance import record_provenance
-from referral.storage import accounts
-from referral.storage.accounts import ApiClient
+from referral.storage import api_clients
+from referral.storage.api_clients import Admitted
 from referral.storage.db import Session
 from referral.web.dependencies import client_address, marked
 
-# How long a revoked token may still be believed, in exchange for not asking the database at every call.
+# How long a token is believed without being looked up. It is asked about again by the first statement of each
+# transaction (api_clients.enter), so one that was taken back ends at once.
 BELIEVED_FOR: Final = 5.0
 _MOST_TOKENS: Final = 1000
 NO_OPERATION: Final = "There is no such operation; see /fhir/metadata for those that are."
@@ -41,6 +42,8 @@ class Caller:
     permit: Permit
     now: datetime
     request: Request
+    # The digest of a token of ours; None for one that the client has signed itself.
+    token: bytes | None = None
 
     @property
     def base_url(self) -> str:
@@ -52,8 +55,15 @@ class Caller:
 
     @contextmanager
     def transaction(self) -> Iterator[Session]:
-        """Committed when the block ends; an exception rolls it back. What was written has its Provenance."""
-        with self.runtime.transaction(self.actor.clinic_id) as session:
+        """Committed when the block ends; an exception rolls it back. What was written has its Provenance.
+
+        Raises SignInRequired where the token was taken back while this process still believes it.
+        """
+        with self.runtime.transaction() as session:
+            if self.token is None:
+                session.enter_clinic(self.actor.clinic_id)
+            else:
+                api_clients.enter(session, self.actor.clinic_id, self.actor.id, self.token)
             yield session
             header = self.request.headers.get("x-provenance")
             record_provenance(session, self.access, header, self.now)
@@ -90,16 +100,18 @@ class _KnownTokens:
     """Tokens that were good a moment ago, by their digests."""
 
     def __init__(self) -> None:
-        self._known: dict[bytes, tuple[float, ApiClient]] = {}
+        self._known: dict[bytes, tuple[float, Admitted]] = {}
 
-    def believed(self, token: str) -> ApiClient | None:
+    def believed(self, token: str) -> Admitted | None:
         until, found = self._known.get(digest(token), (0.0, None))
         return found if time.monotonic() < until else None
 
-    def find(self, runtime: Runtime, token: str) -> ApiClient | None:
+    def find(self, runtime: Runtime, token: str) -> Admitted | None:
         key, moment = digest(token), time.monotonic()
         with runtime.transaction() as session:
-            found = accounts.find_client(session, token)
+            found = api_clients.find_admitted(session, token)
+            if found is not None and found.expires_at is None:
+                api_clients.note_use(session, found.client_id, runtime.now())
         if found is None:
             self._known.pop(key, None)
             return None
@@ -128,12 +140,14 @@ async def _signed_in(request: Request) -> Caller:
     found = _TOKENS.believed(token)
     if found is None and len(token) <= _LONGEST_TOKEN and token.isprintable():
         found = await run_in_threadpool(_TOKENS.find, runtime, token)
-    if found is None:
-        raise SignInRequired("This bearer token is not known, or it was revoked.")
+    now = runtime.now()
+    if found is None or (found.expires_at is not None and found.expires_at <= now):
+        raise SignInRequired("This bearer token is not known, it has run out, or it was revoked.")
     request_id = getattr(request.state, "request_id", None)
-    actor = Actor(found.clinic_id, "client", found.id, None, client_address(request), request_id)
+    actor = Actor(found.clinic_id, "client", found.client_id, None, client_address(request), request_id)
     request.state.actor = actor
-    return Caller(runtime, actor, permit_of(found.scopes, found.id), runtime.now(), request)
+    permit = permit_of(found.scopes, found.client_id)
+    return Caller(runtime, actor, permit, now, request, found.token_digest)
 
 
 def base_url_of(request: Request) -> str:

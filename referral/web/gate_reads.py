@@ -13,6 +13,7 @@ from typing import Final
 from fastapi.concurrency import run_in_threadpool
 
 from referral.domain.audit import Actor
+from referral.domain.errors import SignInRequired
 from referral.storage.db import Database
 from referral.storage.gate_reads import read_gates
 from referral.storage.orders import FactsOfOrder
@@ -25,6 +26,7 @@ _AT_ONCE: Final = 2
 class _Waiting:
     actor: Actor
     order_id: str
+    token: bytes | None
     answer: asyncio.Future[FactsOfOrder | None]
 
 
@@ -36,12 +38,13 @@ class GateReads:
         self._waiting: list[_Waiting] = []
         self._rounds: list[asyncio.Task[None]] = []
 
-    async def read(self, actor: Actor, order_id: str) -> FactsOfOrder | None:
+    async def read(self, actor: Actor, order_id: str, token: bytes | None = None) -> FactsOfOrder | None:
         """What the gate looks at, as of now; None where this clinic has no such order.
 
-        Raises Unavailable where the database cannot answer; then there is no audit row either.
+        `token` is the digest of the caller's; SignInRequired where it was taken back a moment ago. Raises
+        Unavailable where the database cannot answer; then there is no audit row either.
         """
-        mine = _Waiting(actor, order_id, asyncio.get_running_loop().create_future())
+        mine = _Waiting(actor, order_id, token, asyncio.get_running_loop().create_future())
         self._waiting.append(mine)
         self._rounds = [task for task in self._rounds if not task.done()]
         if len(self._rounds) < _AT_ONCE:
@@ -59,9 +62,13 @@ class GateReads:
                         one.answer.set_exception(error)
                 continue
             for one, facts in zip(batch, found, strict=True):
-                if not one.answer.done():  # its client has gone
+                if one.answer.done():  # its client has gone
+                    continue
+                if isinstance(facts, SignInRequired):
+                    one.answer.set_exception(facts)
+                else:
                     one.answer.set_result(facts)
 
-    def _ask(self, batch: list[_Waiting]) -> list[FactsOfOrder | None]:
+    def _ask(self, batch: list[_Waiting]) -> list[FactsOfOrder | SignInRequired | None]:
         with self._database.statement() as connection:
-            return read_gates(connection, [(one.actor, one.order_id) for one in batch])
+            return read_gates(connection, [(one.actor, one.order_id, one.token) for one in batch])

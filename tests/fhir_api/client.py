@@ -9,8 +9,9 @@ from typing import Any
 import httpx
 from fastapi import FastAPI
 
+from referral.domain.credential import random_token
 from referral.fhir.json import decode, encode
-from referral.services.accounts import add_client
+from referral.services.smart_clients import NewClient, register_client
 from tests.database import NOW, ClinicFixture
 from tests.web.client import application
 
@@ -94,5 +95,7 @@ class FhirClient:
 
 def connect(clinic: ClinicFixture) -> FhirClient:
     with clinic.transaction() as session:
-        token = add_client(session, clinic.actor, "An EHR", NOW)
+        new = NewClient(name=f"An EHR {random_token(size=6)}")
+        token = register_client(session, clinic.actor, new, None, NOW).token
+    assert token is not None
     return FhirClient(application(clinic), token, clinic)

@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from referral.domain.credential import random_token
-from referral.storage import accounts
-from referral.storage.accounts import ApiClient
+from referral.storage import api_clients
+from referral.storage.api_clients import ApiClient
 from tests.database import NOW, ClinicFixture
 from tests.fhir_api.client import FhirClient
 from tests.fhir_api.people import Referred, patient
@@ -50,7 +50,7 @@ def limited(clinic: ClinicFixture, fhir: FhirClient, *scopes: str) -> FhirClient
     token = random_token()
     with clinic.transaction() as session:
         client = ApiClient(clinic_id=clinic.id, id=random_token(size=9), name="Limited", scopes=scopes)
-        accounts.add_client(session, client, token, NOW)
+        api_clients.add_client(session, client, token, NOW)
     return replace(fhir, token=token)
 
 

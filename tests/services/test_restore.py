@@ -19,7 +19,6 @@ from referral.domain.policy import Policy
 from referral.domain.records import Order, Referral
 from referral.domain.reminders import Ladder
 from referral.letters.render import Renderer
-from referral.services.accounts import add_client
 from referral.services.close_referral import cancel_referral
 from referral.services.deliver_messages import deliver_due
 from referral.services.enter_portal import Caller, send_fresh_link
@@ -28,6 +27,7 @@ from referral.services.reconcile import Newer, StreamSaysNothing
 from referral.services.refresh_gate import read_decision
 from referral.services.restore_mode import BY_HAND, COPIED, ELSEWHERE, MISSING, OLDER, enter
 from referral.services.send_reminders import send_reminders
+from referral.services.smart_clients import NewClient, register_client
 from referral.services.treat import record_consultation, start_treatment
 from referral.storage import (
     accounts,
@@ -379,7 +379,7 @@ def test_orders_accounts_systems_and_contacts_end_again(installation: Installati
     clinic = installation.clinic
     referral, user = asked(clinic), installation.person(Role.CLINICIAN)
     with clinic.transaction() as session:
-        add_client(session, clinic.actor, "a record system", NOW)
+        register_client(session, clinic.actor, NewClient(name="a record system"), None, NOW)
         trusted = {
             "clinic_id": clinic.id,
             "id": "cds-1",

@@ -10,7 +10,7 @@ from sqlalchemy.exc import IntegrityError, ProgrammingError
 
 from referral.domain.codes import Channel
 from referral.domain.credential import Minted
-from referral.storage import accounts, credentials
+from referral.storage import api_clients, credentials
 from tests.database import NOW, ClinicFixture
 from tests.web.portal_case import make_case
 
@@ -92,8 +92,8 @@ def test_an_ended_session_of_the_portal_stays_ended(clinic: ClinicFixture, link:
 
 def test_a_client_that_was_removed_stays_removed(clinic: ClinicFixture) -> None:
     with clinic.transaction() as session:
-        client = accounts.ApiClient(clinic_id=clinic.id, id="script-1", name="a script", scopes=())
-        accounts.add_client(session, client, "token of " + clinic.id, NOW)
+        client = api_clients.ApiClient(clinic_id=clinic.id, id="script-1", name="a script", scopes=())
+        api_clients.add_client(session, client, "token of " + clinic.id, NOW)
     remove = "UPDATE api_client SET revoked_at = now() WHERE id = 'script-1'"
     assert as_the_service(clinic, remove) == 1
     with pytest.raises(IntegrityError, match=ENDED):

@@ -21,12 +21,12 @@ from sqlalchemy import func, select
 
 from referral.domain.codes import Channel, Role
 from referral.domain.records import Referral
-from referral.services.accounts import add_client
 from referral.services.book_chair import NewBooking, Slot, book_chair
 from referral.services.interactions import INTERACTIONS
 from referral.services.judge_recommendation import review_recommendation
 from referral.services.keep_chairs import add_chair
 from referral.services.respond_to_referral import ask_clinic
+from referral.services.smart_clients import NewClient, register_client
 from referral.services.treat import record_consultation, start_treatment
 from referral.storage import directory, documents, outbox, tables
 from referral.web.policy import Permission, may
@@ -184,7 +184,7 @@ def visitors(places: tuple[Place, Place]) -> Iterator[list[Visitor]]:
             person.client.follow_redirects = False
             made.append(Visitor(f"staff:{role}", person.client, role, person.hidden()["csrf_token"]))
         with ours.transaction() as session:
-            token = add_client(session, ours.actor, "An EHR", NOW)
+            token = register_client(session, ours.actor, NewClient(name="An EHR"), None, NOW).token
         made.append(Visitor("client", browser(Authorization=f"Bearer {token}")))
         made.append(Visitor("cds-client", _signing(ours, browser())))
         made.append(_clinician(ours, browser()))

@@ -5,8 +5,8 @@ from __future__ import annotations
 from referral.storage.tables.audit import audit_chain, audit_event
 from referral.storage.tables.bookings import booking, chair
 from referral.storage.tables.cds import cds_card, cds_client, cds_feedback, cds_token
+from referral.storage.tables.clients import api_assertion, api_client, api_token
 from referral.storage.tables.clinic import (
-    api_client,
     clinic,
     indication_rule,
     policy_rollout,
@@ -37,7 +37,9 @@ from referral.storage.tables.requests import document, message, referral, referr
 from referral.storage.tables.subscriptions import subscription, subscription_event
 
 __all__ = [
+    "api_assertion",
     "api_client",
+    "api_token",
     "audit_chain",
     "audit_event",
     "booking",

@@ -138,18 +138,3 @@ staff_session = Table(
     PrimaryKeyConstraint("token_digest"),
     ForeignKeyConstraint(["clinic_id", "user_id"], ["staff_user.clinic_id", "staff_user.id"]),
 )
-
-api_client = Table(
-    "api_client",
-    metadata,
-    clinic_column(),
-    text_column("id"),
-    text_column("name"),
-    column_of("token_digest", LargeBinary),
-    texts_column("scopes"),
-    time_column("created_at", now=True),
-    time_column("revoked_at", nullable=True),
-    PrimaryKeyConstraint("clinic_id", "id"),
-    UniqueConstraint("token_digest"),
-    to_clinic(),
-)

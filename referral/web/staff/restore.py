@@ -29,6 +29,7 @@ _DONE: Final = {
     "order-ended": "Orders ended again",
     "account-ended": "Accounts ended again",
     "client-ended": "Systems shut out again",
+    "client-rekeyed": "Systems whose keys had been changed: shut out, register them again",
     "cds-client-ended": "Record systems shut out of the advice again",
     "contact-ended": "Contacts taken off again",
     "doubted": "Recommendations that the medical director has to accept again",
