@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Connection, delete, func, insert, null, or_, select, text, update
+from sqlalchemy import Connection, delete, insert, null, or_, select, text, update
 
 from referral.domain.credential import digest
 from referral.domain.errors import SignInRequired
@@ -229,6 +229,9 @@ def use_assertion(connection: Connection, client: ApiClient, jti_digest: bytes, 
     return first
 
 
+_FORGET: Final = text("SELECT api_forget(CAST(:clinic AS uuid), :before)")
+
+
 def forget(session: Session, before: datetime) -> int:
     """Tokens and assertions that ran out before, and an hour ago at least; returns how many."""
-    return int(session.connection.scalar(select(func.api_forget(session.clinic, before))) or 0)
+    return int(session.connection.scalar(_FORGET, {"clinic": session.clinic, "before": before}) or 0)

@@ -8,8 +8,7 @@ import pytest
 
 from referral.fhir.subscription import PAYLOAD_CONTENT
 from referral.fhir.validation import validate
-from referral.services.accounts import add_client
-from tests.database import NOW, ClinicFixture
+from tests.database import ClinicFixture
 from tests.fhir_api.client import FhirClient, Json
 from tests.fhir_api.people import Referred, patient
 from tests.fhir_api.subscribing import (
@@ -433,8 +432,6 @@ def test_events_can_be_asked_for_by_number(clinic: ClinicFixture) -> None:
 def test_a_token_that_was_revoked_ends_its_subscriptions(clinic: ClinicFixture) -> None:
     ehr = subscriber(clinic)
     watching = subscriber(clinic)
-    with receiving() as receiver, clinic.transaction() as session:
-        assert add_client(session, clinic.actor, "unused", NOW)
     with receiving() as receiver:
         id = ehr.subscribe(receiver)
         with clinic.transaction() as session:
