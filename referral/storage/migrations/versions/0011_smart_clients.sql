@@ -10,9 +10,9 @@ ALTER TABLE api_client ADD CONSTRAINT ck_api_client_way CHECK (num_nonnulls(toke
 CREATE UNIQUE INDEX uq_api_client_id ON api_client (id) WHERE token_digest IS NULL;
 CREATE POLICY shown_id ON api_client FOR SELECT USING (token_digest IS NULL AND 'client/' || id = current_key());
 
--- What a client is and may do is said once; its keys change, it is used, and it ends.
+-- Who a client is, and its bearer token, are said once; its scopes and keys change, it is used, and it ends.
 REVOKE UPDATE ON api_client FROM referral_app;
-GRANT UPDATE (jwks, jwks_url, used_at, revoked_at) ON api_client TO referral_app;
+GRANT UPDATE (scopes, jwks, jwks_url, used_at, revoked_at) ON api_client TO referral_app;
 
 -- After a restore the keys of the backup would be believed again, those that were replaced as lost among them.
 CREATE TRIGGER note_rekeyed AFTER UPDATE OF jwks, jwks_url ON api_client FOR EACH ROW
