@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 from sqlalchemy import select
 
+from referral.domain.credential import random_token
 from referral.domain.subscription import Content, SubscriptionStatus, Topic
-from referral.services.accounts import add_client
+from referral.services.smart_clients import NewClient, register_client
 from referral.storage import resources, subscriptions
 from referral.storage.tables import api_client
 from tests.database import NOW, ClinicFixture
@@ -22,7 +23,9 @@ def listen(
 ) -> None:
     """Subscribe without a handshake."""
     with clinic.transaction() as session:
-        add_client(session, clinic.actor, "A record system", NOW)
+        register_client(
+            session, clinic.actor, NewClient(name=f"A record system {random_token(size=6)}"), None, NOW
+        )
         client_id = session.connection.scalar(
             select(api_client.c.id).where(api_client.c.clinic_id == clinic.id).limit(1)
         )
