@@ -13,6 +13,7 @@ class Event(StrEnum):
     """What can happen to a request."""
 
     PROVE_IDENTITY = "prove-identity"
+    ACCEPT = "accept"
     BEGIN = "begin"
     ANSWER = "answer"
     ASK_INFORMATION = "ask-information"
@@ -36,6 +37,10 @@ _BEGUN: Final = (TaskStatus.ACCEPTED, TaskStatus.IN_PROGRESS, TaskStatus.ON_HOLD
 _NEXT: Final[dict[tuple[Event, TaskStatus], TaskStatus]] = {
     (Event.PROVE_IDENTITY, TaskStatus.REQUESTED): TaskStatus.RECEIVED,
     **{(Event.PROVE_IDENTITY, state): state for state in (TaskStatus.RECEIVED, *_BEGUN)},
+    **{
+        (Event.ACCEPT, state): TaskStatus.ACCEPTED
+        for state in (TaskStatus.REQUESTED, TaskStatus.RECEIVED, TaskStatus.ACCEPTED)
+    },
     (Event.BEGIN, TaskStatus.REQUESTED): TaskStatus.IN_PROGRESS,
     (Event.BEGIN, TaskStatus.RECEIVED): TaskStatus.IN_PROGRESS,
     (Event.BEGIN, TaskStatus.ACCEPTED): TaskStatus.IN_PROGRESS,

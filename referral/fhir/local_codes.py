@@ -174,6 +174,7 @@ _AUDIT: Final = {
     "subscription-error": "A subscription could not be notified",
     "subscription-off": "A subscription was ended by the service",
     "subscription-status": "A subscription was asked how it is",
+    "taken-on": "The clinician accepted to answer",
     "today": "The work of the day was read",
     "token": "A system was given an access token",
     "trust-cds-client": "A CDS Hooks client was trusted",

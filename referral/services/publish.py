@@ -87,6 +87,16 @@ def _laid_over(document: dict[str, Any], managed: dict[str, Any], clients: tuple
     return overlay(rest, _without_none(kept))
 
 
+def _joined(ours: Any, theirs: Any) -> list[Any] | None:
+    """References of ours and then the client's others: a consent, a scale or a note that it sends along."""
+    own, given = list(ours or []), list(theirs or [])
+    named = {row.get("reference") for row in own}
+    return [
+        *own,
+        *(row for row in given if not row.get("reference") or row["reference"] not in named),
+    ] or None
+
+
 def _element(name: str) -> str:
     """`occurrence` for occurrencePeriod; other names stay as they are."""
     return next((stem for stem in _CHOICES if name.startswith(stem)), name)
@@ -190,6 +200,7 @@ def referral(
     request = request_mapping.recommendation_request(
         new, asked, requester=who, condition_ids=ids, indications=placed.indications
     )
+    request["supportingInfo"] = _joined(request.get("supportingInfo"), document.get("supportingInfo"))
     made = [
         _laid_over(document, request, ("reasonCode", "reasonReference", "authoredOn")),
         task_mapping.coordination_task(new, asked, modified_at=now, requester=clinic),

@@ -11,7 +11,7 @@ from referral.domain.errors import TransitionRefused
 from referral.domain.records import Referral
 from referral.domain.referral import Event, next_status
 from referral.fhir.elements import codings, every, reference_id, text_of
-from referral.fhir.systems import DEFAULT
+from referral.fhir.systems import DEFAULT, TASK_CODE
 from referral.services import publish
 from referral.services.client_write import ClientWrite, refuse
 from referral.services.close_referral import cancel_referral, close_referral
@@ -37,8 +37,15 @@ _LONGEST_REASON: Final = 200
 
 
 def take_task(write: ClientWrite) -> None:
-    """A Task of a request takes the step that its status asks for; any other is stored as it was sent."""
+    """A Task of a request takes the step that its status asks for; any other is stored as it was sent.
+
+    A new one with the code abort ends the request that it is about (COW: how work that has begun is ended).
+    """
     if write.current is None:
+        aborted = _request_to_abort(write)
+        if aborted is not None:
+            _abort(write, aborted)
+            return
         if _is_about_request(write.session, write.document):
             refuse(
                 "The Tasks of a request are made by this server; change the one that exists.", "Task.focus"
@@ -57,6 +64,36 @@ def take_task(write: ClientWrite) -> None:
         write.lay_over(*_MANAGED)
     else:
         write.store()
+
+
+def _request_to_abort(write: ClientWrite) -> Referral | None:
+    """The request that an abort Task has as its focus, or whose Task it has; None for any other Task."""
+    if not any(
+        (system, code) == (TASK_CODE, "abort") for system, code, _ in codings(write.document.get("code"))
+    ):
+        return None
+    focus = write.document.get("focus")
+    task_id, request_id = reference_id(focus, "Task"), reference_id(focus, "ServiceRequest")
+    if task_id is not None:
+        return referrals.find_by_task(write.session, task_id)
+    return referrals.find_by_id(write.session, request_id) if request_id is not None else None
+
+
+def _abort(write: ClientWrite, found: Referral) -> None:
+    """The request is cancelled and its clinician told; the abort Task is done with that."""
+    about = write.document.get("for", {"reference": f"Patient/{found.patient_id}"})
+    if reference_id(about, "Patient") != found.patient_id:
+        refuse("The request is about another patient.", "Task.for")
+    if write.document.get("status") != TaskStatus.REQUESTED:
+        refuse("Ask for the abort with status requested.", "Task.status")
+    referral = referrals.get(write.session, found.id, lock=True)
+    if not referral.is_open:
+        text = f"This request has ended already: its Task is {referral.status}."
+        raise TransitionRefused(text, "Task.focus")
+    said = write.document.get("statusReason") or write.document.get("reasonCode")
+    reason = _reason_of(said) or "cancelled-by-clinic"
+    cancel_referral(write.session, write.actor, referral.id, referral.version, reason, write.now)
+    write.store({**write.document, "for": about, "status": TaskStatus.COMPLETED.value})
 
 
 def _is_about_request(session: Session, document: dict[str, Any]) -> bool:
@@ -88,16 +125,23 @@ def _receive(write: ClientWrite, referral: Referral) -> None:
     note_identity(write.session, write.actor, referral.id, write.now)
 
 
+def _accept(write: ClientWrite, referral: Referral) -> None:
+    _go_on(write, referral, Event.ACCEPT, "taken-on")
+
+
 def _begin(write: ClientWrite, referral: Referral) -> None:
-    """Accepting is beginning: the answer is the only work there is."""
-    status = next_status(Event.BEGIN, referral.status)
-    if status is referral.status:
-        return
+    _go_on(write, referral, Event.BEGIN, "begun")
+
+
+def _go_on(write: ClientWrite, referral: Referral, event: Event, what: str) -> None:
     changed = referrals.change(
-        write.session, referral, status=status, identified_at=referral.identified_at or write.now
+        write.session,
+        referral,
+        status=next_status(event, referral.status),
+        identified_at=referral.identified_at or write.now,
     )
     publish.referral_changed(write.session, changed, write.now)
-    _record(write, changed, "begun")
+    _record(write, changed, what)
 
 
 def _reject(write: ClientWrite, referral: Referral) -> None:
@@ -115,7 +159,7 @@ def _cancel(write: ClientWrite, referral: Referral) -> None:
 
 _STEPS: Final[dict[str, Callable[[ClientWrite, Referral], None]]] = {
     "received": _receive,
-    "accepted": _begin,
+    "accepted": _accept,
     "in-progress": _begin,
     "rejected": _reject,
     "cancelled": _cancel,
@@ -123,16 +167,19 @@ _STEPS: Final[dict[str, Callable[[ClientWrite, Referral], None]]] = {
 
 
 def _reason_in(document: dict[str, Any]) -> str:
-    """Our own code where there is one, else the client's words."""
-    concept = document.get("statusReason")
+    reason = _reason_of(document.get("statusReason"))
+    if not reason:
+        refuse("Say why, in words or with a code.", "Task.statusReason", code="required")
+    return reason
+
+
+def _reason_of(concept: object) -> str:
+    """Our own code where there is one, else the client's words; empty for neither."""
     ours = DEFAULT.system("task-status-reason")
     for system, code, _ in codings(concept):
         if system == ours:
             return code
-    words = text_of(concept)
-    if not words:
-        refuse("Say why, in words or with a code.", "Task.statusReason", code="required")
-    return words[:_LONGEST_REASON]
+    return text_of(concept)[:_LONGEST_REASON]
 
 
 def _record(write: ClientWrite, referral: Referral, what: str) -> None:

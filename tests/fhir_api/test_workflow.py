@@ -199,12 +199,15 @@ def test_a_light_client_accepts_and_works(referred: Referred) -> None:
     fhir, task = referred.fhir, referred.task
     accepted = fhir.put(f"Task/{task['id']}", {**task, "status": "accepted", "note": [{"text": "Seen"}]})
     assert accepted.status == 200, accepted.body
-    assert accepted.body["status"] == "in-progress"
+    assert accepted.body["status"] == "accepted"
     assert accepted.body["note"] == [{"text": "Seen"}]
     assert accepted.body["executionPeriod"]["start"]
-    again = fhir.put(f"Task/{task['id']}", {**accepted.body, "status": "in-progress"})
-    assert again.status == 200
-    assert again.body["meta"]["versionId"] == accepted.body["meta"]["versionId"]
+    begun = fhir.put(f"Task/{task['id']}", {**accepted.body, "status": "in-progress"})
+    assert (begun.status, begun.body["status"]) == (200, "in-progress")
+    again = fhir.put(f"Task/{task['id']}", begun.body)
+    assert again.body["meta"]["versionId"] == begun.body["meta"]["versionId"]
+    back = fhir.put(f"Task/{task['id']}", {**begun.body, "status": "accepted"})
+    assert (back.status, back.expressions) == (422, ["Task.status"])
 
 
 def test_a_rejected_task_says_why_and_is_over(referred: Referred) -> None:

@@ -27,6 +27,8 @@ _LOOKS: Final[dict[str, tuple[str, str, str]]] = {
     "not-delivered": ("closed", "warning", "Not delivered"),
     "resent": ("info", "mail", "Sent again"),
     "identity-proven": ("info", "shield", "Opened; the clinician has proven who they are"),
+    "taken-on": ("info", "user", "Accepted by the clinician’s system"),
+    "begun": ("info", "pen", "Begun by the clinician’s system"),
     "answered": ("open", "pen", "Answered"),
     "needs-visit": ("waiting", "waiting", "The clinician wants to see the patient first"),
     "not-my-patient": ("closed", "closed", "The clinician says: not my patient"),
