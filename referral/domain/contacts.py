@@ -48,11 +48,6 @@ def by_another_channel(contacts: tuple[Contact, ...], used: Channel) -> Contact 
     return next(iter([*paper, *others]), None) or best(contacts)
 
 
-def other_verified(contacts: tuple[Contact, ...], used_contact_id: str) -> Contact | None:
-    """A verified contact that a second factor can travel by: another one than the link took, or None."""
-    return next((c for c in in_order(contacts) if c.id != used_contact_id and c.is_verified), None)
-
-
 def masked(contact: Contact) -> str:
     """Enough to recognise one's own number or address, not enough to learn it."""
     if contact.channel is Channel.EMAIL:

@@ -19,27 +19,6 @@ def subject_id(resource: Mapping[str, Any]) -> str | None:
     return reference_id(resource.get("subject"), "Patient")
 
 
-def performer_ids(resource: Mapping[str, Any]) -> tuple[str, ...]:
-    """PractitionerRole ids in order, each once: several performers are alternatives, not a team."""
-    found = (reference_id(performer, "PractitionerRole") for performer in every(resource, "performer"))
-    return tuple(dict.fromkeys(id_ for id_ in found if id_))
-
-
-def other_performers(resource: Mapping[str, Any]) -> tuple[str, ...]:
-    """Performers that nobody can be asked through here, as written, so that a refusal can name them."""
-    return tuple(
-        str(performer.get("reference") or performer.get("type") or "without a reference")
-        for performer in every(resource, "performer")
-        if reference_id(performer, "PractitionerRole") is None
-    )
-
-
-def practitioner_ids(resource: Mapping[str, Any]) -> tuple[str, ...]:
-    """Performers given as Practitioner: whoever knows their only role may use that."""
-    found = (reference_id(performer, "Practitioner") for performer in every(resource, "performer"))
-    return tuple(dict.fromkeys(id_ for id_ in found if id_))
-
-
 def condition_ids(resource: Mapping[str, Any]) -> tuple[str, ...]:
     """Conditions given as the reason, in order."""
     found = (reference_id(reason, "Condition") for reason in every(resource, "reasonReference"))
@@ -55,24 +34,6 @@ def coded_reasons(resource: Mapping[str, Any]) -> tuple[Indication, ...]:
     """Indications out of reasonCode; those of the conditions are read from the Conditions."""
     found = [i for reason in every(resource, "reasonCode") for i in indications_from(reason)]
     return tuple({(i.system, i.code): i for i in found}.values())
-
-
-def order_id(resource: Mapping[str, Any]) -> str | None:
-    """The infusion order that a recommendation request is about: in basedOn, else first in supportingInfo."""
-    for name in ("basedOn", "supportingInfo"):
-        for target in every(resource, name):
-            found = reference_id(target, "ServiceRequest")
-            if found:
-                return found
-    return None
-
-
-def needed_by(resource: Mapping[str, Any]) -> date | None:
-    """The day the answer is needed: the end of the occurrence, or its only date."""
-    period = resource.get("occurrencePeriod")
-    if isinstance(period, Mapping):
-        return read_date(period.get("end"))
-    return read_date(resource.get("occurrenceDateTime"))
 
 
 def planned_sessions(resource: Mapping[str, Any], local: LocalSystems = DEFAULT) -> int | None:

@@ -92,13 +92,6 @@ def test_another_channel_is_paper_where_there_is_paper() -> None:
     assert contacts.by_another_channel((email,), Channel.EMAIL) is email
 
 
-def test_the_second_factor_needs_a_verified_contact_other_than_the_links() -> None:
-    email, fax = contact(Channel.EMAIL, verified_at=NOW), contact(Channel.FAX)
-    assert contacts.other_verified((email, fax), email.id) is None
-    verified = contact(Channel.FAX, id="f", verified_at=NOW)
-    assert contacts.other_verified((email, verified), email.id) is verified
-
-
 def test_a_masked_contact_is_recognised_and_not_learned() -> None:
     assert (
         contacts.masked(contact(Channel.EMAIL, address="okafor@beaconhill.example"))
