@@ -152,6 +152,26 @@ def doctor() -> None:
         raise typer.Exit(1)
 
 
+@app.command()
+def reindex() -> None:
+    """Read what search goes by out of all resources again, after an upgrade that searches by more."""
+    with attached() as settings:
+        from referral.bootstrap import build_runtime
+        from referral.services.reindex import Place, reindex_some
+        from referral.storage import clinics
+
+        runtime = build_runtime(settings)
+        with runtime.transaction() as session:
+            every = [clinic.id for clinic in clinics.every(session)]
+        for clinic_id in every:
+            place: Place | None = Place()
+            while place is not None:
+                with runtime.transaction(clinic_id) as session:
+                    place = reindex_some(session, place)
+        runtime.close()
+    typer.echo(f"Search goes by what the resources of {len(every)} clinics say.")
+
+
 @contextmanager
 def _one_part() -> Iterator[Settings]:
     """Settings for a process of its own, also as the environment of what it starts."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from sqlalchemy import Text, bindparam, cast, select, text, union_all
+from sqlalchemy import Text, bindparam, cast, select, text, tuple_, union_all
 
 from referral.domain.errors import NotFound, StaleVersion
 from referral.fhir.json import decode_stored, encode
@@ -228,6 +228,22 @@ def read_version(session: Session, type: str, id: str, version: int) -> Stored:
     if row is None:
         raise NotFound(f"{type}/{id[:64]} has no version {version}.")
     return Stored(type, id, version, row.last_updated, row.body)
+
+
+def make_entries_again(session: Session, after: tuple[str, str], limit: int) -> tuple[str, str] | None:
+    """Search entries of the next resources by type and id; (type, id) of the last, None without any."""
+    flush(session)
+    rows = session.connection.execute(
+        select(resource.c.type, resource.c.id, cast(resource.c.body, Text).label("body"))
+        .where(resource.c.clinic_id == session.clinic, tuple_(resource.c.type, resource.c.id) > after)
+        .order_by(resource.c.type, resource.c.id)
+        .limit(limit)
+        .with_for_update(key_share=True)
+    ).all()
+    for row in rows:
+        session.connection.execute(_FORGET, {"clinic_id": session.clinic, "type": row.type, "id": row.id})
+        session.late.entries[row.type, row.id] = entries_of(decode_stored(row.body))
+    return (rows[-1].type, rows[-1].id) if rows else None
 
 
 def amend(session: Session, type: str, id: str, managed: dict[str, Any], now: datetime) -> Stored:
