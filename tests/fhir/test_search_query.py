@@ -19,6 +19,7 @@ from referral.fhir.search_values import (
     ReferenceValue,
     StringValue,
     TokenValue,
+    UriValue,
     split_values,
 )
 from tests.fhir.refusals import refusal_of
@@ -115,6 +116,47 @@ def test_quantities_have_a_precision() -> None:
     assert only("Observation", "value-quantity=lt1e2").values[0] == NumberValue(
         "lt", Decimal("1E+2"), Decimal(50), Decimal(150)
     )
+
+
+def test_a_chain_asks_every_type_that_it_may_lead_to() -> None:
+    clause = only("Task", "owner.name:contains=oka")
+    assert clause.types_asked == {"Organization", "Patient", "Practitioner"}
+    assert {link.clause.modifier for link in clause.links} == {"contains"}
+    assert clause.name == "owner.name"
+    assert only("Task", "owner:Practitioner.name=oka").types_asked == {"Practitioner"}
+    with pytest.raises(ValueError, match=r"owner\.name asks about other resources"):
+        clause.accepts([])
+
+
+def test_has_names_what_points_here() -> None:
+    clause = only("Patient", "_has:Task:patient:status:not=draft")
+    assert (clause.kind, clause.parameter, clause.types_asked) == ("has", "patient", frozenset({"Task"}))
+    assert clause.links[0].clause == only("Task", "status:not=draft")
+    assert clause.name == "_has:Task:patient:status"
+    assert search("Patient", "name=x&_has:Task:patient:status=a").types_asked == {"Task"}
+
+
+def test_a_value_set_stands_for_its_codes() -> None:
+    clause = only("Task", "status:in=http://hl7.org/fhir/ValueSet/task-status|4.0.1")
+    assert TokenValue("http://hl7.org/fhir/task-status", "requested") in clause.values
+    assert clause.modifier is None
+    ours = only("ServiceRequest", "code:not-in=https://referral.example/fhir/ValueSet/request-code")
+    assert {value.value for value in ours.values if isinstance(value, TokenValue)} >= {
+        "ketamine-recommendation"
+    }
+    assert ours.modifier == "not"
+
+
+def test_addresses_above_are_those_that_it_lies_below() -> None:
+    values = only("ValueSet", "url:above=http://a.example/fhir/ValueSet/x").values
+    texts = [value.value for value in values if isinstance(value, UriValue)]
+    assert texts == [
+        "http://a.example/fhir/ValueSet/x", "http://a.example/fhir/ValueSet", "http://a.example/fhir",
+        "http://a.example",
+    ]  # fmt: skip
+    below = only("ValueSet", "url:below=http://a.example/fhir")
+    assert below.accepts([IndexEntry("url", None, "http://a.example/fhir/ValueSet/x")])
+    assert not below.accepts([IndexEntry("url", None, "http://a.example/")])
 
 
 def test_controls_are_read() -> None:
@@ -368,6 +410,19 @@ NAMES = st.sampled_from(
         "",
         ":",
         "_has:x",
+        "_has:Task:part-of:status",
+        "_has:Task:part-of:modified:not",
+        "owner.name",
+        "patient.birthdate",
+        "focus:ServiceRequest.authored",
+        "owner:Practitioner.identifier:of-type",
+        "identifier:of-type",
+        "identifier:text",
+        "status:in",
+        "_profile:below",
+        "_source:above",
+        "_include:iterate",
+        "_revinclude:iterate",
     ]
 )
 
