@@ -29,8 +29,15 @@ def same(document: Any) -> bytes:
 
 def _sorted(value: Any) -> Any:
     if isinstance(value, dict):
-        return {name: _sorted(value[name]) for name in sorted(value)}
-    return [_sorted(item) for item in value] if isinstance(value, list) else value
+        made = {name: _sorted(value[name]) for name in sorted(value)}
+        return {name: item for name, item in made.items() if item != []}
+    if not isinstance(value, list):
+        return value
+    items = [_sorted(item) for item in value]
+    # Nulls at the end only fill up the list beside this one.
+    while items and items[-1] is None:
+        items.pop()
+    return items
 
 
 SMALL = [name for name in examples.names() if name not in examples.NOT_R4 and name[:6] != "Bundle"]

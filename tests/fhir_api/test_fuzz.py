@@ -14,6 +14,7 @@ from tests.database import ClinicFixture
 from tests.fhir_api.client import FhirClient, Json, connect
 from tests.fhir_api.people import Referred, condition, order, patient, practitioner, request, transaction
 
+JSON, XML = "application/fhir+json", "application/fhir+xml"
 NO_DEADLINE = settings(
     max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
@@ -138,8 +139,10 @@ def test_damaged_updates_never_break_the_server(clinic: ClinicFixture) -> None:
     def once(which: int, chance: random.Random, junk: Any) -> None:
         document = stored[which]
         broken = damaged(document, chance.choice(places(document)), junk)
-        answer = fuzzed.fhir.put(f"{document['resourceType']}/{document['id']}", broken)
+        path = f"{document['resourceType']}/{document['id']}"
+        answer = fuzzed.fhir.put(path, broken, Accept=chance.choice([JSON, XML]))
         assert answer.status < 500, (broken, answer.body)
+        assert fuzzed.fhir.post(f"{path}/$validate", broken).status < 500, broken
         gate = fuzzed.referred.gate()["parameter"][0]
         assert gate == {"name": "open", "valueBoolean": False}
 
@@ -176,5 +179,6 @@ def test_bytes_that_are_no_json_never_break_the_server(clinic: ClinicFixture) ->
     def once(body: bytes) -> None:
         assert 400 <= fhir.post("Patient", body).status < 500
         assert 400 <= fhir.post("", body).status < 500
+        assert 400 <= fhir.post("Patient", body, Content_Type=XML, Accept=XML).status < 500
 
     once()

@@ -8,10 +8,12 @@ from referral.fhir.profiles import PROFILES, US_CORE
 from referral.fhir.systems import BASE
 from referral.fhir.xml import decode_xml, encode_xml
 from referral.services.interactions import INTERACTIONS
+from tests.database import ClinicFixture
 from tests.fhir import examples
 from tests.fhir.faults import ORDER, order
 from tests.fhir.profile_faults import FAULTS, GOOD, PROBLEM, but
 from tests.fhir_api.client import Answer, FhirClient, Json
+from tests.fhir_api.test_access import limited
 
 PATIENT = "us-core-patient"
 XML = "application/fhir+xml"
@@ -162,6 +164,18 @@ def test_only_what_a_client_may_read_is_checked(fhir: FhirClient, other_fhir: Fh
     assert fhir.get("Patient/none/$validate").status == 404
     assert fhir.post("Foo/$validate", ORDER).status == 404
     assert fhir.post("Patient/$validate", ORDER, Authorization="").status == 401
+
+
+def test_scopes_decide_what_may_be_checked(clinic: ClinicFixture, fhir: FhirClient) -> None:
+    made = fhir.create(GOOD[PATIENT])
+    writer = limited(clinic, fhir, "system/Patient.c")
+    assert said(writer.post("Patient/$validate", GOOD[PATIENT])) == {WELL}
+    assert writer.get(f"Patient/{made['id']}/$validate").status == 403
+    reader = limited(clinic, fhir, "system/Patient.r?identifier=urn:example:mrn|another")
+    assert reader.get(f"Patient/{made['id']}/$validate").status == 404
+    assert reader.post(f"Patient/{made['id']}/$validate", GOOD[PATIENT]).status == 404
+    stranger = limited(clinic, fhir, "system/Task.cruds")
+    assert stranger.post("Patient/$validate", GOOD[PATIENT]).status == 403
 
 
 def test_xml_is_checked_as_json_is(fhir: FhirClient) -> None:
