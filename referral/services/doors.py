@@ -34,7 +34,7 @@ HARMLESS_TYPES: Final = frozenset(
         *("Binary", "CareTeam", "Communication", "CommunicationRequest", "Condition", "Consent"),
         *("DocumentReference", "Endpoint", "Location", "Observation", "Organization", "Patient"),
         *("Practitioner", "PractitionerRole", "Provenance", "Questionnaire", "QuestionnaireResponse"),
-        *("ServiceRequest", "Task"),
+        *("ServiceRequest", "Subscription", "Task"),
     }
 )
 # Routes, commands and tasks from which treatment can begin.
