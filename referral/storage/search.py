@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, and_, bindparam, false, func, literal, or_, select, text, tuple_
 
+from referral.fhir.problems import InvalidSearch, Issue
 from referral.fhir.search_query import Clause, SearchQuery, Sort
 from referral.fhir.search_values import ReferenceValue, TokenValue
 from referral.storage.cursors import Cursor, read_cursor, write_cursor
@@ -25,6 +26,7 @@ from referral.storage.tables import resource, search_entry
 
 __all__ = ["Match", "Page", "find_ids", "find_one", "lock_condition", "plan_of", "resolved", "search"]
 
+_MOST_RESOLVED: Final = 1000
 _BY_TIME: Final = (Sort("_lastUpdated", "date", descending=True),)
 _COLUMN_OF_KIND: Final = {"date": "low", "number": "number", "quantity": "number"}
 
@@ -113,7 +115,7 @@ def lock_condition(session: Session, type: str, condition: str) -> None:
 def resolved(session: Session, query: SearchQuery) -> SearchQuery:
     """The same conditions without chains and `_has`: what they found in the store stands in their place.
 
-    So they can be met in memory, by `Clause.accepts`. Only for types that are few: all ids are read.
+    So they can be met in memory, by `Clause.accepts`. Raises InvalidSearch where that would be too many.
     """
     flush(session)
     plain = [_resolved(session, query.type, clause) if clause.links else clause for clause in query.clauses]
@@ -121,11 +123,16 @@ def resolved(session: Session, query: SearchQuery) -> SearchQuery:
 
 
 def _resolved(session: Session, type: str, clause: Clause) -> Clause:
-    if clause.kind == "has":
-        ids = session.connection.scalars(ids_pointed_at(session, type, clause))
-        return Clause("_id", "token", tuple(TokenValue(None, id) for id in sorted({*ids})))
-    led_to = session.connection.scalars(references_led_to(session, clause))
-    return Clause(clause.parameter, "reference", (ReferenceValue(tuple(sorted(led_to))),))
+    is_has = clause.kind == "has"
+    found = ids_pointed_at(session, type, clause) if is_has else references_led_to(session, clause)
+    each = select(found.subquery().columns[0]).distinct().limit(_MOST_RESOLVED + 1)
+    texts = sorted(session.connection.scalars(each))
+    if len(texts) > _MOST_RESOLVED:
+        text = f"{clause.name} finds more than {_MOST_RESOLVED} resources; ask for fewer."
+        raise InvalidSearch(Issue(text, (f"http.{clause.name}",), "too-costly"))
+    if is_has:
+        return Clause("_id", "token", tuple(TokenValue(None, text) for text in texts))
+    return Clause(clause.parameter, "reference", (ReferenceValue(tuple(texts)),))
 
 
 # ---- Order and pages

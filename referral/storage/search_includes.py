@@ -8,6 +8,7 @@ from typing import Final
 
 from sqlalchemy import ColumnElement, select
 
+from referral.fhir.problems import InvalidSearch, Issue
 from referral.fhir.search_parameters import NEVER_BROUGHT, includes, revincludes
 from referral.fhir.search_query import Clause, Include, SearchQuery
 from referral.storage.db import Session
@@ -18,6 +19,7 @@ from referral.storage.tables import resource, search_entry
 # What one page may bring along, and how often `:iterate` goes on; a client that wants more asks for it.
 MAX_INCLUDED: Final = 500
 MAX_ROUNDS: Final = 10
+MAX_LOOKED_AT: Final = 1000
 
 # (what would come along, whether it was found by what it points at: `_revinclude`) → whether it may.
 Keep = Callable[[Match, bool], bool]
@@ -83,13 +85,15 @@ def _targets(session: Session, rule: Include, frontier: Iterable[Match]) -> list
     if not ids or not names:
         return []
     found: list[Match] = []
-    for type, of_type in _pointed_at(session, rule.source, names, ids).items():
+    for type, of_type in _pointed_at(session, rule.source, names, ids, 2 * MAX_INCLUDED).items():
         if type not in NEVER_BROUGHT and rule.target in (None, type):
             found += fetch(session, type, resource.c.id.in_(of_type), MAX_INCLUDED + 1)
     return found
 
 
-def _pointed_at(session: Session, source: str, names: list[str], ids: list[str]) -> dict[str, list[str]]:
+def _pointed_at(
+    session: Session, source: str, names: list[str], ids: list[str], most: int | None = None
+) -> dict[str, list[str]]:
     """Ids by type."""
     values = select(search_entry.c.value).where(
         search_entry.c.clinic_id == session.clinic,
@@ -99,7 +103,7 @@ def _pointed_at(session: Session, source: str, names: list[str], ids: list[str])
         search_entry.c.value.is_not(None),
     )
     found: dict[str, list[str]] = {}
-    for value in session.connection.scalars(values.distinct().limit(2 * MAX_INCLUDED)):
+    for value in session.connection.scalars(values.distinct().limit(most)):
         type, _, id = value.partition("/")
         if id:
             found.setdefault(type, []).append(id)
@@ -137,7 +141,10 @@ def _names(rows: Iterable[str], source: str) -> list[str]:
 
 
 def patients_looked_at(session: Session, query: SearchQuery, matches: Sequence[Match]) -> set[str]:
-    """Whose records made the matches match, beside their own: those at the ends of chains and `_has`."""
+    """Whose records made the matches match, beside their own: those at the ends of chains and `_has`.
+
+    Raises InvalidSearch where they are more than MAX_LOOKED_AT: each has to be noted.
+    """
     found: set[str] = set()
     if matches:
         for clause in query.clauses:
@@ -145,7 +152,11 @@ def patients_looked_at(session: Session, query: SearchQuery, matches: Sequence[M
                 statement = select(resource.c.patient_id).where(
                     resource.c.clinic_id == session.clinic, resource.c.type == type, met
                 )
-                found |= {id for id in session.connection.scalars(statement.distinct()) if id is not None}
+                rows = session.connection.scalars(statement.distinct().limit(MAX_LOOKED_AT + 1))
+                found |= {id for id in rows if id is not None}
+    if len(found) > MAX_LOOKED_AT:
+        text = f"This looks at the records of more than {MAX_LOOKED_AT} patients; ask with a lower _count."
+        raise InvalidSearch(Issue(text, ("http.query",), "too-costly"))
     return found
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from referral.storage import audit, resources
+from referral.storage import audit, resources, search, search_includes
 from referral.storage.search_includes import MAX_INCLUDED
 from tests.database import NOW, ClinicFixture
 from tests.fhir_api.client import Answer, FhirClient
@@ -101,6 +101,28 @@ def test_a_chain_is_noted_for_each_patient_whose_record_it_looked_at(
     with clinic.transaction() as session:
         (row,) = audit.find(session, patient_id=referred.patient.removeprefix("Patient/"), limit=1)
     assert row.detail == {"type": "Task", "parameters": ["patient.name"], "count": 2}
+
+
+def test_more_patients_than_can_be_noted_are_not_looked_at(
+    fhir: FhirClient, referred: Referred, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search_includes, "MAX_LOOKED_AT", 0)
+    refused = fhir.get("PractitionerRole?_has:Task:owner:status=requested")
+    assert (refused.status, refused.issues[0]["code"]) == (400, "too-costly")
+    assert fhir.get(f"PractitionerRole?practitioner={referred.practitioner}").status == 200
+
+
+def test_a_chain_that_is_met_in_memory_is_bounded(
+    fhir: FhirClient, referred: Referred, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    query = "AuditEvent?patient.name=nguy"
+    assert fhir.get(query).resources
+    assert (
+        fhir.get(f"AuditEvent?_has:Provenance:target:recorded=ge2020&entity={referred.request}").status == 200
+    )
+    monkeypatch.setattr(search, "_MOST_RESOLVED", 0)
+    refused = fhir.get(query)
+    assert (refused.status, refused.issues[0]["code"]) == (400, "too-costly")
 
 
 def observations(fhir: FhirClient, count: int) -> list[str]:
