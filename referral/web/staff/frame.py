@@ -106,6 +106,8 @@ NOTICES: Final = {
     "policy-saved": Notice(
         "open", "The new policy is in force", "The orders follow it. What it has changed is shown below."
     ),
+    "system-keys": Notice("open", "The keys are changed", "What the system got with the old ones has ended."),
+    "system-removed": Notice("open", "The system is shut out", "Its tokens have ended."),
     "booked": Notice("open", "The chair is booked"),
     "tentative": Notice(
         "waiting", "The chair is held", "The booking is tentative. It confirms itself when the gate opens."
@@ -127,6 +129,7 @@ _PLACES: Final = {
     "directory": Permission.SEE_WORK,
     "outbox": Permission.SEE_WORK,
     "policy": Permission.SEE_POLICY,
+    "systems": Permission.MANAGE_ACCOUNTS,
 }
 
 

@@ -22,6 +22,7 @@ from referral.web.staff import (
     restore,
     reviews,
     sign_in,
+    systems,
     today,
 )
 
@@ -44,5 +45,6 @@ for module in (
     documents,
     restore,
     reviews,
+    systems,
 ):
     router.include_router(module.router)
