@@ -27,10 +27,11 @@ from referral.services.reconcile import Newer, StreamSaysNothing
 from referral.services.refresh_gate import read_decision
 from referral.services.restore_mode import BY_HAND, COPIED, ELSEWHERE, MISSING, OLDER, enter
 from referral.services.send_reminders import send_reminders
-from referral.services.smart_clients import NewClient, register_client
+from referral.services.smart_clients import NewClient, change_keys, register_client
 from referral.services.treat import record_consultation, start_treatment
 from referral.storage import (
     accounts,
+    api_clients,
     clinics,
     credentials,
     mode,
@@ -46,6 +47,7 @@ from referral.storage import (
 )
 from referral.storage.stream import Stream
 from tests.database import NOW, ClinicFixture
+from tests.fhir_api.cds_ehr import jwks, make_key, public_jwk
 from tests.services import people
 from tests.services.restoring import Installation, installation, restored
 from tests.services.sending import Provider, delivery
@@ -373,6 +375,22 @@ def test_starts_and_policies_are_listed_for_people(installation: Installation) -
     lost = " ".join(installation.reconcile().lost)
     assert f"Order {referral.order_id}: an infusion was started" in lost
     assert "Policy version 2" in lost
+
+
+def test_a_system_whose_keys_were_changed_is_shut_out_not_believed_by_the_old_ones(
+    installation: Installation,
+) -> None:
+    old, new = (jwks(public_jwk(make_key(), name)) for name in ("old", "new"))
+    with installation.clinic.transaction() as session:
+        made = NewClient(name="a record system", jwks=old)
+        id = register_client(session, installation.clinic.actor, made, None, NOW).client.id
+    copy = installation.backup()
+    with installation.clinic.transaction() as session:
+        change_keys(session, installation.clinic.actor, id, new, None, None)
+    clinic = restored(installation, copy)
+    assert installation.reconcile().done["client-rekeyed"] == 1
+    with clinic.transaction() as session:
+        assert api_clients.find(session, id) is None
 
 
 def test_orders_accounts_systems_and_contacts_end_again(installation: Installation) -> None:
