@@ -13,9 +13,10 @@ from referral.domain.errors import NotFound
 from referral.domain.subscription import Content, NoticeType
 from referral.fhir.elements import Resource
 from referral.fhir.subscription_notice import notification, status_parameters
+from referral.fhir.subscription_topics import topic_of
 from referral.services.access import Access
 from referral.services.smart_clients import permit_of
-from referral.services.subscription_state import happened, number_events, state_of
+from referral.services.subscription_state import happened, number_events, readable, state_of
 from referral.storage import audit, resources, subscriptions
 from referral.storage.db import Session
 from referral.storage.subscriptions import Subscription
@@ -82,10 +83,13 @@ def events(
     stored = resources.find(session, "Subscription", id)
     if row is None or stored is None or not by.permit.allows(stored, "r"):
         raise NotFound(f"There is no Subscription with id {id[:64]}.")
+    by.permit.require(topic_of(row.topic).resource, "r")
     row = _counted(session, row)
     if content is Content.EMPTY:
         row = replace(row, content=content)
-    found = subscriptions.events(session, id, first, last, MOST_EVENTS)
+    # A token may be narrower than what its client is registered for.
+    kept = subscriptions.events(session, id, first, last, MOST_EVENTS)
+    found = readable(session, row, by.permit, kept)
     patients = Counter(event.patient_id for event in found)
     entries = [
         AuditEntry(

@@ -36,6 +36,7 @@ from referral.services.subscription_state import (
     happened,
     may_be_told,
     number_events,
+    readable,
     settle,
     state_of,
 )
@@ -122,13 +123,14 @@ def _notify_safely(notifier: Notifier, clinic_id: str, claimed: Subscription) ->
 
 @dataclass(frozen=True, slots=True)
 class _Notice:
-    """What is to be sent. `events` are those that it tells, in their order."""
+    """What is to be sent. `events` are those that it tells, in their order; `last` is told with them."""
 
     kind: NoticeType
     held: Subscription
     body: bytes
     headers: tuple[tuple[str, str], ...]
     events: tuple[Event, ...] = ()
+    last: int = 0
 
 
 def notify_one(notifier: Notifier, clinic_id: str, claimed: Subscription) -> None:
@@ -159,14 +161,17 @@ def _prepare(notifier: Notifier, session: Session, claimed: Subscription) -> _No
         return None
     counted = number_events(session, held, permit)
     held = replace(held, numbered=counted)
-    kind, events = _what(session, held)
+    kind, numbered = _what(session, held)
+    # Scopes may have been narrowed since they got their numbers.
+    events = readable(session, held, permit, numbered)
+    last = numbered[-1].number or 0 if numbered else counted
     if kind is NoticeType.EVENT and not events:
-        # They were all too old, or not for this client: there is nothing to tell.
-        subscriptions.release(session, held, now, delivered=counted)
+        # They were all too old, or are not for this client any more: there is nothing to tell.
+        subscriptions.release(session, held, now, delivered=last)
         return None
     state = state_of(held, notifier.fhir_url, counted)
     bundle = notification(state, kind, happened(events, notifier.fhir_url), now)
-    return _Notice(kind, held, encode(bundle), headers_of(session, held), tuple(events))
+    return _Notice(kind, held, encode(bundle), headers_of(session, held), tuple(events), last)
 
 
 def _what(session: Session, held: Subscription) -> tuple[NoticeType, list[Event]]:
@@ -209,7 +214,7 @@ def _record(notifier: Notifier, session: Session, notice: _Notice, trouble: str 
     if notice.kind is NoticeType.HANDSHAKE:
         values |= settle(session, held, SubscriptionStatus.ACTIVE, now)
     if notice.events:
-        values["delivered"] = notice.events[-1].number
+        values["delivered"] = notice.last
         _note(session, held, notice.events)
     subscriptions.release(session, held, now, **values)
 

@@ -44,13 +44,14 @@ def number_events(session: Session, held: Subscription, permit: Permit | None) -
     found = subscriptions.waiting(session, held.id)
     if not found:
         return held.numbered
-    told = _readable(session, held, permit, found)
+    told = readable(session, held, permit, found)
     kept = {event.id for event in told}
     subscriptions.drop(session, [event.id for event in found if event.id not in kept])
     return subscriptions.number(session, held, [event.id for event in told])
 
 
-def _readable(session: Session, held: Subscription, permit: Permit | None, found: list[Event]) -> list[Event]:
+def readable(session: Session, held: Subscription, permit: Permit | None, found: list[Event]) -> list[Event]:
+    """Those of which the client may read the resource as it stands now."""
     resource = topic_of(held.topic).resource
     if permit is None or not may_be_told(held, permit):
         return []

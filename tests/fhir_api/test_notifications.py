@@ -7,6 +7,7 @@ from datetime import timedelta
 from itertools import pairwise
 
 import pytest
+from sqlalchemy import event
 
 from referral.domain.subscription import KEPT, LEASE, MAX_TRIES, retry_delay
 from referral.fhir.subscription import MAX_COUNT
@@ -243,6 +244,48 @@ def _one_good_and_one_bad(task: Json) -> list[Json]:
         {"resource": good, "request": {"method": "PUT", "url": f"Task/{task['id']}"}},
         {"resource": {**bad, "id": "x"}, "request": {"method": "PUT", "url": "Task/not-there"}},
     ]
+
+
+def test_a_clinic_without_subscriptions_pays_no_round_trip(ehr: Subscriber) -> None:
+    said: list[str] = []
+
+    def listen(_c: object, _k: object, statement: str, *_: object) -> None:
+        said.append(statement)
+
+    engine = ehr.clinic.database.engine
+    event.listen(engine, "before_cursor_execute", listen)
+    try:
+        Referred(ehr.fhir)
+    finally:
+        event.remove(engine, "before_cursor_execute", listen)
+    asking = [statement for statement in said if "subscription" in statement]
+    assert asking
+    assert all("INSERT INTO audit_event" in statement for statement in asking), "what is written last anyway"
+
+
+def scopes(ehr: Subscriber, *texts: str) -> None:
+    """Of every client of the clinic that follows now."""
+    with ehr.clinic.transaction() as session:
+        session.connection.exec_driver_sql(
+            "UPDATE api_client SET scopes = %s WHERE clinic_id = %s", (list(texts), ehr.clinic.id)
+        )
+
+
+def test_what_a_restricted_scope_does_not_reach_is_not_told_and_has_no_number(ehr: Subscriber) -> None:
+    fulfil = "system/Task.rs?code=http://hl7.org/fhir/CodeSystem/task-code|fulfill"
+    scopes(ehr, "system/Subscription.cruds", fulfil)
+    with receiving() as receiver:
+        id = ehr.subscribe(receiver)
+        desk = subscriber(ehr.clinic).fhir
+        for _ in range(2):
+            Referred(desk)
+        # Another Task of each request is for its questionnaire.
+        waiting = parameters(ehr.fhir.get(f"Subscription/{id}/$status").body)
+        assert waiting["events-since-subscription-start"] == "2"
+        scopes(ehr, "system/Subscription.cruds", "system/Task.rs?status=failed")
+        ehr.work()
+    assert numbers(receiver) == [], "numbered before, and not for this client any more"
+    assert row(ehr, id).delivered == 2
 
 
 def test_old_events_are_forgotten_and_an_old_error_is_over(ehr: Subscriber, task: Json) -> None:
