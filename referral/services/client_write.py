@@ -42,7 +42,7 @@ class ClientWrite:
             action=Action.CREATE if self.current is None else Action.UPDATE,
             subtype="create" if self.current is None else "update",
             entity=stored.reference,
-            patient_id=resources.patient_of(document),
+            patient_id=resources.record_of(self.session, document),
             detail={"version": stored.version},
         )
         audit.record(self.session, self.actor, entry)

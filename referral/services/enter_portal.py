@@ -71,6 +71,7 @@ def _enter(
         action=Action.EXECUTE,
         subtype="portal-opened",
         entity=f"ServiceRequest/{found.referral_id}",
+        patient_id=referrals.get(session, found.referral_id).patient_id,
         detail={"by": came_by, "channel": found.channel},
     )
     audit.record(session, actor, entry)

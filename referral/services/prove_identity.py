@@ -209,6 +209,7 @@ def _record(session: Session, actor: Actor, credential: Credential, what: str, *
         action=Action.EXECUTE,
         subtype=what,
         entity=f"ServiceRequest/{credential.referral_id}",
+        patient_id=referrals.get(session, credential.referral_id).patient_id,
         outcome="0" if outcome_ok else "4",
     )
     audit.record(session, actor, entry)

@@ -130,7 +130,7 @@ def read_version(session: Session, by: Access, type: str, id: str, version: int)
     if version != found.version or not _may_see_version(session, by, found):
         raise NotFound(f"{type}/{id[:64]} has no version {version}.")
     if only is None:
-        _note_read(session, by.actor, "vread", found.reference, resources.patient_of(found.document))
+        _note_read(session, by.actor, "vread", found.reference, resources.record_of(session, found.document))
     return found
 
 
@@ -201,7 +201,7 @@ def _history_of_types(session: Session, by: Access, query: HistoryQuery, types: 
     query = _within(by, query, types)
     page = history_page(session, query, types)
     page = replace(page, versions=tuple(one for one in page.versions if _may_find(session, by, one)))
-    patients = Counter(resources.patient_of(stored.document) for stored in page.versions)
+    patients = Counter(resources.record_of(session, stored.document) for stored in page.versions)
     _note_many(session, by.actor, "history", query.type or "", [], patients)
     if page.next:
         return page

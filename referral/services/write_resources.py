@@ -256,6 +256,6 @@ def _carry_out(by: Access, write: ClientWrite, type: str) -> Stored:
     stored = resources.read(write.session, type, write.id)
     _require_within(by, stored, letter)
     if write.current is None or stored.version > write.current.version:
-        patient_id = resources.patient_of(write.document)
+        patient_id = resources.record_of(write.session, write.document)
         note_write(write.session, stored, patient_id, created=write.current is None)
     return stored

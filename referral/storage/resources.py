@@ -18,6 +18,7 @@ from referral.domain.errors import NotFound, StaleVersion
 from referral.fhir.json import decode_stored, encode
 from referral.fhir.overlay import overlay
 from referral.fhir.provenance import patient_in
+from referral.fhir.reference_targets import parse_reference
 from referral.storage import projections
 from referral.storage.db import Session, flush
 from referral.storage.entries import entries_of
@@ -113,6 +114,20 @@ def note_patch(session: Session, type: str, id: str) -> None:
     session.kept["method", type, id] = "PATCH"
 
 
+def record_of(session: Session, document: dict[str, Any]) -> str | None:
+    """As patient_of(); a Binary belongs to the record of what its securityContext names."""
+    if document["resourceType"] != "Binary":
+        return patient_of(document)
+    context = document.get("securityContext")
+    named = parse_reference(context.get("reference")) if isinstance(context, dict) else None
+    if named is None or named.base:
+        return None
+    if named.type == "Patient":
+        return named.id
+    owner = find(session, named.type, named.id) if named.type != "Binary" else None
+    return patient_of(owner.document) if owner is not None else None
+
+
 def patients_of(session: Session, references: Iterable[str]) -> list[str]:
     """Whose records these resources ('Type/id') belong to, each once; what does not exist has none."""
     found = [patient_of(stored.document) for stored in find_many(session, references).values()]
@@ -139,7 +154,7 @@ def _prepare(
         "id": id,
         "body": body,
         "last_updated": now,
-        "patient_id": patient_of(complete),
+        "patient_id": record_of(session, complete),
     }
     stored = session.kept["resource", kind, id] = Stored(kind, id, version, now, body)
     if kind in _LISTENED_TO:

@@ -163,3 +163,30 @@ def test_a_provenance_that_a_client_creates_says_whose_record_it_tells_of(fhir: 
         **own,
         "target": [{"reference": "Condition/elsewhere"}],
     }
+
+
+@pytest.mark.parametrize("context", ["Patient", "DocumentReference"])
+def test_a_binary_belongs_to_the_record_of_what_it_stands_under(fhir: FhirClient, context: str) -> None:
+    who = f"Patient/{fhir.create(patient())['id']}"
+    note = fhir.create(
+        {
+            "resourceType": "DocumentReference",
+            "status": "current",
+            "subject": {"reference": who},
+            "content": [{"attachment": {"contentType": "text/plain", "data": "SGVsbG8="}}],
+        }
+    )
+    owner = who if context == "Patient" else f"DocumentReference/{note['id']}"
+    binary = {
+        "resourceType": "Binary",
+        "contentType": "text/plain",
+        "securityContext": {"reference": owner},
+        "data": "SGVsbG8=",
+    }
+    made = f"Binary/{fhir.create(binary)['id']}"
+    for path in (made, f"{made}/_history/1", f"{made}/_history", "Binary/_history", "Binary"):
+        before = len(fhir.get(f"AuditEvent?patient={who}&_count=200").resources)
+        assert fhir.get(path).status == 200
+        # This look and the one before at the trail.
+        assert len(fhir.get(f"AuditEvent?patient={who}&_count=200").resources) == before + 2, path
+    assert f"{made}/_history/1" in [name for row in told(fhir, f"patient={who}") for name in targets(row)]
