@@ -109,7 +109,7 @@ class AccessLog:
         try:
             await self._app(scope, receive, note_status)
         finally:
-            template = getattr(scope.get("route"), "path", None) or "(no route)"
+            template = getattr(scope.get("route"), "path_format", None) or "(no route)"
             milliseconds = round((time.perf_counter() - started) * 1000, 1)
             if not template.startswith("/health"):
                 _write_access(scope["method"], template, status, milliseconds)
