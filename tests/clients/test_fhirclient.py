@@ -20,16 +20,19 @@ from fhirclient.models.servicerequest import ServiceRequest
 from fhirclient.models.task import Task
 from fhirclient.server import FHIRServer, FHIRUnauthorizedException
 
-from tests.clients.conftest import Server, initiation
+from tests.clients.conftest import SCOPES, Server, initiation
 from tests.fhir_api.people import answer_to, consultation, patient
 
 
 @pytest.fixture
 def smart(server: Server) -> Iterator[FHIRServer]:
-    """Ready to call; its requests carry the token, because it has no other way in without a sign-in page."""
-    client = FHIRClient({"app_id": "tests", "api_base": server.base})
-    assert client.prepare()
-    client.server.session.headers["Authorization"] = f"Bearer {server.token}"
+    """Signed in: it finds the token's address in the statement and sends the assertion that it is given."""
+    settings = {"app_id": server.client_id, "api_base": server.base, "scope": SCOPES}
+    client = FHIRClient({**settings, "jwt_token": server.assertion()})
+    client.wants_patient = False  # or it asks for a patient's scope as well
+    assert not client.prepare()
+    client.authorize()
+    assert client.ready
     yield client.server
     client.server.session.close()
 
@@ -43,7 +46,7 @@ def test_its_models_read_the_statement_and_the_definitions_and_find_nothing_unkn
     assert {"Patient", "ServiceRequest", "Task", "Questionnaire"} <= types
     assert list(Questionnaire.where({}).perform_resources_iter(smart))
     assert list(OperationDefinition.where({}).perform_resources_iter(smart))
-    del smart.session.headers["Authorization"]
+    smart.auth.reset()
     with pytest.raises(FHIRUnauthorizedException) as refused:
         Patient.read("1", smart)
     assert OperationOutcome(refused.value.response.json()).issue[0].code == "login"
@@ -107,7 +110,9 @@ def patch(smart: FHIRServer, task: Any, version: str, status: str) -> Any:
     answer = smart.session.patch(
         f"{smart.base_uri}{task.relativePath()}",
         json=[{"op": "replace", "path": "/status", "value": status}],
-        headers={"Content-Type": "application/json-patch+json", "If-Match": f'W/"{version}"'},
+        headers=smart.auth.signed_headers(
+            {"Content-Type": "application/json-patch+json", "If-Match": f'W/"{version}"'}
+        ),
     )
     smart.raise_for_status(answer)
     return Task(answer.json())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
+import socket
 import threading
 import time
 import uuid
@@ -137,10 +138,10 @@ class Case:
 
 
 @contextmanager
-def serve(app: FastAPI) -> Iterator[str]:
-    """The application behind uvicorn on a free port of this machine, until the block ends."""
+def serve(app: FastAPI, listening: socket.socket | None = None) -> Iterator[str]:
+    """The application behind uvicorn, on a free port of this machine or at `listening`, until the block ends."""
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, lifespan="off"))
-    thread = threading.Thread(target=server.run)
+    thread = threading.Thread(target=server.run, args=([listening] if listening else None,))
     thread.start()
     deadline = time.monotonic() + 20
     while not server.started and thread.is_alive() and time.monotonic() < deadline:
