@@ -94,6 +94,9 @@ say("operations", { issue: validated.issue[0].expression, everything: everything
 // The workflow: one transaction, the Task, a patch with If-Match, the answer, the gate.
 const made = (await client.transaction({ body: bundle })).entry.map((entry) => entry.resource);
 const [who, , , seat, order, request] = made;
+const compartment = { resourceType: "Patient", id: who.id };
+const ofPatient = await client.search({ resourceType: "ServiceRequest", compartment });
+say("compartment", { found: idsOf(ofPatient).sort().join() === [order.id, request.id].sort().join() });
 say("transaction", { types: made.map((row) => row.resourceType), order: order.status });
 const tasks = await client.search({
   resourceType: "Task",

@@ -59,6 +59,7 @@ def test_every_step_of_the_tour_ends_as_it_should(server: Server) -> None:
         {"step": "conditional update", "same": True, "gender": "other"},
         {"step": "history", "versions": ["2", "1"], "first": "female", "type": 6, "all": 6},
         {"step": "operations", "issue": ["Patient.gender"], "everything": 1},
+        {"step": "compartment", "found": True},
         {
             "step": "transaction",
             "types": [
