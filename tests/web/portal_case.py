@@ -139,7 +139,7 @@ class Case:
 
 @contextmanager
 def serve(app: FastAPI, listening: socket.socket | None = None) -> Iterator[str]:
-    """The application behind uvicorn on a free port of this machine, or at `listening`, until the block ends."""
+    """The application behind uvicorn on a free port, or at `listening`, until the block ends."""
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, lifespan="off"))
     thread = threading.Thread(target=server.run, args=([listening] if listening else None,))
     thread.start()
