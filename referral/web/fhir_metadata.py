@@ -24,6 +24,7 @@ from referral.fhir.systems import BASE
 from referral.services.interactions import INTERACTIONS, SYSTEM_INTERACTIONS
 from referral.web.dependencies import public
 from referral.web.fhir_client import base_url_of
+from referral.web.fhir_oauth import INTROSPECTION_PATH, TOKEN_PATH
 from referral.web.fhir_wire import WantedDep, resource_response
 
 router: Final = APIRouter(prefix="/fhir", tags=["FHIR"])
@@ -37,7 +38,15 @@ def metadata(request: Request, how: WantedDep) -> Response:
 
 def facts_of(request: Request) -> ServerFacts:
     """What this installation is, under the address by which it was called."""
-    return ServerFacts(base_url_of(request), BASE, __version__, PUBLISHED_AT)
+    at: str = request.app.state.runtime.settings.base_url
+    return ServerFacts(
+        base_url_of(request),
+        BASE,
+        __version__,
+        PUBLISHED_AT,
+        token_url=f"{at}{TOKEN_PATH}",
+        introspect_url=f"{at}{INTROSPECTION_PATH}",
+    )
 
 
 # Few, since whoever calls chooses the Host header.

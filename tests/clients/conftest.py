@@ -13,9 +13,9 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from referral.services.smart_clients import NewClient, register_client
 
 from referral.services.judge_recommendation import confirm_by_phone
+from referral.services.smart_clients import NewClient, register_client
 from tests.database import NOW, ClinicFixture
 from tests.fhir_api.cds_ehr import jwks, make_key, public_jwk, seconds
 from tests.fhir_api.client import Json
