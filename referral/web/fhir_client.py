@@ -17,6 +17,7 @@ from referral.domain.audit import Actor
 from referral.domain.credential import digest
 from referral.domain.errors import NotFound, NotSupported, SignInRequired
 from referral.fhir.permit import Permit, permit_of
+from referral.services import interactions
 from referral.services.access import Access
 from referral.services.methods import methods_of
 from referral.services.record_provenance import record_provenance
@@ -29,6 +30,7 @@ from referral.web.dependencies import client_address, marked
 # transaction (api_clients.enter), so one that was taken back ends at once.
 BELIEVED_FOR: Final = 5.0
 _MOST_TOKENS: Final = 1000
+_MEANT: Final = {"c": "create", "r": "read", "u": "update", "d": "delete", "s": "search-type"}
 NO_OPERATION: Final = "There is no such operation; see /fhir/metadata for those that are."
 _LONGEST_TOKEN: Final = 4096
 
@@ -90,6 +92,8 @@ def client(interaction: str) -> Any:
             raise NotFound(NO_OPERATION)
         type = request.path_params.get("type")
         if type is not None and len(interaction) == 1:
+            # What nobody can do is said before what this client may not.
+            interactions.require(type, _MEANT[interaction])
             found.require(type, interaction)
         return found
 
