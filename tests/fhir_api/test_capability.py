@@ -32,7 +32,7 @@ from tests.test_rules import routes
 # Their resources are not in the store: the program's own, and the audit trail.
 NOT_STORED = {*METADATA_TYPES, "AuditEvent"}
 # Addresses of the FHIR API that R4's CapabilityStatement has no element for.
-BESIDE = re.compile(r"/fhir/(metadata|\.well-known/smart-configuration|export-\w+/.*)")
+BESIDE = re.compile(r"/fhir/(metadata|\.well-known/smart-configuration|oauth/\w+|export-\w+/.*)")
 FORM = {"Content_Type": "application/x-www-form-urlencoded"}
 
 
