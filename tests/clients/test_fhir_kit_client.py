@@ -69,7 +69,7 @@ def test_every_step_of_the_tour_ends_as_it_should(server: Server) -> None:
             "order": "on-hold",
         },
         {"step": "task", "status": "requested", "owner": True},
-        {"step": "patch", "status": "in-progress"},
+        {"step": "patch", "status": "accepted"},
         {"step": "stale patch", "status": 412},
         {
             "step": "gate",
