@@ -73,10 +73,19 @@ async def wanted(request: Request) -> Wanted:
     """Raises 406 where nothing that is asked for can be given; unknown Prefer values are ignored."""
     query = request.query_params if request.url.query else {}
     accept = request.headers.get("accept", "").strip()
-    if request.path_params.get("type") == "Binary" and _wants_content(accept, query.get("_format", "")):
+    if _reads_binary(request) and _wants_content(accept, query.get("_format", "")):
         return Wanted(AS_IT_IS)
     return _wanted(
         accept, request.headers.get("prefer", ""), query.get("_format", ""), query.get("_pretty") == "true"
+    )
+
+
+def _reads_binary(request: Request) -> bool:
+    """Only a read can be answered with the bytes that a resource holds."""
+    return (
+        request.path_params.get("type") == "Binary"
+        and request.method in ("GET", "HEAD")
+        and request.scope["route"].path == "/fhir/{type}/{id}"
     )
 
 

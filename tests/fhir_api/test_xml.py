@@ -170,6 +170,12 @@ def test_the_content_of_a_binary_stays_what_a_client_of_xml_gets(fhir: FhirClien
     assert fhir.get(f"Binary/{made['id']}", Accept="text/xml").content == b"<a/>"
     assert read(fhir.get(f"Binary/{made['id']}", Accept=XML))["data"] == "PGEvPg=="
     assert read(fhir.get(f"Binary/{made['id']}?_format=xml"))["data"] == "PGEvPg=="
+    # Everything but a read is about the resource, whatever it holds.
+    for path in ("Binary", f"Binary/{made['id']}/_history", f"Binary/{made['id']}/_history/1"):
+        assert fhir.get(path, Accept="application/xml").headers["content-type"] == "application/xml"
+        assert fhir.get(path, Accept="application/pdf").status == 406
+    again = fhir.post("Binary", made, Accept="application/xml")
+    assert (again.status, again.headers["content-type"]) == (201, "application/xml")
 
 
 def test_operations_take_and_answer_xml(fhir: FhirClient) -> None:
