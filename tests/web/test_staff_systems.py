@@ -8,14 +8,16 @@ import pytest
 from sqlalchemy import text
 
 from referral.domain.codes import ClientKind, Role
+from referral.domain.subscription import SubscriptionStatus, Topic
 from referral.services.scope_presets import scopes_of
 from referral.services.smart_clients import NewClient, register_client
-from referral.storage import api_clients
+from referral.storage import api_clients, subscriptions
 from referral.storage.api_clients import ApiClient
 from tests.database import NOW, ClinicFixture
 from tests.fhir_api.cds_ehr import jwks, make_key, public_jwk
 from tests.fhir_api.client import FhirClient
 from tests.fhir_api.smart_system import System
+from tests.services.listening import listen
 from tests.web.client import application
 from tests.web.desk import Desk, OpenDesk
 from tests.web.test_restore_page import PASSWORD, with_password
@@ -118,6 +120,22 @@ def test_other_keys_and_shutting_out(clinic: ClinicFixture, admin: Desk) -> None
     assert listed(clinic) == []
     admin.get(path)
     assert admin.status == 404
+
+
+def test_a_system_that_cannot_be_notified_is_seen(clinic: ClinicFixture, admin: Desk) -> None:
+    listen(clinic, Topic.GATE)
+    (client,) = listed(clinic)
+    assert "cannot be notified" not in admin.get("/systems")
+    shown = admin.get(f"/systems/{client.id}")
+    assert "Is told of changes: gates 0 notices accepted" in shown
+    with clinic.transaction() as session:
+        trouble = {"status": SubscriptionStatus.ERROR, "error": "It answered with status 500."}
+        subscriptions.change(session, "listener", NOW, **trouble)
+    assert "Never · cannot be notified" in admin.get("/systems")
+    shown = admin.get(f"/systems/{client.id}")
+    assert "Cannot be notified since" in shown
+    assert "It answered with status 500. Its makers have to set the subscription to requested" in shown
+    assert "hooks.example.org" not in shown
 
 
 def test_only_who_looks_after_accounts_and_only_of_this_clinic(

@@ -35,6 +35,7 @@ _DONE: Final = {
     "doubted": "Recommendations that the medical director has to accept again",
     "parked": "Messages that wait for a person",
     "expired-links": "Other links, which have run out",
+    "ended-subscriptions": "Subscriptions that their systems have to ask for again",
 }
 
 

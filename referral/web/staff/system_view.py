@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
 from referral.domain.codes import ClientKind
+from referral.domain.subscription import SubscriptionStatus, Topic
 from referral.services.scope_presets import scopes_of
 from referral.services.smart_clients import Registered
 from referral.storage.api_clients import ApiClient
+from referral.storage.subscriptions import Subscription
 from referral.web.form import Form
 from referral.web.staff.clock import Clock
 from referral.web.staff.models import Badge, Choice, Fact
@@ -33,6 +36,9 @@ _WAYS: Final = {
         "For a script or a test. Whoever has the token is let in, until you shut it out.",
     ),
 }
+
+
+_TOPICS: Final = {Topic.TASK: "tasks", Topic.SERVICE_REQUEST: "requests and orders", Topic.GATE: "gates"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +83,20 @@ class SystemPage:
     form: Form
 
 
-def list_page(clients: Iterable[ApiClient], clock: Clock) -> SystemsPage:
-    """By name."""
+def list_page(
+    clients: Iterable[ApiClient], clock: Clock, followed: Iterable[Subscription] = ()
+) -> SystemsPage:
+    """By name; `followed` are the subscriptions of all of them."""
+    silent = Counter(row.client_id for row in followed if row.status is SubscriptionStatus.ERROR)
     return SystemsPage(
         tuple(
-            SystemRow(one.name, f"/systems/{one.id}", _way(one), _may(one), _used(one, clock))
+            SystemRow(
+                one.name,
+                f"/systems/{one.id}",
+                _way(one),
+                _may(one),
+                _used(one, clock) + (" · cannot be notified" if silent[one.id] else ""),
+            )
             for one in clients
         )
     )
@@ -103,8 +118,10 @@ def added_page(made: Registered, base_url: str) -> SystemAddedPage:
     return SystemAddedPage(client.name, f"/systems/{client.id}", made.token or "", tuple(facts))
 
 
-def system_page(client: ApiClient, clock: Clock, form: Form) -> SystemPage:
-    """One system as it is now."""
+def system_page(
+    client: ApiClient, clock: Clock, form: Form, followed: Iterable[Subscription] = ()
+) -> SystemPage:
+    """One system as it is now; `followed` are its subscriptions."""
     facts = [
         Fact("Client id", client.id),
         Fact("Signs in with", client.jwks_url or _keys(client)),
@@ -115,12 +132,25 @@ def system_page(client: ApiClient, clock: Clock, form: Form) -> SystemPage:
     return SystemPage(
         client.name,
         f"/systems/{client.id}",
-        (*facts, Fact("Let in as", _may(client))),
+        (*facts, Fact("Let in as", _may(client)), *(_told(row, clock) for row in followed)),
         client.scopes,
         client.by_keys,
         _ways(form, "url", "keys"),
         form,
     )
+
+
+def _told(row: Subscription, clock: Clock) -> Fact:
+    """A subscription, and what its makers have to do where it has stopped."""
+    told = f"{row.delivered} notice{'' if row.delivered == 1 else 's'} accepted"
+    text = {
+        SubscriptionStatus.REQUESTED: "Its first call has not been made yet",
+        SubscriptionStatus.ACTIVE: told if row.tries == 0 else f"{told}; {row.error} It is tried again.",
+        SubscriptionStatus.OFF: f"Ended; {told}",
+        SubscriptionStatus.ERROR: f"Cannot be notified since {clock.moment(row.changed_at).text}. {row.error}"
+        " Its makers have to set the subscription to requested again; nothing is lost until then.",
+    }[row.status]
+    return Fact(f"Is told of changes: {_TOPICS[row.topic]}", text)
 
 
 def _ways(form: Form, *ways: str) -> tuple[Choice, ...]:

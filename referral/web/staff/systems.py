@@ -18,7 +18,7 @@ from referral.services.smart_clients import (
     register_client,
     remove_client,
 )
-from referral.storage import api_clients
+from referral.storage import api_clients, subscriptions
 from referral.storage.api_clients import ApiClient
 from referral.storage.db import attempt
 from referral.web.dependencies import PostedDep, Visitor, staff
@@ -36,7 +36,9 @@ _LONGEST_PASSWORD: Final = 1000
 @router.get("/systems")
 def list_systems(request: Request, visitor: Manage) -> Response:
     """Who is let in, how, and when it was last here."""
-    page = list_page(api_clients.clients(visitor.session), clock_of(visitor))
+    page = list_page(
+        api_clients.clients(visitor.session), clock_of(visitor), subscriptions.living(visitor.session)
+    )
     return show(request, visitor, "staff/systems.html.j2", "systems", page)
 
 
@@ -141,5 +143,5 @@ def _system(
 ) -> Response:
     start = {"way": "keys" if client.jwks is not None else "url", "jwks_url": client.jwks_url or ""}
     form = form_of(visitor, values or start, errors)
-    page = system_page(client, clock_of(visitor), form)
+    page = system_page(client, clock_of(visitor), form, subscriptions.of_client(visitor.session, client.id))
     return show(request, visitor, "staff/system.html.j2", "systems", page, status)
