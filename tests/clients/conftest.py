@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import socket
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 
 import httpx
@@ -100,8 +102,9 @@ def initiation() -> Json:
     )
 
 
-@pytest.fixture
-def server(clinic: ClinicFixture) -> Iterator[Server]:
+@contextmanager
+def serving(clinic: ClinicFixture, now: Callable[[], datetime] = lambda: NOW) -> Iterator[Server]:
+    """Until the block ends, with a client that has registered its key."""
     key = make_key()
     new = NewClient(name=f"A tour {uuid.uuid4().hex[:8]}", jwks=jwks(public_jwk(key, KEY_ID)))
     with clinic.transaction() as session:
@@ -109,5 +112,11 @@ def server(clinic: ClinicFixture) -> Iterator[Server]:
     # The address is known before the application is made: tokens are asked for at it, and name it.
     with socket.create_server(("127.0.0.1", 0)) as listening:
         address = f"http://127.0.0.1:{listening.getsockname()[1]}"
-        with serve(application(clinic, base_url=address), listening):
+        with serve(application(clinic, now, base_url=address), listening):
             yield Server(f"{address}/fhir", clinic, registered.id, key)
+
+
+@pytest.fixture
+def server(clinic: ClinicFixture) -> Iterator[Server]:
+    with serving(clinic) as made:
+        yield made
