@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from tests.database import ClinicFixture
 from tests.fhir_api.client import FhirClient, Json, connect
 from tests.fhir_api.people import Referred, condition, order, patient, practitioner, request, transaction
+from tests.fhir_api.subscribing import TASK, heartbeat, subscription
 
 JSON, XML = "application/fhir+json", "application/fhir+xml"
 NO_DEADLINE = settings(
@@ -92,6 +93,12 @@ def samples(referred: Referred) -> list[Json]:
             "basedOn": [{"reference": referred.order}],
             "period": {"end": "2026-11-02T17:00:00Z"},
         },
+        subscription(
+            "https://hooks.example.org/",
+            *(TASK, "status=ready"),
+            header=["X-Secret: a"],
+            extension=[heartbeat(60)],
+        ),
         transaction(who=patient(), why=condition("who"), placed=order("who", "why")),
     ]
 
