@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from referral.storage import audit, clinics, inspect, mode, orders, referrals, resources
+from referral.storage import audit, clinics, inspect, mode, orders, referrals, resources, subscriptions
 from referral.storage.db import Session
 
 
@@ -26,13 +26,13 @@ def examine(session: Session) -> list[Finding]:
         )
     for clinic in clinics.every(session):
         session.enter_clinic(clinic.id)
-        findings.extend(_drift(session, clinic.slug))
+        findings.extend(drift(session, clinic.slug))
         findings.append(_chain(session, clinic.slug))
         findings.append(_mode(session, clinic.slug))
     return findings
 
 
-def _drift(session: Session, slug: str) -> list[Finding]:
+def drift(session: Session, slug: str) -> list[Finding]:
     """Workflow rows and the FHIR resources that publish them must say the same."""
     rows = referrals.find(session, limit=100_000)
     tasks = resources.find_many(session, (f"Task/{row.task_id}" for row in rows))
@@ -47,6 +47,12 @@ def _drift(session: Session, slug: str) -> list[Finding]:
         request = requests.get(f"ServiceRequest/{order.id}")
         if request is None or request.document.get("status") != order.status:
             wrong.append(order.id)
+    living = subscriptions.living(session)
+    published = resources.find_many(session, (f"Subscription/{row.id}" for row in living))
+    for one in living:
+        shown = published.get(f"Subscription/{one.id}")
+        if shown is None or shown.document.get("status") != one.status:
+            wrong.append(f"Subscription/{one.id}")
     if wrong:
         return [Finding(False, f"{slug}: rows and FHIR disagree for {', '.join(wrong[:10])}.")]
     return [

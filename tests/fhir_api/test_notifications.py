@@ -11,6 +11,7 @@ from sqlalchemy import event
 
 from referral.domain.subscription import KEPT, LEASE, MAX_TRIES, retry_delay
 from referral.fhir.subscription import MAX_COUNT
+from referral.services.doctor import drift
 from referral.services.notify_subscribers import forget_events, notify_one
 from referral.storage import subscriptions
 from tests.database import NOW, ClinicFixture
@@ -307,6 +308,20 @@ def test_old_events_are_forgotten_and_an_old_error_is_over(ehr: Subscriber, task
     assert parameters(ehr.fhir.get(f"Subscription/{id}/$events").body)["events"] == []
     assert ehr.read(id)["status"] == "active"
     assert ehr.read(failing)["status"] == "off"
+
+
+def test_the_doctor_sees_a_status_that_is_not_published(ehr: Subscriber) -> None:
+    with receiving() as receiver:
+        id = ehr.subscribe(receiver)
+    with ehr.clinic.transaction() as session:
+        (finding,) = drift(session, "a clinic")
+        assert finding.ok
+        subscriptions.change(session, id, NOW, status="error")
+        (finding,) = drift(session, "a clinic")
+        assert (finding.ok, finding.text) == (
+            False,
+            f"a clinic: rows and FHIR disagree for Subscription/{id}.",
+        )
 
 
 def test_retries_wait_longer_each_time_and_never_more_than_an_hour() -> None:
