@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Final
 
 from referral.domain.errors import NotFound, NotSupported
 from referral.fhir.definitions import CLINICAL_TYPES, METADATA_TYPES
 from referral.fhir.hints import article, nearest
+from referral.fhir.scopes import LETTERS
 
 READ: Final = ("read", "vread", "history-instance", "history-type", "search-type")
 _WRITE: Final = (*READ, "create", "update", "patch")
@@ -33,6 +35,19 @@ _WORDS: Final = {
 }
 
 
+_LETTER_OF: Final = {
+    "create": "c",
+    "read": "r",
+    "vread": "r",
+    "history-instance": "r",
+    "update": "u",
+    "patch": "u",
+    "delete": "d",
+    "search-type": "s",
+    "history-type": "s",
+}
+
+
 def require(type: str, interaction: str) -> None:
     """Raises NotFound for a type that is not served, NotSupported for what it does not do."""
     if type not in INTERACTIONS:
@@ -41,3 +56,10 @@ def require(type: str, interaction: str) -> None:
     if interaction not in INTERACTIONS[type]:
         word = _WORDS.get(interaction, f"used with {interaction}")
         raise NotSupported(f"A{article(type)[1:]} cannot be {word}.")
+
+
+@cache
+def letters_of(type: str) -> str:
+    """What can be done with a type at all, as letters of a SMART scope: c, r, u, d, s."""
+    does = {_LETTER_OF[code] for code in INTERACTIONS.get(type, ()) if code in _LETTER_OF}
+    return "".join(letter for letter in LETTERS if letter in does)

@@ -1,33 +1,13 @@
 """Which scopes a system gets, by what it is for (fhir.md 10); `system/*` is written out, type by type.
 
-No client gets a scope that writes every type, or deletes: a type that is served tomorrow is nobody's today.
+Nobody gets a scope that writes every type: what is served tomorrow is nobody's today.
 """
 
 from __future__ import annotations
 
-from typing import Final
-
 from referral.domain.codes import ClientKind
-from referral.fhir.scopes import EVERY_TYPE, LETTERS, Scope, UnusableScope, read_scope
-from referral.services.interactions import INTERACTIONS
-
-_LETTER_OF: Final = {
-    "create": "c",
-    "read": "r",
-    "vread": "r",
-    "history-instance": "r",
-    "update": "u",
-    "patch": "u",
-    "delete": "d",
-    "search-type": "s",
-    "history-type": "s",
-}
-
-
-def letters_of(type: str) -> str:
-    """What can be done with a type at all, as letters of a scope."""
-    does = {_LETTER_OF[code] for code in INTERACTIONS.get(type, ()) if code in _LETTER_OF}
-    return "".join(letter for letter in LETTERS if letter in does)
+from referral.fhir.scopes import EVERY_TYPE, Scope, UnusableScope, read_scope
+from referral.services.interactions import INTERACTIONS, letters_of
 
 
 def every_type() -> tuple[str, ...]:
