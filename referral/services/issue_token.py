@@ -141,7 +141,10 @@ def _named(claims: Mapping[str, Any], form: Mapping[str, str]) -> str:
 def _scopes(form: Mapping[str, str], client: ApiClient) -> tuple[str, ...]:
     scopes = tuple(str(scope) for scope in granted(form.get("scope", ""), client.scopes))
     if not scopes:
-        text = "Nothing of scope is both readable and registered for this client, such as system/Task.rus."
+        text = (
+            "Nothing of scope is registered for this client and written with the letters of SMART v2, "
+            "such as system/Task.rus (not .read or .write)."
+        )
         raise TokenRefused("invalid_scope", text)
     return scopes
 

@@ -80,12 +80,19 @@ def _for_system(request: Request) -> bool:
 
 def _answer(request: Request, status: int, issues: tuple[errors.Issue, ...]) -> Response:
     if _for_system(request):
-        headers = {"WWW-Authenticate": "Bearer"} if status == 401 else {}
+        headers = {"WWW-Authenticate": _challenge(request)} if status == 401 else {}
         if status == 405 and (allowed := methods_of(request.url.path.removeprefix("/fhir"))):
             # RFC 9110 15.5.6: what can be done instead.
             headers["Allow"] = ", ".join(allowed)
         return resource_response(operation_outcome(issues), _how(request), status, **headers)
     return error_page(request, status, tuple(issue.text for issue in issues))
+
+
+def _challenge(request: Request) -> str:
+    """RFC 6750, 3: a token that was shown and is not good is named as what is wrong."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    shown = scheme.lower() == "bearer" and token.strip()
+    return 'Bearer error="invalid_token"' if shown else "Bearer"
 
 
 def _how(request: Request) -> Wanted:

@@ -119,7 +119,7 @@ def test_a_token_that_is_wrong_in_one_thing_is_refused_with_a_sentence(
 ) -> None:
     answer = ehr.call(fhir, VIEW, **changes)
     assert (answer.status, answer.issues[0]["code"]) == (401, "login"), answer.text
-    assert answer.headers["www-authenticate"] == "Bearer"
+    assert answer.headers["www-authenticate"] == 'Bearer error="invalid_token"'
     assert word in answer.text
     assert ehr.call(fhir, VIEW).status == 200
 

@@ -223,7 +223,7 @@ def test_a_removed_clients_tokens_end_at_once(clinic: ClinicFixture, fhir: FhirC
     for path in (gate, "Patient", f"{referred.patient}", "Patient/_history", "AuditEvent"):
         refused = mine.get(path)
         assert refused.status == 401, path
-        assert refused.headers["www-authenticate"] == "Bearer"
+        assert refused.headers["www-authenticate"] == 'Bearer error="invalid_token"'
     assert system.ask().body["error"] == "invalid_client"
     with clinic.transaction() as session:
         assert permit_of(session, system.client.id) is None
