@@ -28,6 +28,7 @@ _REASONS = {
     412: "412 Precondition Failed",
     413: "413 Content Too Large",
     422: "422 Unprocessable Content",
+    429: "429 Too Many Requests",
     503: "503 Service Unavailable",
 }
 

@@ -285,6 +285,16 @@ def test_an_empty_body_asks_for_everything(fhir: FhirClient) -> None:
     assert fhir.post("$export", b"", **ASYNC).status == 202
 
 
+def test_a_bundle_starts_no_export(fhir: FhirClient) -> None:
+    for url in ("$export", "Patient/$export", "export-status/x", "export-files/x/1.ndjson"):
+        for kind in ("batch", "transaction"):
+            entry = {"request": {"method": "GET", "url": url}}
+            answer = fhir.post("", {"resourceType": "Bundle", "type": kind, "entry": [entry]}, **ASYNC)
+            told = [one["response"]["status"] for one in answer.body.get("entry", [])]
+            assert (told or [str(answer.status)])[0].startswith("4"), (url, kind)
+    assert rows(fhir.clinic, "bulk_export") == 0
+
+
 def test_a_client_has_so_many_at_a_time_and_so_many_kept(bulk: Bulk, other_fhir: FhirClient) -> None:
     for _ in range(MAX_RUNNING):
         bulk.start("$export?_type=Patient")
