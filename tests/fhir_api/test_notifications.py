@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import random
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from itertools import pairwise
 
 import pytest
 from sqlalchemy import event
 
+from referral.domain.errors import StaleVersion
 from referral.domain.subscription import KEPT, LEASE, MAX_TRIES, retry_delay
 from referral.fhir.subscription import MAX_COUNT
 from referral.services.doctor import drift
 from referral.services.notify_subscribers import forget_events, notify_one
-from referral.storage import subscriptions
+from referral.storage import resources, subscriptions
 from tests.database import NOW, ClinicFixture
 from tests.fhir_api.client import Json
 from tests.fhir_api.people import Referred
@@ -236,6 +239,41 @@ def test_numbers_are_given_to_what_is_committed_and_have_no_gap(ehr: Subscriber,
         ehr.work()
     assert numbers(receiver) == [1, 2]
     assert parameters(receiver.calls[1])["events"][0]["focus"].endswith("Task/early")
+
+
+def test_everybody_at_once_and_still_no_gap(ehr: Subscriber) -> None:
+    """Six at the same time, a third of them undone, while a worker sends and its receiver stumbles."""
+    tasks = [Referred(ehr.fhir).task for _ in range(3)]
+    with receiving() as receiver:
+        id = ehr.subscribe(receiver)
+
+        def changes(seed: int) -> int:
+            done, chance = 0, random.Random(seed)
+            for turn in range(8):
+                task = tasks[chance.randrange(3)]
+                try:
+                    with ehr.clinic.transaction() as session:
+                        resources.amend(session, "Task", task["id"], {"description": f"{seed} {turn}"}, NOW)
+                        if chance.random() < 0.3:
+                            raise StaleVersion
+                    done += 1
+                except StaleVersion:
+                    continue
+            return done
+
+        with ThreadPoolExecutor(6) as pool:
+            running = [pool.submit(changes, seed) for seed in range(6)]
+            while not all(one.done() for one in running):
+                receiver.status = 503 if len(receiver.calls) % 3 == 1 else 200
+                ehr.work()
+                ehr.clock.now += timedelta(minutes=1)
+            made = sum(one.result() for one in running)
+        receiver.status = 200
+        ehr.clock.now += timedelta(hours=1)
+        ehr.work()
+    assert row(ehr, id).delivered == made > 3
+    heard = list(dict.fromkeys(numbers(receiver)))
+    assert heard == list(range(1, made + 1)), "each once, if what is known is dropped, and in order"
 
 
 def _one_good_and_one_bad(task: Json) -> list[Json]:
