@@ -85,7 +85,7 @@ def _reads_binary(request: Request) -> bool:
     return (
         request.path_params.get("type") == "Binary"
         and request.method in ("GET", "HEAD")
-        and request.scope["route"].path == "/fhir/{type}/{id}"
+        and request.scope["route"].path_format == "/fhir/{type}/{id}"
     )
 
 
