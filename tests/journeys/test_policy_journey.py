@@ -115,6 +115,10 @@ def test_an_unknown_code_is_classified_from_needs_me_with_one_click_and_undone_w
         pain = page.get_by_role("button", name=re.compile("^Chronic pain"))
         expect(page.get_by_role("region", name="Needs me")).to_contain_text("Opens 1 order at once.")
         see("07-classify")
+        page.get_by_role("region", name="Needs me").get_by_role("link", name="Samuel Okonkwo").click()
+        expect(page.get_by_role("region", name="Classify an indication")).to_contain_text("Opens 1 order")
+        see("07-order")
+        page.go_back()
         pain.click()
         expect(page.get_by_role("status")).to_contain_text("R52 is chronic pain now")
         expect(page.get_by_role("region", name="Next infusions")).to_contain_text(
