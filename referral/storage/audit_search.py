@@ -13,6 +13,7 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, and_, false, or_, select, true
 
 from referral.fhir.audit_event import DISCLOSURES
+from referral.fhir.intervals import BEGINNING, END
 from referral.fhir.search_model import Clause
 from referral.fhir.search_values import DateValue, ReferenceValue, TokenValue, Value
 from referral.storage.audit import COLUMNS, AuditRow
@@ -77,13 +78,16 @@ def _patient(value: Value) -> ColumnElement[bool]:
 
 
 def _date(value: Value) -> ColumnElement[bool]:
-    if not isinstance(value, DateValue) or value.prefix == "ne":
+    if not isinstance(value, DateValue):
         return true()
+    since = {"eq": value.low, "ge": value.low, "ap": value.low, "gt": value.high, "sa": value.high}
+    until = {"eq": value.high, "le": value.high, "ap": value.high, "lt": value.low, "eb": value.low}
     parts: list[ColumnElement[bool]] = []
-    if value.prefix not in {"lt", "le", "eb"} and value.low.year > 1:
-        parts.append(audit_event.c.at >= value.low - _TOLD)
-    if value.prefix not in {"gt", "ge", "sa"} and value.high.year < 9999:
-        parts.append(audit_event.c.at < value.high + _TOLD)
+    # At the ends of time there is nothing to take away or to add.
+    if value.prefix in since and since[value.prefix] > BEGINNING:
+        parts.append(audit_event.c.at >= since[value.prefix] - _TOLD)
+    if value.prefix in until and until[value.prefix].year < END.year:
+        parts.append(audit_event.c.at < until[value.prefix] + _TOLD)
     return and_(true(), *parts)
 
 

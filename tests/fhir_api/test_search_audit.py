@@ -74,6 +74,14 @@ QUERIES = [
     ),
     *("address=192.0.2", "address=192.0.2.7", "address:contains=99", "address=referral", "site=referral"),
     *("date=ge2020", "date=lt2020", "_lastUpdated=gt2020&patient=p2", "date=ap2020", "date=ne2020"),
+    *(
+        "date=gt0001",
+        "date=ge0001-01-01",
+        "date=le9999",
+        "date=lt9999-12-31&date=sa2020",
+        "date=eb2020",
+        "date=le2020",
+    ),
     *("entity-role=4", "entity-type=1", "agent-name=x", "policy=urn:x", "altid=x", "source:missing=true"),
     "patient=p1&subtype=disclose,export&date=ge2020&outcome=0&agent:identifier=ehr",
 ]
@@ -85,7 +93,9 @@ def test_what_is_found_is_what_the_resources_say(clinic: ClinicFixture) -> None:
         everything = search_audit.search_events(session, query_of("")).matches
         assert len(everything) >= 45
         some = 0
-        for text in QUERIES:
+        moment = everything[len(everything) // 2].stored.document["recorded"]
+        times = [f"date={prefix}{moment}" for prefix in ("", "ne", "gt", "ge", "lt", "le", "sa", "eb")]
+        for text in [*QUERIES, *times]:
             query = query_of(text)
             expected = [
                 match.stored.id
