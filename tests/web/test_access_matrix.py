@@ -78,7 +78,6 @@ def words_of(mark: str) -> dict[str, str]:
         "question": f"does she still see her counsellor, {mark}",
         "letter": f"letter-of-{mark}",
         "chair": f"Armchair of {mark}",
-        "system": f"Machine of {mark}",
         "emergency": f"her psychiatrist is at sea, says the harbour of {mark}",
     }
 
@@ -123,7 +122,8 @@ def furnish(clinic: ClinicFixture, mark: str) -> Place:
         override = emergency.ask(session, asker, blocked, words["emergency"])
         seat = add_chair(session, clinic.actor, words["chair"], NOW)
         to = Slot(starts_at=NOW + timedelta(days=20), ends_at=NOW + timedelta(days=20, hours=2))
-        system = register_client(session, clinic.actor, NewClient(name=words["system"]), None, NOW).client
+        machine = NewClient(name=f"Machine of {mark}")
+        system = register_client(session, clinic.actor, machine, None, NOW).client
         booked = book_chair(session, clinic.actor, NewBooking(order_id=order.id, slot=to), NOW)
     with clinic.transaction() as session:
         found = directory.get_clinician(session, asked.id)
