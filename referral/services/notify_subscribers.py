@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from time import monotonic
+from time import monotonic, sleep
 from typing import Any, Final
 
 import structlog
@@ -85,6 +85,8 @@ def notify_due(notifier: Notifier, clinic_ids: Sequence[str]) -> int:
         # Whoever came meanwhile has gone away again: what they came for is looked after now.
         if monotonic() > until or not any(_is_due(notifier, clinic_id) for clinic_id in clinic_ids):
             return made
+        # Not at full speed, for a row that somebody holds for a moment.
+        sleep(_LOOK_SECONDS / 10)
 
 
 def _is_due(notifier: Notifier, clinic_id: str) -> bool:
@@ -161,26 +163,32 @@ def _prepare(notifier: Notifier, session: Session, claimed: Subscription) -> _No
         return None
     counted = number_events(session, held, permit)
     held = replace(held, numbered=counted)
-    kind, numbered = _what(session, held)
+    numbered = subscriptions.events(session, held.id, held.delivered + 1, None, held.max_count)
     # Scopes may have been narrowed since they got their numbers.
     events = readable(session, held, permit, numbered)
     last = numbered[-1].number or 0 if numbered else counted
-    if kind is NoticeType.EVENT and not events:
-        # They were all too old, or are not for this client any more: there is nothing to tell.
+    kind = _kind(held, events, now)
+    if kind is None:
+        # What there was is too old, or not for this client: there is nothing to tell.
         subscriptions.release(session, held, now, delivered=last)
         return None
+    if kind is not NoticeType.EVENT:
+        events = []
     state = state_of(held, notifier.fhir_url, counted)
     bundle = notification(state, kind, happened(events, notifier.fhir_url), now)
     return _Notice(kind, held, encode(bundle), headers_of(session, held), tuple(events), last)
 
 
-def _what(session: Session, held: Subscription) -> tuple[NoticeType, list[Event]]:
+def _kind(held: Subscription, events: Sequence[Event], now: datetime) -> NoticeType | None:
+    """None where nothing has happened and no heartbeat is due."""
     if held.status is SubscriptionStatus.REQUESTED:
-        return NoticeType.HANDSHAKE, []
-    if held.delivered < held.numbered:
-        first = held.delivered + 1
-        return NoticeType.EVENT, subscriptions.events(session, held.id, first, None, held.max_count)
-    return NoticeType.HEARTBEAT, []
+        return NoticeType.HANDSHAKE
+    if events:
+        return NoticeType.EVENT
+    if held.heartbeat_seconds is None or held.contact_at is None or held.delivered < held.numbered:
+        return None
+    due = held.contact_at + timedelta(seconds=held.heartbeat_seconds)
+    return NoticeType.HEARTBEAT if due <= now else None
 
 
 def _send(notifier: Notifier, notice: _Notice) -> str | None:
@@ -210,7 +218,7 @@ def _record(notifier: Notifier, session: Session, notice: _Notice, trouble: str 
     if trouble is not None:
         _fail(notifier, session, held, trouble)
         return
-    values: dict[str, Any] = {"tries": 0, "contact_at": now}
+    values: dict[str, Any] = {"tries": 0, "error": None, "contact_at": now}
     if notice.kind is NoticeType.HANDSHAKE:
         values |= settle(session, held, SubscriptionStatus.ACTIVE, now)
     if notice.events:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from referral.domain.audit import Action, Actor, AuditEntry
 from referral.domain.subscription import SubscriptionStatus
@@ -14,6 +15,8 @@ from referral.fhir.subscription_topics import topic_of
 from referral.storage import audit, resources, subscriptions
 from referral.storage.db import Session
 from referral.storage.subscriptions import Event, Subscription
+
+_AT_ONCE: Final = 1000
 
 
 def settle(
@@ -41,13 +44,13 @@ def number_events(session: Session, held: Subscription, permit: Permit | None) -
 
     What the client may not read is not told, and gets no number, so that none is missing.
     """
-    found = subscriptions.waiting(session, held.id)
-    if not found:
-        return held.numbered
-    told = readable(session, held, permit, found)
-    kept = {event.id for event in told}
-    subscriptions.drop(session, [event.id for event in found if event.id not in kept])
-    return subscriptions.number(session, held, [event.id for event in told])
+    last = held.numbered
+    while found := subscriptions.waiting(session, held.id, _AT_ONCE):
+        told = readable(session, held, permit, found)
+        kept = {event.id for event in told}
+        subscriptions.drop(session, [event.id for event in found if event.id not in kept])
+        last = subscriptions.number(session, replace(held, numbered=last), [event.id for event in told])
+    return last
 
 
 def readable(session: Session, held: Subscription, permit: Permit | None, found: list[Event]) -> list[Event]:

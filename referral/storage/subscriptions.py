@@ -226,7 +226,7 @@ def add_events(session: Session, rows: Iterable[dict[str, Any]]) -> None:
     )
 
 
-def waiting(session: Session, subscription_id: str) -> list[Event]:
+def waiting(session: Session, subscription_id: str, limit: int = 1000) -> list[Event]:
     """Events without a number, in the order in which they happened; only committed ones are seen."""
     rows = session.connection.execute(
         select(*_EVENT_COLUMNS)
@@ -236,6 +236,7 @@ def waiting(session: Session, subscription_id: str) -> list[Event]:
             _EVENT.c.number.is_(None),
         )
         .order_by(_EVENT.c.id)
+        .limit(limit)
     )
     return [_to_event(row) for row in rows]
 
