@@ -211,8 +211,21 @@ def _more_parameters(below: str, method: str) -> Iterator[Json]:
         yield _parameter("header", name, text)
 
 
+# What a parameter can be, where it is not any text.
+_VALUES: Final[dict[str, Json]] = {
+    "_format": {"enum": ["json", "xml", FHIR_JSON, FHIR_XML]},
+    "_pretty": {"enum": ["true", "false"]},
+    "_count": {"pattern": "^[0-9]{1,6}$"},
+    "_total": {"enum": ["none", "estimate", "accurate"]},
+    "_summary": {"enum": ["true", "text", "data", "count", "false"]},
+    "If-Match": {"pattern": '^W/"[0-9]{1,9}"$'},
+    "If-None-Match": {"pattern": '^W/"[0-9]{1,9}"$'},
+}
+
+
 def _parameter(where: str, name: str, text: str) -> Json:
-    return {"name": name, "in": where, "required": False, "description": text, "schema": {"type": "string"}}
+    schema = {"type": "string", **_VALUES.get(name, {})}
+    return {"name": name, "in": where, "required": False, "description": text, "schema": schema}
 
 
 def _body(below: str, method: str) -> Json | None:
