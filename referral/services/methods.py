@@ -31,6 +31,13 @@ _ON_TYPE: Final = {
     ("*/*/_history", "history-instance"): "GET",
     ("*/*/_history/*", "vread"): "GET",
 }
+# What R4's interactions have no word for.
+_BESIDE: Final = {
+    "metadata": "GET",
+    ".well-known/smart-configuration": "GET",
+    "oauth/token": "POST",
+    "oauth/introspect": "POST",
+}
 
 
 def methods_of(path: str) -> tuple[str, ...]:
@@ -43,11 +50,13 @@ def methods_of(path: str) -> tuple[str, ...]:
 
 
 def _methods(steps: list[str]) -> Iterator[str]:
-    if steps in (["metadata"], [".well-known", "smart-configuration"]):
-        yield "GET"
+    if "/".join(steps) in _BESIDE:
+        yield _BESIDE["/".join(steps)]
     elif steps and steps[-1].startswith("$"):
         for row in _operations(steps[:-1], steps[-1][1:]):
             yield from row.methods
+    elif len(steps) == 3 and steps[0] == "Patient" and steps[2] in PATIENT_COMPARTMENT:
+        yield "GET"
     elif not steps or steps[0].startswith("_"):
         yield from (
             method

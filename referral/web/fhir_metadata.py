@@ -38,14 +38,15 @@ def metadata(request: Request, how: WantedDep) -> Response:
 
 def facts_of(request: Request) -> ServerFacts:
     """What this installation is, under the address by which it was called."""
-    at: str = request.app.state.runtime.settings.base_url
+    here: str = request.app.state.runtime.settings.base_url
     return ServerFacts(
         base_url_of(request),
         BASE,
         __version__,
         PUBLISHED_AT,
-        token_url=f"{at}{TOKEN_PATH}",
-        introspect_url=f"{at}{INTROSPECTION_PATH}",
+        # As smart-configuration has them: an assertion is signed for this address and for no other.
+        token_url=f"{here}{TOKEN_PATH}",
+        introspect_url=f"{here}{INTROSPECTION_PATH}",
     )
 
 

@@ -169,6 +169,9 @@ def _tell(path: str, method: str, operation: Json) -> None:
     if not path.startswith(_PREFIX):
         return
     below = path.removeprefix(_PREFIX)
+    if below in _OAUTH:
+        operation.update(_OAUTH[below])
+        return
     responses["default"]["content"][FHIR_XML] = {"schema": {"type": "string"}}
     if path != "/fhir/metadata":
         operation["security"] = [{"bearer": []}]
@@ -269,9 +272,45 @@ def _answers(below: str, method: str) -> Json:
 def _is_bundle(below: str, method: str) -> bool:
     if "$" in below or "{version}" in below:
         return False
+    if re.fullmatch(r"/Patient/\{id\}/\w+", below):
+        return True
     return below == "" or "_history" in below or "_search" in below or (below, method) == ("/{type}", "get")
 
 
+_TOLD: Final[Json] = {"content": {"application/json": {}}}
+_ERRORS: Final[Json] = {"description": "A refusal as OAuth has it: error and error_description", **_TOLD}
+
+
+def _form(*fields: str) -> Json:
+    schema = {
+        "type": "object",
+        "properties": {field: {"type": "string"} for field in fields},
+        "required": [fields[0]],
+    }
+    return {"required": True, "content": {"application/x-www-form-urlencoded": {"schema": schema}}}
+
+
+# OAuth speaks its own language (RFC 6749, 7523, 7662).
+_OAUTH: Final[dict[str, Json]] = {
+    "/oauth/token": {
+        "requestBody": _form("grant_type", "client_assertion_type", "client_assertion", "scope"),
+        "responses": {"200": {"description": "An access token", **_TOLD}, "default": _ERRORS},
+    },
+    "/oauth/introspect": {
+        "security": [{"bearer": []}],
+        "requestBody": _form("token"),
+        "responses": {
+            "200": {"description": "Whether the token is active, and whose it is", **_TOLD},
+            "default": {
+                "description": "A refusal: of OAuth, or an OperationOutcome where the caller is not known",
+                "content": {"application/json": {}, FHIR_JSON: {}, FHIR_XML: {}},
+            },
+        },
+    },
+    "/.well-known/smart-configuration": {
+        "responses": {"200": {"description": "Where tokens are given", **_TOLD}, "default": _ERRORS}
+    },
+}
 _STARTED: Final[Json] = {"202": {"description": "Begun; Content-Location says where its status is"}}
 # Bulk Data answers in its own way.
 _OTHERWISE: Final[dict[str, Json]] = {

@@ -219,6 +219,8 @@ def test_topics_of_subscriptions_are_named_and_published(world: World) -> None:
         assert found["code"]["coding"][0]["code"] == "SubscriptionTopic"
     assert world.rows["Subscription"]["supportedProfile"][0].endswith("/backport-subscription")
     guides = ("bulkdata/CapabilityStatement/bulk-data", "backport-subscription-server-r4")
+    uris = world.rest["security"]["extension"][0]["extension"]
+    assert {row["url"] for row in uris} == {"token", "introspect"}
     for guide in guides:
         assert [url for url in world.statement["instantiates"] if url.endswith(guide)], guide
 

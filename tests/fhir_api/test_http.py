@@ -240,4 +240,6 @@ def test_the_history_of_everything_and_of_a_compartment(fhir: FhirClient, made: 
 
 
 def test_discovery_needs_no_token(fhir: FhirClient) -> None:
-    assert fhir.call("GET", "/fhir/metadata", Authorization="").status == 200
+    for path in ("metadata", ".well-known/smart-configuration"):
+        assert fhir.call("GET", f"/fhir/{path}", Authorization="").status == 200
+        assert "POST" not in fhir.call("OPTIONS", f"/fhir/{path}").headers["allow"]
