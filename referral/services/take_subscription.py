@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import orjson
 
@@ -35,7 +36,7 @@ def take_subscription(by: Access, write: ClientWrite) -> None:
     asked, issues = read_subscription(write.document, by.reach, write.now, current=current)
     if asked is None:
         raise InvalidInput(*issues)
-    for letter in ("r", "s"):
+    for letter in ("r", "s") if asked.wants is not SubscriptionStatus.OFF else ():
         by.permit.require(asked.topic.resource, letter)
     asked = replace(asked, headers=_headers(session, asked, row))
     _refuse_too_many(session, by, asked, row)
@@ -55,17 +56,27 @@ def _own(session: Session, by: Access, id: str) -> Subscription:
 
 
 def _headers(session: Session, asked: Asked, row: Subscription | None) -> tuple[tuple[str, str], ...]:
-    """With the values of before where a client sends back what it was shown."""
-    kept = {name.lower(): value for name, value in headers_of(session, row)} if row else {}
+    """With the values of before where a client sends back what it was shown.
+
+    To another host they do not go along: whoever holds a token only would get at them.
+    """
+    same = row is not None and _host(row.endpoint) == _host(asked.endpoint)
+    kept = {name.lower(): value for name, value in headers_of(session, row)} if row and same else {}
     found, issues = [], []
     for place, (name, value) in enumerate(asked.headers):
         if value == HIDDEN and name.lower() not in kept:
             where = f"Subscription.channel.header[{place}]"
-            issues.append(Issue("This header has no value kept from before; send one.", (where,), "value"))
+            text = "This header has no value kept from before for this host; send one."
+            issues.append(Issue(text, (where,), "value"))
         found.append((name, kept.get(name.lower(), "") if value == HIDDEN else value))
     if issues:
         raise InvalidInput(*issues)
     return tuple(found)
+
+
+def _host(endpoint: str) -> tuple[str, str]:
+    parts = urlsplit(endpoint)
+    return parts.scheme, parts.netloc.lower()
 
 
 def headers_of(session: Session, row: Subscription) -> tuple[tuple[str, str], ...]:

@@ -205,6 +205,10 @@ def test_secrets_in_headers_are_sent_and_never_shown(clinic: ClinicFixture) -> N
         back["channel"]["header"][1] = "X-Tenant: 8"
         assert ehr.fhir.put(f"Subscription/{made['id']}", back).body["status"] == "requested"
         ehr.work()
+        with receiving() as thief:
+            back["channel"]["endpoint"] = thief.url
+            stolen = ehr.fhir.put(f"Subscription/{made['id']}", back)
+            assert (stolen.status, "for this host" in stolen.text) == (422, True)
     assert [(c.headers["authorization"], c.headers["x-tenant"]) for c in receiver.calls] == [
         ("Bearer top-secret", "7"),
         ("Bearer top-secret", "8"),
