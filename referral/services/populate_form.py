@@ -16,7 +16,7 @@ from referral.fhir.reference_targets import parse_reference
 from referral.fhir.search_query import read_search
 from referral.services import published
 from referral.services.access import Access
-from referral.services.search_resources import require_sight
+from referral.services.search_resources import require_patient
 from referral.storage import audit, directory, referrals, resources, search
 from referral.storage.db import Session
 from referral.storage.resources import Stored
@@ -70,9 +70,7 @@ def populate_form(
     Raises NotFound for a patient or a request that is not here, and InvalidInput where the form is not the
     one that was asked for.
     """
-    require_sight(session, by, "Patient", subject)
-    if resources.find(session, "Patient", subject) is None:
-        raise NotFound(f"There is no Patient with id {subject[:64]}.")
+    require_patient(session, by, subject)
     is_ours, kind = discipline_of(form)
     request, note = _request(session, by, subject, list(context)) if is_ours else (None, None)
     entry = AuditEntry(

@@ -11,12 +11,11 @@ from types import SimpleNamespace
 from typing import Any, Final
 
 from referral.domain.audit import Action, AuditEntry
-from referral.domain.errors import NotFound
 from referral.fhir.compartment import EVERYTHING_TYPES, REFERRED_TYPES
 from referral.fhir.search_model import MAX_COUNT, Sort
 from referral.services import published
 from referral.services.access import Access
-from referral.services.search_resources import require_sight
+from referral.services.search_resources import require_patient
 from referral.storage import audit, compartments, resources
 from referral.storage.cursors import read_cursor, write_cursor
 from referral.storage.db import Session
@@ -54,9 +53,7 @@ def read_everything(session: Session, by: Access, query: EverythingQuery) -> Rec
     What the caller's scopes do not reach is left out. NotFound where there is no such patient.
     """
     patient = f"Patient/{query.patient_id}"
-    require_sight(session, by, "Patient", query.patient_id)
-    if resources.find(session, "Patient", query.patient_id) is None:
-        raise NotFound(f"There is no Patient with id {query.patient_id[:64]}.")
+    require_patient(session, by, query.patient_id)
     keys = _keys(session, by, query)
     mark = hashlib.sha256(f"{patient}?{query.mark}".encode()).hexdigest()[:16]
     begin = 0

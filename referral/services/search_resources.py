@@ -230,8 +230,12 @@ def _is_new(stored: Stored, query: HistoryQuery) -> bool:
     return query.since is None or stored.last_updated >= query.since
 
 
-def search_resources(session: Session, by: Access, query: SearchQuery) -> Results:
+def search_resources(
+    session: Session, by: Access, query: SearchQuery, of_patient: str | None = None
+) -> Results:
     """One page of a search; `_include` and `_revinclude` bring along what the caller may read.
+
+    `of_patient` is whose record is searched: that nothing is found there is told of the patient, too.
 
     Raises Forbidden for a chain or `_has` through what the caller may not search.
     """
@@ -255,8 +259,16 @@ def search_resources(session: Session, by: Access, query: SearchQuery) -> Result
         page = replace(page, matches=found)
     along = search_includes.included(session, query, page.matches, partial(_may_come_along, session, by))
     looked_at = search_includes.patients_looked_at(session, query, page.matches)
+    looked_at |= {of_patient} if of_patient is not None else set()
     _note_search(session, by.actor, query, [*page.matches, *along.matches], looked_at)
     return Results(page, tuple(along.matches), along.cut)
+
+
+def require_patient(session: Session, by: Access, id: str) -> None:
+    """Raises NotFound for a patient who is not here, or whom the caller may not see."""
+    require_sight(session, by, "Patient", id)
+    if resources.find(session, "Patient", id) is None:
+        raise _missing("Patient", id)
 
 
 def _may_come_along(session: Session, by: Access, match: Match, searched: bool) -> bool:

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from referral.fhir.compartment import PATIENT_COMPARTMENT
 from referral.fhir.search_model import Clause
 from referral.fhir.search_values import ReferenceValue
-from referral.services.search_resources import require_sight
+from referral.services.search_resources import require_patient
 from referral.web.fhir_client import Caller, client
 from referral.web.fhir_search import read_query, search_bundle
 from referral.web.fhir_wire import WantedDep, query_text, resource_response
@@ -30,8 +30,8 @@ def search_compartment(request: Request, caller: Anyone, how: WantedDep, id: str
     member = Clause(first, "reference", (ReferenceValue((f"Patient/{id}",)),), also=tuple(others))
     query = replace(query, clauses=(member, *query.clauses))
     with caller.transaction() as session:
-        require_sight(session, caller.access, "Patient", id)
-        bundle = search_bundle(session, caller, query, f"Patient/{id}/{type}")
+        require_patient(session, caller.access, id)
+        bundle = search_bundle(session, caller, query, id)
     return resource_response(bundle, how)
 
 

@@ -61,15 +61,16 @@ class Part:
 
 
 def search_bundle(
-    session: Session, caller: Caller, query: SearchQuery, path: str | None = None
+    session: Session, caller: Caller, query: SearchQuery, of_patient: str | None = None
 ) -> dict[str, Any]:
-    """The searchset of one page, with what was ignored told in it; `path` where it is not the type's."""
-    found = search_resources(session, caller.access, query)
+    """The searchset of one page, with what was ignored; `of_patient` is whose record is searched."""
+    found = search_resources(session, caller.access, query, of_patient)
+    path = f"Patient/{of_patient}/{query.type}" if of_patient else query.type
     cursors = {"next": found.page.next, "previous": found.page.previous}
     return searchset(
         _rows(found, query),
         caller.base_url,
-        links(caller.base_url, path or query.type, query.self_query(), cursors),
+        links(caller.base_url, path, query.self_query(), cursors),
         total=found.page.total,
         outcome=_outcome(query, found),
     )
