@@ -116,7 +116,7 @@ def note_refusal(request: Request, error: errors.ReferralError, status: int) -> 
         subtype="refused",
         entity=getattr(request.state, "entity", None),
         outcome="8",
-        detail={"code": error.code, "status": status, "route": request.scope["route"].path},
+        detail={"code": error.code, "status": status, "route": request.scope["route"].path_format},
     )
     with request.app.state.runtime.transaction(actor.clinic_id) as session:
         if isinstance(error, errors.GateClosed):
