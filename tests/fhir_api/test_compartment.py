@@ -32,8 +32,12 @@ def test_a_compartment_is_as_far_away_as_its_patient(
     referred = Referred(fhir)
     where = f"{referred.patient}/Condition"
     assert ids(fhir.get(where)) == [referred.condition.removeprefix("Condition/")]
-    assert ids(other_fhir.get(where)) == []
-    assert ids(fhir.get("Patient/nobody/Condition")) == []
+    assert other_fhir.get(where).status == 404
+    assert fhir.get("Patient/nobody/Condition").status == 404
+    # That there is nothing is told of the patient, too.
+    assert ids(fhir.get(f"{referred.patient}/CareTeam")) == []
+    looks = fhir.get(f"AuditEvent?patient={referred.patient}&action=E").resources
+    assert len(looks) == 2
     assert limited(clinic, fhir, "system/Condition.rs").get(where).status == 403
     assert limited(clinic, fhir, "system/Patient.rs").get(where).status == 403
     men = limited(clinic, fhir, "system/Patient.rs?gender=male", "system/Condition.rs")
