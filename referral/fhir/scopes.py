@@ -27,6 +27,8 @@ _SCOPE: Final = re.compile(
 # RFC 6749, 3.3: no spaces, quotation marks or backslashes.
 _TOKEN: Final = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]{1,1000}")
 _MOST_SCOPES: Final = 200
+# What a value says by itself; a composite or a distance does not.
+_EXACT: Final = frozenset({"token", "reference", "date", "string", "uri", "number", "quantity"})
 # Restrictions do not depend on when they are read.
 _ANY_TIME: Final = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -103,7 +105,8 @@ def _restriction(type: str, query: str) -> tuple[Clause, ...]:
     try:
         pairs = query_pairs(query)
         for name, _ in pairs:
-            if name not in parameters(type) or name == "_lastUpdated":
+            found = parameters(type).get(name)
+            if found is None or found.kind not in _EXACT or name == "_lastUpdated":
                 raise UnusableScope(f"{ascii(name)[1:-1][:64]} cannot restrict a scope of {type}.")
         clauses = parse_search(type, query, now=_ANY_TIME, strict=True).clauses
     except InvalidSearch as error:

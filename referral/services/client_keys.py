@@ -58,15 +58,26 @@ class ClientKeys:
         if client.jwks_url is None:
             return _registered(client)
         url = client.jwks_url
-        with self._lock:
-            turn = self._fetching.setdefault(url, threading.Lock())
-        with turn:
-            known = self._fetched.get(url)
-            if known is None or self._is_due(known, kid):
-                known = self._fetch(client, url, known)
+        known = self._fetched.get(url)
+        if known is None or self._is_due(known, kid):
+            known = self._fetched_once(client, url, kid, known)
         if not known.keys:
             raise SignInRequired("The keys of this client cannot be had just now.")
         return known.keys
+
+    def _fetched_once(self, client: ApiClient, url: str, kid: str, known: _Fetched | None) -> _Fetched:
+        """One thread calls out; the others go on with what is known, and wait only where nothing is."""
+        with self._lock:
+            turn = self._fetching.setdefault(url, threading.Lock())
+        if not turn.acquire(blocking=known is None):
+            return known or _Fetched({}, 0.0, 0.0)
+        try:
+            newest = self._fetched.get(url)
+            if newest is None or self._is_due(newest, kid):
+                newest = self._fetch(client, url, newest)
+            return newest
+        finally:
+            turn.release()
 
     def _is_due(self, known: _Fetched, kid: str) -> bool:
         now = self._clock()

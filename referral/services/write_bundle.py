@@ -329,8 +329,13 @@ def _outcome(stored: Stored, status: str, door: Door) -> Outcome:
         f"{stored.reference}/_history/{stored.version}",
         etag(stored.version),
         stored.last_updated,
-        msgspec.Raw(stored.body.encode()) if door.returns != "minimal" else None,
+        msgspec.Raw(stored.body.encode()) if _is_told(door, stored) else None,
     )
+
+
+def _is_told(door: Door, stored: Stored) -> bool:
+    """Whoever makes a resource sees it; who changes one sees it where it may read it."""
+    return door.returns != "minimal" and (stored.version == 1 or door.by.permit.allows(stored, "r"))
 
 
 def _newest(session: Session, door: Door, outcomes: list[tuple[Entry, Outcome]]) -> list[Outcome]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Request
@@ -22,6 +23,7 @@ from referral.services.methods import methods_of
 from referral.services.take_subscription import delete_subscription
 from referral.services.write_bundle import bare
 from referral.storage import clinics
+from referral.storage.resources import Stored
 from referral.web.fhir_batch import carry_out_bundle
 from referral.web.fhir_client import NO_OPERATION, Caller, client
 from referral.web.fhir_names import ONE_RESOURCE
@@ -206,7 +208,9 @@ def update(request: Request, caller: Updater, how: WantedDep, raw: BodyDep, type
         written = write_resources.update_resource(
             session, caller.access, id, document, caller.now, expected=expected
         )
-    return written_response(written.stored, how, caller.base_url, created=False)
+    return written_response(
+        written.stored, _told(caller, how, written.stored), caller.base_url, created=False
+    )
 
 
 @router.patch("/{type}")
@@ -221,7 +225,9 @@ def patch_by_condition(
         written = write_resources.patch_matching(
             session, caller.access, patch, query, caller.now, expected=expected, base_url=caller.base_url
         )
-    return written_response(written.stored, how, caller.base_url, created=False)
+    return written_response(
+        written.stored, _told(caller, how, written.stored), caller.base_url, created=False
+    )
 
 
 @router.patch("/{type}/{id}")
@@ -233,7 +239,9 @@ def patch(request: Request, caller: Updater, how: WantedDep, read: PatchDep, typ
         written = write_resources.patch_resource(
             session, caller.access, type, id, patch, caller.now, expected=expected, base_url=caller.base_url
         )
-    return written_response(written.stored, how, caller.base_url, created=False)
+    return written_response(
+        written.stored, _told(caller, how, written.stored), caller.base_url, created=False
+    )
 
 
 @router.get("/{type}/{id}/_history")
@@ -252,6 +260,11 @@ def read_version(
     with caller.transaction() as session:
         stored = search_resources.read_version(session, caller.access, type, id, number)
     return stored_response(stored, how, caller.base_url, part.of(stored))
+
+
+def _told(caller: Caller, how: Wanted, stored: Stored) -> Wanted:
+    """Who may change a resource and not read it is not shown what it holds."""
+    return how if caller.permit.allows(stored, "r") else replace(how, returns="minimal")
 
 
 # ---- What cannot be done
