@@ -335,6 +335,10 @@ SYSTEMS: Final[dict[str, System]] = {
     "red-flag": System(
         "What may speak against ketamine infusions; none refuses or opens anything by itself.", _red_flags()
     ),
+    "subscription-client": System(
+        "Which client made a Subscription; its codes are the ids of clients, and none is listed.",
+        complete=False,
+    ),
     "audit-subtype": System(
         "What an AuditEvent says was done, beside the interaction of FHIR.",
         {code: Code(text, f"{text}.") for code, text in _AUDIT.items()},

@@ -131,6 +131,7 @@ DEFAULT: Final = LocalSystems()
 def code_system(name: str, local: LocalSystems = DEFAULT) -> dict[str, Any]:
     """The CodeSystem resource of one of our systems; one that has more codes than it lists is a fragment."""
     system = SYSTEMS[name]
+    concepts = [_concept(code, row) for code, row in system.codes.items()]
     return {
         "resourceType": "CodeSystem",
         "id": name,
@@ -142,7 +143,7 @@ def code_system(name: str, local: LocalSystems = DEFAULT) -> dict[str, Any]:
         "caseSensitive": True,
         "valueSet": local.value_set(name),
         "content": "complete" if system.complete else "fragment",
-        "concept": [_concept(code, row) for code, row in system.codes.items()],
+        **({"concept": concepts} if concepts else {}),
     }
 
 

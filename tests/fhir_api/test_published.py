@@ -157,6 +157,14 @@ def test_every_canonical_url_in_the_source_leads_to_something() -> None:
     }
     assert len(found) > 15
     folder = {"extension": "StructureDefinition", "value_set": "ValueSet"}
+    literal = re.compile(r"\{BASE\}/(CodeSystem|ValueSet|StructureDefinition|SearchParameter)/([\w-]+)\"")
+    written = {
+        match.groups()
+        for path in sorted((ROOT / "referral").rglob("*.py"))
+        for match in literal.finditer(path.read_text(encoding="utf-8"))
+    }
+    assert ("CodeSystem", "subscription-client") in written
+    assert [at for at in sorted(written) if by_canonical("/".join([BASE, *at])) is None] == []
     missing = [
         (kind, name)
         for kind, name in sorted(found)
@@ -168,7 +176,7 @@ def test_every_canonical_url_in_the_source_leads_to_something() -> None:
 def test_every_code_of_ours_that_is_written_is_defined_with_its_wording(stored: list[Json]) -> None:
     wordings: dict[tuple[str, str], set[str]] = {}
     for row in (stored.document for stored in all_of("CodeSystem")):
-        for concept in row["concept"]:
+        for concept in row.get("concept", ()):
             assert concept["definition"]
             others = {one["value"] for one in concept.get("designation", ())}
             wordings[row["url"], concept["code"]] = {concept["display"], *others}
