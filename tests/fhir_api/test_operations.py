@@ -365,3 +365,59 @@ def test_who_was_asked_is_told_to_whom_may_read_it(referred: Referred, clinic: C
     more = limited(clinic, referred.fhir, *scopes, "system/ServiceRequest.r").get(path)
     assert answers(response(more)) == {}
     assert limited(clinic, replace(referred.fhir), "system/Patient.r").get(path).status == 403
+
+
+ODD_VALUES: list[Json] = [
+    {},
+    {"valueString": ""},
+    {"valueString": "x" * 5000},
+    {"valueString": "Patient/\u0000"},
+    {"valueInteger": -1},
+    {"valueInteger": 10**20},
+    {"valueBoolean": True},
+    {"valueReference": {}},
+    {"valueReference": {"reference": "#"}},
+    {"valueReference": {"reference": "https://elsewhere.example/fhir/Patient/1"}},
+    {"valueReference": {"identifier": {"value": "1"}}},
+    {"valueCodeableConcept": {"text": "words"}},
+    {"valueCodeableConcept": {"coding": [{"display": "words"}]}},
+    {"valueCoding": {"system": "http://loinc.org"}},
+    {"valuePeriod": {"start": "2026"}},
+    {"resource": {"resourceType": "Patient"}},
+    {"resource": {"resourceType": "Questionnaire", "status": "active"}},
+    {"part": [{"name": "content"}]},
+    {
+        "part": [
+            {"name": "content", "valueString": "x"},
+            {"name": "content", "resource": {"resourceType": "Task"}},
+        ]
+    },
+    {"part": [{"name": "name", "part": [{"name": "content", "valueReference": {"reference": "Patient/1"}}]}]},
+]
+
+
+def test_odd_values_are_answered_and_never_an_error_of_ours(fhir: FhirClient) -> None:
+    who = f"Patient/{fhir.create(patient())['id']}"
+    names = {
+        f"{who}/$everything": ("start", "_since", "_type", "_count", "_cursor"),
+        "DocumentReference/$docref": ("patient", "start", "type", "on-demand", "profile"),
+        "Questionnaire/$populate": ("subject", "context", "canonical", "questionnaire", "questionnaireRef"),
+    }
+    right: dict[str, Json] = {
+        "subject": {"valueReference": {"reference": who}},
+        "patient": {"valueId": who[8:]},
+    }
+    seen = set()
+    for value in ODD_VALUES:
+        entries: list[Json] = []
+        for path, known in names.items():
+            for name in known:
+                rest = [{"name": key, **row} for key, row in right.items() if key != name]
+                body = {"resourceType": "Parameters", "parameter": [{"name": name, **value}, *rest]}
+                entries.append({"resource": body, "request": {"method": "POST", "url": path}})
+        answer = fhir.post("", {"resourceType": "Bundle", "type": "batch", "entry": entries})
+        assert answer.status in (200, 400), answer.body
+        statuses = [row["response"]["status"][:3] for row in answer.body.get("entry", [])]
+        assert all(status < "500" for status in statuses), (value, statuses)
+        seen |= set(statuses)
+    assert seen >= {"200", "400", "404"}
