@@ -36,8 +36,7 @@ noted AS (
     SELECT given.clinic_id, a.* FROM given, jsonb_to_recordset(rows -> 'audit')
         AS a (actor_kind text, actor_id text, actor_role text, address text, request_id text, action text,
               subtype text, entity text, patient_id text, outcome text, detail jsonb))
-SELECT s.id, s.topic, s.filters FROM given JOIN subscription s ON s.clinic_id = given.clinic_id
-WHERE s.status <> 'off'
+SELECT id, topic, filters FROM subscription WHERE clinic_id = CAST(:clinic_id AS uuid) AND status <> 'off'
 """)
 _LISTENERS: Final = text(
     "SELECT id, topic, filters FROM subscription"
