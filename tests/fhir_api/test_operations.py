@@ -111,24 +111,22 @@ def test_everything_by_post(referred: Referred) -> None:
     assert references(bare) == references(referred.fhir.get(path))
 
 
-@pytest.mark.parametrize(
-    ("query", "place"),
-    [
-        ("_type=Spaceship", "http._type"),
-        ("_type=AuditEvent", "http._type"),
-        ("_count=0", "http._count"),
-        ("_count=many", "http._count"),
-        ("_count=1&_count=2", "http._count"),
-        ("_since=yesterday", "http._since"),
-        ("start=tomorrow", "http.start"),
-        ("start=2027-01-01&end=2026-01-01", "http.end"),
-        ("_cursor=abc", "_cursor"),
-        ("start=%00", "http.query"),
-    ],
-)
-def test_everything_refuses_what_it_cannot_read(referred: Referred, query: str, place: str) -> None:
-    answer = referred.fhir.get(f"{referred.patient}/$everything?{query}")
-    assert (answer.status, answer.expressions) == (400, [place])
+def test_everything_refuses_what_it_cannot_read(referred: Referred) -> None:
+    places = {
+        "_type=Spaceship": "http._type",
+        "_type=AuditEvent": "http._type",
+        "_count=0": "http._count",
+        "_count=many": "http._count",
+        "_count=1&_count=2": "http._count",
+        "_since=yesterday": "http._since",
+        "start=tomorrow": "http.start",
+        "start=2027-01-01&end=2026-01-01": "http.end",
+        "_cursor=abc": "_cursor",
+        "start=%00": "http.query",
+    }
+    for query, place in places.items():
+        answer = referred.fhir.get(f"{referred.patient}/$everything?{query}")
+        assert (answer.status, answer.expressions) == (400, [place]), query
 
 
 def test_everything_has_a_patient_and_knows_its_parameters(
