@@ -37,6 +37,9 @@ from referral.storage import directory
 # How many connections load each: as in the other benchmarks for a read and for a write.
 READERS: Final = 16
 WRITERS: Final = 8
+# Many short rounds: what else the machine does at a time then meets both sides alike.
+ROUNDS: Final = 15
+SECONDS: Final = 1.0
 # The bare server learns from these what there is: it is started in a process of its own.
 _TOKEN, _PATIENTS, _ROLE = "BENCH_TOKEN", "BENCH_PATIENTS", "BENCH_ROLE"
 
@@ -145,7 +148,8 @@ def main() -> None:
         with server(ours, settings) as our_port, server(bare, settings) as bare_port:
             for name, make, connections, goal in measured:
                 print(f"{name} through FHIR: ours against a bare endpoint that does the same SQL")
-                _, _, ratio = compare((our_port, make()), (bare_port, make()), connections=connections)
+                pair = ((our_port, make()), (bare_port, make()))
+                _, _, ratio = compare(*pair, connections=connections, rounds=ROUNDS, seconds=SECONDS)
                 figure(f"fhir-{name}-vs-bare", ratio, goal)
     _fhir_search.main()
 
