@@ -56,6 +56,8 @@ class Scope:
 
 def read_scope(text: str) -> Scope:
     """Raises UnusableScope for what is none, or cannot be answered exactly."""
+    if not text:
+        raise UnusableScope("Give at least one scope, such as system/Task.rus.")
     match = _SCOPE.fullmatch(text) if _TOKEN.fullmatch(text) else None
     if match is None or not match["letters"]:
         raise UnusableScope(

@@ -82,7 +82,7 @@ WRONG = {
     "plain http": ({"way": "url", "jwks_url": "http://ehr.example/jwks"}, "https"),
     "an address inside": ({"way": "url", "jwks_url": "https://10.0.0.1/jwks"}, "."),
     "no URL": ({"way": "url", "jwks_url": ""}, "."),
-    "no scopes": ({"kind": "own", "scopes": ""}, "no scope such as"),
+    "no scopes": ({"kind": "own", "scopes": ""}, "at least one scope"),
     "everything": ({"kind": "own", "scopes": "system/*.cruds"}, "reads and searches only"),
     "a type of nobody": ({"kind": "own", "scopes": "system/Claim.r"}, "not served"),
     "letters that lead nowhere": ({"kind": "own", "scopes": "system/AuditEvent.crs"}, "rs at most"),

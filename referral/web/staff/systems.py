@@ -113,7 +113,7 @@ def _typed_client(typed: _Typed) -> NewClient:
         name=typed.get("name", ""),
         jwks=jwks,
         jwks_url=jwks_url,
-        scopes=tuple(typed.get("scopes", "").split()) or ("none",) if own else (),
+        scopes=tuple(typed.get("scopes", "").split()) or ("",) if own else (),
         kind=kinds.get(typed.get("kind", ""), ClientKind.READER),
     )
 
