@@ -16,6 +16,7 @@ from referral.fhir.intervals import BEGINNING, END
 from referral.fhir.json import decode
 from referral.fhir.operation_input import Input, input_of_body, input_of_query, refuse_input
 from referral.fhir.operation_outcome import operation_outcome
+from referral.fhir.primitives import PRIMITIVES
 from referral.fhir.reference_targets import parse_reference, relative_references
 from referral.fhir.search_model import MAX_COUNT
 from referral.fhir.search_query import query_pairs, read_search
@@ -147,6 +148,8 @@ def docref_bundle(session: Session, caller: Caller, _: str | None, given: Input)
     patient = given.text("patient")
     if not patient:
         refuse_input("patient", "is needed: the id of the patient", "required")
+    if PRIMITIVES["id"](patient.removeprefix("Patient/")):
+        refuse_input("patient", "has to be the id of a patient: 1 to 64 letters, digits, hyphens or dots")
     pairs = [("type", _token(value)) for value in given.all("type")]
     pairs += [("_profile", str(value)) for value in given.all("profile")]
     clauses = read_search("DocumentReference", pairs, now=caller.now, strict=True).clauses

@@ -221,7 +221,12 @@ def test_docref_finds_the_documents_of_the_patient(referred: Referred) -> None:
 
 @pytest.mark.parametrize(
     ("query", "place"),
-    [("", "http.patient"), ("patient=1&start=x", "http.start"), ("patient=1&type=", "http.type")],
+    [
+        ("", "http.patient"),
+        (f"patient={'x' * 65}", "http.patient"),
+        ("patient=1&start=x", "http.start"),
+        ("patient=1&type=", "http.type"),
+    ],
 )
 def test_docref_refuses_what_it_cannot_read(fhir: FhirClient, query: str, place: str) -> None:
     answer = fhir.get(f"DocumentReference/$docref?{query}")
