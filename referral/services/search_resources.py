@@ -6,10 +6,12 @@ What the caller's scopes do not reach does not exist for it: reads answer NotFou
 from __future__ import annotations
 
 import base64
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Final
 
 from referral.domain.audit import Action, Actor, AuditEntry
 from referral.domain.errors import Forbidden, NotFound
@@ -25,6 +27,9 @@ from referral.storage.db import Session
 from referral.storage.history import HistoryPage, count_versions, history_page
 from referral.storage.resources import Stored
 from referral.storage.search import Match, Page
+
+# A page that begins within what is published here; pages of the store have cursors of another kind.
+_PUBLISHED_PAGE: Final = re.compile(r"p([0-9]{1,6})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,13 +204,17 @@ def _types_of(by: Access, query: HistoryQuery) -> list[str]:
 def _history_of_types(session: Session, by: Access, query: HistoryQuery, types: Sequence[str]) -> HistoryPage:
     """What the server publishes itself is older than the rest and ends the last page."""
     query = _within(by, query, types)
-    page = history_page(session, query, types)
+    start = _published_place(query.cursor) if query.cursor is not None else None
+    page = history_page(session, query, types) if start is None else HistoryPage(())
+    room = query.count - len(page.versions)
     page = replace(page, versions=tuple(one for one in page.versions if _may_find(session, by, one)))
     patients = Counter(resources.record_of(session, stored.document) for stored in page.versions)
     _note_many(session, by.actor, "history", query.type or "", [], patients)
     if page.next:
         return page
-    return replace(page, versions=(*page.versions, *_published_in(by, query, types)))
+    mine = _published_in(by, query, types)[start or 0 :]
+    more = f"p{(start or 0) + room}" if len(mine) > room else None
+    return HistoryPage((*page.versions, *mine[:room]), more)
 
 
 def _within(by: Access, query: HistoryQuery, types: Sequence[str]) -> HistoryQuery:
@@ -253,7 +262,7 @@ def search_resources(
     if query.type in published.ONLY_HERE:
         page = published.page(search.resolved(session, query))
     else:
-        page = _with_published(session, query, search.search(session, query))
+        page = _found(session, query)
     if query.type == "Binary":
         found = tuple(one for one in page.matches if _may_find(session, by, one.stored))
         page = replace(page, matches=found)
@@ -293,16 +302,31 @@ def restricted(by: Access, query: SearchQuery) -> SearchQuery:
     return replace(query, within=by.permit.within(query.type, "s"))
 
 
-def _with_published(session: Session, query: SearchQuery, page: Page) -> Page:
-    """What the server publishes itself stands before everything else, on the first page."""
-    if query.type not in published.TYPES:
-        return page
-    mine = published.matching(search.resolved(session, query))
-    if not mine:
-        return page
-    shown = mine if query.cursor is None and query.count and query.summary != "count" else ()
-    total = page.total + len(mine) if page.total is not None else None
-    return replace(page, matches=(*shown, *page.matches), total=total)
+def _found(session: Session, query: SearchQuery) -> Page:
+    """What the server publishes itself stands before what is stored; together no more than asked for."""
+    mine = published.matching(search.resolved(session, query)) if query.type in published.TYPES else ()
+    start = 0 if query.cursor is None else _published_place(query.cursor)
+    if not mine or not query.count or query.summary == "count" or start is None:
+        page = search.search(session, query)
+        back = f"p{max(len(mine) - query.count, 0)}" if mine and start is None else None
+        total = page.total + len(mine) if page.total is not None else None
+        return replace(page, total=total, previous=page.previous or back)
+    shown = mine[start : start + query.count]
+    room, left = query.count - len(shown), len(mine) - start - len(shown)
+    page = search.search(session, replace(query, cursor=None, count=max(room, 1)))
+    after = f"p{start + len(shown)}" if left > 0 or page.matches else None
+    return Page(
+        (*shown, *(page.matches if room else ())),
+        page.total + len(mine) if page.total is not None else None,
+        page.next if room else after,
+        f"p{max(start - query.count, 0)}" if start else None,
+    )
+
+
+def _published_place(cursor: str) -> int | None:
+    """Where a page begins within what is published; None for a cursor of the store."""
+    found = _PUBLISHED_PAGE.fullmatch(cursor)
+    return int(found[1]) if found else None
 
 
 def _note_read(session: Session, actor: Actor, subtype: str, entity: str, patient_id: str | None) -> None:

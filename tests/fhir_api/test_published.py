@@ -24,8 +24,9 @@ from referral.fhir.value_sets import own_value_sets, value_sets
 from referral.services.published import all_of, by_canonical
 from tests.fhir.mapping_samples import CLINICIAN, DEPRESSION, LATER, NOW, ORDER, all_values, referral
 from tests.fhir.profiles import misses
-from tests.fhir_api.client import FhirClient, Json
+from tests.fhir_api.client import Answer, FhirClient, Json
 from tests.fhir_api.people import Referred
+from tests.fhir_api.test_history import link
 
 ROOT = Path(__file__).resolve().parents[2]
 TYPES = (*METADATA_TYPES, "Questionnaire")
@@ -276,3 +277,28 @@ def test_elements_of_the_differentials_exist() -> None:
                 assert names, element["path"]
                 found = row.elements.get(wanted)
                 shape = found.type if found else ""
+
+
+def followed(fhir: FhirClient, first: Answer, relation: str) -> list[Answer]:
+    """The pages from `first` on, as far as this relation leads."""
+    found = [first]
+    while (following := link(found[-1], relation)) is not None:
+        found.append(fhir.get(following))
+        assert len(found) < 100
+    return found
+
+
+@pytest.mark.parametrize("count", [1, 3, 5])
+def test_no_page_is_longer_than_asked_for_because_of_what_is_published(fhir: FhirClient, count: int) -> None:
+    form = {"resourceType": "Questionnaire", "status": "active"}
+    made = {f"Questionnaire/{fhir.create(form)['id']}" for _ in range(4)}
+    every = fhir.get("Questionnaire?_count=200&_total=accurate")
+    assert made < set(every.references)
+    assert every.body["total"] == len(every.references) == len(all_of("Questionnaire")) + len(made)
+    pages = followed(fhir, fhir.get(f"Questionnaire?_count={count}"), "next")
+    assert [name for page in pages for name in page.references] == every.references
+    back = followed(fhir, pages[-1], "previous")
+    assert {name for page in back for name in page.references} == set(every.references)
+    past = followed(fhir, fhir.get(f"CodeSystem/_history?_count={count}"), "next")
+    assert len({name for page in past for name in page.references}) == len(all_of("CodeSystem"))
+    assert max(len(page.references) for page in [*pages, *back, *past]) == count
