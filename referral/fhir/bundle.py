@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, NoReturn
 from urllib.parse import unquote
 
@@ -61,17 +61,21 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """`atomic` for a transaction: all of it or nothing."""
+    """`atomic` for a transaction: all of it or nothing.
+
+    `refused` are entries of a batch that cannot be read, by their place: they are refused alone.
+    """
 
     atomic: bool
     entries: tuple[Entry, ...]
+    refused: Mapping[int, InvalidResource] = field(default_factory=dict)
 
 
 def parse_batch(bundle: Mapping[str, Any], *, base_url: str = "", limit: int = MAX_ENTRIES) -> Batch:
     """A batch or transaction as entries in the order sent.
 
-    Raises TooLarge beyond `limit` entries, InvalidResource with every entry that cannot be read. Resources
-    are not validated here: references among them are rewritten first.
+    Raises TooLarge beyond `limit` entries, InvalidResource with every entry of a transaction that cannot be
+    read. Resources are not validated here: references among them are rewritten first.
     """
     kind = bundle.get("type")
     if bundle.get("resourceType") != "Bundle" or kind not in ("batch", "transaction"):
@@ -82,13 +86,21 @@ def parse_batch(bundle: Mapping[str, Any], *, base_url: str = "", limit: int = M
     if len(rows) > limit:
         text = f"The Bundle has {len(rows)} entries; at most {limit} are taken. Send several Bundles."
         raise TooLarge(Issue(text, ("Bundle.entry",), "too-costly"))
-    issues: list[Issue] = []
-    entries = [found for index, row in enumerate(rows) if (found := _entry(index, row, base_url, issues))]
-    if kind == "transaction":
-        issues += _repeated(entries)
-    if issues:
-        raise InvalidResource(*issues)
-    return Batch(kind == "transaction", tuple(entries))
+    entries: list[Entry] = []
+    refused: dict[int, InvalidResource] = {}
+    for index, row in enumerate(rows):
+        issues: list[Issue] = []
+        found = _entry(index, row, base_url, issues)
+        if found is None:
+            refused[index] = InvalidResource(*issues)
+        else:
+            entries.append(found)
+    if kind == "batch":
+        return Batch(False, tuple(entries), refused)
+    wrong = [issue for problem in refused.values() for issue in problem.issues] + _repeated(entries)
+    if wrong:
+        raise InvalidResource(*wrong)
+    return Batch(True, tuple(entries))
 
 
 def processing_order(entries: Iterable[Entry]) -> list[Entry]:

@@ -41,7 +41,9 @@ def carry_out_bundle(request: Request, caller: Caller, how: Wanted, bundle: dict
         with caller.transaction() as session:
             outcomes = transact(session, door, batch.entries)
     else:
-        outcomes = [_alone(request, caller, door, entry) for entry in batch.entries]
+        done = {entry.index: _alone(request, caller, door, entry) for entry in batch.entries}
+        done |= {index: _refused(request, problem) for index, problem in batch.refused.items()}
+        outcomes = [done[index] for index in sorted(done)]
     return batch_response(outcomes, caller.base_url, atomic=batch.atomic)
 
 
@@ -54,6 +56,10 @@ def _alone(request: Request, caller: Caller, door: Door, entry: Entry) -> Outcom
         with caller.transaction() as session:
             return carry_out_alone(session, door, entry)
     except ReferralError as error:
-        status = status_for_system(error)
-        note_refusal(request, error, status)
-        return Outcome(_REASONS[status], outcome=operation_outcome(error.issues))
+        return _refused(request, error)
+
+
+def _refused(request: Request, error: ReferralError) -> Outcome:
+    status = status_for_system(error)
+    note_refusal(request, error, status)
+    return Outcome(_REASONS[status], outcome=operation_outcome(error.issues))
