@@ -28,10 +28,10 @@ from referral.fhir.search_query import SearchQuery, parse_search
 from referral.fhir.validation import issues_in
 from referral.services import interactions, write_resources
 from referral.services.access import Access
+from referral.services.conditional_references import Made, conditional_target
 from referral.services.interactions import letters_of
-from referral.services.search_resources import restricted
 from referral.services.take_subscription import delete_subscription
-from referral.storage import resources, search
+from referral.storage import resources
 from referral.storage.db import Session
 from referral.storage.resources import Stored
 
@@ -50,12 +50,6 @@ class EntryRefused(ReferralError):
     @property
     def issues(self) -> tuple[Issue, ...]:
         return self._issues
-
-
-class TargetMissing(ReferralError):
-    """A conditional reference that names nothing, or several."""
-
-    code = "multiple-matches"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +86,7 @@ def transact(session: Session, door: Door, entries: Iterable[Entry]) -> list[Out
     plan = _plan(session, door, ordered)
     bodies = {entry.index: _body(entry) for entry in ordered if entry.resource is not None}
     targets = reference_map(ordered, plan.assigned)
-    targets |= _conditional_targets(session, door, ordered, bodies)
+    targets |= _conditional_targets(session, door, _made(ordered, plan, bodies), ordered, bodies)
     resolved = {index: rewrite(body, targets) for index, body in bodies.items()}
     _check_resources(ordered, resolved)
     done = {
@@ -188,7 +182,42 @@ def _plan(session: Session, door: Door, ordered: list[Entry]) -> _Plan:
             plan.assigned[entry.index] = f"{entry.type}/{id or resources.new_id()}"
             if id is not None:
                 plan.existing.add(entry.index)
+            else:
+                _require_new(entry)
+    _refuse_overlaps(ordered, plan)
     return plan
+
+
+def _require_new(entry: Entry) -> None:
+    try:
+        versioned = entry.if_match is not None
+        write_resources.require_new(str(entry.type), entry.resource, versioned=versioned)
+    except ReferralError as error:
+        raise EntryRefused(entry, error) from error
+
+
+def _refuse_overlaps(ordered: Iterable[Entry], plan: _Plan) -> None:
+    """R4: where two entries change one resource, by its id or by a condition, the transaction fails."""
+    as_sent = sorted(ordered, key=lambda entry: entry.index)
+    changed = {_changed(entry, plan) for entry in as_sent if entry.method == "POST" and entry.if_none_exist}
+    for entry in as_sent:
+        if entry.method in ("PUT", "PATCH", "DELETE"):
+            name = _changed(entry, plan)
+            if name in changed:
+                where = f"{entry.expression}.request.url"
+                text = f"{where} names what another entry of the transaction changes or makes, too."
+                raise InvalidResource(Issue(text, (where,), "duplicate"))
+            changed.add(name)
+
+
+def _changed(entry: Entry, plan: _Plan) -> str:
+    """`Type/id` of what is there, the condition of what is made; nothing of a create that has found it."""
+    if entry.method == "POST":
+        return "" if entry.index in plan.existing else f"{entry.type}?{bare(str(entry.if_none_exist))}"
+    is_new = entry.method == "PUT" and entry.index not in plan.existing
+    if is_new:
+        return f"{entry.type}?{bare(str(entry.query))}"
+    return plan.assigned.get(entry.index, f"{entry.type}/{entry.id}")
 
 
 def _found(session: Session, door: Door, entry: Entry, condition: str) -> str | None:
@@ -203,29 +232,29 @@ def bare(condition: str) -> str:
     return condition.partition("?")[2] if "?" in condition.partition("=")[0] else condition
 
 
+def _made(ordered: Iterable[Entry], plan: _Plan, bodies: dict[int, Any]) -> Made:
+    """What the transaction makes, by `Type/id`: references by condition find it, too (R4: resolved last)."""
+    return {
+        plan.assigned[entry.index]: bodies[entry.index]
+        for entry in ordered
+        if entry.method in ("POST", "PUT")
+        if entry.index in plan.assigned and entry.index not in plan.existing
+    }
+
+
 def _conditional_targets(
-    session: Session, door: Door, ordered: list[Entry], bodies: dict[int, Any]
+    session: Session, door: Door, made: Made, ordered: Iterable[Entry], bodies: dict[int, Any]
 ) -> dict[str, str]:
     found: dict[str, str] = {}
     for entry in ordered:
         for text in conditional_references(bodies.get(entry.index)):
             if text not in found:
                 try:
-                    found[text] = _conditional_target(session, door, text)
+                    type, _, condition = text.partition("?")
+                    found[text] = conditional_target(session, door.by, door.query(type, condition), made)
                 except ReferralError as error:
                     raise EntryRefused(entry, error) from error
     return found
-
-
-def _conditional_target(session: Session, door: Door, text: str) -> str:
-    type, _, condition = text.partition("?")
-    door.by.permit.require(type, "s")
-    query = restricted(door.by, door.query(type, condition))
-    ids = search.find_ids(session, query) if query.clauses else []
-    if len(ids) != 1:
-        how = "several resources" if ids else "nothing"
-        raise TargetMissing(f"A reference by condition on {type} names {how}; it has to name one resource.")
-    return f"{type}/{ids[0]}"
 
 
 def _check_resources(ordered: list[Entry], resolved: dict[int, Any]) -> None:

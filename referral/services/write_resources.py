@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -144,8 +144,24 @@ def update_resource(
         )
     _require_within(by, current, "u")
     _require_version(current, expected)
-    stored = _carry_out(by, ClientWrite(session, by.actor, document, now, current), type)
+    write = ClientWrite(session, by.actor, document, now, current)
+    stored = _carry_out(by, write, type) if expected is None else _carry_out_over(by, write, type)
     return Written(stored, created=False)
+
+
+def _carry_out_over(by: Access, write: ClientWrite, type: str) -> Stored:
+    """Over the very version that was read; StaleVersion where somebody else has written since.
+
+    The workflow waits for whoever is at the same request, and goes on from what stands then.
+    """
+    current = write.current
+    assert current is not None  # noqa: S101 - only what is there is changed
+    is_ours = resources.is_written_here(write.session, current)
+    stored = _carry_out(by, write, type)
+    if not is_ours:
+        before = resources.version_before(write.session, type, write.id)
+        _require_version(replace(current, version=before), current.version)
+    return stored
 
 
 def _require_within(by: Access, resource: Resource, letter: str) -> None:
@@ -163,15 +179,34 @@ def _require_version(current: Stored, expected: int | None) -> None:
 
 
 def update_matching(
-    session: Session, by: Access, document: Any, condition: SearchQuery, now: datetime
+    session: Session,
+    by: Access,
+    document: Any,
+    condition: SearchQuery,
+    now: datetime,
+    *,
+    expected: int | None = None,
 ) -> Written:
     """A conditional update: what matches is changed, and where nothing does, a new resource is made."""
     found = find_condition(session, by, condition)
     if found is None:
+        require_new(condition.type, document, versioned=expected is not None)
         return create_resource(session, by, document, now)
     if isinstance(document, dict):
         document = {"id": found, **document}
-    return update_resource(session, by, found, document, now)
+    return update_resource(session, by, found, document, now, expected=expected)
+
+
+def require_new(type: str, document: Any, *, versioned: bool) -> None:
+    """Raises StaleVersion and NotSupported where nothing matches and yet the client knows of something.
+
+    It names a version, or an id under which this server makes nothing (R4: update as create, or refused).
+    """
+    if versioned:
+        raise StaleVersion(f"No {type} matches the condition, so none has the version of If-Match.")
+    if isinstance(document, dict) and "id" in document:
+        text = f"No {type} matches the condition. Leave out the id to make one; ids are given by this server."
+        raise NotSupported(text)
 
 
 def patch_resource(
@@ -204,7 +239,7 @@ def patch_resource(
     if issues:
         raise InvalidInput(*issues)
     resources.note_patch(session, type, id)
-    stored = _carry_out(by, ClientWrite(session, by.actor, document, now, current), type)
+    stored = _carry_out_over(by, ClientWrite(session, by.actor, document, now, current), type)
     return Written(stored, created=False)
 
 

@@ -94,6 +94,7 @@ def create(session: Session, documents: Iterable[dict[str, Any]], now: datetime)
 def replace(session: Session, document: dict[str, Any], version: int, now: datetime) -> Stored:
     """Write the next version of a resource; StaleVersion if `version` is not the current one."""
     key = (document["resourceType"], document["id"])
+    session.kept.setdefault(("before", *key), version)
     if key in session.late.resources:
         stored, session.late.resources[key] = _prepare(session, document, 1, now)
     else:
@@ -107,6 +108,17 @@ def replace(session: Session, document: dict[str, Any], version: int, now: datet
             )
     _project(session, stored)
     return stored
+
+
+def version_before(session: Session, type: str, id: str) -> int:
+    """The version over which this transaction first wrote; the current one if it has written none."""
+    before: int | None = session.kept.get(("before", type, id))
+    return before if before is not None else read(session, type, id).version
+
+
+def is_written_here(session: Session, stored: Stored) -> bool:
+    """Whether this version is of this transaction: then nobody else can have written since."""
+    return session.kept.get(("resource", stored.type, stored.id)) is stored
 
 
 def note_patch(session: Session, type: str, id: str) -> None:

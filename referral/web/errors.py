@@ -17,8 +17,9 @@ from referral.domain.audit import Action, Actor, AuditEntry
 from referral.fhir import problems
 from referral.fhir.json_patch import PatchConflict
 from referral.fhir.operation_outcome import operation_outcome
+from referral.services.conditional_references import TargetMissing
 from referral.services.methods import methods_of
-from referral.services.write_bundle import EntryRefused, TargetMissing
+from referral.services.write_bundle import EntryRefused
 from referral.services.write_resources import SeveralMatches
 from referral.storage import audit, orders
 from referral.web.fhir_wire import FHIR_JSON, FHIR_XML, Wanted, answers_in_xml, resource_response

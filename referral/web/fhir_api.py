@@ -174,10 +174,14 @@ def update_by_condition(
 ) -> Response:
     """Update the one resource that the query finds, or create it."""
     document = _read_resource(raw, caller, type, "update")
+    expected = version_in(request.headers.get("if-match"))
     query = read_query(caller, type, query_text(request), strict=True)
     with caller.transaction() as session:
-        written = write_resources.update_matching(session, caller.access, document, query, caller.now)
-    return written_response(written.stored, how, caller.base_url, created=written.created)
+        written = write_resources.update_matching(
+            session, caller.access, document, query, caller.now, expected=expected
+        )
+    told = how if written.created else _told(caller, how, written.stored)
+    return written_response(written.stored, told, caller.base_url, created=written.created)
 
 
 @router.get("/{type}/{id}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.fhir_api.client import Answer, FhirClient, Json
@@ -156,3 +158,67 @@ def test_a_trailing_slash_is_taken(fhir: FhirClient) -> None:
     answer = fhir.call("POST", "/fhir/", transaction(who=patient()))
     assert answer.status == 200
     assert fhir.call("POST", "/fhir/", {"resourceType": "Bundle", "type": "batch"}).status == 200
+
+
+def put(url: str, resource: Json, **more: str) -> Json:
+    return {"resource": resource, "request": {"method": "PUT", "url": url, **more}}
+
+
+BY_NUMBER = "Patient?identifier=http://ehr.example/mrn|MRN-1"
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["that is there", "that is made"])
+def test_two_entries_do_not_change_one_resource(fhir: FhirClient, known: bool) -> None:
+    """R4: identities that overlap, those found by a condition too, make the transaction fail."""
+    made = [fhir.create(patient())] if known else []
+    others = [put(BY_NUMBER, patient(gender="other"))]
+    others += [put(f"Patient/{row['id']}", {**row, "gender": "male"}) for row in made]
+    if not known:
+        creates = {"method": "POST", "url": "Patient", "ifNoneExist": BY_NUMBER.partition("?")[2]}
+        others += [{"resource": patient(), "request": creates}]
+    for other in others:
+        for entries in ([put(BY_NUMBER, patient(gender="unknown")), other], [other, others[0]]):
+            answer = fhir.post("", {"resourceType": "Bundle", "type": "transaction", "entry": entries})
+            assert (answer.status, answer.issues[0]["code"]) == (400, "duplicate"), answer.body
+            assert answer.expressions[0].endswith(".request.url")
+    assert fhir.get("Patient?_summary=count").body["total"] == len(made)
+    assert [row["meta"]["versionId"] for row in fhir.get("Patient").resources] == ["1"] * len(made)
+
+
+def test_a_reference_by_condition_finds_what_the_transaction_makes(fhir: FhirClient) -> None:
+    """R4 resolves such references when everything else is done."""
+    bundle = transaction(why=condition(BY_NUMBER), who=patient(), other=patient(identifier=[]))
+    del bundle["entry"][2]["resource"]["identifier"]
+    answer = fhir.post("", bundle)
+    assert answer.status == 200, answer.body
+    assert answer.resources[0]["subject"]["reference"] == f"Patient/{answer.resources[1]['id']}"
+    again = fhir.post("", bundle)
+    assert (again.status, again.issues[0]["code"]) == (412, "multiple-matches")
+
+
+def test_an_update_by_condition_in_a_bundle_makes_nothing_under_an_id_or_over_a_version(
+    fhir: FhirClient,
+) -> None:
+    rows = [put(BY_NUMBER, patient(id="mine")), put(BY_NUMBER, patient(), ifMatch='W/"1"')]
+    answer = fhir.post("", {"resourceType": "Bundle", "type": "batch", "entry": rows})
+    assert [row["response"]["status"][:3] for row in answer.body["entry"]] == ["405", "412"]
+    assert fhir.get("Patient?_summary=count").body["total"] == 0
+
+
+def test_an_entry_of_a_batch_that_cannot_be_read_is_refused_alone(fhir: FhirClient) -> None:
+    good = {"resource": patient(), "request": {"method": "POST", "url": "Patient"}}
+    rows: list[Any] = [
+        {"request": {"method": "GET", "url": "Spaceship/1"}},
+        good,
+        {"resource": patient()},
+        "no entry at all",
+        {"resource": patient(), "request": {"method": "POST", "url": "Patient?name=x"}},
+        good,
+    ]
+    answer = fhir.post("", {"resourceType": "Bundle", "type": "batch", "entry": rows})
+    assert answer.status == 200, answer.body
+    statuses = [row["response"]["status"][:3] for row in answer.body["entry"]]
+    assert statuses == ["422", "201", "400", "400", "400", "201"]
+    told = answer.body["entry"][2]["response"]["outcome"]["issue"][0]
+    assert told["expression"] == ["Bundle.entry[2].request"]
+    assert fhir.get("Patient?_summary=count").body["total"] == 2

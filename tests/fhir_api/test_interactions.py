@@ -268,3 +268,16 @@ def test_metadata_needs_no_token_and_lists_what_the_routes_do(fhir: FhirClient) 
     assert {"code": "create"} not in types["AuditEvent"]["interaction"]
     assert types["ServiceRequest"]["operation"][0]["name"] == "gate"
     assert "delete" not in str(statement["rest"][0]["resource"][0]["interaction"])
+
+
+def test_a_conditional_update_keeps_to_the_version_and_gives_no_id(fhir: FhirClient) -> None:
+    condition = "Patient?identifier=http://ehr.example/mrn|MRN-1"
+    assert fhir.put(condition, patient(), If_Match='W/"1"').status == 412
+    refused = fhir.put(condition, patient(id="mine"))
+    assert refused.status == 405
+    assert "id" in refused.text
+    assert fhir.get("Patient?_summary=count").body["total"] == 0
+    made = fhir.put(condition, patient())
+    assert fhir.put(condition, patient(gender="other"), If_Match='W/"1"').status == 200
+    assert fhir.put(condition, patient(gender="male"), If_Match='W/"1"').status == 412
+    assert fhir.get(f"Patient/{made.id}").body["gender"] == "other"
