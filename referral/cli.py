@@ -86,7 +86,7 @@ def api(
 
 @app.command()
 def worker() -> None:
-    """Run the background work: letters, messages, reminders."""
+    """Run the background work: letters, messages, reminders, notices to subscribers, exports."""
     # Pool processes are forked by Celery; they must not outlive a worker that is killed.
     os.register_at_fork(after_in_child=lambda: die_with_parent(signal.SIGKILL))
     with _one_part() as settings:

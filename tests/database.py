@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -21,6 +21,19 @@ from referral.storage.vault import Vault
 # A Tuesday, 10:00 in Denver: business hours for everybody in these tests.
 NOW = datetime(2026, 11, 3, 17, 0, tzinfo=UTC)
 MASTER_KEY = base64.b64encode(bytes(range(32))).decode()
+
+
+@dataclass(slots=True)
+class Clock:
+    """Stands still until a test moves it."""
+
+    now: datetime = NOW
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def forward(self, seconds: int = 60) -> None:
+        self.now += timedelta(seconds=seconds)
 
 
 @dataclass(frozen=True, slots=True)

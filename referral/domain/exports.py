@@ -16,7 +16,7 @@ MAX_KEPT: Final = 10
 # From the end of the export; for one that never ran, from when it was asked for.
 KEPT: Final = timedelta(hours=24)
 WAITS_AT_MOST: Final = timedelta(days=7)
-# What is being written when an export is asked for has been committed this much later.
+# What was stamped this long ago has at least begun to be written: its transaction can be waited for.
 SETTLE: Final = timedelta(seconds=2)
 # How often a client should ask how far it is; it may ask this often all the same before it is slowed down.
 RETRY_AFTER: Final = 2

@@ -1,4 +1,4 @@
-"""What the scopes of a client let it do with one resource; several scopes are joined by OR."""
+"""What the scopes of a client let it do with one resource; several are joined by OR (docs/adr/0016)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The medical director puts a new version of the policy in force; orders in use follow it."""
+"""The medical director puts a new version of the policy in force; orders in use follow it (docs/adr/0012)."""
 
 from __future__ import annotations
 

@@ -121,6 +121,8 @@ def _prepare(delivery: Delivery, clinic_id: str, message: Message) -> bool:
         seal_key = session.vault.open(material.clinic.wrapped_key, material.clinic.seal_key, "seal-key")
     finished = draw(message, material, delivery.renderer, delivery.channels, seal_key, now)
     with delivery.database.transaction(clinic_id) as session:
+        # Drawing takes its time, and nothing is stamped long before it is committed (docs/adr/0017).
+        now = delivery.now()
         # Looked at again under the locks: a link must not be stored after all links were revoked.
         if _wanted(session, message, now) is None:
             return False

@@ -1,7 +1,7 @@
 """An access token for a system that proves itself with its key (SMART Backend Services, RFC 7523).
 
 The assertion is signed by a key of the client for this very endpoint, runs out in five minutes at most and is
-used once: the database says so, to every process and after every restart.
+used once: the database says so, to every process and after every restart (docs/adr/0016).
 """
 
 from __future__ import annotations

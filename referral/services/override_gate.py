@@ -2,7 +2,7 @@
 
 Each of the first two gives the password again (`accounts.confirm_password`); the database checks
 the time, the roles, the two people, policy and gate once more (override_ask, override_decide in 0006).
-Requests to outside clinicians go on: nothing here touches them.
+Requests to outside clinicians go on: nothing here touches them (docs/adr/0009).
 """
 
 from __future__ import annotations

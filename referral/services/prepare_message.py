@@ -1,4 +1,7 @@
-"""Turns a queued message into finished bytes: facts are read, the letter is drawn, and both are stored."""
+"""Turns a queued message into finished bytes: facts are read, the letter is drawn, and both are stored.
+
+That is done at once, whenever it may leave (docs/adr/0005).
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The FHIR side of every write: workflow rows become resources, in the transaction that wrote the rows.
 
 No other module writes resources of the workflow, but for `publish_warnings`. Managed elements are laid over
-what a client had put there.
+what a client had put there (docs/adr/0001).
 """
 
 from __future__ import annotations

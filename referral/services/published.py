@@ -41,8 +41,6 @@ _MAKERS: Final[dict[str, Callable[[], list[Json]]]] = {
     "Basic": topic_resources,
 }
 TYPES: Final = frozenset(_MAKERS)
-# Search parameters by which a canonical URL finds its resource; a topic has it as its identifier.
-_NAMES: Final = frozenset({"url", "identifier"})
 # Nothing of these is in the store.
 ONLY_HERE: Final = frozenset(METADATA_TYPES)
 
@@ -74,15 +72,6 @@ def find(type: str, id: str) -> Stored | None:
     """None for anything that is not published here."""
     found = _of_type(type).get(id)
     return found.stored if found else None
-
-
-def by_canonical(canonical: str) -> Stored | None:
-    """What a canonical URL of ours names, with or without its version; None for anything else."""
-    for type in TYPES:
-        for row in _of_type(type).values():
-            if any(entry[0] in _NAMES and entry.value == canonical for entry in row.entries):
-                return row.stored
-    return None
 
 
 def all_of(type: str) -> tuple[Stored, ...]:

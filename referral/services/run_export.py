@@ -27,7 +27,7 @@ from referral.fhir.subset import subset
 from referral.services import published
 from referral.services.smart_clients import permit_of
 from referral.storage import audit, exports
-from referral.storage.db import Database, Session, take_turn
+from referral.storage.db import Database, Session
 from referral.storage.export_source import Selection, stream
 from referral.storage.exports import Export, Part
 from referral.storage.resources import Stored
@@ -39,7 +39,9 @@ PART_BYTES: Final = 1024 * 1024
 FILE_RESOURCES: Final = 50_000
 # A lease is renewed at least this often, where a restriction lets almost nothing through.
 _LOOKED_AT: Final = 5000
-_TURN: Final = "bulk-export"
+# What is still being written is waited for this long, well within the lease, and looked for this often.
+_PATIENCE_SECONDS: Final = 60
+_LOOK_SECONDS: Final = 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,8 +71,8 @@ def run_exports(exporting: Exporting, clinic_id: str) -> int:
     One at a time in the whole installation: the other processes of a worker are there for letters.
     """
     taken = 0
-    with exporting.database.transaction() as turn:
-        if not take_turn(turn, _TURN):
+    with exporting.database.alone("bulk-export") as first:
+        if not first:
             return taken
         while True:
             now = exporting.now()
@@ -107,8 +109,7 @@ def _permit(exporting: Exporting, clinic_id: str, export: Export) -> Permit | No
 
 
 def _run(exporting: Exporting, clinic_id: str, export: Export, permit: Permit) -> None:
-    # What was being written when the export was asked for, and stamped before, has to be there.
-    time.sleep(exporting.settle.total_seconds())
+    _settle(exporting, export)
     writing = _Writing(exporting, clinic_id, export)
     with exporting.database.snapshot(clinic_id) as source:
         for type in export.wish.types:
@@ -120,6 +121,18 @@ def _run(exporting: Exporting, clinic_id: str, export: Export, permit: Permit) -
                         writing.add(match, elements)
             writing.end_file()
     _complete(exporting, clinic_id, export)
+
+
+def _settle(exporting: Exporting, export: Export) -> None:
+    """Wait until what was being written when the export was asked for, and stamped before, is there."""
+    time.sleep(exporting.settle.total_seconds())
+    until = time.monotonic() + _PATIENCE_SECONDS
+    unfinished = exporting.database.running()
+    while unfinished and time.monotonic() < until:
+        time.sleep(_LOOK_SECONDS)
+        unfinished &= exporting.database.running()
+    if unfinished:
+        log.warning("export.unsettled", export=export.id, transactions=len(unfinished))
 
 
 def _selected(source: Session, export: Export, type: str) -> Generator[Match]:

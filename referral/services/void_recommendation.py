@@ -1,6 +1,6 @@
 """Ends recommendations: a row says why, links die, records and timeline say so, who gave it is told.
 
-The caller holds the order (orders.get with lock) and lets it follow afterwards, see refresh_order().
+The caller holds the order (orders.get with lock) and lets it follow by refresh_order() (docs/adr/0011).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Chairs and their bookings: rows that the database keeps apart in time."""
+"""Chairs and their bookings: rows that the database keeps apart in time (docs/adr/0010)."""
 
 from __future__ import annotations
 

@@ -21,9 +21,14 @@ APPLICATION_ROLE: Final = "referral_app"
 PLANNED_ANEW: Final = {"planned_anew": True}
 _SET_CLINIC: Final = text("SELECT set_config('referral.clinic_id', :clinic, true)")
 _HOLD: Final = text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))")
-_TURN: Final = text("SELECT pg_try_advisory_xact_lock(hashtextextended(:name, 0))")
 _TRY: Final = text("SELECT pg_try_advisory_lock(hashtextextended(:name, 1))")
 _LET_GO: Final = text("SELECT pg_advisory_unlock(hashtextextended(:name, 1))")
+# Each transaction holds the lock on its own number; other programs in this database sign in as others.
+_RUNNING: Final = text(
+    "SELECT l.virtualtransaction FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid"
+    " WHERE l.locktype = 'virtualxid' AND a.datname = current_database() AND a.usename = session_user"
+    " AND a.pid <> pg_backend_pid()"
+)
 _SET_KEY: Final = text("SELECT set_config('referral.key', :key, true)")
 # Codes of PostgreSQL that mean "not now": lock_timeout, deadlock, serialization, shutting down, full house,
 # and a role or a database that is not there yet.
@@ -156,6 +161,11 @@ class Database:
                 if first:
                     connection.execute(_LET_GO, {"name": name})
 
+    def running(self) -> set[str]:
+        """The transactions of all processes that have begun and not ended, each by a name of its own."""
+        with self.statement() as connection:
+            return set(connection.scalars(_RUNNING))
+
     def close(self) -> None:
         """Close every connection: those in use as soon as they come back. Using it again opens new ones."""
         for engine in (self.engine, self._statements):
@@ -202,11 +212,6 @@ def attempt(session: Session) -> Iterator[None]:
 def hold(session: Session, name: str) -> None:
     """Wait for whoever holds this name in the clinic, and hold it until the transaction ends."""
     session.connection.execute(_HOLD, {"name": f"{session.clinic}/{name}"})
-
-
-def take_turn(session: Session, name: str) -> bool:
-    """Hold this name, of the whole installation, until the transaction ends; False if somebody else does."""
-    return bool(session.connection.scalar(_TURN, {"name": name}))
 
 
 def _become_application(connection: Any, _record: Any) -> None:

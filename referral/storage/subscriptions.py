@@ -219,13 +219,6 @@ def release(session: Session, held: Subscription, not_before: datetime, **values
 # ---- Events
 
 
-def add_events(session: Session, rows: Iterable[dict[str, Any]]) -> None:
-    """`rows` have subscription_id, focus, patient_id and at."""
-    session.connection.execute(
-        insert(_EVENT).inline(), [{"clinic_id": session.clinic, **row} for row in rows]
-    )
-
-
 def waiting(session: Session, subscription_id: str, limit: int = 1000) -> list[Event]:
     """Events without a number, in the order in which they happened; only committed ones are seen."""
     rows = session.connection.execute(

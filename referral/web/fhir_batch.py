@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -39,7 +40,7 @@ def carry_out_bundle(request: Request, caller: Caller, how: Wanted, bundle: dict
     door = Door(caller.access, caller.now, caller.base_url, how.returns, partial(_read, caller))
     if batch.atomic:
         with caller.transaction() as session:
-            outcomes = transact(session, door, batch.entries)
+            outcomes = transact(session, replace(door, now=caller.now), batch.entries)
     else:
         done = {entry.index: _alone(request, caller, door, entry) for entry in batch.entries}
         done |= {index: _refused(request, problem) for index, problem in batch.refused.items()}
@@ -54,7 +55,7 @@ def _read(caller: Caller, session: Session, entry: Entry) -> Outcome:
 def _alone(request: Request, caller: Caller, door: Door, entry: Entry) -> Outcome:
     try:
         with caller.transaction() as session:
-            return carry_out_alone(session, door, entry)
+            return carry_out_alone(session, replace(door, now=caller.now), entry)
     except ReferralError as error:
         return _refused(request, error)
 

@@ -35,9 +35,12 @@ NO_OPERATION: Final = "There is no such operation; see /fhir/metadata for those 
 _LONGEST_TOKEN: Final = 4096
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Caller:
-    """A known client and what its scopes let it do."""
+    """A known client and what its scopes let it do.
+
+    `now` is when the newest transaction began; before the first, when the client was let in.
+    """
 
     runtime: Runtime
     actor: Actor
@@ -66,6 +69,9 @@ class Caller:
                 session.enter_clinic(self.actor.clinic_id)
             else:
                 api_clients.enter(session, self.actor.clinic_id, self.actor.id, self.token)
+            # A body may have taken minutes to arrive; exports rely on stamps that no transaction
+            # is older than (docs/adr/0017).
+            self.now = self.runtime.now()
             yield session
             header = self.request.headers.get("x-provenance")
             record_provenance(session, self.access, header, self.now)

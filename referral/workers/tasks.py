@@ -67,7 +67,7 @@ def _in_every_clinic(*works: Callable[[str], object]) -> None:
         return
     for clinic_id in clinic_ids:
         for work in works:
-            if clinic_id in closed and work not in (_export, _chain):
+            if clinic_id in closed and work not in (_keep_stream, _chain):
                 continue
             try:
                 work(clinic_id)
@@ -81,14 +81,14 @@ def _deliver(clinic_id: str) -> None:
     deliver_due(_delivery(), clinic_id)
 
 
-def _export(clinic_id: str) -> None:
+def _keep_stream(clinic_id: str) -> None:
     export(runtime().database, runtime().settings.stream_dir, clinic_id)
 
 
 @app.task(name="referral.deliver_due")
 def deliver() -> None:
     """Send what is due in every clinic. What was taken back is exported before, what was sent after."""
-    _in_every_clinic(_export, _ask_for_exports, _deliver, _export)
+    _in_every_clinic(_keep_stream, _ask_for_exports, _deliver, _keep_stream)
 
 
 @cache
@@ -118,15 +118,23 @@ def sweep() -> None:
     This makes a lost task, a flushed broker or a dead beat only a delay.
     """
     _in_every_clinic(
-        _export, _ask_for_exports, _remind, _lapse, _rest, _renew, _roll_out, _release, _deliver, _export
+        _keep_stream,
+        _ask_for_exports,
+        _remind,
+        _lapse,
+        _rest,
+        _renew,
+        _roll_out,
+        _release,
+        _deliver,
+        _keep_stream,
     )
 
 
 def _remind(clinic_id: str) -> None:
-    now = runtime().now()
     while True:
         with runtime().transaction(clinic_id) as session:
-            count = send_reminders(session, now)
+            count = send_reminders(session, runtime().now())
         if not is_full(count):
             return
 

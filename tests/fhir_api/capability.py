@@ -74,11 +74,15 @@ def plant(world: World) -> None:
                 document, asked = made
                 world.specimens[type, parameter["name"]] = (document["id"], asked)
                 documents += [document, specimens.another(document)]
+    keep(world, documents)
+
+
+def keep(world: World, documents: list[Json]) -> None:
+    """Into the store as they are, a Subscription as the client's own: each sees its own alone."""
     with world.fhir.clinic.transaction() as session:
         client_id = session.connection.scalar(select(api_client.c.id))
         for document in documents:
             if document["resourceType"] == "Subscription":
-                # Each client sees its own alone.
                 meta = document.get("meta") or {}
                 own = {"system": OWNER, "code": client_id}
                 document["meta"] = {**meta, "tag": [*meta.get("tag", []), own]}

@@ -12,10 +12,9 @@ from referral.domain.outgoing_urls import Reach
 from referral.fhir.subscription import FILTER, HEARTBEAT, PAYLOAD_CONTENT
 from referral.fhir.systems import BASE
 from referral.services.notify_subscribers import Notifier, notify_due
-from tests.database import NOW, ClinicFixture
+from tests.database import NOW, ClinicFixture, Clock
 from tests.fhir_api.client import FhirClient, Json, connect
 from tests.receiver import Call, Receiver
-from tests.services.sending import Clock
 from tests.web.client import application
 
 TASK = f"{BASE}/SubscriptionTopic/task"

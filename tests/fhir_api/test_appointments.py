@@ -18,11 +18,6 @@ from tests.services.bookings import RELEASE, START, book, chair, open_order, slo
 
 
 @pytest.fixture
-def referred(fhir: FhirClient) -> Referred:
-    return Referred(fhir)
-
-
-@pytest.fixture
 def seat(clinic: ClinicFixture) -> Chair:
     return chair(clinic)
 

@@ -9,19 +9,15 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from sqlalchemy import select
 
 from referral.fhir.compartment import DEFINITION, PATIENT_COMPARTMENT
 from referral.fhir.definitions import resource_types
 from referral.fhir.operations import OPERATIONS
-from referral.fhir.subscription import OWNER
-from referral.storage import resources
 from referral.storage.db import Database
-from referral.storage.tables import api_client
-from tests.database import NOW, make_clinic
+from tests.database import make_clinic
 from tests.fhir import examples
 from tests.fhir_api import specimens
-from tests.fhir_api.capability import NOT_STORED, SHARED_BY_BOTH, World, answers, definition_of, plant
+from tests.fhir_api.capability import NOT_STORED, SHARED_BY_BOTH, World, answers, definition_of, keep, plant
 from tests.fhir_api.client import Json, connect
 from tests.fhir_api.people import Referred, patient
 from tests.fhir_api.subscribing import subscription
@@ -357,15 +353,7 @@ def test_every_revinclude_brings_what_refers_to_it(world: World) -> None:
             made = [referring(world, name, f"{type}/{world.bare[type]}") for name in some]
             asked[url] = {f"{document['resourceType']}/{document['id']}" for document in made}
             documents += made
-    with world.fhir.clinic.transaction() as session:
-        client_id = session.connection.scalar(select(api_client.c.id))
-        for document in documents:
-            if document["resourceType"] == "Subscription":
-                # Each client sees its own alone.
-                meta = document.get("meta") or {}
-                own = {"system": OWNER, "code": client_id}
-                document["meta"] = {**meta, "tag": [*meta.get("tag", []), own]}
-        resources.create(session, documents, NOW)
+    keep(world, documents)
     wrong = missing(world, asked)
     assert not wrong, "\n".join(map(str, wrong))
     assert len(documents) > 500

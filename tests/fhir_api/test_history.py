@@ -2,40 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
 from referral.fhir.publication import PUBLISHED_AT
 from referral.services.interactions import INTERACTIONS
-from tests.database import NOW, ClinicFixture
-from tests.fhir_api.client import Answer, FhirClient, Json, connect
+from tests.database import Clock
+from tests.fhir_api.client import Answer, FhirClient, Json
 from tests.fhir_api.people import Referred, patient, practitioner
-from tests.web.client import application
-
-
-@dataclass(slots=True)
-class Clock:
-    """Stands still until it is set forward."""
-
-    now: datetime = field(default=NOW)
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def forward(self, seconds: int = 60) -> None:
-        self.now += timedelta(seconds=seconds)
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def timed(clinic: ClinicFixture, clock: Clock) -> FhirClient:
-    return replace(connect(clinic), app=application(clinic, clock))
 
 
 def versions(answer: Answer) -> list[str]:

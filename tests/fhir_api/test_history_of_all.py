@@ -3,27 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
-
-import pytest
 
 from referral.services.interactions import INTERACTIONS
-from tests.database import ClinicFixture
-from tests.fhir_api.client import FhirClient, connect
+from tests.database import ClinicFixture, Clock
+from tests.fhir_api.client import FhirClient
 from tests.fhir_api.people import Referred, condition, patient, practitioner
 from tests.fhir_api.test_access import limited
-from tests.fhir_api.test_history import Clock, change, link, pages, versions
-from tests.web.client import application
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def timed(clinic: ClinicFixture, clock: Clock) -> FhirClient:
-    return replace(connect(clinic), app=application(clinic, clock))
+from tests.fhir_api.test_history import change, link, pages, versions
 
 
 def ours(found: list[str]) -> list[str]:

@@ -22,11 +22,6 @@ from tests.fhir_api.people import (
 from tests.fhir_api.test_access import limited
 
 
-@pytest.fixture
-def referred(fhir: FhirClient) -> Referred:
-    return Referred(fhir)
-
-
 def step(fhir: FhirClient, task: str, *operations: Json, **headers: str) -> Answer:
     body = json.dumps(operations).encode()
     return fhir.call("PATCH", f"/fhir/{task}", body, Content_Type="application/json-patch+json", **headers)

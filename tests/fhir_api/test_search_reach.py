@@ -15,11 +15,6 @@ from tests.fhir_api.test_access import limited
 from tests.fhir_api.test_search import ids, link
 
 
-@pytest.fixture
-def referred(fhir: FhirClient) -> Referred:
-    return Referred(fhir)
-
-
 def matched(answer: Answer) -> list[str]:
     return sorted(row["resource"]["resourceType"] for row in answer.body.get("entry", []))
 

@@ -23,11 +23,6 @@ from tests.fhir_api.people import (
 )
 
 
-@pytest.fixture
-def referred(fhir: FhirClient) -> Referred:
-    return Referred(fhir)
-
-
 def procedure(referred: Referred, **more: object) -> Json:
     return {
         "resourceType": "Procedure",

@@ -14,18 +14,10 @@ from referral.services.deliver_messages import Delivery
 from referral.services.prepare_message import Renderer
 from referral.storage import outbox
 from referral.storage.db import Session
-from tests.database import NOW, ClinicFixture
+from tests.database import NOW, ClinicFixture, Clock
 from tests.services import people
 
 EVENING = datetime(2026, 11, 4, 3, 0, tzinfo=UTC)  # 20:00 in Denver
-
-
-class Clock:
-    def __init__(self, now: datetime) -> None:
-        self.now = now
-
-    def __call__(self) -> datetime:
-        return self.now
 
 
 class Provider:

@@ -16,9 +16,9 @@ from referral.services.close_referral import cancel_referral
 from referral.services.deliver_messages import deliver_due
 from referral.services.send_reminders import send_reminders
 from referral.storage import credentials, directory, documents, outbox, referrals, resources, tables
-from tests.database import NOW, ClinicFixture
+from tests.database import NOW, ClinicFixture, Clock
 from tests.services import people
-from tests.services.sending import EVENING, Clock, asked, delivery, only_message
+from tests.services.sending import EVENING, asked, delivery, only_message
 from tests.smtp import Mailbox
 
 

@@ -8,12 +8,12 @@ from referral.domain.subscription import LEAP, Topic
 from referral.services.notify_subscribers import Notifier, notify_due
 from referral.services.reconcile import Newer
 from referral.storage import resources, subscriptions
-from tests.database import NOW
+from tests.database import NOW, Clock
 from tests.fhir_api.subscribing import kinds, numbers
 from tests.receiver import receiving
 from tests.services.listening import listen
 from tests.services.restoring import Installation, installation, restored
-from tests.services.sending import Clock, asked
+from tests.services.sending import asked
 
 __all__ = ["installation"]
 

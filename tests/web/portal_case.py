@@ -29,22 +29,12 @@ from referral.services.queue_message import queue_message
 from referral.services.request_recommendation import NewOrder, NewRequest, place_order, request_recommendation
 from referral.storage import clinics, credentials, directory, documents, outbox, referrals
 from referral.storage.outbox import Message
-from tests.database import NOW, ClinicFixture
+from tests.database import NOW, ClinicFixture, Clock
 from tests.services.people import verified_by_a_colleague
 from tests.web.client import application
 
 BORN = date(1984, 5, 17)
 SMS = "+13035550188"
-
-
-@dataclass(slots=True)
-class Clock:
-    """A clock that tests move."""
-
-    now: datetime = NOW
-
-    def __call__(self) -> datetime:
-        return self.now
 
 
 @dataclass(slots=True)

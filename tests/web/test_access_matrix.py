@@ -34,14 +34,14 @@ from referral.web.staff import bookings as booking_pages
 from referral.web.staff import order as order_pages
 from referral.web.staff import overrides as override_pages
 from referral.web.staff import request as request_pages
-from tests.database import NOW, ClinicFixture, make_clinic
+from tests.database import NOW, ClinicFixture, Clock, make_clinic
 from tests.fhir_api.cds_ehr import AUDIENCE, Ehr
 from tests.services import people
 from tests.storage import emergency
 from tests.test_rules import policies, routes
 from tests.web.client import application
 from tests.web.desk import desk
-from tests.web.portal_case import Browser, Case, Clock, serve
+from tests.web.portal_case import Browser, Case, serve
 
 Ids = dict[str, list[str]]
 

@@ -12,13 +12,13 @@ from referral.services.book_chair import NewBooking, book_chair
 from referral.services.keep_chairs import add_chair
 from referral.services.treat import record_consultation
 from referral.storage import bookings, directory, orders, overrides, referrals
-from tests.database import NOW, ClinicFixture
+from tests.database import NOW, ClinicFixture, Clock
 from tests.fhir_api.client import FhirClient, connect
 from tests.fhir_api.people import ICD, condition, order, patient, practitioner, request, role
 from tests.services.bookings import slot
 from tests.storage import emergency
 from tests.web.desk import OpenDesk
-from tests.web.portal_case import Browser, Case, Clock
+from tests.web.portal_case import Browser, Case
 
 PAYLOADS = {
     "element": "<img src=x onerror=alert(1)>",

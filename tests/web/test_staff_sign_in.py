@@ -11,11 +11,11 @@ import pytest
 from referral.domain.codes import Role
 from referral.services.accounts import NewUser, add_user, source_of
 from referral.storage import accounts, audit
-from tests.database import ClinicFixture
+from tests.database import ClinicFixture, Clock
 from tests.services import people
 from tests.web.client import application
 from tests.web.desk import OpenDesk
-from tests.web.portal_case import Clock, serve
+from tests.web.portal_case import serve
 
 PASSWORD = "a quiet harbour at dawn"
 
