@@ -48,8 +48,9 @@ _QUIET = (
 def configure(log_format: Literal["auto", "console", "json"], stream: TextIO | None = None) -> None:
     """Set up structlog and the standard library's logging for this process; a later call replaces it.
 
-    `auto` is console on a terminal and JSON elsewhere.
+    `auto` is console on a terminal and JSON elsewhere. Without a `stream`, standard error.
     """
+    _Access.stream = stream
     stream = stream or sys.stderr
     console = log_format == "console" or (log_format == "auto" and stream.isatty())
     shared: list[Processor] = [
@@ -81,7 +82,7 @@ def configure(log_format: Literal["auto", "console", "json"], stream: TextIO | N
     logging.captureWarnings(capture=True)
     root = logging.getLogger()
     root.handlers[:] = [handler]
-    _Access.stream = None if console else stream
+    _Access.straight = not console
     root.setLevel(logging.INFO)
     for name in _QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
@@ -118,11 +119,13 @@ class AccessLog:
 class _Access:
     """Where access lines go. JSON is written straight: there are many, and nothing in them needs masking."""
 
+    straight: bool = False
+    # None: whatever standard error is at that moment. A runner of commands puts another there for a while.
     stream: TextIO | None = None
 
 
 def _write_access(method: str, route: str, status: int, milliseconds: float) -> None:
-    if _Access.stream is None:
+    if not _Access.straight:
         _ACCESS.info("request", method=method, route=route, status=status, ms=milliseconds)
         return
     line = {
@@ -134,8 +137,9 @@ def _write_access(method: str, route: str, status: int, milliseconds: float) -> 
         "level": "info",
         "timestamp": datetime.now(UTC).isoformat().replace("+00:00", "Z"),
     }
-    _Access.stream.write(json.dumps(line) + "\n")
-    _Access.stream.flush()
+    stream = _Access.stream or sys.stderr
+    stream.write(json.dumps(line) + "\n")
+    stream.flush()
 
 
 _ACCESS = structlog.get_logger("referral.access")

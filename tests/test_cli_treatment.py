@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 from sqlalchemy import text
 from typer.testing import CliRunner, Result
 
+from referral import logs
 from referral.cli import app
 from referral.domain.codes import Role
 from referral.domain.credential import random_token
@@ -23,7 +24,7 @@ Start = Callable[..., Result]
 
 
 @pytest.fixture
-def start(clinic: ClinicFixture, engines: Engines) -> Start:
+def start(clinic: ClinicFixture, engines: Engines) -> Iterator[Start]:
     """`referral start-treatment ORDER --by …` beside the running database."""
     environment = {
         "REFERRAL_DATABASE_URL": engines.app_url,
@@ -35,7 +36,8 @@ def start(clinic: ClinicFixture, engines: Engines) -> Start:
         words = ["start-treatment", order_id, "--by", email, "--password-stdin"]
         return CliRunner().invoke(app, words, input=f"{password}\n", env=environment)
 
-    return run
+    yield run
+    logs.configure("json")  # the command's went to the runner's standard error, which is closed
 
 
 def account(clinic: ClinicFixture, role: Role) -> str:

@@ -6,6 +6,7 @@ import asyncio
 import io
 import json
 import logging
+import sys
 from collections.abc import Iterator
 from datetime import date
 
@@ -21,15 +22,9 @@ from referral import logs
 
 @pytest.fixture(autouse=True)
 def logging_as_before() -> Iterator[None]:
-    root = logging.getLogger()
-    handlers, level = list(root.handlers), root.level
-    levels = {name: logging.getLogger(name).level for name in logs._QUIET}
+    """As tests/conftest.py has set it up."""
     yield
-    structlog.reset_defaults()
-    logging.captureWarnings(capture=False)
-    root.handlers[:], root.level = handlers, level
-    for name, before in levels.items():
-        logging.getLogger(name).setLevel(before)
+    logs.configure("json")
 
 
 def lines(stream: io.StringIO) -> list[dict[str, object]]:
@@ -87,6 +82,17 @@ def test_what_looks_like_a_secret_or_a_person_is_masked(said: str, written: str)
     first, second = lines(stream)
     assert (first["event"], first["detail"], first["level"]) == (written, written, "warning")
     assert second["event"] == written
+
+
+def test_access_lines_outlive_the_standard_error_of_a_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    for stream in (gone := io.StringIO(), io.StringIO()):
+        monkeypatch.setattr(sys, "stderr", stream)
+        if stream is gone:
+            logs.configure("json")
+            gone.close()
+    logs._write_access("GET", "/fhir/{type}", 200, 1.5)
+    (line,) = lines(stream)
+    assert (line["route"], line["status"]) == ("/fhir/{type}", 200)
 
 
 def test_an_exception_is_told_without_what_it_says() -> None:

@@ -37,12 +37,14 @@ def is_business_day(day: date) -> bool:
     return day.weekday() < 5 and day not in holidays.country_holidays("US")
 
 
-def last_business_morning() -> datetime:
+def last_business_morning(days_ago: int = 1) -> datetime:
     """11 o'clock in Denver, which is within office hours from coast to coast, on a business day that is over.
+
+    The last one that is at least `days_ago` days back.
 
     The past, because the gate takes the database's own clock: what happened must not lie in its future.
     """
-    day = datetime.now(DENVER).date() - timedelta(days=1)
+    day = datetime.now(DENVER).date() - timedelta(days=days_ago)
     while not is_business_day(day):
         day -= timedelta(days=1)
     return datetime.combine(day, time(11), DENVER).astimezone(UTC)
