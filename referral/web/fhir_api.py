@@ -35,6 +35,7 @@ from referral.web.fhir_wire import (
     PatchDep,
     Wanted,
     WantedDep,
+    asked_in_form,
     content_response,
     header_text,
     is_known,
@@ -119,6 +120,7 @@ def search(request: Request, caller: Searcher, how: WantedDep, type: str) -> Res
 @router.post("/{type}/_search")
 def search_by_form(request: Request, caller: Searcher, how: WantedDep, form: FormDep, type: str) -> Response:
     """The same with the parameters in the body, so that they stand in no log."""
+    how = how if "_format" in request.query_params else asked_in_form(how, form)
     return _search(caller, how, type, "&".join(part for part in (query_text(request), form) if part))
 
 

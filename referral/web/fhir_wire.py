@@ -5,11 +5,12 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import format_datetime, parsedate_to_datetime
 from functools import lru_cache
 from typing import Annotated, Any, Final
+from urllib.parse import parse_qsl
 
 from fastapi import Depends, Request
 from fastapi.concurrency import run_in_threadpool
@@ -117,26 +118,34 @@ WantedDep = Annotated[Wanted, Depends(wanted)]
 
 def _format(asked: str) -> str:
     # A plus sign that was not encoded arrives as a space.
-    found = _FORMATS.get(asked.split(";", 1)[0].strip().lower().replace("fhir ", "fhir+"))
+    found = _offer(asked.lower().replace("fhir ", "fhir+"), _FORMATS)
     if found is None:
         raise HTTPException(406, _SPOKEN)
-    return found
+    return found[1]
+
+
+def asked_in_form(how: Wanted, form: str) -> Wanted:
+    """A search by POST may say in its form what else stands in the query; the query wins."""
+    given = dict(parse_qsl(form)) if "_format=" in form or "_pretty=" in form else {}
+    media_type = _format(given["_format"]) if "_format" in given else how.media_type
+    return replace(how, media_type=media_type, pretty=how.pretty or given.get("_pretty") == "true")
 
 
 def _accepted(header: str) -> str:
     if not header:
         return FHIR_JSON
-    offers = [offer for part in header.split(",") if (offer := _offer(part)) is not None]
+    offers = [offer for part in header.split(",") if (offer := _offer(part, _RANGES)) is not None]
     if not offers:
         raise HTTPException(406, _SPOKEN)
     return max(offers, key=lambda offer: offer[0])[1]
 
 
-def _offer(part: str) -> tuple[float, str] | None:
-    name, *parameters = [piece.strip() for piece in part.split(";")]
-    found = _RANGES.get(name.lower())
+def _offer(part: str, known: Mapping[str, str]) -> tuple[float, str] | None:
+    """Names of parameters are the same in capitals (RFC 9110, 5.6.6)."""
+    name, *parameters = [piece.strip() for piece in part.lower().split(";")]
+    found = known.get(name)
     values = dict(piece.partition("=")[::2] for piece in parameters)
-    version = values.get("fhirVersion", "4.0").strip('"')
+    version = values.get("fhirversion", "4.0").strip('"')
     try:
         quality = float(values.get("q", "1"))
     except ValueError:
@@ -156,13 +165,40 @@ async def read_body(request: Request) -> bytes:
     """The bytes of a body as JSON, not parsed; 415 for another media type. Comes after the caller is known.
 
     XML is translated here: whatever reads a body knows JSON alone, and JSON that comes in passes untouched.
+    What is written to Binary under another type is what the Binary holds (R4, Binary).
     """
+    kind = request.headers.get("content-type", "").strip()
+    if _writes_binary(request) and _is_content(kind):
+        return encode(_binary(request, kind, await request.body()))
     name = _require_content(request, FHIR_JSON, _JSON, "application/json+fhir", *_XML_BODIES)
     body = await request.body()
     return await run_in_threadpool(_as_json, body) if name in _XML_BODIES else body
 
 
 BodyDep = Annotated[bytes, Depends(read_body)]
+
+
+def _writes_binary(request: Request) -> bool:
+    return request.path_params.get("type") == "Binary" and request.scope["route"].path_format in (
+        "/fhir/{type}",
+        "/fhir/{type}/{id}",
+    )
+
+
+def _is_content(kind: str) -> bool:
+    """Whether this names a media type in which no resource is written."""
+    name = kind.partition(";")[0].strip().lower()
+    return bool(_CONTENT_TYPE.fullmatch(name)) and name not in _FORMATS
+
+
+def _binary(request: Request, kind: str, content: bytes) -> dict[str, Any]:
+    """The resource around what was sent; X-Security-Context says whose record it belongs to."""
+    made: dict[str, Any] = {"resourceType": "Binary", "contentType": kind}
+    if "id" in request.path_params:
+        made["id"] = request.path_params["id"]
+    if context := request.headers.get("x-security-context"):
+        made["securityContext"] = {"reference": context}
+    return {**made, "data": base64.b64encode(content).decode()} if content else made
 
 
 def _as_json(xml: bytes) -> bytes:

@@ -158,7 +158,11 @@ def test_accept_is_weighed(fhir: FhirClient, accept: str, answered: str) -> None
 
 
 @pytest.mark.parametrize(
-    "accept", ["text/turtle", "image/png", "application/fhir+json;q=0", "application/pdf;q=1"]
+    "accept",
+    [
+        *("text/turtle", "image/png", "application/fhir+json;q=0", "application/pdf;q=1"),
+        *("application/fhir+json;fhirVersion=3.0", "application/fhir+json; FHIRversion=3.0"),
+    ],
 )
 def test_what_cannot_be_given_is_406_with_a_reason(fhir: FhirClient, accept: str) -> None:
     for path in ("Patient", "Patient/nobody", "metadata", "Patient/_history"):
@@ -174,6 +178,8 @@ def test_a_format_in_the_query_wins(fhir: FhirClient) -> None:
     )
     assert fhir.get("Patient?_format=application/fhir+json").status == 200
     assert fhir.get("Patient?_format=ttl").status == 406
+    assert fhir.get("Patient?_format=application/fhir%2Bjson;fhirVersion=3.0").status == 406
+    assert fhir.get("Patient?_format=application/fhir%2Bjson;fhirVersion=4.0").status == 200
     assert b'\n  "' in fhir.get("Patient?_pretty=true").content
     assert b"\n" not in fhir.get("Patient?_pretty=false").content
 
@@ -214,6 +220,16 @@ def test_a_search_by_post_is_the_same_search(fhir: FhirClient, made: dict[str, A
         found = fhir.call("POST", path, b"name=nguyen&_total=accurate", Content_Type=kind)
         assert found.references == [f"Patient/{made['id']}"]
         assert found.body["total"] == 1
+
+
+def test_the_form_of_a_search_may_say_its_format(fhir: FhirClient, made: dict[str, Any]) -> None:
+    kind, path = "application/x-www-form-urlencoded", "/fhir/Patient/_search"
+    xml = fhir.call("POST", path, b"_format=application%2Ffhir%2Bxml&name=nguyen", Content_Type=kind)
+    assert (xml.status, xml.headers["content-type"]) == (200, "application/fhir+xml")
+    assert b'\n  "' in fhir.call("POST", path, b"_pretty=true", Content_Type=kind).content
+    wins = fhir.call("POST", f"{path}?_format=json", b"_format=xml", Content_Type=kind)
+    assert wins.headers["content-type"] == "application/fhir+json"
+    assert fhir.call("POST", path, b"_format=ttl", Content_Type=kind).status == 406
 
 
 def test_links_are_absolute_and_under_the_address_that_the_client_used(fhir: FhirClient) -> None:

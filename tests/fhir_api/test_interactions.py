@@ -259,6 +259,30 @@ def test_the_bytes_of_a_binary_are_given_to_whoever_asks_for_them(fhir: FhirClie
     assert fhir.get("Binary/nothing").status == 404
 
 
+def test_what_is_written_to_binary_as_it_is_is_what_it_holds(fhir: FhirClient) -> None:
+    """R4, Binary: data is taken as it is under its own type, and X-Security-Context says whose it is."""
+    who = f"Patient/{fhir.create(patient())['id']}"
+    letter, note = b"%PDF-1.7 \x00\xff", b"<p>As we said.</p>"
+    headers = {"Content_Type": "application/pdf", "X_Security_Context": who}
+    made = fhir.call("POST", "/fhir/Binary", letter, **headers)
+    assert made.status == 201, made.body
+    assert made.body["contentType"] == "application/pdf"
+    assert made.body["securityContext"] == {"reference": who}
+    where = f"/fhir/Binary/{made.id}"
+    assert fhir.call("GET", where, Accept="application/pdf").content == letter
+    headers |= {"Content_Type": "text/html; charset=utf-8", "If_Match": 'W/"1"'}
+    assert fhir.call("PUT", where, note, **headers).status == 200
+    read = fhir.call("GET", where, Accept="text/html")
+    assert read.content == note
+    assert read.headers["content-disposition"] == "attachment"
+    assert fhir.call("PUT", where, note, **headers).status == 412
+    assert fhir.call("POST", "/fhir/Binary", note, Content_Type="").status == 415
+    wrong = fhir.call("POST", "/fhir/Binary", note, Content_Type="text/html", X_Security_Context="nobody")
+    assert (wrong.status, wrong.expressions) == (400, ["Binary.securityContext.reference"])
+    events = fhir.get(f"AuditEvent?patient={who}").resources
+    assert [row["action"] for row in events if "Binary" in str(row["entity"])].count("U") == 1
+
+
 def test_metadata_needs_no_token_and_lists_what_the_routes_do(fhir: FhirClient) -> None:
     statement = fhir.call("GET", "/fhir/metadata", Authorization="").body
     assert statement["resourceType"] == "CapabilityStatement"
