@@ -203,8 +203,11 @@ def _number(name: str, value: Any, _: str | None, emit: Emit) -> None:
 def _quantity(name: str, value: Any, _: str | None, emit: Emit) -> None:
     number = value.get("value") if isinstance(value, dict) else None
     if _is_number(number):
-        unit = _key(value.get("code")) or _key(value.get("unit"))
-        emit(IndexEntry(name, _key(value.get("system")), unit, number=Decimal(number)))
+        code, unit = _key(value.get("code")), _key(value.get("unit"))
+        emit(IndexEntry(name, _key(value.get("system")), code or unit, number=Decimal(number)))
+        if code and unit and unit != code:
+            # `5.4||mg` asks for the code or the unit as people write it (R4, search, quantity).
+            emit(IndexEntry(name, None, unit, number=Decimal(number)))
 
 
 def _range(name: str, value: Any, _: str | None, emit: Emit) -> None:

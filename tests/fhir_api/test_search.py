@@ -88,6 +88,18 @@ def test_searches_find_what_they_should(
     assert sorted(ids(by_post)) == sorted(ids(by_get))
 
 
+def test_a_quantity_is_found_by_its_code_or_by_the_unit_as_people_write_it(fhir: FhirClient) -> None:
+    quantity = {"value": 5.4, "system": "http://unitsofmeasure.org", "code": "mg", "unit": "milligram"}
+    row = {"resourceType": "Observation", "status": "final", "code": {"text": "dose"}}
+    made = fhir.create({**row, "valueQuantity": quantity})
+    fhir.create({**row, "valueQuantity": {"value": 5.4, "unit": "g"}})
+    for query in ("5.4||mg", "5.4||milligram", "5.4|http://unitsofmeasure.org|mg", "ge5||milligram"):
+        assert ids(fhir.get(f"Observation?value-quantity={query}")) == [made["id"]], query
+    for query in ("5.4|http://unitsofmeasure.org|milligram", "5.4||kg", "gt6||milligram"):
+        assert ids(fhir.get(f"Observation?value-quantity={query}")) == [], query
+    assert len(ids(fhir.get("Observation?value-quantity=5.4"))) == 2
+
+
 def test_ids_are_found_by_list(fhir: FhirClient, people: dict[str, str]) -> None:
     found = fhir.get(f"Patient?_id={people['ana']},{people['bo']},nobody")
     assert sorted(ids(found)) == sorted([people["ana"], people["bo"]])
