@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final, NoReturn
 
 from jsonpatch import JsonPatch, JsonPatchException, JsonPatchTestFailed
-from jsonpointer import JsonPointer, JsonPointerException
+from jsonpointer import EndOfList, JsonPointer, JsonPointerException
 
 from referral.domain.errors import ReferralError
 from referral.fhir.json import MAX_BYTES, MAX_DEPTH, decode_any, deeper_than, encode
@@ -115,6 +115,8 @@ def _cost(document: Any, operation: Mapping[str, Any], index: int) -> int:
     """Bytes that are copied or moved; TooLarge where they would come to lie too deep."""
     if operation["op"] in _WITH_SOURCE:
         value = JsonPointer(operation["from"]).resolve(document)
+        if isinstance(value, EndOfList):
+            raise JsonPointerException("behind the end of a list there is nothing")
         cost = len(encode(value))
     elif operation["op"] in ("add", "replace"):
         value, cost = operation["value"], 0

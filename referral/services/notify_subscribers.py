@@ -8,12 +8,13 @@ called at the same time, so that a slow one holds up nobody else.
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from time import monotonic, sleep
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import structlog
 
@@ -49,6 +50,8 @@ log = structlog.get_logger(__name__)
 # A task ends well before Celery would end it, however slow the last receivers are.
 _LONGEST_SECONDS: Final = 40.0
 _AT_ONCE: Final = 8
+# Of them for one client: whoever has many slow receivers keeps the others waiting only for its own.
+_AT_ONCE_EACH: Final = 2
 # How soon, while some receivers are slow, others are looked after that have got something to hear.
 _LOOK_SECONDS: Final = 0.25
 _REVOKED: Final = "Its client was revoked, or may not read any more what the topic is about."
@@ -97,19 +100,31 @@ def _is_due(notifier: Notifier, clinic_id: str) -> bool:
 def _notify(notifier: Notifier, clinic_ids: Sequence[str], until: float) -> int:
     made = 0
     with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="notify") as pool:
-        running: set[Future[None]] = set()
+        # What is under way, and for which client of which clinic.
+        running: dict[Future[None], tuple[str, str]] = {}
         while True:
             for clinic_id in clinic_ids:
                 while monotonic() < until and len(running) < _AT_ONCE:
                     with notifier.database.transaction(clinic_id) as session:
-                        claimed = subscriptions.claim(session, notifier.now())
+                        claimed = subscriptions.claim(
+                            session, notifier.now(), _busy(clinic_id, running.values())
+                        )
                     if claimed is None:
                         break
-                    running.add(pool.submit(_notify_safely, notifier, clinic_id, claimed))
+                    started = pool.submit(_notify_safely, notifier, clinic_id, claimed)
+                    running[started] = (clinic_id, claimed.client_id)
                     made += 1
             if not running:
                 return made
-            _, running = wait(running, _LOOK_SECONDS, FIRST_COMPLETED)
+            done, _ = wait(running, _LOOK_SECONDS, FIRST_COMPLETED)
+            for ended in done:
+                del running[ended]
+
+
+def _busy(clinic_id: str, running: Iterable[tuple[str, str]]) -> list[str]:
+    """Clients of the clinic that are being told as much at once as one may be."""
+    counted = Counter(client_id for clinic, client_id in running if clinic == clinic_id)
+    return [client_id for client_id, many in counted.items() if many >= _AT_ONCE_EACH]
 
 
 def _notify_safely(notifier: Notifier, clinic_id: str, claimed: Subscription) -> None:
@@ -211,6 +226,8 @@ def _send(notifier: Notifier, notice: _Notice) -> str | None:
 
 def _record(notifier: Notifier, session: Session, notice: _Notice, trouble: str | None) -> None:
     now = notifier.now()
+    # What was refused may have been read all the same.
+    _note(session, notice.held, notice.events, "0" if trouble is None else "4")
     held = subscriptions.hold(session, notice.held)
     if held is None:
         # The client has changed it meanwhile, or the lease ran out: it is told again.
@@ -223,7 +240,6 @@ def _record(notifier: Notifier, session: Session, notice: _Notice, trouble: str 
         values |= settle(session, held, SubscriptionStatus.ACTIVE, now)
     if notice.events:
         values["delivered"] = notice.last
-        _note(session, held, notice.events)
     subscriptions.release(session, held, now, **values)
 
 
@@ -240,7 +256,7 @@ def _fail(notifier: Notifier, session: Session, held: Subscription, trouble: str
     subscriptions.release(session, held, not_before, tries=tries, error=trouble)
 
 
-def _note(session: Session, held: Subscription, events: Iterable[Event]) -> None:
+def _note(session: Session, held: Subscription, events: Iterable[Event], outcome: Literal["0", "4"]) -> None:
     """Each event is a disclosure of at least that something has changed: a row, by patient."""
     entries = [
         AuditEntry(
@@ -248,6 +264,7 @@ def _note(session: Session, held: Subscription, events: Iterable[Event]) -> None
             subtype="notify",
             entity=event.focus if held.content is Content.ID_ONLY else f"Subscription/{held.id}",
             patient_id=event.patient_id,
+            outcome=outcome,
             detail={"subscription": held.id, "client": held.client_id, "number": event.number},
         )
         for event in events

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from referral.domain.audit import Actor
-from referral.domain.errors import ReferralError
+from referral.domain.errors import Forbidden, ReferralError
 from referral.fhir.elements import Ref, Resource, coding, every
 from referral.fhir.json import decode
 from referral.fhir.problems import InvalidResource, Issue
@@ -57,6 +57,8 @@ def record_provenance(session: Session, by: Access, header: str | None, now: dat
         by.permit.require("Provenance", "c")
         given = _given(header)
         made = [_of_client(given, patient_id, targets) for (patient_id, _), targets in groups.items()]
+        if not all(by.permit.allows(ClientWrite(session, by.actor, one, now), "c") for one in made):
+            raise Forbidden("This client's scopes do not reach this Provenance; nothing was changed.")
     else:
         agents = [_agent(session, by.actor)]
         made = [

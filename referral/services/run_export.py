@@ -25,6 +25,7 @@ from referral.fhir.json import encode
 from referral.fhir.permit import Permit
 from referral.fhir.subset import subset
 from referral.services import published
+from referral.services.search_resources import owner_seen
 from referral.services.smart_clients import permit_of
 from referral.storage import audit, exports
 from referral.storage.db import Database, Session
@@ -117,7 +118,7 @@ def _run(exporting: Exporting, clinic_id: str, export: Export, permit: Permit) -
             with closing(_selected(source, export, type)) as found:
                 for match in found:
                     writing.looked_at()
-                    if permit.allows(match.stored, "r"):
+                    if _may_go_out(source, permit, match.stored):
                         writing.add(match, elements)
             writing.end_file()
     _complete(exporting, clinic_id, export)
@@ -133,6 +134,11 @@ def _settle(exporting: Exporting, export: Export) -> None:
         unfinished &= exporting.database.running()
     if unfinished:
         log.warning("export.unsettled", export=export.id, transactions=len(unfinished))
+
+
+def _may_go_out(source: Session, permit: Permit, stored: Stored) -> bool:
+    """As a read would answer it: a Binary goes with the resource that it stands under."""
+    return permit.allows(stored, "r") and (stored.type != "Binary" or owner_seen(source, permit, stored))
 
 
 def _selected(source: Session, export: Export, type: str) -> Generator[Match]:

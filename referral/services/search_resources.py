@@ -17,6 +17,7 @@ from referral.domain.audit import Action, Actor, AuditEntry
 from referral.domain.errors import Forbidden, NotFound
 from referral.fhir.history_query import HistoryQuery
 from referral.fhir.json import encode
+from referral.fhir.permit import Permit
 from referral.fhir.problems import InvalidSearch, Issue
 from referral.fhir.reference_targets import parse_reference
 from referral.fhir.search_query import SearchQuery
@@ -89,21 +90,25 @@ def require_sight(session: Session, by: Access, type: str, id: str) -> None:
 
 def _may_see(session: Session, by: Access, stored: Stored) -> bool:
     """Whether scopes reach this version; a Binary goes with the resource that its securityContext names."""
-    return by.permit.allows(stored, "r") and (stored.type != "Binary" or _owner_seen(session, by, stored))
+    return by.permit.allows(stored, "r") and (
+        stored.type != "Binary" or owner_seen(session, by.permit, stored)
+    )
 
 
-def _owner_seen(session: Session, by: Access, stored: Stored) -> bool:
+def owner_seen(session: Session, permit: Permit, stored: Stored) -> bool:
+    """Whether scopes reach the resource that the securityContext of this Binary names."""
     context = stored.document.get("securityContext")
     named = parse_reference(context.get("reference")) if isinstance(context, dict) else None
     if named is None or named.base:
         return True
     owner = resources.find(session, named.type, named.id)
-    return owner is None or by.permit.allows(owner, "r")
+    return owner is None or permit.allows(owner, "r")
 
 
 def _may_find(session: Session, by: Access, stored: Stored) -> bool:
     """The same for what a search finds."""
-    return by.permit.allows(stored, "s") and (stored.type != "Binary" or _owner_seen(session, by, stored))
+    allowed = by.permit.allows(stored, "s")
+    return allowed and (stored.type != "Binary" or owner_seen(session, by.permit, stored))
 
 
 def _read_sealed(session: Session, by: Access, id: str) -> Stored:
@@ -341,6 +346,12 @@ def _note_search(
     matches: Iterable[Match],
     looked_at: Iterable[str] = (),
 ) -> None:
+    audit.record(session, actor, *search_entries(query, matches, looked_at))
+
+
+def search_entries(
+    query: SearchQuery, matches: Iterable[Match], looked_at: Iterable[str] = ()
+) -> list[AuditEntry]:
     """One row for each patient whose data went out: an accounting of disclosures is a search for them.
 
     Those whose records a chain has `looked_at` have a row, too, with a count of what was shown: perhaps 0.
@@ -348,7 +359,7 @@ def _note_search(
     asked = sorted({clause.name for clause in query.clauses})
     patients = Counter(match.patient_id for match in matches)
     patients.update(dict.fromkeys(looked_at, 0))
-    _note_many(session, actor, "search", query.type, asked, patients)
+    return _entries("search", query.type, asked, patients)
 
 
 def _note_many(
@@ -359,7 +370,11 @@ def _note_many(
     asked: list[str],
     patients: Counter[str | None],
 ) -> None:
-    entries = [
+    audit.record(session, actor, *_entries(subtype, type, asked, patients))
+
+
+def _entries(subtype: str, type: str, asked: list[str], patients: Counter[str | None]) -> list[AuditEntry]:
+    return [
         AuditEntry(
             action=Action.EXECUTE,
             subtype=subtype,
@@ -369,4 +384,3 @@ def _note_many(
         )
         for patient_id, count in (patients or Counter({None: 0})).items()
     ]
-    audit.record(session, actor, *entries)

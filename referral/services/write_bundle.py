@@ -28,7 +28,7 @@ from referral.fhir.search_query import SearchQuery, parse_search
 from referral.fhir.validation import issues_in
 from referral.services import interactions, write_resources
 from referral.services.access import Access
-from referral.services.conditional_references import Made, conditional_target
+from referral.services.conditional_references import Made, conditional_target, require_few
 from referral.services.interactions import letters_of
 from referral.services.take_subscription import delete_subscription
 from referral.storage import resources
@@ -250,6 +250,7 @@ def _conditional_targets(
         for text in conditional_references(bodies.get(entry.index)):
             if text not in found:
                 try:
+                    require_few(len(found), entry.expression)
                     type, _, condition = text.partition("?")
                     found[text] = conditional_target(session, door.by, door.query(type, condition), made)
                 except ReferralError as error:
@@ -358,13 +359,13 @@ def _outcome(stored: Stored, status: str, door: Door) -> Outcome:
         f"{stored.reference}/_history/{stored.version}",
         etag(stored.version),
         stored.last_updated,
-        msgspec.Raw(stored.body.encode()) if _is_told(door, stored) else None,
+        msgspec.Raw(stored.body.encode()) if _is_told(door, stored, status) else None,
     )
 
 
-def _is_told(door: Door, stored: Stored) -> bool:
-    """Whoever makes a resource sees it; who changes one sees it where it may read it."""
-    return door.returns != "minimal" and (stored.version == 1 or door.by.permit.allows(stored, "r"))
+def _is_told(door: Door, stored: Stored, status: str) -> bool:
+    """Whoever makes a resource sees it; who changes one, or finds it there, where it may read it."""
+    return door.returns != "minimal" and (status == "201 Created" or door.by.permit.allows(stored, "r"))
 
 
 def _newest(session: Session, door: Door, outcomes: list[tuple[Entry, Outcome]]) -> list[Outcome]:

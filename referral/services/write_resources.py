@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
+from referral.domain.audit import Action, AuditEntry
 from referral.domain.errors import (
     Forbidden,
     InvalidInput,
@@ -28,8 +29,9 @@ from referral.services import interactions
 from referral.services.access import Access
 from referral.services.client_write import ClientWrite
 from referral.services.doors import DOORS
+from referral.services.meet_condition import ids_meeting
+from referral.services.note_attempt import note_attempt
 from referral.services.record_provenance import note_write, take_provenance
-from referral.services.search_resources import restricted
 from referral.services.take_answer import take_answer
 from referral.services.take_appointment import take_appointment
 from referral.services.take_request import take_request
@@ -103,7 +105,7 @@ def find_condition(session: Session, by: Access, condition: SearchQuery) -> str 
         raise InvalidResource(Issue(text, ("http.If-None-Exist",), "required"))
     by.permit.require(condition.type, "s")
     search.lock_condition(session, condition.type, condition.self_query())
-    found = search.find_ids(session, restricted(by, condition))
+    found = ids_meeting(session, by, condition)
     if len(found) > 1:
         raise SeveralMatches(f"Several {condition.type} resources match the condition; it has to name one.")
     return found[0] if found else None
@@ -231,6 +233,14 @@ def patch_resource(
     if current is None:
         raise NotFound(f"There is no {type} with id {id[:64]}.")
     _require_within(by, current, "u")
+    refused = AuditEntry(
+        action=Action.UPDATE,
+        subtype="update",
+        entity=current.reference,
+        patient_id=resources.record_of(session, current.document),
+        outcome="4",
+    )
+    note_attempt(session, current.reference, refused)
     _require_version(current, expected)
     document = relative_references(patch.apply(current.document), base_url)
     if not isinstance(document, dict) or (document.get("resourceType"), document.get("id")) != (type, id):

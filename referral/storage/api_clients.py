@@ -82,12 +82,16 @@ def clients(session: Session) -> list[ApiClient]:
 
 
 def find(session: Session, id: str, *, lock: bool = False) -> ApiClient | None:
-    """One of the clinic that is let in; with `lock` its keys stay as they are until the transaction ends."""
+    """One of the clinic that is let in; with `lock` its keys stay as they are until the transaction ends.
+
+    The lock is that of a change, since whoever takes it notes the use: two with a shared one would wait for
+    each other.
+    """
     statement = select(*_COLUMNS).where(
         api_client.c.clinic_id == session.clinic, api_client.c.id == id, api_client.c.revoked_at.is_(None)
     )
     row = session.connection.execute(
-        statement.with_for_update(read=True) if lock else statement
+        statement.with_for_update(key_share=True) if lock else statement
     ).one_or_none()
     return _to_client(row) if row else None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -174,15 +174,17 @@ def is_due(session: Session, now: datetime) -> bool:
     return session.connection.scalar(select(_TABLE.c.id).where(_due(session, now)).limit(1)) is not None
 
 
-def claim(session: Session, now: datetime) -> Subscription | None:
+def claim(session: Session, now: datetime, busy: Collection[str] = ()) -> Subscription | None:
     """Take one that has something to be told, with a lease; None where there is none.
+
+    Those of clients that are `busy` wait.
 
     A lease that ran out counts as a failure: a subscription that kills its worker ends in `error`.
     """
     table = _TABLE
     due = (
         select(table.c.id)
-        .where(_due(session, now))
+        .where(_due(session, now), table.c.client_id.not_in(busy))
         .order_by(table.c.not_before, table.c.id)
         .limit(1)
         .with_for_update(skip_locked=True, key_share=True, of=table)

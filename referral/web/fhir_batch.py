@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from functools import partial
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Final
 
+import msgspec
 from fastapi import Request
 
 from referral.domain.errors import ReferralError
 from referral.fhir.answer_bundles import Outcome, batch_response
 from referral.fhir.bundle import Entry, parse_batch
+from referral.fhir.json import encode
 from referral.fhir.operation_outcome import operation_outcome
+from referral.fhir.problems import Issue, TooLarge
 from referral.services.write_bundle import Door, carry_out_alone, transact
 from referral.storage.db import Session
 from referral.web.errors import note_refusal, status_for_system
@@ -19,6 +21,7 @@ from referral.web.fhir_bundle_reads import read_entry
 from referral.web.fhir_client import Caller
 from referral.web.fhir_wire import Wanted
 
+MOST_READ: Final = 16 * 1024 * 1024
 _REASONS = {
     400: "400 Bad Request",
     401: "401 Unauthorized",
@@ -37,7 +40,8 @@ _REASONS = {
 def carry_out_bundle(request: Request, caller: Caller, how: Wanted, bundle: dict[str, Any]) -> dict[str, Any]:
     """The batch-response or transaction-response; a refused transaction raises and has done nothing."""
     batch = parse_batch(bundle, base_url=caller.base_url)
-    door = Door(caller.access, caller.now, caller.base_url, how.returns, partial(_read, caller))
+    reads = _Reads(caller)
+    door = Door(caller.access, caller.now, caller.base_url, how.returns, reads.read)
     if batch.atomic:
         with caller.transaction() as session:
             outcomes = transact(session, replace(door, now=caller.now), batch.entries)
@@ -48,8 +52,28 @@ def carry_out_bundle(request: Request, caller: Caller, how: Wanted, bundle: dict
     return batch_response(outcomes, caller.base_url, atomic=batch.atomic)
 
 
-def _read(caller: Caller, session: Session, entry: Entry) -> Outcome:
-    return read_entry(session, caller, entry)
+@dataclass(slots=True)
+class _Reads:
+    """What the entries of one Bundle read. `left` is how many bytes more may go out.
+
+    A Bundle of one megabyte can ask for hundreds of pages, which would be in memory at the same time.
+    """
+
+    caller: Caller
+    left: int = MOST_READ
+
+    def read(self, session: Session, entry: Entry) -> Outcome:
+        outcome = read_entry(session, self.caller, entry)
+        if outcome.resource is None:
+            return outcome
+        body = msgspec.Raw(encode(outcome.resource))
+        self.left -= len(body)
+        if self.left < 0:
+            text = (
+                f"The entries of one Bundle may read {MOST_READ // 2**20} MiB; send several, or use _count."
+            )
+            raise TooLarge(Issue(text, (f"{entry.expression}.request.url",), "too-costly"))
+        return replace(outcome, resource=body)
 
 
 def _alone(request: Request, caller: Caller, door: Door, entry: Entry) -> Outcome:

@@ -13,15 +13,16 @@ from fastapi import Request
 from fastapi.concurrency import run_in_threadpool
 
 from referral.bootstrap import Runtime
-from referral.domain.audit import Actor
+from referral.domain.audit import Actor, AuditEntry
 from referral.domain.credential import digest
 from referral.domain.errors import NotFound, NotSupported, SignInRequired
 from referral.fhir.permit import Permit, permit_of
 from referral.services import interactions
 from referral.services.access import Access
 from referral.services.methods import methods_of
+from referral.services.note_attempt import attempts_in
 from referral.services.record_provenance import record_provenance
-from referral.storage import api_clients
+from referral.storage import api_clients, audit
 from referral.storage.api_clients import Admitted
 from referral.storage.db import Session
 from referral.web.dependencies import client_address, marked
@@ -62,19 +63,30 @@ class Caller:
     def transaction(self) -> Iterator[Session]:
         """Committed when the block ends; an exception rolls it back. What was written has its Provenance.
 
+        What was learnt by a refusal stays in the audit where everything else is taken back.
         Raises SignInRequired where the token was taken back while this process still believes it.
         """
-        with self.runtime.transaction() as session:
-            if self.token is None:
-                session.enter_clinic(self.actor.clinic_id)
-            else:
-                api_clients.enter(session, self.actor.clinic_id, self.actor.id, self.token)
-            # A body may have taken minutes to arrive; exports rely on stamps that no transaction
-            # is older than (docs/adr/0017).
-            self.now = self.runtime.now()
-            yield session
-            header = self.request.headers.get("x-provenance")
-            record_provenance(session, self.access, header, self.now)
+        attempts: list[AuditEntry] = []
+        try:
+            with self.runtime.transaction() as session:
+                if self.token is None:
+                    session.enter_clinic(self.actor.clinic_id)
+                else:
+                    api_clients.enter(session, self.actor.clinic_id, self.actor.id, self.token)
+                # A body may have taken minutes to arrive; exports rely on stamps that no transaction
+                # is older than (docs/adr/0017).
+                self.now = self.runtime.now()
+                try:
+                    yield session
+                    header = self.request.headers.get("x-provenance")
+                    record_provenance(session, self.access, header, self.now)
+                except BaseException:
+                    attempts = attempts_in(session)
+                    raise
+        finally:
+            if attempts:
+                with self.runtime.transaction(self.actor.clinic_id) as session:
+                    audit.record(session, self.actor, *attempts)
 
     def may(self, type: str, interaction: str) -> bool:
         """`interaction` is one letter: c create, r read, u update, d delete, s search."""
