@@ -32,17 +32,6 @@ class TaskStatus(StrEnum):
     ENTERED_IN_ERROR = "entered-in-error"
 
 
-OPEN_TASK_STATES = frozenset(
-    {
-        TaskStatus.REQUESTED,
-        TaskStatus.RECEIVED,
-        TaskStatus.ACCEPTED,
-        TaskStatus.IN_PROGRESS,
-        TaskStatus.ON_HOLD,
-    }
-)
-
-
 class BusinessStatus(StrEnum):
     """Task.businessStatus, local code system task-business-status."""
 

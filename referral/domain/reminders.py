@@ -19,15 +19,6 @@ class Step(StrEnum):
     EXPIRE = "expire"
 
 
-STEP_LABEL = {
-    Step.REMIND: "reminder by the same channel",
-    Step.REMIND_OTHER_CHANNEL: "reminder by another channel",
-    Step.CALL: "the front desk calls",
-    Step.SUGGEST_ANOTHER: "suggest asking a second clinician",
-    Step.EXPIRE: "the request expires",
-}
-
-
 @dataclass(frozen=True, slots=True)
 class Rung:
     business_day: int

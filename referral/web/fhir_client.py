@@ -73,8 +73,8 @@ class Caller:
                     session.enter_clinic(self.actor.clinic_id)
                 else:
                     api_clients.enter(session, self.actor.clinic_id, self.actor.id, self.token)
-                # A body may have taken minutes to arrive; exports rely on stamps that no transaction
-                # is older than (docs/adr/0017).
+                # A body may have taken minutes to arrive, and no stamp may be older than its transaction:
+                # exports rely on it (docs/adr/0017).
                 self.now = self.runtime.now()
                 try:
                     yield session
