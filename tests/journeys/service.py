@@ -24,6 +24,7 @@ from zoneinfo import ZoneInfo
 import holidays
 import psycopg
 import redis
+from celery import Celery
 
 from tests.processes import ROOT, Running, children, eventually, running
 from tests.smtp import Mailbox, smtp_server
@@ -155,7 +156,7 @@ class Service:
         return psycopg.connect(address, autocommit=True)
 
     def sweep(self) -> None:
-        """Wait until beat or worker have swept once more, from beginning to end.
+        """Ring for a sweep as beat does every fifteen seconds, and wait until one has ended.
 
         The messages rung meanwhile are followed by their tags: a worker that was stopped with tasks in hand
         leaves others behind, which come back minutes later.
@@ -163,6 +164,7 @@ class Service:
         tags: set[str] = set()
         deadline = monotonic() + 90
         with self.valkey() as valkey, valkey.monitor() as rings:
+            self._ring()
             for ring in rings.listen():
                 command = ring["command"]
                 if "LPUSH" in command and "referral.sweep" in command:
@@ -170,6 +172,15 @@ class Service:
                 if command.startswith("HDEL unacked") and tags & set(command.split()):
                     return
                 assert monotonic() < deadline, "no sweep was rung and ended"
+
+    def _ring(self) -> None:
+        spelled = (
+            self._where["redis_url"].replace("unix://", "redis+socket://").replace("?db=", "?virtual_host=")
+        )
+        ringer = Celery(broker=spelled, set_as_current=False)
+        with ringer.connection_for_write() as connection:
+            ringer.send_task("referral.sweep", queue="referral", connection=connection)
+        ringer.close()
 
 
 @contextmanager

@@ -76,6 +76,7 @@ def test_a_held_chair_is_confirmed_by_the_gate_and_released_by_the_clock(
     release = business_days(business_days(day, 1), -2)
     expect(notices(page)).to_have_count(0)
     pretended.clock.set(at(release, 17, 0))
+    pretended.sweep()
     eventually(lambda: notices(page).count() == 1, 60)
     look(page, "today-released")
     notices(page).get_by_role("link", name=re.compile("Look and note")).click()

@@ -57,6 +57,7 @@ class Followed:
 
     def wait_for(self, *events: str) -> None:
         """The timeline ends with these."""
+        self.service.sweep()
         eventually(lambda: tuple(self.happened()[-len(events) :]) == events, 60)
 
     def mails(self) -> list[str]:

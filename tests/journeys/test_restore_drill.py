@@ -174,6 +174,7 @@ def test_a_restored_backup_brings_nothing_back_to_life(drill: Drill) -> None:
         eventually(
             lambda: alive(clinic, f"FROM message WHERE referral_id = '{waiting.id}' AND tries > 0"), 60
         )
+        service.sweep()
         eventually(lambda: drill.exported("answered", old), 60)
 
     shutil.copytree(drill.data / "pg", drill.directory / "backup", symlinks=True)
@@ -188,6 +189,7 @@ def test_a_restored_backup_brings_nothing_back_to_life(drill: Drill) -> None:
         assert may_start(clinic, started, drill.clock)
         recommended(drill, clinic, answered)
         drill.clock.advance(minutes=2)
+        service.sweep()
         eventually(lambda: drill.post.letters(waiting.number), 60)
         sent = f"FROM message WHERE referral_id = '{waiting.id}' AND state = 'accepted'"
         eventually(lambda: alive(clinic, sent), 60)
@@ -196,6 +198,7 @@ def test_a_restored_backup_brings_nothing_back_to_life(drill: Drill) -> None:
             letter = str(session.connection.exec_driver_sql(sql).scalar_one())
             (start,) = orders.starts(session, started.order_id)
         assert not may_start(clinic, voided, drill.clock)
+        service.sweep()
         for kind, subject in (
             *(("voided", old), ("closed", cancelled.id), ("started", start.id)),
             *(("closed", answered.id), ("sent", letter)),

@@ -104,6 +104,7 @@ def test_the_gate_is_followed_through_everything_that_goes_wrong(
         eventually(lambda: not set(service.pool_processes()) & set(victims))
         service.clock.advance(minutes=2)  # the lease of the dead runs out
         follower.close(third)
+        service.sweep()
         has(receiver, 4)
 
     # Nobody is there: what happens meanwhile waits.
@@ -114,12 +115,14 @@ def test_the_gate_is_followed_through_everything_that_goes_wrong(
     receiver.pause = None
     with receiving(receiver):
         follower.close(fourth)
+        service.sweep()
         has(receiver, 6)
         heard = numbers(receiver)
         assert list(dict.fromkeys(heard)) == [1, 2, 3, 4, 5, 6]
         assert heard == sorted(heard), "in their order, some perhaps twice"
         before = len(receiver.calls)
         service.clock.advance(minutes=11)
+        service.sweep()
         eventually(lambda: "heartbeat" in kinds(receiver)[before:], 60)
         assert follower.call("GET", f"Subscription/{id}/$status")["total"] == 1
         follower.call(
