@@ -50,6 +50,8 @@ from referral.web.fhir_wire import (
 from referral.web.gate_reads import GateReads
 
 router: Final = APIRouter(prefix="/fhir", tags=["FHIR"])
+# Nine calls of ten are reads, of the gate above all: tried before all other routes.
+reads: Final = APIRouter(prefix="/fhir", tags=["FHIR"])
 BASE_TAKES: Final = "at the base, which takes Bundles by POST; /fhir/metadata says what this server does"
 
 Reader = Annotated[Caller, client("r")]
@@ -62,15 +64,15 @@ Anyone = Annotated[Caller, client("any")]
 # ---- The gate
 
 
-@router.get("/ServiceRequest/{id}/$gate")
-@router.post("/ServiceRequest/{id}/$gate")
+@reads.get("/ServiceRequest/{id}/$gate")
+@reads.post("/ServiceRequest/{id}/$gate")
 async def read_gate(request: Request, caller: Anyone, how: WantedDep, id: str) -> Response:
     """Whether treatment may start under this order, and if not, why: advice as of now; changes nothing."""
     caller.require("ServiceRequest", "r")
     if not caller.permit.is_whole("ServiceRequest", "r"):
         await run_in_threadpool(_require_sight, caller, id)
-    reads: GateReads = request.app.state.gate_reads
-    found = await reads.read(caller.actor, id, caller.token)
+    together: GateReads = request.app.state.gate_reads
+    found = await together.read(caller.actor, id, caller.token)
     if found is None:
         text = f"There is no infusion order with id {id[:64]}; a request names its order in basedOn."
         raise NotFound(text)
@@ -200,8 +202,6 @@ def read(request: Request, caller: Reader, how: WantedDep, type: str, id: str) -
     return stored_response(stored, how, caller.base_url, part.of(stored))
 
 
-# Nine calls of ten are reads: tried before all other routes, for whatever cannot be anything else.
-reads: Final = APIRouter(prefix="/fhir")
 reads.add_api_route(ONE_RESOURCE, read, include_in_schema=False)
 
 
