@@ -13,7 +13,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from referral.domain.errors import InvalidInput, Issue, Unavailable
 from referral.storage.capture import capture
-from referral.storage.late import Late, listeners
+from referral.storage.late import Late
 from referral.storage.vault import Vault
 
 APPLICATION_ROLE: Final = "referral_app"
@@ -190,10 +190,10 @@ def flush(session: Session) -> None:
 def finish(session: Session) -> None:
     """Write what is pending and tell who listens; the transaction, or its time in this clinic, is over."""
     late, session.late = session.late, Late()
-    found = late.write(session.connection, session.clinic) if late else None
-    if late.noticed:
-        found = listeners(session.connection, session.clinic) if found is None else found
-        capture(session.connection, session.clinic, late.noticed, found)
+    if late or late.noticed:
+        listening = late.write(session.connection, session.clinic)
+        if late.noticed:
+            capture(session.connection, session.clinic, late.noticed, listening)
 
 
 @contextmanager

@@ -38,10 +38,6 @@ noted AS (
               subtype text, entity text, patient_id text, outcome text, detail jsonb))
 SELECT id, topic, filters FROM subscription WHERE clinic_id = CAST(:clinic_id AS uuid) AND status <> 'off'
 """)
-_LISTENERS: Final = text(
-    "SELECT id, topic, filters FROM subscription"
-    " WHERE clinic_id = CAST(:clinic_id AS uuid) AND status <> 'off'"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +105,3 @@ class Late:
         }
         given = {"clinic_id": clinic_id, "rows": orjson.dumps(rows, default=str).decode()}
         return [Listener(*row) for row in connection.execute(_WRITE, given)]
-
-
-def listeners(connection: Connection, clinic_id: str) -> list[Listener]:
-    """The same where there is nothing to be written any more."""
-    return [Listener(*row) for row in connection.execute(_LISTENERS, {"clinic_id": clinic_id})]
