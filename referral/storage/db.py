@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, create_engine, event, text
-from sqlalchemy.exc import DataError, InvalidatePoolError, OperationalError
+from sqlalchemy.exc import DatabaseError, DataError, InvalidatePoolError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from referral.domain.errors import InvalidInput, Issue, Unavailable
@@ -35,6 +35,8 @@ _SET_KEY: Final = text("SELECT set_config('referral.key', :key, true)")
 _NOT_NOW: Final = frozenset(
     {"55P03", "40P01", "40001", "57P01", "57P02", "57P03", "53300"} | {"28000", "28P01", "3D000"}
 )
+# What refuse_start() of 0001_gate.sql says.
+GATE_CLOSED: Final = "RG001"
 # Text that no database takes: NUL, found by the driver (no code), by the server, or within JSON.
 _NO_TEXT: Final = frozenset({None, "22021", "22P05"})
 
@@ -44,10 +46,11 @@ class Session:
 
     `late` is written just before the commit, or before a read needs it. `kept` holds what this transaction
     has read or written itself and may ask for again. `aside` gives a connection for one statement that is
-    committed by itself, whatever becomes of this transaction.
+    committed by itself, whatever becomes of this transaction. `at_commit` says what it means that the commit
+    is refused because the gate has closed by then; None where nothing was started.
     """
 
-    __slots__ = ("aside", "clinic_id", "connection", "kept", "late", "vault")
+    __slots__ = ("aside", "at_commit", "clinic_id", "connection", "kept", "late", "vault")
 
     def __init__(
         self, connection: Connection, vault: Vault, aside: Callable[[], AbstractContextManager[Connection]]
@@ -58,6 +61,7 @@ class Session:
         self.clinic_id: str | None = None
         self.late = Late()
         self.kept: dict[tuple[str, ...], Any] = {}
+        self.at_commit: Callable[[DatabaseError], Exception] | None = None
 
     def enter_clinic(self, clinic_id: str) -> None:
         """Make the rows of this clinic visible, until the end of the transaction or the next clinic."""
@@ -109,7 +113,9 @@ class Database:
         """Commit when the block ends, roll back when it raises.
 
         Raises Unavailable where the database cannot answer now; the next use replaces a broken connection.
+        A start of treatment whose gate closes before the commit raises GateClosed here.
         """
+        session: Session | None = None
         try:
             with self.engine.begin() as connection:
                 session = Session(connection, self.vault, self.statement)
@@ -119,6 +125,10 @@ class Database:
                 finish(session)
         except (DataError, OperationalError, PoolTimeout) as error:
             raise _spoken(error) from error
+        except DatabaseError as error:
+            if session is None or session.at_commit is None or sql_state(error) != GATE_CLOSED:
+                raise
+            raise session.at_commit(error) from error
 
     @contextmanager
     def snapshot(self, clinic_id: str) -> Iterator[Session]:

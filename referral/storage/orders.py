@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import partial
 from typing import Any, Final
 
 from sqlalchemy import func, insert, or_, select, text, update
@@ -17,7 +18,7 @@ from referral.domain.gate import RESTORING, GateFacts, Override, Recommendation
 from referral.domain.policy import ICD_10_CM, Indication
 from referral.domain.records import Order
 from referral.storage import tables
-from referral.storage.db import Session, sql_state
+from referral.storage.db import GATE_CLOSED, Session, sql_state
 from referral.storage.projections import folded
 
 USABLE: Final = ("on-hold", "active")
@@ -398,7 +399,7 @@ def start_treatment(session: Session, actor: Actor, start_id: str, order_id: str
 
     Raises GateClosed with the reasons, also when the gate stays locked, and TransitionRefused for a second
     start with the same id. Either is the end of the transaction: whoever wants to go on in it begins a
-    savepoint before (storage.db.attempt).
+    savepoint before (storage.db.attempt). Where the gate closes before the commit, that raises GateClosed.
     """
     try:
         row = session.connection.execute(
@@ -416,13 +417,14 @@ def start_treatment(session: Session, actor: Actor, start_id: str, order_id: str
         ).one()
     except DBAPIError as error:
         raise _refusal(error, order_id) from error
+    session.at_commit = partial(_refusal, order_id=order_id)
     return Started(row.started_at, row.override_id)
 
 
 def _refusal(error: DBAPIError, order_id: str) -> Exception:
     """A closed gate, a gate that somebody else holds, or a bug: only the last is passed on as it is."""
     state = sql_state(error)
-    if state == "RG001":
+    if state == GATE_CLOSED:
         detail = getattr(getattr(error.orig, "diag", None), "message_detail", None) or "unknown"
         reasons = tuple(_SENTENCES.get(code, "The gate could not be read.") for code in detail.split())
         return GateClosed(reasons, order_id=order_id)

@@ -69,6 +69,32 @@ def test_a_voided_recommendation_closes_the_order_again(clinic: ClinicFixture) -
     assert count_starts(clinic, order.id) == 1
 
 
+def test_a_recommendation_that_ends_before_the_commit_refuses_the_start_in_a_sentence(
+    clinic: ClinicFixture,
+) -> None:
+    with clinic.transaction() as session:
+        order, given_answer = open_order(session, present())
+        recommendations.remark(session, given_answer.id, "void", "user-1", "asked again", cause="revoked")
+        now = session.connection.scalar(text("SELECT clock_timestamp()"))
+        assert now is not None
+        ends = now + timedelta(seconds=1)
+        again = recommendation(add_referral(session, order, present()), present(), valid_until=ends)
+        recommendations.add(session, again)
+    committed = False
+
+    def begin_and_wait() -> None:
+        nonlocal committed
+        with clinic.transaction() as session:
+            orders.start_treatment(session, clinic.actor, unique("procedure"), order.id, order.patient_id)
+            session.connection.execute(text("SELECT pg_sleep(1.1)"))
+            committed = True
+
+    with pytest.raises(GateClosed, match="valid recommendation"):
+        begin_and_wait()
+    assert committed  # it was the commit that was refused, not the start
+    assert count_starts(clinic, order.id) == 0
+
+
 def test_another_patients_order_is_refused(clinic: ClinicFixture) -> None:
     with clinic.transaction() as session:
         order, _ = open_order(session, present())

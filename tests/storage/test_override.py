@@ -149,8 +149,11 @@ def test_one_that_runs_out_before_the_commit_is_refused_at_the_commit(
             session.connection.execute(text("SELECT pg_sleep(2.1)"))
             committed = True
 
-    with pytest.raises(DBAPIError, match="treatment may not start"):
+    with pytest.raises(GateClosed) as refused:
         begin_and_wait()
+    assert isinstance(refused.value.__cause__, DBAPIError)
+    assert "treatment may not start" in str(refused.value.__cause__)
+    assert refused.value.order_id == order.id
     assert committed  # it was the commit that was refused, not the start
 
 
