@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
@@ -33,37 +34,80 @@ class Sent:
     reason: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Envelope:
-    """Finished bytes for one address. `key` is the same for every try of one generation of a message."""
+    """Finished bytes for one address. `key` is the same for every try of one generation of a message.
+
+    `reports_to` is where a provider tells what became of it, "" where nobody listens.
+    """
 
     address: str
     content: bytes
     key: uuid.UUID
+    content_type: str = "text/plain; charset=utf-8"
+    reports_to: str = ""
+
+
+class Fate(StrEnum):
+    """What became of a message that a provider had accepted; PENDING is no news."""
+
+    PENDING = "pending"
+    DELIVERED = "delivered"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """`reason` is a short technical sentence without personal data."""
+
+    fate: Fate
+    reason: str | None = None
 
 
 class Transport(Protocol):
-    """`is_real` is False where nothing leaves the house.
+    """`name` is the provider, as caps, circuit breaker and metrics count it.
 
-    `repeatable` is True where a second send with the same key is harmless.
+    `is_real` is False where nothing leaves the house. `repeatable` is True where a second send with the same
+    key is harmless. `at_once` is how many calls one worker process may have open at a time.
     """
 
+    name: str
     is_real: bool
     repeatable: bool
+    at_once: int
 
     def send(self, envelope: Envelope) -> Sent:
         """Hand the bytes over. Never raises for what a provider does: that is an outcome."""
+        ...
+
+    def look_up(self, envelope: Envelope, since: datetime) -> Sent | None:
+        """What the provider knows of an envelope whose outcome is unknown, first tried at `since`.
+
+        ACCEPTED with its reference, LATER where it certainly never had it, None where it cannot say.
+        """
+        ...
+
+    def progress(self, reference: str) -> Progress:
+        """What became of what it accepted, for providers that have to be asked."""
         ...
 
 
 class OutboxViewer:
     """Delivers to a page that shows every message as its recipient would get it, marked as not sent."""
 
+    name = "outbox"
     is_real = False
     repeatable = True
+    at_once = 1
 
     def send(self, envelope: Envelope) -> Sent:
         return Sent(Outcome.ACCEPTED, reference=f"outbox:{envelope.key}")
+
+    def look_up(self, envelope: Envelope, since: datetime) -> Sent | None:  # noqa: ARG002 - the protocol's
+        return self.send(envelope)
+
+    def progress(self, reference: str) -> Progress:  # noqa: ARG002 - the protocol's
+        return Progress(Fate.PENDING)
 
 
 @dataclass(frozen=True, slots=True)

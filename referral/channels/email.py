@@ -15,7 +15,7 @@ from email.policy import SMTP
 from email.utils import format_datetime, parseaddr
 from typing import Final, Literal
 
-from referral.channels.base import Envelope, Outcome, Sent, UnusableAddress
+from referral.channels.base import Envelope, Fate, Outcome, Progress, Sent, UnusableAddress
 
 _TIMEOUT_SECONDS: Final = 15
 
@@ -64,8 +64,10 @@ class SmtpTransport:
     SMTP has no idempotency key, so a connection that breaks after DATA leaves the outcome unknown.
     """
 
+    name = "smtp"
     is_real = True
     repeatable = False
+    at_once = 4
 
     def __init__(
         self,
@@ -108,6 +110,14 @@ class SmtpTransport:
             return self._hand_over(server, envelope)
         finally:
             _quietly(server.quit)
+
+    def look_up(self, envelope: Envelope, since: datetime) -> Sent | None:  # noqa: ARG002 - the protocol's
+        """A mail server cannot be asked."""
+        return None
+
+    def progress(self, reference: str) -> Progress:  # noqa: ARG002 - the protocol's
+        """Bounces come as mail."""
+        return Progress(Fate.PENDING)
 
     def _hand_over(self, server: smtplib.SMTP, envelope: Envelope) -> Sent:
         """MAIL, RCPT and DATA one by one: what fails before DATA was certainly not taken."""

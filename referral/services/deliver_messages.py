@@ -180,7 +180,11 @@ def _last_look(session: Session, message: Message, now: datetime) -> Envelope | 
         return None
     content = documents.get(session, str(wanted.current.envelope_id)).content
     outbox.move(session, message, MessageState.SENDING, lease_until=now + LEASE)
-    return Envelope(wanted.to.contact.address, content, provider_key(message.id, message.generation))
+    return Envelope(
+        address=wanted.to.contact.address,
+        content=content,
+        key=provider_key(message.id, message.generation),
+    )
 
 
 def _envelope_again(delivery: Delivery, clinic_id: str, message: Message) -> Envelope | None:
@@ -192,7 +196,11 @@ def _envelope_again(delivery: Delivery, clinic_id: str, message: Message) -> Env
             contact = next((c for c in clinician.contacts if c.id == message.contact_id), None)
             if contact is not None and _makes_sense(session, message, referral):
                 content = documents.get(session, str(message.envelope_id)).content
-                return Envelope(contact.address, content, provider_key(message.id, message.generation))
+                return Envelope(
+                    address=contact.address,
+                    content=content,
+                    key=provider_key(message.id, message.generation),
+                )
     reason = "the worker stopped while it was being sent"
     _end(delivery, clinic_id, message, MessageState.UNKNOWN, reason)
     return None

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from referral.channels.base import Channels, Envelope, OutboxViewer, Outcome, Sent, Transport
+from referral.channels.base import Channels, Envelope, Fate, OutboxViewer, Outcome, Progress, Sent, Transport
 from referral.channels.email import SmtpTransport
 from referral.domain.codes import Channel
 from referral.domain.records import Referral
@@ -23,8 +23,10 @@ EVENING = datetime(2026, 11, 4, 3, 0, tzinfo=UTC)  # 20:00 in Denver
 class Provider:
     """A provider that does what the test says: `then` runs during the call, `outcome` is its answer."""
 
+    name = "scripted"
     is_real = True
     repeatable = False
+    at_once = 1
 
     def __init__(
         self, outcome: Outcome = Outcome.ACCEPTED, reference: str = "ref", then: Callable[[], Any] = list
@@ -38,6 +40,13 @@ class Provider:
         self.sent.append(envelope)
         self.then()
         return Sent(self.outcome, reference=self.reference, reason="as the test says")
+
+    def look_up(self, envelope: Envelope, since: datetime) -> Sent | None:
+        """It cannot be asked."""
+        return None
+
+    def progress(self, reference: str) -> Progress:
+        return Progress(Fate.PENDING)
 
 
 def delivery(
