@@ -41,11 +41,11 @@ class Provider:
         self.then()
         return Sent(self.outcome, reference=self.reference, reason="as the test says")
 
-    def look_up(self, envelope: Envelope, since: datetime) -> Sent | None:
+    def look_up(self, envelope: Envelope, since: datetime) -> Sent | None:  # noqa: ARG002 - the protocol's
         """It cannot be asked."""
         return None
 
-    def progress(self, reference: str) -> Progress:
+    def progress(self, reference: str) -> Progress:  # noqa: ARG002 - the protocol's
         return Progress(Fate.PENDING)
 
 
