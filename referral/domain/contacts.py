@@ -6,6 +6,7 @@ from typing import Final
 
 from referral.domain.codes import Channel
 from referral.domain.records import Contact
+from referral.domain.reminders import Step
 
 # Ways that carry a letter or a link by themselves; a telephone is for people.
 _WRITTEN: Final = (Channel.EMAIL, Channel.FAX, Channel.SMS, Channel.POST)
@@ -46,6 +47,30 @@ def by_another_channel(contacts: tuple[Contact, ...], used: Channel) -> Contact 
     others = [contact for contact in in_order(contacts) if contact.channel != used]
     paper = [contact for contact in others if contact.channel in _PAPER]
     return next(iter([*paper, *others]), None) or best(contacts)
+
+
+def for_step(step: Step, contacts: tuple[Contact, ...], last: tuple[str, Channel] | None) -> Contact | None:
+    """What a reminder travels by; None: the step sends nothing.
+
+    `last` is the contact, with its channel, that the letter handed over last went to.
+    """
+    if step is Step.REMIND:
+        same = next((contact for contact in contacts if last and contact.id == last[0]), None)
+        return same or best(contacts)
+    if step is Step.REMIND_OTHER_CHANNEL:
+        return by_another_channel(contacts, last[1]) if last else best(contacts)
+    return None
+
+
+def after_refusal(contacts: tuple[Contact, ...], refused: set[str], channel: Channel) -> Contact | None:
+    """The contact of another channel that a refused letter goes to at once; None where there is none.
+
+    `refused` are the contacts that have refused a letter of this request: each is tried once, as two that
+    both refuse must not be handed the letter in turn for ever.
+    """
+    left = tuple(contact for contact in contacts if contact.id not in refused)
+    other = by_another_channel(left, channel)
+    return other if other is not None and other.channel != channel else None
 
 
 def masked(contact: Contact) -> str:

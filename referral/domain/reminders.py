@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import date, datetime
 from enum import StrEnum
 
 from referral.domain.calendar import BusinessCalendar
@@ -111,3 +111,27 @@ def reminder_due(climb: Climb, ladder: Ladder, calendar: BusinessCalendar, now: 
     skipped = tuple(planned.ordinal for planned in due if planned.ordinal < latest.ordinal)
     extend = calendar.business_days_between(due[-1].due_at, now) + 2 if overtaken else 0
     return Planned(latest.ordinal, latest.step, latest.due_at, skipped, extend)
+
+
+def advanced(climb: Climb, planned: Planned) -> Climb:
+    """After the rung has been climbed; those that an outage left behind count as climbed too."""
+    return replace(climb, climbed=planned.ordinal, extended_days=climb.extended_days + planned.extend_days)
+
+
+def paused_until(climb: Climb, calendar: BusinessCalendar, now: datetime, until: date) -> Climb:
+    """Every rung moved by the business days from now to the day after `until`; a hold ends with it."""
+    end = datetime.combine(until, calendar.closes, calendar.time_zone)
+    days = calendar.business_days_between(now, end) + 1
+    return replace(climb, shifted_days=climb.shifted_days + days, held=False)
+
+
+def resumed(climb: Climb, calendar: BusinessCalendar, held_at: datetime, now: datetime) -> Climb:
+    """Goes on, moved by the business days that it stood still."""
+    stood = calendar.business_days_between(held_at, now)
+    return replace(climb, shifted_days=climb.shifted_days + stood, held=False)
+
+
+def from_first_delivery(climb: Climb, calendar: BusinessCalendar, at: datetime) -> Climb | None:
+    """The ladder counts from the first delivery: a late one moves it, unless it has been climbed (None)."""
+    late = calendar.local_date(at) > calendar.local_date(climb.started_at)
+    return replace(climb, started_at=at) if late and not climb.climbed else None

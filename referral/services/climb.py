@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from referral.domain import contacts
 from referral.domain.calendar import BusinessCalendar
 from referral.domain.records import Clinician, Contact, Referral
-from referral.domain.reminders import Climb, Ladder, Step, due_date, next_step
+from referral.domain.reminders import Climb, Ladder, Step, due_date, next_step, resumed
 from referral.services.calendars import calendar_for
 from referral.storage import clinics, directory
 from referral.storage.db import Session
@@ -37,22 +36,14 @@ def ladder_and_calendar(session: Session, referral: Referral) -> tuple[Ladder, B
 def going_on(session: Session, referral: Referral, now: datetime) -> dict[str, Any]:
     """The columns of a held request whose ladder goes on, moved by the business days that it stood still."""
     ladder, calendar = ladder_and_calendar(session, referral)
-    stood = calendar.business_days_between(referral.held_at or now, now)
-    climb = climb_of(referral)
-    moved = replace(climb, shifted_days=climb.shifted_days + stood, held=False)
+    moved = resumed(climb_of(referral), calendar, referral.held_at or now, now)
     return {**replanned(moved, ladder, calendar), "held_at": None}
 
 
 def contact_for(step: Step, clinician: Clinician, last: Message | None) -> Contact | None:
     """What a reminder travels by; `last` is the letter that was handed over last. None: nothing is sent."""
-    if step is Step.REMIND:
-        same = next((c for c in clinician.contacts if last and c.id == last.contact_id), None)
-        return same or contacts.best(clinician.contacts)
-    if step is Step.REMIND_OTHER_CHANNEL:
-        if last is None:
-            return contacts.best(clinician.contacts)
-        return contacts.by_another_channel(clinician.contacts, last.channel)
-    return None
+    used = (last.contact_id, last.channel) if last else None
+    return contacts.for_step(step, clinician.contacts, used)
 
 
 def replanned(climb: Climb, ladder: Ladder, calendar: BusinessCalendar) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -11,6 +10,7 @@ from referral.domain.audit import Action, Actor, AuditEntry
 from referral.domain.codes import BusinessStatus, TaskStatus
 from referral.domain.outgoing import SWITCHED, WITH_LINK, MessageKind, MessageState
 from referral.domain.records import Referral
+from referral.domain.reminders import from_first_delivery
 from referral.services import publish
 from referral.services.climb import climb_of, ladder_and_calendar, replanned
 from referral.services.queue_message import queue_message
@@ -63,13 +63,10 @@ def accepted(session: Session, message: Message, now: datetime, *, is_real: bool
 
 
 def _day_0(session: Session, referral: Referral, now: datetime) -> dict[str, Any]:
-    """The ladder counts from the first delivery: one that was late moves it, unless it has been climbed."""
+    """The columns of a request whose ladder counts from now, because its first delivery was late."""
     ladder, calendar = ladder_and_calendar(session, referral)
-    late = calendar.local_date(now) > calendar.local_date(referral.started_at)
-    if not late or referral.climbed or not referral.is_open:
-        return {}
-    climb = replace(climb_of(referral), started_at=now)
-    return {"started_at": now, **replanned(climb, ladder, calendar)}
+    moved = from_first_delivery(climb_of(referral), calendar, now) if referral.is_open else None
+    return {"started_at": now, **replanned(moved, ladder, calendar)} if moved else {}
 
 
 def cancelled(session: Session, message: Message, now: datetime) -> None:
@@ -101,11 +98,9 @@ def ended(session: Session, message: Message, state: MessageState, reason: str, 
 
 
 def _switch_channel(session: Session, referral: Referral, message: Message, now: datetime) -> None:
-    """Each contact is tried once: two that both refuse must not be handed the letter in turn for ever."""
     clinician = directory.get_clinician(session, referral.clinician_id)
     sent = outbox.find(session, referral_id=referral.id, states=(MessageState.FAILED,))
     refused = {failed.contact_id for failed in sent}
-    left = tuple(contact for contact in clinician.contacts if contact.id not in refused)
-    other = contacts.by_another_channel(left, message.channel)
-    if other is not None and other.channel != message.channel:
+    other = contacts.after_refusal(clinician.contacts, refused, message.channel)
+    if other is not None:
         queue_message(session, referral, message.kind, other, now, ordinal=message.ordinal + SWITCHED)

@@ -15,6 +15,7 @@ from referral.domain.gate import needs_review
 from referral.domain.outgoing import REMINDERS, MessageKind
 from referral.domain.records import Clinician, Order, Referral
 from referral.domain.referral import BUSINESS_STATUS_OF, EVENT_OF, Event, next_status
+from referral.domain.reminders import paused_until
 from referral.services import publish
 from referral.services.climb import climb_of, going_on, ladder_and_calendar, replanned
 from referral.services.close_referral import (
@@ -196,15 +197,7 @@ def _wait_for_visit(
 def _shift_ladder(session: Session, referral: Referral, event: Event, until: date, now: datetime) -> Referral:
     """Move every rung by the business days from now to the day after `until`."""
     ladder, calendar = ladder_and_calendar(session, referral)
-    end = datetime.combine(until, calendar.closes, calendar.time_zone)
-    days = calendar.business_days_between(now, end) + 1
-    climb = climb_of(referral)
-    moved = type(climb)(
-        started_at=climb.started_at,
-        climbed=climb.climbed,
-        shifted_days=climb.shifted_days + days,
-        extended_days=climb.extended_days,
-    )
+    moved = paused_until(climb_of(referral), calendar, now, until)
     values = replanned(moved, ladder, calendar) | {"held_at": None}
     if event is Event.ASK_INFORMATION:
         values |= {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -12,7 +11,7 @@ from referral.domain.audit import Action, Actor, AuditEntry
 from referral.domain.calendar import BusinessCalendar
 from referral.domain.outgoing import MessageKind
 from referral.domain.records import Referral
-from referral.domain.reminders import Ladder, Planned, Step, next_step, reminder_due
+from referral.domain.reminders import Ladder, Planned, Step, advanced, next_step, reminder_due
 from referral.services.climb import climb_of, contact_for, ladder_and_calendar, replanned
 from referral.services.close_referral import expire_referral
 from referral.services.queue_message import queue_message
@@ -83,11 +82,7 @@ def _climb(session: Session, actor: Actor, referral: Referral, now: datetime) ->
 def _advance(
     session: Session, referral: Referral, planned: Planned, ladder: Ladder, calendar: BusinessCalendar
 ) -> Referral:
-    climb = replace(
-        climb_of(referral),
-        climbed=planned.ordinal,
-        extended_days=referral.extended_days + planned.extend_days,
-    )
+    climb = advanced(climb_of(referral), planned)
     return referrals.change(session, referral, **replanned(climb, ladder, calendar))
 
 

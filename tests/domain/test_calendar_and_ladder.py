@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
@@ -11,7 +12,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from referral.domain.calendar import BusinessCalendar
-from referral.domain.reminders import Climb, Ladder, Step, due_date, next_step, reminder_due
+from referral.domain.reminders import (
+    Climb,
+    Ladder,
+    Step,
+    advanced,
+    due_date,
+    from_first_delivery,
+    next_step,
+    paused_until,
+    reminder_due,
+    resumed,
+)
 
 DENVER = ZoneInfo("America/Denver")
 THANKSGIVING = date(2026, 11, 26)
@@ -137,3 +149,34 @@ def test_time_zones_come_with_the_program_where_the_system_has_none() -> None:
         [sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=False
     )
     assert done.stdout == "America/Denver\n", done.stderr
+
+
+def test_what_an_outage_left_behind_counts_as_climbed() -> None:
+    climb = Climb(started_at=at(3, 10), extended_days=1)
+    planned = reminder_due(climb, LADDER, CALENDAR, at(25, 10))
+    assert planned is not None
+    moved = advanced(climb, planned)
+    assert (moved.climbed, moved.extended_days) == (4, 1 + planned.extend_days)
+    assert planned.extend_days > 0
+
+
+def test_a_pause_ends_after_the_day_that_was_named() -> None:
+    paused = paused_until(Climb(started_at=at(3, 10), held=True), CALENDAR, at(4, 10), date(2026, 11, 6))
+    planned = next_step(paused, LADDER, CALENDAR)
+    assert planned is not None
+    assert planned.due_at == at(10, 9)  # due on Thursday 5th; Thursday, Friday and the day after do not count
+
+
+def test_a_held_ladder_goes_on_moved_by_the_business_days_that_it_stood() -> None:
+    held = Climb(started_at=at(3, 10), shifted_days=1, held=True)
+    moved = resumed(held, CALENDAR, at(24, 16), at(30, 8))
+    assert (moved.held, moved.shifted_days) == (False, 1 + 3)
+
+
+def test_a_first_delivery_that_is_late_moves_the_ladder_until_it_has_been_climbed() -> None:
+    climb = Climb(started_at=at(3, 10))
+    assert from_first_delivery(climb, CALENDAR, at(3, 16)) is None
+    moved = from_first_delivery(climb, CALENDAR, at(4, 9))
+    assert moved is not None
+    assert moved.started_at == at(4, 9)
+    assert from_first_delivery(replace(climb, climbed=1), CALENDAR, at(4, 9)) is None
