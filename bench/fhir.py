@@ -117,13 +117,18 @@ def _answer(
     runtime: Runtime, replay: Replay, status: int, given: str | None = None, plain: Any = None
 ) -> Response:
     """What was sent is written once more, as a plain handler writes the JSON that it stores."""
-    orjson.dumps(plain)
-    with runtime.database.engine.begin() as connection:
-        if any(aside for _, _, aside in replay.statements):
-            with runtime.database.statement() as beside:
-                text = replay.run(connection, beside, given)
-        else:
+    if plain is not None:
+        orjson.dumps(plain)
+    if all(aside for _, _, aside in replay.statements):
+        with runtime.database.statement() as connection:
             text = replay.run(connection, connection, given)
+    else:
+        with runtime.database.engine.begin() as connection:
+            if any(aside for _, _, aside in replay.statements):
+                with runtime.database.statement() as beside:
+                    text = replay.run(connection, beside, given)
+            else:
+                text = replay.run(connection, connection, given)
     return Response(text.encode(), status, media_type="application/json")
 
 

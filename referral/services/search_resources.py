@@ -29,6 +29,8 @@ from referral.storage.history import HistoryPage, count_versions, history_page
 from referral.storage.resources import Stored
 from referral.storage.search import Match, Page
 
+# What a read has to look at more than the row of the resource for.
+READ_ALONE: Final = frozenset({"AuditEvent", "Binary"})
 # A page that begins within what is published here; pages of the store have cursors of another kind.
 _PUBLISHED_PAGE: Final = re.compile(r"p([0-9]{1,6})")
 

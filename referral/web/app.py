@@ -14,6 +14,7 @@ from referral import __version__
 from referral.bootstrap import Runtime
 from referral.logs import AccessLog
 from referral.services.client_keys import ClientKeys
+from referral.storage.joint_reads import read_gates, read_resources
 from referral.web import (
     cds_hooks,
     errors,
@@ -30,10 +31,10 @@ from referral.web import (
 )
 from referral.web.cors import CdsCors
 from referral.web.fhir_path import FhirPath
-from referral.web.gate_reads import GateReads
 from referral.web.middleware import Frame
 from referral.web.openapi import describe
 from referral.web.staff import routes as staff_routes
+from referral.web.together import Together
 
 
 def create_app(runtime: Runtime) -> FastAPI:
@@ -55,7 +56,8 @@ def create_app(runtime: Runtime) -> FastAPI:
     )
     app.state.runtime = runtime
     app.state.client_keys = ClientKeys(runtime.outgoing)
-    app.state.gate_reads = GateReads(runtime.database)
+    app.state.gate_reads = Together(runtime.database, read_gates)
+    app.state.resource_reads = Together(runtime.database, read_resources)
     app.add_middleware(CdsCors, runtime=runtime)
     app.add_middleware(FhirPath)
     app.add_middleware(Frame)

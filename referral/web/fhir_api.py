@@ -23,6 +23,8 @@ from referral.services.methods import methods_of
 from referral.services.take_subscription import delete_subscription
 from referral.services.write_bundle import bare
 from referral.storage import clinics
+from referral.storage.joint_reads import AskedGate, AskedResource
+from referral.storage.orders import FactsOfOrder
 from referral.storage.resources import Stored
 from referral.web.fhir_batch import carry_out_bundle
 from referral.web.fhir_client import NO_OPERATION, Caller, client
@@ -47,7 +49,7 @@ from referral.web.fhir_wire import (
     version_in,
     written_response,
 )
-from referral.web.gate_reads import GateReads
+from referral.web.together import Together
 
 router: Final = APIRouter(prefix="/fhir", tags=["FHIR"])
 # Nine calls of ten are reads, of the gate above all: tried before all other routes.
@@ -71,8 +73,8 @@ async def read_gate(request: Request, caller: Anyone, how: WantedDep, id: str) -
     caller.require("ServiceRequest", "r")
     if not caller.permit.is_whole("ServiceRequest", "r"):
         await run_in_threadpool(_require_sight, caller, id)
-    together: GateReads = request.app.state.gate_reads
-    found = await together.read(caller.actor, id, caller.token)
+    together: Together[AskedGate, FactsOfOrder | None] = request.app.state.gate_reads
+    found = await together.read(AskedGate(caller.actor, id, caller.token))
     if found is None:
         text = f"There is no infusion order with id {id[:64]}; a request names its order in basedOn."
         raise NotFound(text)
@@ -189,17 +191,37 @@ def update_by_condition(
 
 
 @router.get("/{type}/{id}")
-def read(request: Request, caller: Reader, how: WantedDep, type: str, id: str) -> Response:
+async def read(request: Request, caller: Reader, how: WantedDep, type: str, id: str) -> Response:
     """The current version, or 304 for one that the client has."""
     text = query_text(request)
     part = part_of(caller, type, text) if text else Part()
-    with caller.transaction() as session:
-        stored = search_resources.read_resource(session, caller.access, type, id)
+    stored = await _current(request, caller, type, id)
+    if text or how.is_xml:  # worked out anew, which may take its time
+        return await run_in_threadpool(_told_one, request, caller, how, stored, part)
+    return _told_one(request, caller, how, stored, part)
+
+
+def _told_one(request: Request, caller: Caller, how: Wanted, stored: Stored, part: Part) -> Response:
     if how.media_type == AS_IT_IS:
         return content_response(stored)
     if is_known(stored, request.headers.get("if-none-match"), request.headers.get("if-modified-since")):
         return Response(b"", 304, version_headers(stored, caller.base_url))
     return stored_response(stored, how, caller.base_url, part.of(stored))
+
+
+async def _current(request: Request, caller: Caller, type: str, id: str) -> Stored:
+    """Together with other reads where scopes reach all of the type; else, and what is not found, alone."""
+    if type not in search_resources.READ_ALONE and caller.permit.is_whole(type, "r"):
+        together: Together[AskedResource, Stored | None] = request.app.state.resource_reads
+        found = await together.read(AskedResource(caller.actor, type, id, caller.token))
+        if found is not None:
+            return found
+    return await run_in_threadpool(_read_alone, caller, type, id)
+
+
+def _read_alone(caller: Caller, type: str, id: str) -> Stored:
+    with caller.transaction() as session:
+        return search_resources.read_resource(session, caller.access, type, id)
 
 
 reads.add_api_route(ONE_RESOURCE, read, include_in_schema=False)
