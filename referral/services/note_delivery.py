@@ -19,7 +19,8 @@ from referral.storage.db import Session
 from referral.storage.outbox import Message
 
 
-def _worker(session: Session) -> Actor:
+def worker(session: Session) -> Actor:
+    """Who acts when a message goes its way by itself."""
     return Actor(session.clinic, "system", "worker")
 
 
@@ -35,13 +36,7 @@ def prepared(session: Session, message: Message, letter_id: str | None, now: dat
 
 def accepted(session: Session, message: Message, now: datetime, *, is_real: bool) -> None:
     """Handed over: the first letter delivers the request; every message is recorded as a disclosure."""
-    referral = referrals.get(session, message.referral_id, lock=True)
-    if referral.delivered_at is None and message.kind in WITH_LINK:
-        values: dict[str, Any] = {"delivered_at": now, **_day_0(session, referral, now)}
-        if referral.business_status is BusinessStatus.DELIVERY_FAILED:
-            values |= {"business_status": BusinessStatus.SENT}
-        referral = referrals.change(session, referral, **values)
-        publish.referral_changed(session, referral, now)
+    referral = reached(session, message, now)
     detail = {"message": str(message.id), "kind": message.kind, "channel": message.channel, "real": is_real}
     referrals.note(session, referral.id, "sent", "worker", now, **detail)
     directory.note_delivery(session, message.contact_id, now, succeeded=True)
@@ -59,7 +54,20 @@ def accepted(session: Session, message: Message, now: datetime, *, is_real: bool
             "recipient": f"PractitionerRole/{referral.clinician_id}",
         },
     )
-    audit.record(session, _worker(session), entry)
+    audit.record(session, worker(session), entry)
+
+
+def reached(session: Session, message: Message, now: datetime) -> Referral:
+    """Returns the request, whose ladder counts from now where this is its first letter that got through."""
+    referral = referrals.get(session, message.referral_id, lock=True)
+    if referral.delivered_at is not None or message.kind not in WITH_LINK:
+        return referral
+    values: dict[str, Any] = {"delivered_at": now, **_day_0(session, referral, now)}
+    if referral.business_status is BusinessStatus.DELIVERY_FAILED:
+        values |= {"business_status": BusinessStatus.SENT}
+    referral = referrals.change(session, referral, **values)
+    publish.referral_changed(session, referral, now)
+    return referral
 
 
 def _day_0(session: Session, referral: Referral, now: datetime) -> dict[str, Any]:
@@ -80,11 +88,24 @@ def ended(session: Session, message: Message, state: MessageState, reason: str, 
 
     Nothing happens where this claim does not hold the message any more. The caller holds the request.
     """
-    if not outbox.move(session, message, state, last_error=reason, finished_at=now):
-        return
-    referral = referrals.get(session, message.referral_id)
+    if outbox.move(session, message, state, last_error=reason, finished_at=now):
+        referral = referrals.get(session, message.referral_id)
+        not_delivered(session, referral, message, state, reason, now)
+
+
+def not_delivered(
+    session: Session,
+    referral: Referral,
+    message: Message,
+    state: MessageState,
+    reason: str,
+    now: datetime,
+    *,
+    event: str = "not-delivered",
+) -> None:
+    """Tell all that wait for a message whose row has ended in `state`; `event` is the timeline's word."""
     detail = {"message": str(message.id), "kind": message.kind, "channel": message.channel, "state": state}
-    referrals.note(session, referral.id, "not-delivered", "worker", now, reason=reason[:200], **detail)
+    referrals.note(session, referral.id, event, "worker", now, reason=reason[:200], **detail)
     publish.message_failed(session, str(message.id), reason, now)
     if state is MessageState.FAILED:
         directory.note_delivery(session, message.contact_id, now, succeeded=False)

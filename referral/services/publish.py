@@ -256,6 +256,14 @@ def message_done(session: Session, message_id: str, now: datetime) -> None:
     _message_changed(session, message_id, MessageState.ACCEPTED, now, sent_at=now)
 
 
+def message_delivered(
+    session: Session, message_id: str, now: datetime, *, sent_at: datetime, received_at: datetime
+) -> None:
+    """The channel says that it arrived."""
+    times = {"sent_at": sent_at, "received_at": received_at}
+    _message_changed(session, message_id, MessageState.DELIVERED, now, **times)
+
+
 def message_failed(session: Session, message_id: str, reason: str, now: datetime) -> None:
     """`reason` is a technical sentence that names nobody."""
     _message_changed(session, message_id, MessageState.FAILED, now, failure_text=reason)

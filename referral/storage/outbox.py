@@ -173,6 +173,15 @@ def move(session: Session, message: Message, state: MessageState, **values: Any)
     return changed.rowcount == 1
 
 
+def settle(session: Session, message: Message, state: MessageState, **values: Any) -> None:
+    """Write what a provider has told, whoever holds the row. The caller has locked it, see get()."""
+    session.connection.execute(
+        update(_TABLE)
+        .where(_TABLE.c.clinic_id == session.clinic, _TABLE.c.id == message.id)
+        .values(state=state, lease_until=None, **values)
+    )
+
+
 def cancel_waiting(
     session: Session, referral_id: str, now: datetime, kinds: Iterable[MessageKind]
 ) -> list[uuid.UUID]:

@@ -33,6 +33,7 @@ from referral.storage.tables.override import override_decision, override_request
 from referral.storage.tables.people import clinician, contact, patient
 from referral.storage.tables.portal import portal_credential, portal_session, portal_throttle
 from referral.storage.tables.records import resource, resource_history, search_entry
+from referral.storage.tables.reports import provider_event, provider_poll
 from referral.storage.tables.requests import document, message, referral, referral_event, request_number
 from referral.storage.tables.subscriptions import subscription, subscription_event
 
@@ -73,6 +74,8 @@ __all__ = [
     "portal_credential",
     "portal_session",
     "portal_throttle",
+    "provider_event",
+    "provider_poll",
     "recommendation",
     "recommendation_confirmation",
     "recommendation_review",

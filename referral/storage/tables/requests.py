@@ -166,4 +166,10 @@ message = Table(
         "not_before",
         postgresql_where=text("state IN ('queued', 'rendering', 'ready', 'sending')"),
     ),
+    Index(
+        "ix_message_no_news",
+        "clinic_id",
+        "finished_at",
+        postgresql_where=text("state = 'accepted' AND sent_for_real AND channel IN ('fax', 'sms')"),
+    ),
 )

@@ -24,7 +24,9 @@ _LOOKS: Final[dict[str, tuple[str, str, str]]] = {
     "asked": ("info", "pen", "Asked"),
     "letter-ready": ("neutral", "document", "Letter made"),
     "sent": ("info", "mail", "Sent"),
+    "delivered": ("open", "open", "Delivered"),
     "not-delivered": ("closed", "warning", "Not delivered"),
+    "failed-after-all": ("closed", "warning", "Sent, but not delivered after all"),
     "resent": ("info", "mail", "Sent again"),
     "identity-proven": ("info", "shield", "Opened; the clinician has proven who they are"),
     "taken-on": ("info", "user", "Accepted by the clinician’s system"),
@@ -109,7 +111,9 @@ def _answered(detail: _Detail) -> str:
 
 _TITLES: Final[dict[str, Callable[[_Detail], str]]] = {
     "sent": _sent,
+    "delivered": lambda detail: f"{_what(detail)}: delivered",
     "not-delivered": lambda detail: f"{_what(detail)}: not delivered",
+    "failed-after-all": lambda detail: f"{_what(detail)}: sent, but not delivered after all",
     "resent": lambda detail: f"Send again by {present.CHANNEL[Channel(detail['channel'])]}",
     "letter-ready": lambda detail: f"{present.MESSAGE_KIND[MessageKind(detail['kind'])]}: letter made",
     "answered": _answered,

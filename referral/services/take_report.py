@@ -1,0 +1,95 @@
+"""Takes what a provider tells about a message: the one way by which "delivered" or "failed" gets in.
+
+Webhooks, polling, bounced mail and people who confirm a printed batch all come here.
+"""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from referral.channels.base import Fate
+from referral.domain.outgoing import MessageState
+from referral.services import note_report
+from referral.services.note_report import Told
+from referral.storage import outbox, provider_events, referrals
+from referral.storage.db import Session
+from referral.storage.outbox import Message
+
+# A failure of anything else is about an earlier try, or known already. A delivery ends every state.
+_MAY_STILL_FAIL: Final = frozenset({MessageState.ACCEPTED, MessageState.SENDING, MessageState.UNKNOWN})
+_LONGEST_REASON: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """`event_id` is the same whenever the provider tells the same; `at` is when it happened, as it says.
+
+    `reason` is a short technical sentence without personal data. `reference` is the provider's own name for
+    what it took, where it tells it.
+    """
+
+    provider: str
+    event_id: str
+    message_id: uuid.UUID
+    fate: Fate
+    reason: str | None
+    at: datetime
+    reference: str | None = None
+
+
+def take_report(session: Session, report: Report, now: datetime) -> bool:
+    """True where it changed what became of the message.
+
+    Reports may come twice, late and in any order: the same event counts once, a failure never overwrites a
+    delivery, and what concerns a message of nobody, or one that has never left, changes nothing.
+    """
+    found = None if report.fate is Fate.PENDING else outbox.get(session, report.message_id)
+    if found is None:
+        return False
+    # Request before message, as everybody locks them.
+    referrals.get(session, found.referral_id, lock=True)
+    message = outbox.get(session, report.message_id, lock=True)
+    if message is None or not _is_new(session, report, now):
+        return False
+    # A provider's clock may be ahead of ours.
+    told = Told(
+        provider=report.provider,
+        at=min(report.at, now),
+        reason=report.reason[:_LONGEST_REASON] if report.reason else None,
+        reference=report.reference,
+    )
+    if report.fate is Fate.DELIVERED and _can_have_arrived(message):
+        note_report.delivered(session, message, told, now)
+        return True
+    if report.fate is Fate.FAILED and _can_have_failed(message, report):
+        note_report.failed_after_all(session, message, told, now)
+        return True
+    return False
+
+
+def _is_new(session: Session, report: Report, now: datetime) -> bool:
+    return provider_events.add(
+        session,
+        provider=report.provider,
+        event_id=report.event_id,
+        message_id=report.message_id,
+        fate=report.fate,
+        reason=report.reason[:_LONGEST_REASON] if report.reason else None,
+        at=report.at,
+        now=now,
+    )
+
+
+def _can_have_arrived(message: Message) -> bool:
+    """Without bytes nothing can have left."""
+    return message.state is not MessageState.DELIVERED and message.envelope_id is not None
+
+
+def _can_have_failed(message: Message, report: Report) -> bool:
+    """A person may have had it sent again since: then another reference is the one that counts."""
+    known = message.provider_reference
+    about_it = known is None or report.reference is None or known == report.reference
+    return message.state in _MAY_STILL_FAIL and about_it

@@ -1,0 +1,44 @@
+"""What providers have told about messages: each event is taken once."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy.dialects.postgresql import insert
+
+from referral.storage import tables
+from referral.storage.db import Session
+
+_TABLE: Final = tables.provider_event
+_ADD: Final = (
+    insert(_TABLE)
+    .on_conflict_do_nothing(index_elements=["clinic_id", "provider", "event_id"])
+    .returning(_TABLE.c.event_id)
+)
+
+
+def add(
+    session: Session,
+    *,
+    provider: str,
+    event_id: str,
+    message_id: uuid.UUID,
+    fate: str,
+    reason: str | None,
+    at: datetime,
+    now: datetime,
+) -> bool:
+    """False where this event has been taken before."""
+    values = {
+        "clinic_id": session.clinic,
+        "provider": provider,
+        "event_id": event_id,
+        "message_id": message_id,
+        "fate": fate,
+        "reason": reason,
+        "at": at,
+        "received_at": now,
+    }
+    return session.connection.scalar(_ADD, values) is not None
