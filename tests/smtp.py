@@ -14,21 +14,27 @@ from aiosmtpd.controller import Controller
 
 
 class Mailbox:
-    """Keeps what it is given. `answer` replaces the reply to DATA, `sender_answer` that to MAIL.
-
-    `drop` hangs up after DATA.
+    """Keeps what it is given. `answer` replaces the reply to DATA, `sender_answer` that to MAIL,
+    `recipient_answer` that to RCPT. `drop` hangs up after DATA.
     """
 
     def __init__(self) -> None:
         self.messages: list[EmailMessage] = []
         self.answer: str | None = None
         self.sender_answer: str | None = None
+        self.recipient_answer: str | None = None
         self.drop = False
 
     async def handle_MAIL(self, *given: Any) -> str:  # noqa: N802 - aiosmtpd's names
         _server, _session, envelope, address, _options = given
         envelope.mail_from = address
         return self.sender_answer or "250 OK"
+
+    async def handle_RCPT(self, *given: Any) -> str:  # noqa: N802 - aiosmtpd's names
+        _server, _session, envelope, address, _options = given
+        if self.recipient_answer is None:
+            envelope.rcpt_tos.append(address)
+        return self.recipient_answer or "250 OK"
 
     async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802, ARG002 - aiosmtpd's names
         if self.answer is not None:

@@ -27,11 +27,15 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """`reason` is a short technical sentence without personal data; `reference` is the provider's."""
+    """`reason` is a short technical sentence without personal data; `reference` is the provider's.
+
+    `bad_address` says that this mailbox or number does not exist: a busy line or a full mailbox is none.
+    """
 
     outcome: Outcome
     reference: str | None = None
     reason: str | None = None
+    bad_address: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,10 +62,11 @@ class Fate(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """`reason` is a short technical sentence without personal data."""
+    """`reason` is a short technical sentence without personal data; `bad_address` as in Sent."""
 
     fate: Fate
     reason: str | None = None
+    bad_address: bool = False
 
 
 class Transport(Protocol):

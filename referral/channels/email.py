@@ -18,6 +18,8 @@ from typing import Final, Literal
 from referral.channels.base import Envelope, Fate, Outcome, Progress, Sent, UnusableAddress
 
 _TIMEOUT_SECONDS: Final = 15
+# No such mailbox, moved without a new address, not a valid name (RFC 5321, 4.2.3).
+_NO_SUCH_MAILBOX: Final = frozenset({550, 551, 553})
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +150,8 @@ class SmtpTransport:
 def _refused(code: int, what: str) -> Sent:
     """4xx means later, 5xx never (RFC 5321, 4.2.1). The server's words may quote the address: not kept."""
     outcome = Outcome.LATER if code < 500 else Outcome.REFUSED
-    return Sent(outcome, reason=f"the mail server answered {code} to the {what}")
+    reason = f"the mail server answered {code} to the {what}"
+    return Sent(outcome, reason=reason, bad_address=what == "recipient" and code in _NO_SUCH_MAILBOX)
 
 
 def _quietly(close: Callable[[], object]) -> None:

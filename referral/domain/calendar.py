@@ -74,6 +74,16 @@ class BusinessCalendar:
             count += self.is_business_day(day)
         return count
 
+    def open_hours_between(self, start: datetime, end: datetime) -> float:
+        """Business hours in the half-open span; 0 when `end` is not after `start`."""
+        day, last, total = self.local_date(start), self.local_date(end), timedelta(0)
+        while day <= last:
+            if self.is_business_day(day):
+                opened, closed = self.at(day, self.opens), self.at(day, self.closes)
+                total += max(min(closed, end) - max(opened, start), timedelta(0))
+            day += timedelta(days=1)
+        return total / timedelta(hours=1)
+
     def _first_business_day(self, day: date, step: int = 1) -> date:
         """The day itself or the nearest business day; `step` -1 looks backwards."""
         for _ in range(366):

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+from enum import StrEnum
+from math import ceil
 from typing import Final
 
 from referral.domain.codes import Channel
-from referral.domain.records import Contact
+from referral.domain.records import Bar, Contact, Experience, Lesson
 from referral.domain.reminders import Step
 
 # Ways that carry a letter or a link by themselves; a telephone is for people.
@@ -13,30 +16,108 @@ _WRITTEN: Final = (Channel.EMAIL, Channel.FAX, Channel.SMS, Channel.POST)
 _PAPER: Final = (Channel.FAX, Channel.POST)
 
 
-def _worked_last(contact: Contact) -> bool:
-    if contact.last_success_at is None:
-        return False
-    return contact.last_failure_at is None or contact.last_success_at > contact.last_failure_at
+# What one message is worth while it is news. A delivery says less than an answer, and no number of deliveries
+# that nobody answered says more than one; a failure outweighs a delivery and a verification together.
+_WORTH: Final = {Lesson.SENT: 0.5, Lesson.DELIVERED: 1.0, Lesson.ANSWERED: 2.0, Lesson.FAILED: -3.0}
+_VERIFIED: Final = 0.75
+_HALF_LIFE: Final = timedelta(days=90)
+# 8:00 to 17:00.
+_BUSINESS_DAY_HOURS: Final = 9.0
 
 
-def _failed_last(contact: Contact) -> bool:
-    return contact.last_failure_at is not None and not _worked_last(contact)
+def score(contact: Contact, newest: datetime | None) -> float:
+    """What is known for and against a contact; more is better, 0 is nothing.
+
+    What is 90 days older than `newest` counts half, so that last year's luck does not rule. A quick answer
+    adds up to one more.
+    """
+    if newest is None:
+        return _VERIFIED * contact.is_verified
+    delivered, rest = 0.0, 0.0
+    for one in contact.experience:
+        faded: float = 0.5 ** (max(newest - one.at, timedelta(0)) / _HALF_LIFE)
+        if one.lesson in (Lesson.SENT, Lesson.DELIVERED):
+            delivered = max(delivered, _WORTH[one.lesson] * faded)
+        else:
+            rest += (_WORTH[one.lesson] + _quickness(one)) * faded
+    return delivered + rest + _VERIFIED * contact.is_verified
 
 
-def _rank(contact: Contact) -> tuple[bool, bool, bool, int, str]:
-    """What worked before comes first, what failed last; then verified ones; then the quicker channel."""
-    place = _WRITTEN.index(contact.channel)
-    return _failed_last(contact), not _worked_last(contact), not contact.is_verified, place, contact.id
+def _quickness(one: Experience) -> float:
+    """From 1 for an answer at once towards 0; half for one business day."""
+    if one.lesson is not Lesson.ANSWERED or one.hours is None:
+        return 0.0
+    return 1 / (1 + max(one.hours, 0.0) / _BUSINESS_DAY_HOURS)
 
 
 def in_order(contacts: tuple[Contact, ...]) -> tuple[Contact, ...]:
-    """Contacts that can carry a request, best first."""
-    return tuple(sorted((c for c in contacts if c.channel in _WRITTEN), key=_rank))
+    """Contacts that can carry a request, best first; never one that reaches somebody else.
+
+    A dead address comes last until a person has confirmed it. Among equals the quicker channel comes first.
+    Age counts from the newest thing known of any of them: where nothing new was learnt, the old holds.
+    """
+    written = [c for c in contacts if c.channel in _WRITTEN and c.barred_for is not Bar.WRONG_RECIPIENT]
+    newest = max((one.at for contact in written for one in contact.experience), default=None)
+
+    def rank(contact: Contact) -> tuple[bool, float, bool, int, str]:
+        place = _WRITTEN.index(contact.channel)
+        worth = round(score(contact, newest), 6)
+        return contact.barred_for is not None, -worth, not contact.is_verified, place, contact.id
+
+    return tuple(sorted(written, key=rank))
+
+
+class Health(StrEnum):
+    """What the newest experience makes of a contact."""
+
+    WRONG_RECIPIENT = "wrong-recipient"
+    BAD_ADDRESS = "bad-address"
+    FAILED = "failed"
+    ANSWERED = "answered"
+    DELIVERED = "delivered"
+    SENT = "sent"
+    UNUSED = "unused"
+
+
+_SICK: Final = {Bar.WRONG_RECIPIENT: Health.WRONG_RECIPIENT, Bar.BAD_ADDRESS: Health.BAD_ADDRESS}
+_BEST_FIRST: Final = (Lesson.ANSWERED, Lesson.DELIVERED, Lesson.SENT)
+
+
+def health(contact: Contact) -> Health:
+    """A failure counts until something newer has worked; then the best that has happened."""
+    if contact.barred_for is not None:
+        return _SICK[contact.barred_for]
+    newest = max(contact.experience, key=lambda one: one.at, default=None)
+    if newest is None:
+        return Health.UNUSED
+    if newest.lesson is Lesson.FAILED:
+        return Health.FAILED
+    had = {one.lesson for one in contact.experience}
+    return Health(next(lesson for lesson in _BEST_FIRST if lesson in had))
+
+
+def answers(contact: Contact) -> tuple[int, int | None]:
+    """How many answers came by it, and within how many business days (median); None: unknown."""
+    answered = [one for one in contact.experience if one.lesson is Lesson.ANSWERED]
+    hours = sorted(one.hours for one in answered if one.hours is not None)
+    if not hours:
+        return len(answered), None
+    return len(answered), max(1, ceil(hours[len(hours) // 2] / _BUSINESS_DAY_HOURS))
+
+
+def needs_call(contact: Contact) -> bool:
+    """A fax goes to whoever has the number: one that nobody has confirmed is called when the first leaves."""
+    return contact.channel is Channel.FAX and not contact.is_verified
 
 
 def best(contacts: tuple[Contact, ...]) -> Contact | None:
     """The contact to try first; None when nothing on file can carry a letter or a link."""
     return next(iter(in_order(contacts)), None)
+
+
+def usable(contacts: tuple[Contact, ...], id: str) -> Contact | None:
+    """The contact that was used before, unless it has gone or is not to be relied on any more."""
+    return next((found for found in contacts if found.id == id and found.barred_for is None), None)
 
 
 def by_another_channel(contacts: tuple[Contact, ...], used: Channel) -> Contact | None:
@@ -45,8 +126,8 @@ def by_another_channel(contacts: tuple[Contact, ...], used: Channel) -> Contact 
     The same channel again if there is no other; None when nothing on file can carry a request.
     """
     others = [contact for contact in in_order(contacts) if contact.channel != used]
-    paper = [contact for contact in others if contact.channel in _PAPER]
-    return next(iter([*paper, *others]), None) or best(contacts)
+    others.sort(key=lambda contact: (contact.barred_for is not None, contact.channel not in _PAPER))
+    return next(iter(others), None) or best(contacts)
 
 
 def for_step(step: Step, contacts: tuple[Contact, ...], last: tuple[str, Channel] | None) -> Contact | None:
@@ -55,8 +136,7 @@ def for_step(step: Step, contacts: tuple[Contact, ...], last: tuple[str, Channel
     `last` is the contact, with its channel, that the letter handed over last went to.
     """
     if step is Step.REMIND:
-        same = next((contact for contact in contacts if last and contact.id == last[0]), None)
-        return same or best(contacts)
+        return (usable(contacts, last[0]) if last else None) or best(contacts)
     if step is Step.REMIND_OTHER_CHANNEL:
         return by_another_channel(contacts, last[1]) if last else best(contacts)
     return None

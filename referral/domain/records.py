@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime
+from enum import StrEnum
 
 from referral.domain.codes import BusinessStatus, Channel, ClinicianKind, TaskStatus
 from referral.domain.policy import Indication
@@ -26,9 +27,41 @@ class Patient:
         return f"{self.given} {self.family}".strip()
 
 
+class Lesson(StrEnum):
+    """What became of one message, as far as its contact is concerned.
+
+    SENT: a provider took it. DELIVERED: it arrived. ANSWERED: an answer came by what it carried.
+    """
+
+    SENT = "sent"
+    DELIVERED = "delivered"
+    ANSWERED = "answered"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Experience:
+    """One message by one contact. `hours` are the recipient's business hours from delivery to answer."""
+
+    message_id: str
+    lesson: Lesson
+    at: datetime
+    hours: float | None = None
+
+
+class Bar(StrEnum):
+    """Why a contact is not to be relied on until somebody has called."""
+
+    BAD_ADDRESS = "bad-address"
+    WRONG_RECIPIENT = "wrong-recipient"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contact:
-    """One way to reach a clinician. The id is ours: contacts are telecom entries, not FHIR resources."""
+    """One way to reach a clinician. The id is ours: contacts are telecom entries, not FHIR resources.
+
+    `experience` is of the newest messages, newest first. `verified_how` says who was spoken with, in words.
+    """
 
     id: str
     channel: Channel
@@ -37,6 +70,9 @@ class Contact:
     verified_at: datetime | None = None
     last_success_at: datetime | None = None
     last_failure_at: datetime | None = None
+    experience: tuple[Experience, ...] = ()
+    barred_for: Bar | None = None
+    verified_how: str | None = None
 
     @property
     def is_verified(self) -> bool:

@@ -59,7 +59,7 @@ def _contact(session: Session, referral: Referral) -> Contact | None:
     """The one that the last letter reached, while it is on file; else the best one."""
     clinician = directory.get_clinician(session, referral.clinician_id)
     last = outbox.last_letter(session, referral.id)
-    same = next((c for c in clinician.contacts if last is not None and c.id == last.contact_id), None)
+    same = contacts.usable(clinician.contacts, last.contact_id) if last is not None else None
     return same or contacts.best(clinician.contacts)
 
 

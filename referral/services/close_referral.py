@@ -58,8 +58,8 @@ def tell_clinician(
     if last is None and kind is not MessageKind.THANK_YOU:
         return
     clinician = directory.get_clinician(session, referral.clinician_id)
-    contact = next((c for c in clinician.contacts if last and c.id == last.contact_id), None)
-    contact = contact or contacts.best(clinician.contacts)
+    same = contacts.usable(clinician.contacts, last.contact_id) if last else None
+    contact = same or contacts.best(clinician.contacts)
     if contact is not None:
         queue_message(session, referral, kind, contact, now, ordinal=ordinal)
 

@@ -219,7 +219,7 @@ def _send(delivery: Delivery, clinic_id: str, message: Message, envelope: Envelo
         _retry(delivery, clinic_id, message, sent.reason or "the provider did not answer")
     else:
         state = MessageState.FAILED if sent.outcome is Outcome.REFUSED else MessageState.UNKNOWN
-        _end(delivery, clinic_id, message, state, sent.reason or "")
+        _end(delivery, clinic_id, message, state, sent.reason or "", bad_address=sent.bad_address)
 
 
 def _note_accepted(
@@ -247,8 +247,16 @@ def _retry(delivery: Delivery, clinic_id: str, message: Message, reason: str) ->
             outbox.move(session, message, state, not_before=not_before, **values)
 
 
-def _end(delivery: Delivery, clinic_id: str, message: Message, state: MessageState, reason: str) -> None:
+def _end(
+    delivery: Delivery,
+    clinic_id: str,
+    message: Message,
+    state: MessageState,
+    reason: str,
+    *,
+    bad_address: bool = False,
+) -> None:
     """Failed, unknown or dead: recorded once, and shown to the people who can do something."""
     with delivery.database.transaction(clinic_id) as session:
         referrals.get(session, message.referral_id, lock=True)
-        note_delivery.ended(session, message, state, reason, delivery.now())
+        note_delivery.ended(session, message, state, reason, delivery.now(), bad_address=bad_address)

@@ -133,7 +133,7 @@ def _contact_on_file(session: Session, referral: Referral, found: Credential) ->
     """The contact that the old link went to, while it is still on file; else the best one."""
     on_file = directory.get_clinician(session, referral.clinician_id).contacts
     message = outbox.get(session, found.message_id)
-    used = next((c for c in on_file if message is not None and c.id == message.contact_id), None)
+    used = contacts.usable(on_file, message.contact_id) if message is not None else None
     return used or contacts.best(on_file)
 
 

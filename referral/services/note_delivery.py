@@ -9,10 +9,11 @@ from referral.domain import contacts
 from referral.domain.audit import Action, Actor, AuditEntry
 from referral.domain.codes import BusinessStatus, TaskStatus
 from referral.domain.outgoing import SWITCHED, WITH_LINK, MessageKind, MessageState
-from referral.domain.records import Referral
+from referral.domain.records import Lesson, Referral
 from referral.domain.reminders import from_first_delivery
 from referral.services import publish
 from referral.services.climb import climb_of, ladder_and_calendar, replanned
+from referral.services.learn_contact import learn_bad_address, learn_from_message
 from referral.services.queue_message import queue_message
 from referral.storage import audit, directory, outbox, referrals
 from referral.storage.db import Session
@@ -39,7 +40,8 @@ def accepted(session: Session, message: Message, now: datetime, *, is_real: bool
     referral = reached(session, message, now)
     detail = {"message": str(message.id), "kind": message.kind, "channel": message.channel, "real": is_real}
     referrals.note(session, referral.id, "sent", "worker", now, **detail)
-    directory.note_delivery(session, message.contact_id, now, succeeded=True)
+    if is_real:
+        learn_from_message(session, message, Lesson.SENT, now)
     publish.message_done(session, str(message.id), now)
     entry = AuditEntry(
         action=Action.READ,
@@ -83,14 +85,22 @@ def cancelled(session: Session, message: Message, now: datetime) -> None:
         publish.message_cancelled(session, str(message.id), now)
 
 
-def ended(session: Session, message: Message, state: MessageState, reason: str, now: datetime) -> None:
+def ended(
+    session: Session,
+    message: Message,
+    state: MessageState,
+    reason: str,
+    now: datetime,
+    *,
+    bad_address: bool = False,
+) -> None:
     """Not delivered: staff see it, and a request or reminder goes another way at once where there is one.
 
     Nothing happens where this claim does not hold the message any more. The caller holds the request.
     """
     if outbox.move(session, message, state, last_error=reason, finished_at=now):
         referral = referrals.get(session, message.referral_id)
-        not_delivered(session, referral, message, state, reason, now)
+        not_delivered(session, referral, message, state, reason, now, bad_address=bad_address)
 
 
 def not_delivered(
@@ -102,13 +112,19 @@ def not_delivered(
     now: datetime,
     *,
     event: str = "not-delivered",
+    bad_address: bool = False,
 ) -> None:
-    """Tell all that wait for a message whose row has ended in `state`; `event` is the timeline's word."""
+    """Tell all that wait for a message whose row has ended in `state`; `event` is the timeline's word.
+
+    `bad_address` says that nobody is reached there, now or later.
+    """
     detail = {"message": str(message.id), "kind": message.kind, "channel": message.channel, "state": state}
     referrals.note(session, referral.id, event, "worker", now, reason=reason[:200], **detail)
     publish.message_failed(session, str(message.id), reason, now)
     if state is MessageState.FAILED:
-        directory.note_delivery(session, message.contact_id, now, succeeded=False)
+        learn_from_message(session, message, Lesson.FAILED, now)
+    if bad_address:
+        learn_bad_address(session, message, now)
     if message.kind not in WITH_LINK or not referral.is_open:
         return
     if referral.delivered_at is None and referral.status is TaskStatus.REQUESTED:

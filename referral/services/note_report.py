@@ -8,8 +8,10 @@ from datetime import datetime
 from referral.domain.audit import Action, AuditEntry
 from referral.domain.codes import TaskStatus
 from referral.domain.outgoing import WITH_LINK, MessageState
+from referral.domain.records import Lesson
 from referral.services import note_delivery, publish
-from referral.storage import audit, directory, outbox, referrals
+from referral.services.learn_contact import learn_from_message
+from referral.storage import audit, outbox, referrals
 from referral.storage.db import Session
 from referral.storage.outbox import Message
 
@@ -22,6 +24,7 @@ class Told:
     at: datetime
     reason: str | None = None
     reference: str | None = None
+    bad_address: bool = False
 
 
 def delivered(session: Session, message: Message, told: Told, now: datetime) -> None:
@@ -39,7 +42,7 @@ def delivered(session: Session, message: Message, told: Told, now: datetime) -> 
         else:
             note_delivery.reached(session, message, now)
     outbox.settle(session, message, MessageState.DELIVERED, last_error=None)
-    directory.note_delivery(session, message.contact_id, now, succeeded=True)
+    learn_from_message(session, message, Lesson.DELIVERED, now)
     detail = {"message": str(message.id), "kind": message.kind, "channel": message.channel}
     referrals.note(session, message.referral_id, "delivered", "worker", told.at, **detail)
     times = {"sent_at": min(accepted_at, told.at), "received_at": told.at}
@@ -60,7 +63,16 @@ def failed_after_all(session: Session, message: Message, told: Told, now: dateti
     if is_letter and referral.delivered_at and outbox.last_letter(session, referral.id) is None:
         referral = referrals.change(session, referral, delivered_at=None)
     event = "failed-after-all" if message.state is MessageState.ACCEPTED else "not-delivered"
-    note_delivery.not_delivered(session, referral, message, MessageState.FAILED, reason, now, event=event)
+    note_delivery.not_delivered(
+        session,
+        referral,
+        message,
+        MessageState.FAILED,
+        reason,
+        now,
+        event=event,
+        bad_address=told.bad_address,
+    )
     _note_told(session, message, "delivery-failed", told)
 
 

@@ -25,6 +25,7 @@ from referral.services.close_referral import (
     tell_clinician,
 )
 from referral.services.keep_answer import Given, Signing, keep_answer
+from referral.services.learn_contact import learn_from_answer
 from referral.services.note_contradictions import note_contradictions
 from referral.services.refresh_gate import refresh_gate, refresh_order
 from referral.storage import audit, clinics, credentials, directory, orders, recommendations, referrals
@@ -100,6 +101,10 @@ def respond(session: Session, actor: Actor, response: Response, now: datetime) -
     decision = response.answers.decision
     next_status(EVENT_OF[decision], referral.status)
     clinician = directory.get_clinician(session, referral.clinician_id)
+    if decision is not Decision.NOT_MY_PATIENT:
+        learn_from_answer(
+            session, referral, clinician, now, selector=response.selector, contact_id=response.contact_id
+        )
     response_id = publish.response(
         session, actor, referral, clinician, response.answers, response.document, now
     )

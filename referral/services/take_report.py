@@ -28,7 +28,7 @@ class Report:
     """`event_id` is the same whenever the provider tells the same; `at` is when it happened, as it says.
 
     `reason` is a short technical sentence without personal data. `reference` is the provider's own name for
-    what it took, where it tells it.
+    what it took, where it tells it. `bad_address`: this mailbox or number does not exist.
     """
 
     provider: str
@@ -38,6 +38,7 @@ class Report:
     reason: str | None
     at: datetime
     reference: str | None = None
+    bad_address: bool = False
 
 
 def take_report(session: Session, report: Report, now: datetime) -> bool:
@@ -60,6 +61,7 @@ def take_report(session: Session, report: Report, now: datetime) -> bool:
         at=min(report.at, now),
         reason=report.reason[:_LONGEST_REASON] if report.reason else None,
         reference=report.reference,
+        bad_address=report.bad_address,
     )
     if report.fate is Fate.DELIVERED and _can_have_arrived(message):
         note_report.delivered(session, message, told, now)

@@ -9,10 +9,11 @@ from typing import Any, Final
 from sqlalchemy import bindparam, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
-from referral.domain.codes import Channel, ClinicianKind
+from referral.domain.codes import ClinicianKind
 from referral.domain.errors import DuplicateRequest, NotFound
 from referral.domain.records import Clinician, Contact, Patient
 from referral.storage import tables
+from referral.storage.contacts import forget_clinicians, to_contact
 from referral.storage.db import Session
 from referral.storage.projections import folded
 
@@ -76,18 +77,6 @@ def find_patients(session: Session, words: str, limit: int = 20, offset: int = 0
     return [_to_patient(row) for row in rows]
 
 
-def _to_contact(row: Any) -> Contact:
-    return Contact(
-        id=row.id,
-        channel=Channel(row.channel),
-        address=row.address,
-        source=row.source,
-        verified_at=row.verified_at,
-        last_success_at=row.last_success_at,
-        last_failure_at=row.last_failure_at,
-    )
-
-
 _CONTACTS: Final = (
     select(tables.contact)
     .where(
@@ -109,7 +98,7 @@ def _to_clinicians(session: Session, rows: Iterable[Any]) -> list[Clinician]:
     for row in session.connection.execute(
         _CONTACTS, {"clinic_id": session.clinic, "clinicians": list(contacts)}
     ):
-        contacts[row.clinician_id].append(_to_contact(row))
+        contacts[row.clinician_id].append(to_contact(row))
     return [
         Clinician(
             id=row.id,
@@ -148,12 +137,6 @@ def get_clinician(session: Session, id: str) -> Clinician:
     return found[id]
 
 
-def _forget_clinicians(session: Session) -> None:
-    """After anything about a clinician or a contact was written."""
-    for key in [key for key in session.kept if key[0] == "clinician"]:
-        del session.kept[key]
-
-
 def find_clinicians(session: Session, words: str, limit: int = 20, offset: int = 0) -> list[Clinician]:
     """By the beginnings of the parts of their names and practices, or by NPI; sorted by name."""
     table = tables.clinician
@@ -185,7 +168,7 @@ def find_role_of(session: Session, practitioner_id: str) -> str | None:
 
 def set_time_zone(session: Session, clinician_id: str, time_zone: str) -> None:
     """The IANA zone that business hours are counted in; FHIR has no element for it."""
-    _forget_clinicians(session)
+    forget_clinicians(session)
     table = tables.clinician
     session.connection.execute(
         update(table)
@@ -196,7 +179,7 @@ def set_time_zone(session: Session, clinician_id: str, time_zone: str) -> None:
 
 def set_contact_source(session: Session, clinician_id: str, source: str) -> None:
     """Say where all contacts of a clinician came from, when it was not the resource that mirrored them."""
-    _forget_clinicians(session)
+    forget_clinicians(session)
     table = tables.contact
     session.connection.execute(
         update(table)
@@ -207,7 +190,7 @@ def set_contact_source(session: Session, clinician_id: str, source: str) -> None
 
 def add_contact(session: Session, clinician_id: str, new: Contact, verified_by: str | None) -> None:
     """Raises DuplicateRequest where the clinician has this address already."""
-    _forget_clinicians(session)
+    forget_clinicians(session)
     try:
         with session.connection.begin_nested():
             session.connection.execute(
@@ -228,27 +211,25 @@ def add_contact(session: Session, clinician_id: str, new: Contact, verified_by: 
 
 
 def verify_contacts(
-    session: Session, clinician_id: str, verified_by: str, now: datetime, *contact_ids: str
+    session: Session,
+    clinician_id: str,
+    verified_by: str,
+    now: datetime,
+    *contact_ids: str,
+    how: str | None = None,
 ) -> int:
-    """Mark contacts as confirmed by a call; without ids, all of the clinician's. Returns how many."""
-    _forget_clinicians(session)
+    """Mark contacts as confirmed by a call; without ids, all of the clinician's. Returns how many.
+
+    What spoke against them until now counts no more. `how` says who was spoken with.
+    """
+    forget_clinicians(session)
     table = tables.contact
     clause = [table.c.clinic_id == session.clinic, table.c.clinician_id == clinician_id]
     if contact_ids:
         clause.append(table.c.id.in_(contact_ids))
     changed = session.connection.execute(
-        update(table).where(*clause).values(verified_at=now, verified_by=verified_by)
+        update(table)
+        .where(*clause)
+        .values(verified_at=now, verified_by=verified_by, verified_how=how, barred_for=None, barred_at=None)
     )
     return changed.rowcount
-
-
-def note_delivery(session: Session, contact_id: str, now: datetime, *, succeeded: bool) -> None:
-    """The newest success or failure of a contact decides which one is tried first."""
-    _forget_clinicians(session)
-    table = tables.contact
-    column = "last_success_at" if succeeded else "last_failure_at"
-    session.connection.execute(
-        update(table)
-        .where(table.c.clinic_id == session.clinic, table.c.id == contact_id)
-        .values({column: now})
-    )

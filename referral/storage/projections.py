@@ -136,6 +136,7 @@ def _mirror_contacts(session: Session, mapped: Clinician) -> None:
             contact.c.clinic_id == session.clinic,
             contact.c.clinician_id == mapped.id,
             contact.c.source == "ehr",
+            contact.c.replaced_at.is_(None),
             contact.c.active != is_named,
         )
         .values(active=is_named)

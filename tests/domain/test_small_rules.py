@@ -1,4 +1,4 @@
-"""Credentials, transitions, messages and contacts."""
+"""Credentials, transitions and messages."""
 
 import uuid
 from datetime import UTC, datetime, timedelta
@@ -7,10 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from referral.domain import contacts, credential, outgoing
-from referral.domain.codes import Channel, TaskStatus
+from referral.domain import credential, outgoing
+from referral.domain.codes import TaskStatus
 from referral.domain.errors import TransitionRefused
-from referral.domain.records import Contact
 from referral.domain.referral import Event, next_status
 
 NOW = datetime(2026, 11, 3, 17, 0, tzinfo=UTC)
@@ -70,31 +69,3 @@ def test_a_message_keeps_its_key_until_a_person_sends_it_again() -> None:
 @given(st.integers(1, 50), st.floats(0, 0.999))
 def test_retries_wait_an_hour_at_most(tries: int, fraction: float) -> None:
     assert timedelta(0) <= outgoing.retry_delay(tries, fraction) <= timedelta(hours=1)
-
-
-def contact(channel: Channel, **more: object) -> Contact:
-    values = {"id": f"{channel}-{len(more)}", "channel": channel, "address": "x", "source": "test"} | more
-    return Contact(**values)  # type: ignore[arg-type]
-
-
-def test_what_worked_before_comes_first_and_what_failed_comes_last() -> None:
-    email = contact(Channel.EMAIL, verified_at=NOW, last_failure_at=NOW)
-    fax = contact(Channel.FAX)
-    assert contacts.best((email, fax)) is fax
-    healed = contact(Channel.EMAIL, last_failure_at=NOW, last_success_at=NOW + timedelta(days=1))
-    assert contacts.best((fax, healed)) is healed
-    assert contacts.best((contact(Channel.PHONE),)) is None
-
-
-def test_another_channel_is_paper_where_there_is_paper() -> None:
-    email, fax, sms = contact(Channel.EMAIL), contact(Channel.FAX), contact(Channel.SMS)
-    assert contacts.by_another_channel((email, fax, sms), Channel.EMAIL) is fax
-    assert contacts.by_another_channel((email,), Channel.EMAIL) is email
-
-
-def test_a_masked_contact_is_recognised_and_not_learned() -> None:
-    assert (
-        contacts.masked(contact(Channel.EMAIL, address="okafor@beaconhill.example"))
-        == "o…@beaconhill.example"
-    )
-    assert contacts.masked(contact(Channel.FAX, address="+13035550120")) == "the number ending in 20"

@@ -1,1 +1,10 @@
-SELECT 1;
+-- What the newest messages have taught about a contact, newest first: [{"m": message, "l": lesson, "at": …, "h": hours}].
+-- In the row itself: whoever reads a contact needs it, and delivering reads contacts all the time.
+ALTER TABLE contact
+    ADD COLUMN experience JSONB DEFAULT '[]' NOT NULL,
+    ADD COLUMN barred_for TEXT,
+    ADD COLUMN barred_at TIMESTAMP WITH TIME ZONE,
+    ADD COLUMN verified_how TEXT,
+    -- Somebody of the clinic put another address in its place: the record that still names it does not bring it back.
+    ADD COLUMN replaced_at TIMESTAMP WITH TIME ZONE,
+    ADD CONSTRAINT ck_contact_barred_for CHECK (barred_for IN ('bad-address', 'wrong-recipient'));
