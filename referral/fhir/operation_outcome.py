@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from referral.domain.errors import Issue
@@ -17,6 +18,11 @@ def operation_outcome(issues: Iterable[Issue]) -> dict[str, Any]:
 def all_well(text: str) -> Issue:
     """An issue that reports success, as `$validate` and `Prefer: return=OperationOutcome` want it."""
     return Issue(text=text, code="informational", severity="information")
+
+
+def located(issues: Iterable[Issue], where: str) -> tuple[Issue, ...]:
+    """Issues that point nowhere by themselves point at `where`, such as `http.path`."""
+    return tuple(issue if issue.expression else replace(issue, expression=(where,)) for issue in issues)
 
 
 def _row(issue: Issue) -> dict[str, Any]:

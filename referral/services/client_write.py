@@ -40,12 +40,16 @@ class ClientWrite:
             stored = resources.replace(self.session, document, self.current.version, self.now)
         entry = AuditEntry(
             action=Action.CREATE if self.current is None else Action.UPDATE,
-            subtype="create" if self.current is None else "update",
+            subtype="create" if self.current is None else self._update,
             entity=stored.reference,
             patient_id=resources.record_of(self.session, document),
             detail={"version": stored.version},
         )
         audit.record(self.session, self.actor, entry)
+
+    @property
+    def _update(self) -> str:
+        return "patch" if resources.is_patch(self.session, self.type, self.id) else "update"
 
     def lay_over(self, *managed: str) -> None:
         """Keep what the client sent with our elements as they stand; where nothing differs, write nothing.

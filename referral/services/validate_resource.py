@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from referral.domain.errors import Forbidden, Issue, ReferralError
-from referral.fhir.operation_outcome import all_well
+from referral.fhir.operation_outcome import all_well, located
 from referral.fhir.problems import InvalidResource
 from referral.fhir.subset import is_subset
 from referral.fhir.validation import report
@@ -67,7 +67,7 @@ def _not_done(type: str, mode: str) -> list[Issue]:
     try:
         interactions.require(type, mode)
     except ReferralError as refused:
-        return list(refused.issues)
+        return list(located(refused.issues, "http.mode"))
     return []
 
 

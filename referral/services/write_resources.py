@@ -235,7 +235,7 @@ def patch_resource(
     _require_within(by, current, "u")
     refused = AuditEntry(
         action=Action.UPDATE,
-        subtype="update",
+        subtype="patch",
         entity=current.reference,
         patient_id=resources.record_of(session, current.document),
         outcome="4",

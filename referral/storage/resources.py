@@ -126,6 +126,11 @@ def note_patch(session: Session, type: str, id: str) -> None:
     session.kept["method", type, id] = "PATCH"
 
 
+def is_patch(session: Session, type: str, id: str) -> bool:
+    """Whether this transaction writes the resource by a PATCH."""
+    return session.kept.get(("method", type, id)) == "PATCH"
+
+
 def record_of(session: Session, document: dict[str, Any]) -> str | None:
     """As patient_of(); a Binary belongs to the record of what its securityContext names."""
     if document["resourceType"] != "Binary":

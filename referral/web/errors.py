@@ -16,7 +16,7 @@ from referral.domain import errors
 from referral.domain.audit import Action, Actor, AuditEntry
 from referral.fhir import problems
 from referral.fhir.json_patch import PatchConflict
-from referral.fhir.operation_outcome import operation_outcome
+from referral.fhir.operation_outcome import located, operation_outcome
 from referral.services.conditional_references import TargetMissing
 from referral.services.methods import methods_of
 from referral.services.write_bundle import EntryRefused
@@ -85,8 +85,28 @@ def _answer(request: Request, status: int, issues: tuple[errors.Issue, ...]) -> 
         if status == 405 and (allowed := methods_of(request.url.path.removeprefix("/fhir"))):
             # RFC 9110 15.5.6: what can be done instead.
             headers["Allow"] = ", ".join(allowed)
-        return resource_response(operation_outcome(issues), _how(request), status, **headers)
+        outcome = operation_outcome(located(issues, _place_of(request, status)))
+        return resource_response(outcome, _how(request), status, **headers)
     return error_page(request, status, tuple(issue.text for issue in issues))
+
+
+# Where a refusal points that names no element: the part of the request that would have to be another one.
+_PLACES: Final = {
+    401: "http.Authorization",
+    403: "http.Authorization",
+    405: "http.method",
+    406: "http.Accept",
+    409: "http.body",
+    413: "http.body",
+    415: "http.Content-Type",
+}
+
+
+def _place_of(request: Request, status: int) -> str:
+    if status == 412:
+        named = (name for name in ("If-Match", "If-None-Exist") if name in request.headers)
+        return f"http.{next(named, 'query')}"
+    return _PLACES.get(status, "http.path")
 
 
 def _challenge(request: Request) -> str:

@@ -12,7 +12,7 @@ from referral.domain.errors import ReferralError
 from referral.fhir.answer_bundles import Outcome, batch_response
 from referral.fhir.bundle import Entry, parse_batch
 from referral.fhir.json import encode
-from referral.fhir.operation_outcome import operation_outcome
+from referral.fhir.operation_outcome import located, operation_outcome
 from referral.fhir.problems import Issue, TooLarge
 from referral.services.write_bundle import Door, carry_out_alone, transact
 from referral.storage.db import Session
@@ -47,7 +47,10 @@ def carry_out_bundle(request: Request, caller: Caller, how: Wanted, bundle: dict
             outcomes = transact(session, replace(door, now=caller.now), batch.entries)
     else:
         done = {entry.index: _alone(request, caller, door, entry) for entry in batch.entries}
-        done |= {index: _refused(request, problem) for index, problem in batch.refused.items()}
+        done |= {
+            index: _refused(request, problem, f"Bundle.entry[{index}]")
+            for index, problem in batch.refused.items()
+        }
         outcomes = [done[index] for index in sorted(done)]
     return batch_response(outcomes, caller.base_url, atomic=batch.atomic)
 
@@ -81,10 +84,11 @@ def _alone(request: Request, caller: Caller, door: Door, entry: Entry) -> Outcom
         with caller.transaction() as session:
             return carry_out_alone(session, replace(door, now=caller.now), entry)
     except ReferralError as error:
-        return _refused(request, error)
+        return _refused(request, error, f"{entry.expression}.request")
 
 
-def _refused(request: Request, error: ReferralError) -> Outcome:
+def _refused(request: Request, error: ReferralError, where: str) -> Outcome:
+    """`where` is what an issue points at that names no element."""
     status = status_for_system(error)
     note_refusal(request, error, status)
-    return Outcome(_REASONS[status], outcome=operation_outcome(error.issues))
+    return Outcome(_REASONS[status], outcome=operation_outcome(located(error.issues, where)))

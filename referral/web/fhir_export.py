@@ -101,7 +101,7 @@ def read_status(caller: Anyone, how: WantedDep, id: str) -> Response:
     if export.state is ExportState.COMPLETED:
         return _manifest(caller, export, files)
     if export.state is ExportState.FAILED:
-        failed = operation_outcome([Issue(str(export.error), code="processing")])
+        failed = operation_outcome([Issue(str(export.error), ("http.path",), "processing")])
         return resource_response(failed, how, 500)
     words = f"{export.resources} resources written" if export.attempts else "waiting for a worker"
     return Response(b"", 202, {"X-Progress": words, "Retry-After": str(RETRY_AFTER)})

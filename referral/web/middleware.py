@@ -124,7 +124,7 @@ async def _refuse(scope: Scope, send: Send) -> None:
     xml = scope["path"].startswith("/fhir") and answers_in_xml(
         Headers(scope=scope).get("accept", ""), query.get("_format", "")
     )
-    issue = Issue("The body is larger than 1 MiB.", code="too-long")
+    issue = Issue("The body is larger than 1 MiB.", ("http.body",), "too-long")
     answer = resource_response(operation_outcome([issue]), Wanted(FHIR_XML if xml else FHIR_JSON), 413)
     await answer(scope, _nothing, send)
 

@@ -33,6 +33,8 @@ class Answer:
     def issues(self) -> list[Json]:
         assert self.body["resourceType"] == "OperationOutcome", self.body
         issues: list[Json] = self.body["issue"]
+        # Whatever is refused says where: an element, or a part of the request.
+        assert all(issue.get("expression") for issue in issues if issue["severity"] == "error"), issues
         return issues
 
     @property

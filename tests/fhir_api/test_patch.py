@@ -172,6 +172,15 @@ def test_a_result_that_is_not_valid_is_refused_at_its_element(
     assert fhir.get(f"Patient/{made['id']}").body == made
 
 
+def test_the_audit_calls_a_patch_a_patch(fhir: FhirClient) -> None:
+    id = fhir.create(patient())["id"]
+    patch(fhir, f"Patient/{id}", [replace("/birthDate", "1990-01-01")])
+    patch(fhir, f"Patient/{id}", [replace("/nothing", "x")])
+    rows = fhir.get(f"AuditEvent?patient={id}&action=U").resources
+    told = sorted((row["subtype"][0]["code"], row["outcome"]) for row in rows)
+    assert told == [("patch", "0"), ("patch", "4")]
+
+
 @pytest.mark.parametrize(
     "media_type",
     ["application/xml-patch+xml", "application/json", "application/merge-patch+json", "text/plain", ""],
