@@ -152,7 +152,7 @@ def test_a_mode_that_the_type_does_not_know_is_an_error(fhir: FhirClient) -> Non
     assert said(fhir.post("Provenance/$validate?mode=create", provenance)) == {WELL}
     made = fhir.create(GOOD[PATIENT])
     deleted = fhir.get(f"Patient/{made['id']}/$validate?mode=delete")
-    assert ("error", "not-supported", "") in said(deleted)
+    assert ("error", "not-supported", "http.mode") in said(deleted)
     assert "entered-in-error" in deleted.text
     event = examples.example("AuditEvent")
     assert ("error", "not-supported", "") in said(fhir.post("AuditEvent/$validate?mode=create", event))
