@@ -5,7 +5,42 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from typing import Final
 from zoneinfo import ZoneInfo
+
+# Nothing leaves before the first or at or after the second in the recipient's time zone, whatever people set.
+EARLIEST: Final = time(8)
+LATEST: Final = time(17)
+
+
+@dataclass(frozen=True, slots=True)
+class Hours:
+    """When an office takes letters, local time; `sends` is when a rung is climbed.
+
+    `closed_weekdays` are days that are never open, Monday is 0; Saturdays and Sundays never are.
+    """
+
+    opens: time = EARLIEST
+    closes: time = LATEST
+    sends: time = time(9)
+    closed_weekdays: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Closure:
+    """Days that do not count and on which nothing goes out, the first and the last among them.
+
+    `clinician_id` is whose office is closed, None for the clinic itself. `words` are the clinic's own.
+    """
+
+    id: str
+    first_on: date
+    last_on: date
+    words: str
+    clinician_id: str | None = None
+
+    def covers(self, day: date) -> bool:
+        return self.first_on <= day <= self.last_on
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,8 +52,8 @@ class BusinessCalendar:
 
     time_zone: ZoneInfo
     is_closed: Callable[[date], bool]
-    opens: time = time(8)
-    closes: time = time(17)
+    opens: time = EARLIEST
+    closes: time = LATEST
     sends: time = time(9)
 
     def is_business_day(self, day: date) -> bool:

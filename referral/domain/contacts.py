@@ -9,7 +9,7 @@ from typing import Final
 
 from referral.domain.codes import Channel
 from referral.domain.records import Bar, Contact, Experience, Lesson
-from referral.domain.reminders import Step
+from referral.domain.reminders import Ladder, Rung, Step
 
 # Ways that carry a letter or a link by themselves; a telephone is for people.
 _WRITTEN: Final = (Channel.EMAIL, Channel.FAX, Channel.SMS, Channel.POST)
@@ -130,13 +130,25 @@ def by_another_channel(contacts: tuple[Contact, ...], used: Channel) -> Contact 
     return next(iter(others), None) or best(contacts)
 
 
-def for_step(step: Step, contacts: tuple[Contact, ...], last: tuple[str, Channel] | None) -> Contact | None:
-    """What a reminder travels by; None: the step sends nothing.
+def for_request(ladder: Ladder, contacts: tuple[Contact, ...]) -> Contact | None:
+    """What the request itself travels by; None when nothing on file can carry it."""
+    return _by(ladder.request_channel, contacts) or best(contacts)
+
+
+def _by(channel: Channel | None, contacts: tuple[Contact, ...]) -> Contact | None:
+    found = (c for c in in_order(contacts) if c.channel == channel and c.barred_for is None)
+    return next(found, None)
+
+
+def for_step(rung: Rung, contacts: tuple[Contact, ...], last: tuple[str, Channel] | None) -> Contact | None:
+    """What a reminder travels by; None: the rung sends nothing.
 
     `last` is the contact, with its channel, that the letter handed over last went to.
     """
+    step = rung.step
     if step is Step.REMIND:
-        return (usable(contacts, last[0]) if last else None) or best(contacts)
+        same = usable(contacts, last[0]) if last else None
+        return _by(rung.channel, contacts) or same or best(contacts)
     if step is Step.REMIND_OTHER_CHANNEL:
         return by_another_channel(contacts, last[1]) if last else best(contacts)
     return None

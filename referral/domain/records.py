@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
 
+from referral.domain.calendar import Hours
 from referral.domain.codes import BusinessStatus, Channel, ClinicianKind, TaskStatus
 from referral.domain.policy import Indication
 
@@ -81,7 +82,10 @@ class Contact:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Clinician:
-    """An outside clinician in one role: `id` is the PractitionerRole. `time_zone` is an IANA name."""
+    """An outside clinician in one role: `id` is the PractitionerRole. `time_zone` is an IANA name.
+
+    `hours` None are those of the clinic.
+    """
 
     id: str
     name: str
@@ -95,6 +99,7 @@ class Clinician:
     practice: str = ""
     address: tuple[str, ...] = ()
     contacts: tuple[Contact, ...] = ()
+    hours: Hours | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +120,8 @@ class Referral:
     """A recommendation request to one clinician; `id` is its ServiceRequest, `number` is for people.
 
     `version` is the row's, for optimistic locking. `started_at` is the ladder's day 0.
+    `ladder_version` is the version of the policy whose ladder it keeps. `held_for` says why it is held, see
+    services/hold_ladder; `paused_until` is the last day of the newest pause.
     """
 
     id: str
@@ -140,6 +147,9 @@ class Referral:
     extended_days: int
     held_at: datetime | None
     next_step_at: datetime | None
+    ladder_version: int = 1
+    paused_until: date | None = None
+    held_for: str | None = None
 
     @property
     def is_open(self) -> bool:

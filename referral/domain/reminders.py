@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from enum import StrEnum
+from typing import Final
 
 from referral.domain.calendar import BusinessCalendar
+from referral.domain.codes import Channel
 
 
 class Step(StrEnum):
@@ -16,18 +19,51 @@ class Step(StrEnum):
     REMIND_OTHER_CHANNEL = "remind-other-channel"
     CALL = "call"
     SUGGEST_ANOTHER = "suggest-another"
+    ESCALATE = "escalate"
     EXPIRE = "expire"
+
+
+class Audience(StrEnum):
+    """Whose task a rung is that asks a person to do something."""
+
+    FRONT_DESK = "front-desk"
+    CLINICIAN = "clinician"
+    MEDICAL_DIRECTOR = "medical-director"
+
+
+# Steps that send something; the others are a person's task, or the end.
+REMINDING: Final = frozenset({Step.REMIND, Step.REMIND_OTHER_CHANNEL})
+# Steps that are a person's task, and whose it is where the ladder says nothing else.
+ASKING: Final = {
+    Step.CALL: Audience.FRONT_DESK,
+    Step.SUGGEST_ANOTHER: Audience.FRONT_DESK,
+    Step.ESCALATE: Audience.MEDICAL_DIRECTOR,
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Rung:
+    """`channel` is what a reminder goes by where the clinician has it, None for the step's own rule.
+
+    `to` says whose task it is; None for what nobody has to do.
+    """
+
     business_day: int
     step: Step
+    channel: Channel | None = None
+    to: Audience | None = None
+
+    @property
+    def audience(self) -> Audience | None:
+        return self.to or ASKING.get(self.step)
 
 
 @dataclass(frozen=True, slots=True)
 class Ladder:
-    """Rungs in the order of their business days, counted from the day of the first delivery."""
+    """Rungs in the order of their business days, counted from the day of the first delivery.
+
+    Day 0 is always the request itself, by `request_channel` where the clinician has it, else the best.
+    """
 
     rungs: tuple[Rung, ...] = (
         Rung(2, Step.REMIND),
@@ -36,6 +72,7 @@ class Ladder:
         Rung(8, Step.SUGGEST_ANOTHER),
         Rung(10, Step.EXPIRE),
     )
+    request_channel: Channel | None = None
 
     @property
     def days(self) -> int:
@@ -66,10 +103,22 @@ class Planned:
     """
 
     ordinal: int
-    step: Step
+    rung: Rung
     due_at: datetime
     skipped: tuple[int, ...] = ()
     extend_days: int = 0
+
+    @property
+    def step(self) -> Step:
+        return self.rung.step
+
+
+@dataclass(frozen=True, slots=True)
+class Coming:
+    """A rung and the moment at which a sweep climbs it."""
+
+    planned: Planned
+    at: datetime
 
 
 def due_date(ladder: Ladder, calendar: BusinessCalendar, climb: Climb) -> datetime:
@@ -87,35 +136,64 @@ def next_step(climb: Climb, ladder: Ladder, calendar: BusinessCalendar) -> Plann
     if climb.held or climb.climbed >= len(ladder.rungs):
         return None
     rung = ladder.rungs[climb.climbed]
-    return Planned(climb.climbed + 1, rung.step, _due_at(climb, rung, calendar))
+    return Planned(climb.climbed + 1, rung, _due_at(climb, rung, calendar))
 
 
 def reminder_due(climb: Climb, ladder: Ladder, calendar: BusinessCalendar, now: datetime) -> Planned | None:
     """The rung to climb now, or None.
 
     At most one is due at a time: after an outage the clinician gets the latest rung, not the backlog.
-    Outside the recipient's business hours nothing is due.
+    Outside the recipient's business hours nothing is due. What was left over from an earlier day takes along
+    what falls due later on the same day: nobody gets two letters within the hour.
     """
     if climb.held or not calendar.is_open(now):
         return None
-    due = [
-        Planned(place + 1, rung.step, _due_at(climb, rung, calendar))
+    left = [
+        Planned(place + 1, rung, _due_at(climb, rung, calendar))
         for place, rung in enumerate(ladder.rungs)
-        if place >= climb.climbed and _due_at(climb, rung, calendar) <= now
+        if place >= climb.climbed
     ]
-    if not due:
+    today = calendar.local_date(now)
+    if not left or left[0].due_at > now:
         return None
+    late = calendar.local_date(left[0].due_at) < today
+    due = [p for p in left if p.due_at <= now or (late and calendar.local_date(p.due_at) == today)]
     # Expiry never overtakes: after an outage the clinician gets the latest rung and two more business days.
     overtaken = due[-1].step is Step.EXPIRE and len(due) > 1
     latest = due[-2] if overtaken else due[-1]
     skipped = tuple(planned.ordinal for planned in due if planned.ordinal < latest.ordinal)
     extend = calendar.business_days_between(due[-1].due_at, now) + 2 if overtaken else 0
-    return Planned(latest.ordinal, latest.step, latest.due_at, skipped, extend)
+    return Planned(latest.ordinal, latest.rung, latest.due_at, skipped, extend)
 
 
 def advanced(climb: Climb, planned: Planned) -> Climb:
-    """After the rung has been climbed; those that an outage left behind count as climbed too."""
+    """Where the request stands once this rung has been climbed."""
     return replace(climb, climbed=planned.ordinal, extended_days=climb.extended_days + planned.extend_days)
+
+
+def comes_up_at(climb: Climb, ladder: Ladder, calendar: BusinessCalendar, now: datetime) -> datetime | None:
+    """When a sweep has to look at this request: its next rung, in business hours. None: never by itself."""
+    planned = next_step(climb, ladder, calendar)
+    return calendar.next_opening(max(planned.due_at, now)) if planned else None
+
+
+def coming(climb: Climb, ladder: Ladder, calendar: BusinessCalendar, now: datetime) -> tuple[Coming, ...]:
+    """All that will happen by itself from `now` on, unless somebody answers or acts; in the order of time.
+
+    Worked out by climbing: the very rule that sweeps follow, at the moments at which they look.
+    """
+    return tuple(_coming(climb, ladder, calendar, now))
+
+
+def _coming(climb: Climb, ladder: Ladder, calendar: BusinessCalendar, now: datetime) -> Iterator[Coming]:
+    at = comes_up_at(climb, ladder, calendar, now)
+    while at is not None:
+        planned = reminder_due(climb, ladder, calendar, at)
+        if planned is None:
+            return
+        yield Coming(planned, at)
+        climb = advanced(climb, planned)
+        at = comes_up_at(climb, ladder, calendar, at)
 
 
 def paused_until(climb: Climb, calendar: BusinessCalendar, now: datetime, until: date) -> Climb:

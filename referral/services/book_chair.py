@@ -17,7 +17,8 @@ from referral.domain.errors import (
     TransitionRefused,
 )
 from referral.services import publish_booking
-from referral.services.follow_gate import clinic_calendar, record_booking, set_booking
+from referral.services.calendars import clinic_calendar
+from referral.services.follow_gate import record_booking, set_booking
 from referral.services.refresh_gate import decision_of
 from referral.storage import bookings, orders, resources
 from referral.storage.db import Session

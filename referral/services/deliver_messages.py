@@ -32,9 +32,9 @@ from referral.domain.outgoing import (
 )
 from referral.domain.records import Referral
 from referral.services import note_delivery
-from referral.services.calendars import calendar_for
+from referral.services.calendars import calendar_of
 from referral.services.prepare_message import Recipient, Renderer, draw, gather, store
-from referral.storage import clinics, directory, documents, outbox, referrals, standings
+from referral.storage import directory, documents, outbox, referrals, standings
 from referral.storage.db import Database, Session
 from referral.storage.outbox import Message
 
@@ -173,7 +173,7 @@ def _last_look(session: Session, message: Message, now: datetime) -> Envelope | 
         # Its record is drawn. The answer came another way, and this clinician has had no letter of ours.
         note_delivery.cancelled(session, wanted.current, now)
         return None
-    calendar = calendar_for(clinics.current(session), wanted.to.clinician.time_zone)
+    calendar = calendar_of(session, wanted.to.clinician)
     if message.kind not in AT_ONCE and not calendar.is_open(now):
         opening = calendar.next_opening(now)
         outbox.move(session, message, MessageState.READY, not_before=opening, lease_until=None)

@@ -12,7 +12,7 @@ from referral.domain.policy import ICD_10_CM, Indication
 from referral.domain.records import Patient
 from referral.services.accounts import NewUser, add_user
 from referral.services.book_chair import NewBooking, Slot, book_chair
-from referral.services.follow_gate import clinic_calendar
+from referral.services.calendars import clinic_calendar
 from referral.services.keep_chairs import add_chair
 from referral.services.keep_directory import NewClinician, NewPatient, add_clinician, add_patient
 from referral.services.request_recommendation import NewOrder, place_order

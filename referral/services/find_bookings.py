@@ -8,8 +8,8 @@ from datetime import date, datetime, time, timedelta
 
 from referral.domain.audit import Action, Actor, AuditEntry
 from referral.domain.booking import Booking, Chair
+from referral.services.calendars import clinic_calendar
 from referral.services.find_orders import OrderState, states_of
-from referral.services.follow_gate import clinic_calendar
 from referral.services.note_shown import note_shown
 from referral.storage import accounts, audit, bookings, orders
 from referral.storage.db import Session

@@ -12,10 +12,10 @@ from referral.domain.audit import Actor
 from referral.domain.codes import POSITIVE, BusinessStatus, TaskStatus, Verdict
 from referral.domain.life import ASK_AHEAD, find_conflicts
 from referral.domain.outgoing import MessageState
+from referral.services.calendars import clinic_calendar
 from referral.services.find_bookings import Seat, seats_of
 from referral.services.find_orders import OrderState, states_of
 from referral.services.find_overrides import Emergency, emergencies
-from referral.services.follow_gate import clinic_calendar
 from referral.services.follow_requests import WAITING, Followed
 from referral.services.note_shown import note_shown
 from referral.storage import bookings, clinics, orders, outbox, policies, referrals, standings

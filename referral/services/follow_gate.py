@@ -15,17 +15,10 @@ from referral.domain.booking import (
     hold_until,
     require_step,
 )
-from referral.domain.calendar import BusinessCalendar
 from referral.services import publish_booking
-from referral.services.calendars import calendar_for
-from referral.storage import audit, bookings, clinics
+from referral.services.calendars import clinic_calendar
+from referral.storage import audit, bookings
 from referral.storage.db import Session
-
-
-def clinic_calendar(session: Session) -> BusinessCalendar:
-    """Business days and hours of the clinic itself, in its time zone."""
-    clinic = clinics.current(session)
-    return calendar_for(clinic, clinic.time_zone)
 
 
 def set_booking(

@@ -11,10 +11,10 @@ from referral.domain.calendar import BusinessCalendar
 from referral.domain.codes import Channel
 from referral.domain.outgoing import WITH_LINK, MessageState
 from referral.domain.records import Clinician, Referral
-from referral.domain.reminders import Ladder, Planned, Step, next_step
-from referral.services.calendars import calendar_for
-from referral.services.climb import climb_of, contact_for
-from referral.storage import clinics, directory, outbox, referrals
+from referral.domain.reminders import Ladder, Planned, Rung, Step, next_step
+from referral.services.calendars import calendars_of
+from referral.services.climb import carrier_of, climb_of, contact_for, ladder_of
+from referral.storage import directory, outbox, referrals
 from referral.storage.db import Session
 from referral.storage.outbox import Message
 from referral.storage.referrals import ReferralEvent
@@ -48,9 +48,8 @@ class Followed:
 def follow(session: Session, found: Iterable[Referral], now: datetime) -> list[Followed]:
     """The same requests in the same order."""
     requests = list(found)
-    _, ladder = clinics.policy_in_force(session)
-    clinic = clinics.current(session)
     people = directory.get_clinicians(session, {r.clinician_id for r in requests})
+    calendars = calendars_of(session, people.values())
     sent: dict[str, list[Message]] = {r.id: [] for r in requests}
     for message in outbox.of_referrals(session, sent):
         sent[message.referral_id].append(message)
@@ -63,8 +62,8 @@ def follow(session: Session, found: Iterable[Referral], now: datetime) -> list[F
             referral,
             people[referral.clinician_id],
             tuple(sent[referral.id]),
-            ladder,
-            calendar_for(clinic, people[referral.clinician_id].time_zone),
+            ladder_of(session, referral),
+            calendars[referral.clinician_id],
             questions.get(referral.id),
             now,
         )
@@ -94,7 +93,7 @@ def _follow_one(
         waited=waited,
         planned=planned,
         planned_at=_when(planned.due_at, calendar, now) if planned else None,
-        channel=_channel(planned.step, clinician, messages) if planned else None,
+        channel=_channel(planned.rung, clinician, messages) if planned else None,
         letter=letter,
         letter_at=_when(letter.not_before, calendar, now) if letter else None,
         question=question,
@@ -114,7 +113,11 @@ def _wants_call(referral: Referral, ladder: Ladder, question: ReferralEvent | No
     return any(rung.step is Step.CALL for rung in ladder.rungs[: referral.climbed])
 
 
-def _channel(step: Step, clinician: Clinician, messages: tuple[Message, ...]) -> Channel | None:
-    last = next((m for m in messages if m.state in REACHED and m.kind in WITH_LINK), None)
-    contact = contact_for(step, clinician, last)
+def last_reached(messages: Iterable[Message]) -> Message | None:
+    """The newest letter that was handed over; `messages` are newest first."""
+    return next((m for m in messages if m.state in REACHED and m.kind in WITH_LINK), None)
+
+
+def _channel(rung: Rung, clinician: Clinician, messages: tuple[Message, ...]) -> Channel | None:
+    contact = contact_for(rung, clinician, carrier_of(last_reached(messages)))
     return contact.channel if contact else None

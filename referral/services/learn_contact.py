@@ -6,8 +6,8 @@ from datetime import datetime
 
 from referral.domain.outgoing import MessageState
 from referral.domain.records import Bar, Clinician, Experience, Lesson, Referral
-from referral.services.calendars import calendar_for
-from referral.storage import clinics, contacts, credentials, outbox
+from referral.services.calendars import calendar_of
+from referral.storage import contacts, credentials, outbox
 from referral.storage.db import Session
 from referral.storage.outbox import Message
 
@@ -41,7 +41,7 @@ def learn_from_answer(
     carried = _carrier(session, messages, selector, contact_id)
     if carried is None:
         return
-    calendar = calendar_for(clinics.current(session), clinician.time_zone)
+    calendar = calendar_of(session, clinician)
     arrivals = [m.finished_at for m in messages if m.contact_id == carried.contact_id and _has_arrived(m)]
     first = min((at for at in arrivals if at is not None), default=None)
     hours = calendar.open_hours_between(first, now) if first is not None else None

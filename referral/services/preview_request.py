@@ -15,7 +15,7 @@ from referral.domain.gate import requirement_sentence
 from referral.domain.policy import Policy
 from referral.domain.records import Clinician, Contact, Order, Patient, Referral
 from referral.domain.reminders import Climb, due_date
-from referral.services.calendars import calendar_for
+from referral.services.calendars import calendar_of
 from referral.services.letter_content import Asked, request_letter
 from referral.services.letter_words import first_page_words
 from referral.services.send_new_request import Draft, matching_order, open_requests
@@ -95,7 +95,7 @@ def preview_request(
 
 def _sending(session: Session, clinician: Clinician, now: datetime) -> Sending:
     _, ladder = clinics.policy_in_force(session)
-    calendar = calendar_for(clinics.current(session), clinician.time_zone)
+    calendar = calendar_of(session, clinician)
     leaves_at = calendar.next_opening(now)
     due_at = due_date(ladder, calendar, Climb(started_at=leaves_at))
     return Sending(contacts.best(clinician.contacts), leaves_at, due_at)

@@ -18,7 +18,8 @@ from referral.domain.policy import Indication, Policy
 from referral.domain.records import Clinician, Order, Patient, Referral
 from referral.domain.reminders import Climb, Ladder, due_date, next_step
 from referral.services import publish
-from referral.services.calendars import calendar_for
+from referral.services.calendars import calendars_of
+from referral.services.climb import first_contact, ladder_of
 from referral.services.queue_message import queue_message
 from referral.storage import audit, clinics, directory, orders, referrals
 from referral.storage.db import Session
@@ -85,7 +86,7 @@ def request_recommendation(
     patient = directory.get_patient(session, order.patient_id)
     asked = _clinicians(session, patient, new.clinician_ids, policy)
     _refuse_duplicates(session, order, asked)
-    made = _rows(session, actor, order, asked, ladder, new, now)
+    made = _rows(session, actor, order, asked, policy.version, ladder, new, now)
     referrals.add(session, made)
     for place, (referral, clinician) in enumerate(zip(made, asked, strict=True)):
         document = (
@@ -140,16 +141,17 @@ def _rows(
     actor: Actor,
     order: Order,
     asked: list[Clinician],
+    policy_version: int,
     ladder: Ladder,
     new: NewRequest,
     now: datetime,
 ) -> tuple[Referral, ...]:
-    clinic = clinics.current(session)
+    calendars = calendars_of(session, asked)
     numbers = referrals.next_number(session, now.year, len(asked))
     requisition = str(uuid.uuid4())
     rows = []
     for place, (clinician, number) in enumerate(zip(asked, numbers, strict=True)):
-        calendar = calendar_for(clinic, clinician.time_zone)
+        calendar = calendars[clinician.id]
         climb = Climb(started_at=calendar.next_opening(now))
         planned = next_step(climb, ladder, calendar)
         rows.append(
@@ -177,6 +179,7 @@ def _rows(
                 extended_days=0,
                 held_at=None,
                 next_step_at=planned.due_at if planned else None,
+                ladder_version=policy_version,
             )
         )
     return tuple(rows)
@@ -193,7 +196,7 @@ def _send_first(
 ) -> None:
     publish.referral(session, actor, referral, clinician, requester, document, now)
     referrals.note(session, referral.id, "asked", actor.id, now, clinician=clinician.id)
-    contact = contacts.best(clinician.contacts)
+    contact = first_contact(ladder_of(session, referral), clinician)
     if contact is not None:
         queue_message(session, referral, MessageKind.REQUEST, contact, now, ordinal=1)
     _record(session, actor, "ask", f"ServiceRequest/{referral.id}", referral.patient_id)

@@ -11,8 +11,8 @@ from referral.domain.audit import Action, Actor, AuditEntry
 from referral.domain.calendar import BusinessCalendar
 from referral.domain.outgoing import MessageKind
 from referral.domain.records import Referral
-from referral.domain.reminders import Ladder, Planned, Step, advanced, next_step, reminder_due
-from referral.services.climb import climb_of, contact_for, ladder_and_calendar, replanned
+from referral.domain.reminders import Ladder, Planned, Step, advanced, comes_up_at, reminder_due
+from referral.services.climb import carrier_of, climb_of, contact_for, ladder_and_calendar, replanned
 from referral.services.close_referral import expire_referral
 from referral.services.queue_message import queue_message
 from referral.storage import audit, directory, outbox, referrals
@@ -58,9 +58,9 @@ def _climb(session: Session, actor: Actor, referral: Referral, now: datetime) ->
     planned = reminder_due(climb, ladder, calendar, now)
     if planned is None:
         # Due by the row, but not in business hours, or not by the ladder as it is now: work it out anew.
-        later = next_step(climb, ladder, calendar)
-        when = max(later.due_at, calendar.next_opening(now)) if later else None
-        referrals.change(session, referral, next_step_at=when)
+        when = comes_up_at(climb, ladder, calendar, now)
+        values = {**replanned(climb, ladder, calendar), "next_step_at": when}
+        referrals.change(session, referral, **values)
         return
     if planned.step is Step.EXPIRE:
         expire_referral(session, actor, referral, now)
@@ -89,6 +89,6 @@ def _advance(
 def _remind(session: Session, referral: Referral, planned: Planned, now: datetime) -> None:
     """Steps that a person takes send nothing: they are on the Today board, read from the request itself."""
     clinician = directory.get_clinician(session, referral.clinician_id)
-    contact = contact_for(planned.step, clinician, outbox.last_letter(session, referral.id))
+    contact = contact_for(planned.rung, clinician, carrier_of(outbox.last_letter(session, referral.id)))
     if contact is not None:
         queue_message(session, referral, MessageKind.REMINDER, contact, now, ordinal=planned.ordinal)

@@ -11,8 +11,9 @@ from sqlalchemy import bindparam, func, insert, select
 
 from referral.domain.codes import ClinicianKind, Strength
 from referral.domain.errors import NotFound
+from referral.domain.ladder_draft import from_data, to_data
 from referral.domain.policy import IndicationClass, IndicationRule, Policy
-from referral.domain.reminders import Ladder, Rung, Step
+from referral.domain.reminders import Ladder
 from referral.storage.db import Session
 from referral.storage.tables import clinic, indication_rule, policy_version
 
@@ -128,7 +129,7 @@ def add_policy(session: Session, policy: Policy, ladder: Ladder, created_by: str
             "allow_override": policy.allow_override,
             "longest_gap_days": policy.longest_gap.days,
             "reason": reason,
-            "ladder": [[rung.business_day, rung.step] for rung in ladder.rungs],
+            "ladder": to_data(ladder),
             "created_by": created_by,
         },
     )
@@ -202,7 +203,7 @@ def _load(session: Session, version: int) -> tuple[tuple[Policy, Ladder], bool]:
         allow_override=row.allow_override,
         longest_gap=timedelta(days=row.longest_gap_days),
     )
-    return (policy, Ladder(tuple(Rung(day, Step(step)) for day, step in row.ladder))), bool(row.settled)
+    return (policy, from_data(row.ladder)), bool(row.settled)
 
 
 def new_clinic_id() -> str:

@@ -13,6 +13,7 @@ from referral.domain.codes import ClinicianKind
 from referral.domain.errors import DuplicateRequest, NotFound
 from referral.domain.records import Clinician, Contact, Patient
 from referral.storage import tables
+from referral.storage.closures import hours_from
 from referral.storage.contacts import forget_clinicians, to_contact
 from referral.storage.db import Session
 from referral.storage.projections import folded
@@ -113,6 +114,7 @@ def _to_clinicians(session: Session, rows: Iterable[Any]) -> list[Clinician]:
             practice=row.practice,
             address=tuple(row.address),
             contacts=tuple(contacts[row.id]),
+            hours=hours_from(row.hours) if row.hours else None,
         )
         for row in found
     ]

@@ -17,6 +17,7 @@ from referral.domain.reminders import (
     Ladder,
     Step,
     advanced,
+    coming,
     due_date,
     from_first_delivery,
     next_step,
@@ -104,6 +105,17 @@ def test_after_an_outage_one_catch_up_goes_out_and_the_backlog_is_skipped() -> N
     planned = reminder_due(Climb(started_at=at(3, 10)), LADDER, CALENDAR, at(10, 10))
     assert planned is not None
     assert (planned.ordinal, planned.step, planned.skipped) == (2, Step.REMIND_OTHER_CHANNEL, (1,))
+
+
+def test_what_was_left_over_takes_along_what_falls_due_the_same_day() -> None:
+    """The outage ends early on the day of the second reminder: one of the two goes out, not both."""
+    climb = Climb(started_at=at(3, 10))
+    assert [step.planned.ordinal for step in coming(climb, LADDER, CALENDAR, at(9, 7))][:2] == [2, 3]
+    planned = reminder_due(climb, LADDER, CALENDAR, at(9, 8))
+    assert planned is not None
+    assert (planned.ordinal, planned.skipped) == (2, (1,))
+    # A rung that is the first of its day waits for its hour.
+    assert reminder_due(Climb(started_at=at(3, 10), climbed=1), LADDER, CALENDAR, at(9, 8)) is None
 
 
 def test_after_a_long_outage_the_request_does_not_expire_unreminded() -> None:

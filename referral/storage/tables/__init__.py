@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from referral.storage.tables.audit import audit_chain, audit_event
 from referral.storage.tables.bookings import booking, chair
+from referral.storage.tables.calendars import closure, replanning
 from referral.storage.tables.cds import cds_card, cds_client, cds_feedback, cds_token
 from referral.storage.tables.clients import api_assertion, api_client, api_token
 from referral.storage.tables.clinic import (
@@ -54,6 +55,7 @@ __all__ = [
     "chair",
     "clinic",
     "clinician",
+    "closure",
     "conflict_decision",
     "consultation",
     "contact",
@@ -82,6 +84,7 @@ __all__ = [
     "recommendation_void",
     "referral",
     "referral_event",
+    "replanning",
     "request_number",
     "resource",
     "resource_history",

@@ -64,6 +64,7 @@ clinician = Table(
     text_column("time_zone"),
     text_column("search_name"),
     flag_column("active", "true"),
+    json_column("hours", nullable=True),
     PrimaryKeyConstraint("clinic_id", "id"),
     to_clinic(),
     Index(None, "clinic_id", "practitioner_id"),

@@ -6,6 +6,7 @@ from sqlalchemy import (
     BigInteger,
     CheckConstraint,
     Column,
+    Date,
     ForeignKeyConstraint,
     Identity,
     Index,
@@ -67,12 +68,18 @@ referral = Table(
     count_column("extended_days"),
     time_column("held_at", nullable=True),
     time_column("next_step_at", nullable=True),
+    count_column("ladder_version", 1),
+    column_of("paused_until", Date, nullable=True),
+    text_column("held_for", nullable=True),
     PrimaryKeyConstraint("clinic_id", "id"),
     UniqueConstraint("clinic_id", "number"),
     UniqueConstraint("clinic_id", "task_id"),
     UniqueConstraint("clinic_id", "patient_id", "order_id", "id", "clinician_id"),
     to_order(),
     ForeignKeyConstraint(["clinic_id", "clinician_id"], ["clinician.clinic_id", "clinician.id"]),
+    ForeignKeyConstraint(
+        ["clinic_id", "ladder_version"], ["policy_version.clinic_id", "policy_version.version"]
+    ),
     Index(None, "clinic_id", "order_id"),
     Index(None, "clinic_id", "patient_id"),
     Index(None, "clinic_id", "clinician_id"),
@@ -171,5 +178,11 @@ message = Table(
         "clinic_id",
         "finished_at",
         postgresql_where=text("state = 'accepted' AND sent_for_real AND channel IN ('fax', 'sms')"),
+    ),
+    Index(
+        "ix_message_trouble",
+        "clinic_id",
+        "state",
+        postgresql_where=text("state IN ('failed', 'unknown', 'dead')"),
     ),
 )
