@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
 
@@ -29,12 +29,15 @@ class Outcome(StrEnum):
 class Sent:
     """`reason` is a short technical sentence without personal data; `reference` is the provider's.
 
-    `bad_address` says that this mailbox or number does not exist: a busy line or a full mailbox is none.
+    `retry_after` is how long it wants to be left alone. `about_provider` is False where a LATER concerns this
+    recipient only. `bad_address`: this number or mailbox does not exist, or is none of its kind.
     """
 
     outcome: Outcome
     reference: str | None = None
     reason: str | None = None
+    retry_after: timedelta | None = None
+    about_provider: bool = True
     bad_address: bool = False
 
 
