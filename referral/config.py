@@ -115,6 +115,8 @@ class Settings(BaseSettings):
     mail_from: str = "Referrals <no-reply@referral.example>"
     # Private networks in which receivers of subscriptions may be, such as 10.20.0.0/16.
     outgoing_networks: Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_networks)] = ()
+    # Where machines put faxes that come in: a folder in it for each clinic, named by its short name.
+    fax_in_dir: Path | None = None
     # 32 bytes in base64; every other secret is derived from it. The embedded default makes its own.
     master_key: Annotated[SecretStr, AfterValidator(_master_key)] | None = None
     # Set by the supervisor for its children: the two URLs point at the engines that it runs.

@@ -138,6 +138,7 @@ class RequestLetter:
     is left out, since that line has it. `clinician_role`, `indication` and `planned_course` continue a
     sentence: "treating psychiatrist", "recurrent depression (F33.2)", "six infusions over three weeks".
     `portal_url` is what the QR code opens, `portal_display` what is typed together with `short_code`.
+    `page_code` stands on the form page, so that it is recognised when it comes back; it opens nothing.
     `written_at` is aware UTC and shown as a date in `time_zone`. A text that is too long raises LetterProblem
     here already.
     """
@@ -159,6 +160,7 @@ class RequestLetter:
     short_code: str
     portal_url: str
     portal_display: str
+    page_code: str
     time_zone: ZoneInfo
 
     def __post_init__(self) -> None:

@@ -76,7 +76,7 @@ def request_html(letter: RequestLetter, fonts: FontSet, *, tightness: int = 0) -
         due_on=long_date(letter.due_on),
         form=form_page(letter.clinician_kind),
         reply_code=qr_svg(letter.portal_url, "l", "QR code that opens the reply page"),
-        page_code=qr_svg(f"{letter.letter_id}:2", "q", "QR code with the number of this page"),
+        page_code=qr_svg(letter.page_code, "q", "QR code with the number of this page"),
         tightness=tightness,
     )
 

@@ -144,6 +144,7 @@ _SPECIMEN: Final = RequestLetter(
     short_code="AAAA-AAAA",
     portal_url="https://specimen.example/r/specimen",
     portal_display="specimen.example",
+    page_code="R:AAAAAAAAAAAAAAAA:2",
     time_zone=ZoneInfo("America/New_York"),
 )
 

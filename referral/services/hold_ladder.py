@@ -11,7 +11,7 @@ from referral.domain.outgoing import REMINDERS
 from referral.domain.records import Referral
 from referral.services.climb import going_on
 from referral.services.close_referral import stop_messages
-from referral.storage import referrals
+from referral.storage import faxes, referrals
 from referral.storage.db import Session
 
 
@@ -32,8 +32,8 @@ def go_on_after_guessing(session: Session, referral: Referral, now: datetime) ->
 
 
 def _is_held_for_guessing(session: Session, referral: Referral) -> bool:
-    """A question of the clinician holds it as well, and is answered in another way."""
-    if referral.held_at is None:
+    """A question or a fax of the clinician's holds it as well, and is answered in another way."""
+    if referral.held_at is None or faxes.waiting_for(session, [referral.id]):
         return False
     question = referrals.latest_questions(session, [referral.id]).get(referral.id)
     return question is None or question.at < referral.held_at

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from referral.domain.credential import Minted
 from referral.domain.errors import InvalidInput, Issue
+from referral.domain.fax import page_code
 from referral.domain.npi import KIND_LABEL
 from referral.domain.records import Clinician, Contact, Order, Patient, Referral
 from referral.letters.content import Letterhead, RequestLetter, long_date
@@ -93,5 +94,6 @@ def request_letter(asked: Asked, minted: Minted, base_url: str, now: datetime) -
         short_code=minted.short_code,
         portal_url=minted.url(base_url),
         portal_display=f"{urlsplit(base_url).netloc}/request",
+        page_code=page_code(minted.selector),
         time_zone=zone,
     )

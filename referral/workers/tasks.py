@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -23,8 +24,10 @@ from referral.services.notify_subscribers import Notifier, forget_events, notify
 from referral.services.release_bookings import release_bookings
 from referral.services.run_export import Exporting, remove_old_exports, run_exports
 from referral.services.send_reminders import is_full, send_reminders
-from referral.storage import audit, clinics, mode
-from referral.workers.celery_app import app, runtime, settings
+from referral.services.take_fax import Reading, read_due
+from referral.services.take_fax_folder import take_folder, whole_files
+from referral.storage import audit, clinics, faxes, mode
+from referral.workers.celery_app import SWEEP_SECONDS, app, runtime, settings
 
 log = structlog.get_logger(__name__)
 
@@ -88,7 +91,7 @@ def _keep_stream(clinic_id: str) -> None:
 @app.task(name="referral.deliver_due")
 def deliver() -> None:
     """Send what is due in every clinic. What was taken back is exported before, what was sent after."""
-    _in_every_clinic(_keep_stream, _ask_for_exports, _deliver, _keep_stream)
+    _in_every_clinic(_keep_stream, _ask_for_exports, _ask_for_faxes, _deliver, _keep_stream)
 
 
 @cache
@@ -120,6 +123,7 @@ def sweep() -> None:
     _in_every_clinic(
         _keep_stream,
         _ask_for_exports,
+        _ask_for_faxes,
         _remind,
         _lapse,
         _rest,
@@ -207,3 +211,40 @@ def bulk_export() -> None:
 def _run_exports(clinic_id: str) -> None:
     made = runtime()
     run_exports(Exporting(database=made.database, now=made.now), clinic_id)
+
+
+@cache
+def _reading() -> Reading:
+    made = runtime()
+    return Reading(database=made.database, now=made.now)
+
+
+def _fax_folder(clinic_id: str) -> Path | None:
+    """The clinic's own, in the directory of the settings; None where there is none."""
+    root = runtime().settings.fax_in_dir
+    if root is None:
+        return None
+    with runtime().transaction() as session:
+        return root / clinics.get(session, clinic_id).slug
+
+
+def _ask_for_faxes(clinic_id: str) -> None:
+    """Reading a fax takes its time, and gets a task of its own so that letters do not wait for it."""
+    folder = _fax_folder(clinic_id)
+    with runtime().transaction(clinic_id) as session:
+        due = faxes.is_due(session, runtime().now())
+    if due or (folder is not None and any(whole_files(folder))):
+        take_faxes.apply_async(expires=SWEEP_SECONDS, retry=False)
+
+
+@app.task(name="referral.take_faxes", time_limit=1800, soft_time_limit=1740)
+def take_faxes() -> None:
+    """Take what lies in the folders and read what providers have sent."""
+    _in_every_clinic(_take_faxes)
+
+
+def _take_faxes(clinic_id: str) -> None:
+    folder = _fax_folder(clinic_id)
+    if folder is not None:
+        take_folder(_reading(), clinic_id, folder)
+    read_due(_reading(), clinic_id)

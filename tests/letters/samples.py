@@ -47,6 +47,7 @@ def letter(**changes: Any) -> RequestLetter:
         # As long as the real one: a selector of 96 bits and a secret of 256.
         "portal_url": "https://ask.harborlight.example/r/Zk3vQ9xT1bLw0aYc/q8Jf2nV5sR7uXe1mK4pW9zB3tG6yH0cD8aL2oN5iQvE",
         "portal_display": "ask.harborlight.example",
+        "page_code": "R:Zk3vQ9xT1bLw0aYc:2",
         "time_zone": ZoneInfo("America/New_York"),
     }
     return RequestLetter(**values | changes)

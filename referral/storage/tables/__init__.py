@@ -17,6 +17,7 @@ from referral.storage.tables.clinic import (
 )
 from referral.storage.tables.columns import metadata
 from referral.storage.tables.exports import bulk_export, bulk_export_part, bulk_export_patient
+from referral.storage.tables.faxes import incoming_fax
 from referral.storage.tables.gate_facts import (
     consultation,
     gate,
@@ -61,6 +62,7 @@ __all__ = [
     "contact",
     "document",
     "gate",
+    "incoming_fax",
     "indication_rule",
     "infusion_order",
     "message",

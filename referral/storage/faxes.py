@@ -1,0 +1,201 @@
+"""Faxes that came in: each once, read by one worker at a time, placed by one person at a time."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from sqlalchemy import func, select, update
+from sqlalchemy.dialects.postgresql import insert
+
+from referral.domain.errors import NotFound, StaleVersion
+from referral.domain.fax import IN_INBOX, ON_THE_WAY, WAITING, FaxSource, FaxState, MatchedBy
+from referral.storage.db import Session
+from referral.storage.tables import incoming_fax as _TABLE  # noqa: N812 - as in every module of storage
+
+# Longer than a scan may take: see letters/scan.py.
+_LEASE: Final = timedelta(minutes=3)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fax:
+    """One row. `document_id` are the bytes as they came, `record_id` the copy that its request has.
+
+    `suggested` are requests whose codes stand on it where they are more than one. `is_late`: its request was
+    closed when it came. `matched_at` is also when its request's reminders were stopped, if it stopped them.
+    """
+
+    id: str
+    version: int
+    source: FaxSource
+    provider_reference: str | None
+    received_at: datetime
+    from_number: str | None
+    sha256: bytes | None
+    pages: int
+    document_id: str | None
+    state: FaxState
+    problem: str | None
+    attempts: int
+    suggested: tuple[str, ...]
+    referral_id: str | None
+    record_id: str | None
+    matched_by: MatchedBy | None
+    matched_at: datetime | None
+    is_late: bool
+    reason: str | None
+    handled_by: str | None
+    handled_at: datetime | None
+
+
+_FIELDS: Final = tuple(Fax.__slots__)
+_COLUMNS: Final = tuple(_TABLE.c[name] for name in _FIELDS)
+
+
+def _to_fax(row: Any) -> Fax:
+    values = dict(zip(_FIELDS, row, strict=True))
+    values["source"] = FaxSource(values["source"])
+    values["state"] = FaxState(values["state"])
+    values["matched_by"] = MatchedBy(values["matched_by"]) if values["matched_by"] else None
+    values["suggested"] = tuple(values["suggested"])
+    return Fax(**values)
+
+
+def add(
+    session: Session,
+    *,
+    source: FaxSource,
+    provider_reference: str | None,
+    from_number: str | None,
+    sha256: bytes | None,
+    state: FaxState,
+    now: datetime,
+) -> str | None:
+    """The id of the new row; None where this clinic has the same fax by the same way already."""
+    made = session.connection.scalar(
+        insert(_TABLE).on_conflict_do_nothing().returning(_TABLE.c.id),
+        {
+            "clinic_id": session.clinic,
+            "id": str(uuid.uuid4()),
+            "source": source,
+            "provider_reference": provider_reference,
+            "received_at": now,
+            "from_number": from_number,
+            "sha256": sha256,
+            "state": state,
+            "not_before": now,
+        },
+    )
+    return None if made is None else str(made)
+
+
+def get(session: Session, id: str, *, lock: bool = False) -> Fax:
+    """Raises NotFound. A lock is taken after that of its request, see referrals.get()."""
+    query = select(*_COLUMNS).where(_TABLE.c.clinic_id == session.clinic, _TABLE.c.id == id)
+    row = session.connection.execute(query.with_for_update() if lock else query).one_or_none()
+    if row is None:
+        raise NotFound(f"There is no fax with id {id}.")
+    return _to_fax(row)
+
+
+def find_by_bytes(session: Session, source: FaxSource, sha256: bytes) -> Fax | None:
+    """The fax that had these bytes, if any."""
+    row = session.connection.execute(
+        select(*_COLUMNS).where(
+            _TABLE.c.clinic_id == session.clinic, _TABLE.c.source == source, _TABLE.c.sha256 == sha256
+        )
+    ).one_or_none()
+    return _to_fax(row) if row else None
+
+
+def claim(session: Session, now: datetime) -> Fax | None:
+    """The oldest that a worker has to fetch or read, with a lease: `attempts` counts those who took it."""
+    due = (
+        select(_TABLE.c.id)
+        .where(
+            _TABLE.c.clinic_id == session.clinic,
+            _TABLE.c.state.in_(ON_THE_WAY),
+            _TABLE.c.not_before <= now,
+        )
+        .order_by(_TABLE.c.received_at)
+        .limit(1)
+        .with_for_update(skip_locked=True)
+        .cte("due")
+    )
+    row = session.connection.execute(
+        update(_TABLE)
+        .where(_TABLE.c.clinic_id == session.clinic, _TABLE.c.id == due.c.id)
+        .values(attempts=_TABLE.c.attempts + 1, not_before=now + _LEASE)
+        .returning(*_COLUMNS)
+    ).one_or_none()
+    return _to_fax(row) if row else None
+
+
+def change(session: Session, before: Fax, **values: Any) -> Fax:
+    """Write over the version that was read; StaleVersion if somebody else was first."""
+    row = session.connection.execute(
+        update(_TABLE)
+        .where(
+            _TABLE.c.clinic_id == session.clinic, _TABLE.c.id == before.id, _TABLE.c.version == before.version
+        )
+        .values(version=before.version + 1, **values)
+        .returning(*_COLUMNS)
+    ).one_or_none()
+    if row is None:
+        raise StaleVersion("Somebody else has dealt with this fax. Reload it and look again.")
+    return _to_fax(row)
+
+
+def is_due(session: Session, now: datetime) -> bool:
+    """Whether a worker has something to fetch or read."""
+    query = select(_TABLE.c.id).where(
+        _TABLE.c.clinic_id == session.clinic, _TABLE.c.state.in_(ON_THE_WAY), _TABLE.c.not_before <= now
+    )
+    return session.connection.scalar(query.limit(1)) is not None
+
+
+def listed(session: Session, states: Iterable[FaxState], *, limit: int, offset: int = 0) -> list[Fax]:
+    """Newest first."""
+    rows = session.connection.execute(
+        select(*_COLUMNS)
+        .where(_TABLE.c.clinic_id == session.clinic, _TABLE.c.state.in_(list(states)))
+        .order_by(_TABLE.c.received_at.desc(), _TABLE.c.id)
+        .limit(limit)
+        .offset(offset)
+    )
+    return [_to_fax(row) for row in rows]
+
+
+def of_referral(session: Session, referral_id: str) -> list[Fax]:
+    """Newest first, whatever became of them."""
+    rows = session.connection.execute(
+        select(*_COLUMNS)
+        .where(_TABLE.c.clinic_id == session.clinic, _TABLE.c.referral_id == referral_id)
+        .order_by(_TABLE.c.received_at.desc(), _TABLE.c.id)
+    )
+    return [_to_fax(row) for row in rows]
+
+
+def waiting_for(session: Session, referral_ids: Iterable[str]) -> dict[str, Fax]:
+    """By request, the oldest fax that waits for a person; requests without any are missing."""
+    rows = session.connection.execute(
+        select(*_COLUMNS)
+        .where(
+            _TABLE.c.clinic_id == session.clinic,
+            _TABLE.c.state.in_(WAITING),
+            _TABLE.c.referral_id.in_(list(referral_ids)),
+        )
+        .order_by(_TABLE.c.received_at.desc(), _TABLE.c.id)
+    )
+    return {str(fax.referral_id): fax for fax in map(_to_fax, rows)}
+
+
+def count_inbox(session: Session) -> int:
+    """What nobody has placed yet."""
+    count = session.connection.scalar(
+        select(func.count()).where(_TABLE.c.clinic_id == session.clinic, _TABLE.c.state.in_(IN_INBOX))
+    )
+    return int(count or 0)
