@@ -112,19 +112,21 @@ def _require_size(width: int, height: int) -> None:
 def codes_of(page: Any) -> list[Any]:
     """Every QR code, in any orientation; where there is none, the page is looked at again without dirt."""
     import zxingcpp
-    from PIL import ImageFilter
 
     read: Any = zxingcpp.read_barcodes
-    grey = page.convert("L")
-    for look in (
-        lambda: grey,
-        lambda: grey.filter(ImageFilter.MedianFilter(3)),
-        lambda: grey.filter(ImageFilter.GaussianBlur(1.5)),
-    ):
-        found = read(look(), formats=zxingcpp.BarcodeFormat.QRCode)
+    for look in _looks(page.convert("L")):
+        found = read(look, formats=zxingcpp.BarcodeFormat.QRCode)
         if found:
             return list(found)
     return []
+
+
+def _looks(grey: Any) -> Iterator[Any]:
+    from PIL import ImageFilter
+
+    yield grey
+    yield grey.filter(ImageFilter.MedianFilter(3))
+    yield grey.filter(ImageFilter.GaussianBlur(1.5))
 
 
 def _picture(page: Any, turn: int) -> bytes:
