@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from datetime import datetime
+from typing import Final
 
 from referral.domain.audit import Action, Actor, AuditEntry
 from referral.domain.errors import InvalidInput, Issue, StaleVersion
@@ -17,6 +18,9 @@ from referral.services.publish_fax import fax_attached, fax_taken_off
 from referral.storage import audit, documents, faxes, referrals
 from referral.storage.db import Session
 from referral.storage.faxes import Fax
+
+# Why a request is held: see services/hold_ladder.
+HELD_FOR: Final = "fax"
 
 
 def attach_fax(
@@ -162,7 +166,7 @@ def _copy(session: Session, fax: Fax, referral: Referral, now: datetime) -> str:
 def _hold(session: Session, referral: Referral, now: datetime) -> None:
     """Whoever has answered is not reminded. A hold for another reason stays that reason's."""
     if referral.held_at is None:
-        referral = referrals.change(session, referral, held_at=now, next_step_at=None)
+        referral = referrals.change(session, referral, held_at=now, held_for=HELD_FOR, next_step_at=None)
         publish.referral_changed(session, referral, now)
     stop_messages(session, referral, REMINDERS, now)
 
@@ -170,9 +174,8 @@ def _hold(session: Session, referral: Referral, now: datetime) -> None:
 def release(session: Session, referral: Referral, fax: Fax, now: datetime) -> Referral:
     """The ladder goes on where it was this fax, or one before it, that stopped it. The caller holds both."""
     others = [other for other in faxes.of_referral(session, referral.id) if other.id != fax.id]
-    stopped_by = {other.matched_at for other in (fax, *others)}
     waits = any(other.state in WAITING for other in others)
-    if not referral.is_open or referral.held_at not in stopped_by or waits:
+    if not referral.is_open or referral.held_for != HELD_FOR or waits:
         return referral
     asked = referrals.latest_questions(session, [referral.id]).get(referral.id)
     if asked is not None and referral.held_at is not None and asked.at >= referral.held_at:

@@ -31,7 +31,7 @@ from referral.services.queue_message import queue_message
 from referral.services.resend import resend
 from referral.services.take_fax import Arrived, Reading, page_id, read_due, take_fax
 from referral.services.take_fax_folder import take_folder, whole_files
-from referral.storage import documents, faxes, outbox, referrals, resources, tables
+from referral.storage import directory, documents, faxes, outbox, referrals, resources, tables
 from referral.storage.faxes import Fax
 from tests import fax as paper
 from tests.database import MASTER_KEY, NOW, ClinicFixture, Clock
@@ -116,7 +116,7 @@ def test_whoever_has_answered_by_fax_is_not_reminded(
     referral, letter = letter_of(clinic, renderer)
     assert referral.next_step_at is not None
     with clinic.transaction() as session:
-        contact = people.directory.get_clinician(session, referral.clinician_id).contacts[0]
+        contact = directory.get_clinician(session, referral.clinician_id).contacts[0]
         queue_message(session, referral, MessageKind.REMINDER, contact, NOW, ordinal=1)
     paper.put(data_dir, "1.tif", paper.tiff(paper.page(letter, 2)))
     fax = taken(clinic, data_dir)
