@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Protocol
 
@@ -41,13 +41,20 @@ class Runtime:
         self.database.close()
 
 
-def build_runtime(settings: Settings, *, pool_size: int = 8) -> Runtime:
+def build_runtime(
+    settings: Settings, *, pool_size: int = 8, longest_statement: timedelta | None = None
+) -> Runtime:
     """Connects lazily: a database that is down is noticed by the first request, not here."""
     if settings.database_url is None:
         raise ValueError("no database: the supervisor sets REFERRAL_DATABASE_URL for its children")
     return Runtime(
         settings=settings,
-        database=Database(settings.database_url, Vault(settings.master_key_bytes), pool_size=pool_size),
+        database=Database(
+            settings.database_url,
+            Vault(settings.master_key_bytes),
+            pool_size=pool_size,
+            longest_statement=longest_statement,
+        ),
         channels=_channels(settings),
         now=_clock(settings.pretend_now_file),
         outgoing=Outgoing(Reach(settings.outgoing_networks, development=settings.demo)),

@@ -11,7 +11,8 @@ import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated
+from datetime import timedelta
+from typing import Annotated, Final
 
 import typer
 
@@ -21,6 +22,8 @@ from referral.config import Settings, load_settings
 from referral.embedded import Engines
 from referral.embedded.processes import die_with_parent
 
+# What a page or a client may ask of the database at once; workers take the time that they need.
+_LONGEST_STATEMENT: Final = timedelta(seconds=30)
 app = typer.Typer(
     help="Recommendation requests before ketamine infusions.",
     no_args_is_help=True,
@@ -70,7 +73,7 @@ def api(
         from referral.web.app import create_app
 
         listener = _listen(settings) if listen_fd is None else socket.socket(fileno=listen_fd)
-        runtime = build_runtime(settings)
+        runtime = build_runtime(settings, longest_statement=_LONGEST_STATEMENT)
         cli_restore.look_for_a_restore(runtime, keeps_stream=False)
         config = uvicorn.Config(
             create_app(runtime),

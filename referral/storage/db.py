@@ -5,6 +5,8 @@ from __future__ import annotations
 import select
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from datetime import timedelta
+from functools import partial
 from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, create_engine, event, text
@@ -35,6 +37,8 @@ _SET_KEY: Final = text("SELECT set_config('referral.key', :key, true)")
 _NOT_NOW: Final = frozenset(
     {"55P03", "40P01", "40001", "57P01", "57P02", "57P03", "53300"} | {"28000", "28P01", "3D000"}
 )
+# A statement that was ended for its length, here or by whoever runs the server.
+_TOO_LONG: Final = "57014"
 # What refuse_start() of 0001_gate.sql says.
 GATE_CLOSED: Final = "RG001"
 # Text that no database takes: NUL, found by the driver (no code), by the server, or within JSON.
@@ -84,9 +88,14 @@ class Session:
 
 
 class Database:
-    """The pool of one process. `url` signs in as the application's role, or as one that may become it."""
+    """The pool of one process. `url` signs in as the application's role, or as one that may become it.
 
-    def __init__(self, url: str, vault: Vault, *, pool_size: int = 8) -> None:
+    A statement that takes longer than `longest_statement` is ended by the server and raises Unavailable.
+    """
+
+    def __init__(
+        self, url: str, vault: Vault, *, pool_size: int = 8, longest_statement: timedelta | None = None
+    ) -> None:
         self.url = url
         self.vault = vault
         options: dict[str, Any] = {
@@ -105,6 +114,8 @@ class Database:
         )
         for engine in (self.engine, self._statements):
             event.listen(engine, "connect", _become_application)
+            if longest_statement is not None:
+                event.listen(engine, "connect", partial(_limit, longest_statement))
             event.listen(engine, "do_execute", _plan_anew)
             event.listen(engine, "checkout", _is_still_there)
 
@@ -234,6 +245,13 @@ def _become_application(connection: Any, _record: Any) -> None:
     connection.commit()
 
 
+def _limit(longest: timedelta, connection: Any, _record: Any) -> None:
+    """Whoever asks for what takes for ever must not keep the server busy after having given up."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"SET statement_timeout = {int(longest.total_seconds() * 1000)}")
+    connection.commit()
+
+
 def _plan_anew(cursor: Any, statement: str, parameters: Any, context: Any) -> bool | None:
     """True where the statement has been executed here."""
     if context is None or not context.execution_options.get("planned_anew"):
@@ -263,6 +281,8 @@ def _spoken(error: DataError | OperationalError | PoolTimeout) -> Exception:
     if isinstance(error, DataError):
         text = "There is a character in it that cannot be stored (NUL)."
         return InvalidInput(Issue(text, code="value")) if state in _NO_TEXT else error
+    if state == _TOO_LONG:
+        return Unavailable("This took too long and was given up; nothing was changed. Please ask for less.")
     if state is None or state in _NOT_NOW or state.startswith("08"):
         return Unavailable(
             "The database does not answer just now; nothing was changed. Please try again in a minute."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -97,3 +98,19 @@ def test_text_with_a_nul_is_refused_and_no_bug(small: Database, statement: str) 
     words = {"words": "a\x00b"} if ":words" in statement else {"escaped": '"a\\u0000b"'}
     with pytest.raises(InvalidInput), small.transaction() as session:
         session.connection.execute(text(statement), words)
+
+
+def test_what_takes_too_long_is_given_up_and_said(engines: Engines) -> None:
+    made = Database(
+        engines.app_url,
+        Vault(base64.b64decode(MASTER_KEY)),
+        pool_size=1,
+        longest_statement=timedelta(milliseconds=200),
+    )
+    for_ever = text("SELECT pg_sleep(3600)")
+    with pytest.raises(Unavailable, match="took too long"), made.transaction() as session:
+        session.connection.execute(for_ever)
+    with pytest.raises(Unavailable, match="took too long"), made.statement() as connection:
+        connection.execute(for_ever)
+    assert in_transaction(made) == in_statement(made) == 1
+    made.close()
