@@ -13,7 +13,7 @@ from referral.domain.policy import Indication
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Patient:
-    """`language` is a BCP 47 tag; `telephone` is E.164 or as the client sent it."""
+    """`language` is a BCP 47 tag; `telephone` is E.164, with `;ext=` where there is an extension."""
 
     id: str
     family: str

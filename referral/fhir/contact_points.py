@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from referral.domain.codes import Channel
 from referral.domain.records import Contact
+from referral.fhir.contact_values import usable_address
 from referral.fhir.elements import Resource, every, strings
 from referral.fhir.systems import DATA_ABSENT, US_CORE_DIRECT
 
@@ -21,8 +22,6 @@ _CHANNELS: Final = {
 }
 _SYSTEMS: Final = {channel: system for system, channel in _CHANNELS.items()}
 _LAST: Final = 10_000
-# RFC 5321 allows no longer path.
-_LONGEST_ADDRESS: Final = 254
 # Work first; somebody's home only when nothing else is known, and never what is no longer used.
 _USE: Final = {"work": 0, None: 1, "mobile": 2, "temp": 3, "billing": 4, "home": 5}
 _CITY_LINE: Final = re.compile(r"(?P<city>[^,]+), (?P<state>[A-Z]{2}) (?P<zip>\d{5}(?:-\d{4})?)")
@@ -53,15 +52,18 @@ def contacts_from(clinician_id: str, holders: Iterable[Mapping[str, Any] | None]
     """Contacts in the order of `holders`, within each by rank and use; the same address only once.
 
     A contact's id follows from clinician, channel and address, so that reading the same resources again
-    gives the same ids. Direct addresses are left out: they look like e-mail, but mail does not reach them.
+    gives the same ids, however it is written. What nothing can be sent to is left out, Direct addresses too:
+    they look like e-mail, but mail does not reach them. The resource itself stays as it was sent.
     """
     found: dict[tuple[Channel, str], Contact] = {}
     for holder in holders:
-        points = [point for point in every(holder, "telecom") if _is_usable(point)]
+        points = [point for point in every(holder, "telecom") if _is_in_use(point)]
         points.sort(key=lambda point: (point.get("rank") or _LAST, _USE.get(point.get("use"), 3)))
         for point in points:
             channel = _CHANNELS[point["system"]]
-            address = _address_of(point)
+            address = usable_address(channel, _written(point))
+            if address is None:
+                continue
             key = f"{clinician_id}:{channel}:{address.casefold()}"
             contact = Contact(
                 id=str(uuid.uuid5(_CONTACT_IDS, key)), channel=channel, address=address, source="ehr"
@@ -70,24 +72,19 @@ def contacts_from(clinician_id: str, holders: Iterable[Mapping[str, Any] | None]
     return tuple(found.values())
 
 
-def _is_usable(point: Mapping[str, Any]) -> bool:
+def _is_in_use(point: Mapping[str, Any]) -> bool:
     if point.get("system") not in _CHANNELS or point.get("use") == "old":
         return False
-    if not 0 < len(_address_of(point)) <= _LONGEST_ADDRESS:
-        return False
-    if point["system"] != "email":
-        return True
-    is_direct = any(
+    return not any(
         extension.get("url") == US_CORE_DIRECT and extension.get("valueBoolean") is True
         for extension in every(point, "extension")
     )
-    return not is_direct and "@" in _address_of(point)
 
 
-def _address_of(point: Mapping[str, Any]) -> str:
-    value = str(point.get("value") or "").strip()
+def _written(point: Mapping[str, Any]) -> str:
+    value = str(point.get("value") or "")
     scheme, _, rest = value.partition(":")
-    return rest.strip() if scheme.lower() in ("tel", "fax", "sms", "mailto") else value
+    return rest if scheme.strip().lower() in ("tel", "fax", "sms", "mailto") else value
 
 
 def address(lines: tuple[str, ...]) -> Resource:

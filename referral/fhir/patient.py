@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from referral.domain.codes import Channel
 from referral.domain.records import Patient
+from referral.fhir.contact_values import usable_address
 from referral.fhir.elements import Resource, codings, every, read_date
 from referral.fhir.human_name import best_name
 from referral.fhir.systems import BCP_47, DEFAULT, LocalSystems
@@ -52,23 +54,22 @@ def from_fhir(resource: Mapping[str, Any]) -> Patient:
         family=name.family,
         given=name.given,
         birth_date=read_date(resource.get("birthDate")),
-        telephone=_reachable(resource, "phone", "sms"),
-        email=_reachable(resource, "email"),
+        telephone=_reachable(resource, Channel.PHONE, Channel.SMS),
+        email=_reachable(resource, Channel.EMAIL),
         language=_language(resource),
     )
 
 
-def _reachable(resource: Mapping[str, Any], *systems: str) -> str | None:
-    """The contact point that the client ranks first, then by use; never one that is no longer used."""
+def _reachable(resource: Mapping[str, Any], *channels: Channel) -> str | None:
+    """The first that can be reached, as the client ranks them, then by use; never one no longer used."""
     points = [
         point
         for point in every(resource, "telecom")
-        if point.get("system") in systems
-        and point.get("use") != "old"
-        and str(point.get("value") or "").strip()
+        if point.get("system") in channels and point.get("use") != "old"
     ]
     points.sort(key=lambda point: (point.get("rank") or _LAST, _PHONE_USE.get(point.get("use"), 5)))
-    return str(points[0]["value"]).strip() if points else None
+    usable = (usable_address(Channel(point["system"]), str(point.get("value") or "")) for point in points)
+    return next((address for address in usable if address is not None), None)
 
 
 def _language(resource: Mapping[str, Any]) -> str | None:

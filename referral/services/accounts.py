@@ -12,12 +12,12 @@ from typing import Final
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
-from email_validator import EmailNotValidError, validate_email
 
 from referral.domain.audit import Action, Actor, AuditEntry
 from referral.domain.codes import Role
 from referral.domain.credential import random_token
 from referral.domain.errors import InvalidInput, Issue
+from referral.fhir.contact_values import normal_mail
 from referral.storage import accounts, audit
 from referral.storage.accounts import StaffSession, StaffUser
 from referral.storage.db import Session
@@ -87,12 +87,7 @@ def add_user(session: Session, actor: Actor, new: NewUser) -> str:
 
 def normal_email(text: str) -> str:
     """Lower case, checked for its form only: nothing is asked of the network."""
-    try:
-        return validate_email(
-            text.strip(), check_deliverability=False, test_environment=True
-        ).normalized.lower()
-    except EmailNotValidError:
-        raise InvalidInput(Issue("This is not an e-mail address.", ("email",))) from None
+    return normal_mail(text, "email")
 
 
 @dataclass(frozen=True, slots=True)

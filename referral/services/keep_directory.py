@@ -8,16 +8,14 @@ from datetime import date, datetime
 from typing import Final
 from zoneinfo import ZoneInfo, available_timezones
 
-import phonenumbers
-
 from referral.domain.audit import Action, Actor, AuditEntry
 from referral.domain.codes import Channel, ClinicianKind
 from referral.domain.errors import Forbidden, InvalidInput, Issue
 from referral.domain.npi import is_valid_npi
 from referral.domain.records import Clinician, Contact, Patient
 from referral.domain.time_zones import time_zone_of
+from referral.fhir.contact_values import normal_address
 from referral.services import publish
-from referral.services.accounts import normal_email
 from referral.storage import audit, clinics, directory
 from referral.storage.db import Session
 
@@ -46,19 +44,6 @@ class NewPatient:
     language: str = "en"
 
 
-def normal_phone(typed: str, field: str) -> str:
-    """E.164 of a possible North American number (555 ones, which nobody has, included) or InvalidInput."""
-    try:
-        number = phonenumbers.parse(typed, "US")
-    except phonenumbers.NumberParseException:
-        number = None
-    if number is None or not phonenumbers.is_possible_number(number):
-        raise InvalidInput(
-            Issue("This is not a telephone number; ten digits, for example 303-555-0142.", (field,), "value")
-        )
-    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
-
-
 class _Problems:
     """Collects the issues of a form, so that all are shown at once."""
 
@@ -73,22 +58,14 @@ class _Problems:
             self.issues.append(Issue(f"At most {longest} characters, please.", (field,), "too-long"))
         return clean
 
-    def phone(self, value: str, field: str) -> str | None:
+    def address(self, channel: Channel, value: str, field: str) -> str | None:
+        """The form that is kept of a number or a mail address; None where nothing was typed."""
         if not value.strip():
             return None
         try:
-            return normal_phone(value, field)
+            return normal_address(channel, value, field)
         except InvalidInput as error:
             self.issues.extend(error.issues)
-            return None
-
-    def email(self, value: str, field: str) -> str | None:
-        if not value.strip():
-            return None
-        try:
-            return normal_email(value)
-        except InvalidInput as error:
-            self.issues.extend(Issue(issue.text, (field,), "value") for issue in error.issues)
             return None
 
     def settle(self) -> None:
@@ -115,8 +92,8 @@ def add_patient(session: Session, actor: Actor, new: NewPatient, now: datetime) 
     given = problems.require(new.given, "given", "The given name is missing.")
     family = problems.require(new.family, "family", "The family name is missing.")
     born = _birth_date(problems, new.birth_date, now.date())
-    telephone = problems.phone(new.telephone, "patient_phone")
-    email = problems.email(new.email, "patient_email")
+    telephone = problems.address(Channel.PHONE, new.telephone, "patient_phone")
+    email = problems.address(Channel.EMAIL, new.email, "patient_email")
     problems.settle()
     patient = Patient(
         id=str(uuid.uuid4()),
@@ -189,11 +166,12 @@ def _checked(new: NewClinician, clinics_zone: str) -> Clinician:
     zone = new.time_zone or time_zone_of(address, clinics_zone)
     if zone not in available_timezones():
         problems.issues.append(Issue("Choose a time zone from the list.", ("time_zone",), "value"))
-    found = {
-        Channel.EMAIL: problems.email(new.email, "clinician_email"),
-        Channel.FAX: problems.phone(new.fax, "clinician_fax"),
-        Channel.PHONE: problems.phone(new.phone, "clinician_phone"),
+    typed = {
+        Channel.EMAIL: (new.email, "clinician_email"),
+        Channel.FAX: (new.fax, "clinician_fax"),
+        Channel.PHONE: (new.phone, "clinician_phone"),
     }
+    found = {channel: problems.address(channel, *given) for channel, given in typed.items()}
     problems.settle()
     return Clinician(
         id=str(uuid.uuid4()),

@@ -249,7 +249,7 @@ def test_contacts_come_from_the_role_first_and_only_once() -> None:
         (Channel.FAX, "+14105550101"),
         (Channel.EMAIL, "ana@harbour.example"),
         (Channel.SMS, "+14105550103"),
-        (Channel.EMAIL, "HOME@lee.example"),
+        (Channel.EMAIL, "home@lee.example"),
         (Channel.PHONE, "+14105550104"),
     ]
 

@@ -102,3 +102,37 @@ def test_a_time_zone_that_staff_have_chosen_stays(clinic: ClinicFixture, fhir: F
         directory.set_time_zone(session, made["id"], "America/Chicago")
     assert fhir.put(f"Practitioner/{person['id']}", {**person, "gender": "female"}).status == 200
     assert zone(clinic, made["id"]) == "America/Chicago"
+
+
+def test_a_number_is_understood_however_it_is_written_and_comes_back_as_it_was_sent(
+    clinic: ClinicFixture, fhir: FhirClient
+) -> None:
+    telecom = [
+        {"system": "fax", "value": "tel:+1 (303) 555-0120", "rank": 2},
+        {"system": "fax", "value": "303-555-0121 x5"},
+        email("Praxis@B\u00fccher.example"),
+        email("office@practice.example\r\nBcc: all@evil.example"),
+        {"system": "phone", "value": "911"},
+        {"system": "phone", "value": "303-555-0122 ext. 4"},
+    ]
+    person = reachable_nowhere(fhir)
+    made = fhir.create(role(f"Practitioner/{person['id']}", telecom=telecom))
+    assert fhir.get(f"PractitionerRole/{made['id']}").json["telecom"] == telecom
+    assert addresses(clinic, made["id"]) == [
+        "+13035550120",
+        "+13035550122;ext=4",
+        "praxis@xn--bcher-kva.example",
+    ]
+
+
+def test_a_patient_is_reached_by_what_can_be_reached(clinic: ClinicFixture, fhir: FhirClient) -> None:
+    telecom = [
+        {"system": "phone", "value": "ask the mother", "rank": 1},
+        {"system": "phone", "value": "(303) 555-0110", "rank": 2},
+        email("\u202emoc.elpmaxe@seni"),
+    ]
+    made = fhir.create(patient(telecom=telecom))
+    assert made["telecom"] == telecom
+    with clinic.transaction() as session:
+        known = directory.get_patient(session, made["id"])
+    assert (known.telephone, known.email) == ("+13035550110", None)

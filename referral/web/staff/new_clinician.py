@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from typing import Final
 
 from referral.domain.codes import Channel, ClinicianKind
-from referral.domain.errors import InvalidInput
 from referral.domain.records import Clinician, Contact
 from referral.domain.time_zones import time_zone_of
-from referral.services.keep_directory import NewClinician, normal_phone
+from referral.fhir.contact_values import usable_address
+from referral.services.keep_directory import NewClinician
 
 _Typed = Mapping[str, str]
 _CONTACTS: Final = {
@@ -52,12 +52,11 @@ def typed_clinician(typed: _Typed, clinics_zone: str) -> Clinician | None:
     new = new_clinician(typed)
     if not (new.given.strip() and new.family.strip()) or new.kind not in set(ClinicianKind):
         return None
+    usable = {channel: usable_address(channel, typed.get(field, "")) for channel, field in _CONTACTS.items()}
     contacts = [
-        Contact(
-            id=str(uuid.uuid4()), channel=channel, address=typed.get(field, "").strip(), source="front-desk"
-        )
-        for channel, field in _CONTACTS.items()
-        if _is_usable(channel, typed.get(field, "").strip(), field)
+        Contact(id=str(uuid.uuid4()), channel=channel, address=address, source="front-desk")
+        for channel, address in usable.items()
+        if address
     ]
     return Clinician(
         id="preview",
@@ -69,15 +68,6 @@ def typed_clinician(typed: _Typed, clinics_zone: str) -> Clinician | None:
         address=new.address,
         contacts=(*contacts, *_postal(new.address)),
     )
-
-
-def _is_usable(channel: Channel, value: str, field: str) -> bool:
-    if channel is Channel.EMAIL:
-        return "@" in value
-    try:
-        return bool(normal_phone(value, field))
-    except InvalidInput:
-        return False
 
 
 def _postal(address: tuple[str, ...]) -> tuple[Contact, ...]:

@@ -134,10 +134,11 @@ def named(patient: Patient) -> str:
 
 
 def phone(number: str) -> str:
-    """E.164 as it is read aloud here; anything else as it is."""
-    if number.startswith("+1") and len(number) == 12:
-        return f"{number[2:5]}-{number[5:8]}-{number[8:]}"
-    return number
+    """E.164 as it is read aloud here, with its extension; anything else as it is."""
+    line, _, extension = number.partition(";ext=")
+    if line.startswith("+1") and len(line) == 12:
+        line = f"{line[2:5]}-{line[5:8]}-{line[8:]}"
+    return f"{line}, extension {extension}" if extension else line
 
 
 def address_of(contact: Contact) -> str:
