@@ -117,7 +117,7 @@ def test_a_number_is_understood_however_it_is_written_and_comes_back_as_it_was_s
     ]
     person = reachable_nowhere(fhir)
     made = fhir.create(role(f"Practitioner/{person['id']}", telecom=telecom))
-    assert fhir.get(f"PractitionerRole/{made['id']}").json["telecom"] == telecom
+    assert fhir.get(f"PractitionerRole/{made['id']}").body["telecom"] == telecom
     assert addresses(clinic, made["id"]) == [
         "+13035550120",
         "+13035550122;ext=4",

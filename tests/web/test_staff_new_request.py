@@ -145,7 +145,16 @@ BAD = {
         NEW_CLINICIAN | {"clinician_fax": "", "address_line1": "", "clinician_phone": "617-555-0124"},
         ("the request has to reach them",),
     ),
-    "a number that is none": (NEW_CLINICIAN | {"clinician_fax": "12"}, ("not a telephone number",)),
+    "a number that is none": (NEW_CLINICIAN | {"clinician_fax": "303 555 012"}, ("not a telephone number",)),
+    "a short number": (NEW_CLINICIAN | {"clinician_fax": "12"}, ("Give the full number",)),
+    "a fax behind an extension": (
+        NEW_CLINICIAN | {"clinician_fax": "303-555-0142 x5"},
+        ("Ask for the direct fax number",),
+    ),
+    "a header in an address": (
+        NEW_CLINICIAN | {"clinician_email": "a@x.example\r\nBcc: b@x.example"},
+        ("type it by hand",),
+    ),
     "a kind that policy does not accept": (
         NEW_CLINICIAN | {"clinician_kind": "social-worker"},
         ("does not count under the clinic", "This recommendation would not count"),
