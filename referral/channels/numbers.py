@@ -2,22 +2,10 @@
 
 from __future__ import annotations
 
-from functools import cache
-from types import ModuleType
-from typing import Final
-
 from referral.channels.base import UnusableAddress
-
-# What people write into a number; anything else, such as a line break, is no part of one.
-_WRITTEN: Final = frozenset("+0123456789 ()-./")
-
-
-@cache
-def _library() -> ModuleType:
-    """Loaded by processes that send: its tables take some hundredths of a second."""
-    import phonenumbers
-
-    return phonenumbers
+from referral.domain.codes import Channel
+from referral.domain.errors import InvalidInput
+from referral.fhir.contact_values import normal_telephone
 
 
 def e164(written: str) -> str:
@@ -26,15 +14,8 @@ def e164(written: str) -> str:
     Raises UnusableAddress, without quoting it, for what cannot be dialled: letters, an extension, too few
     digits.
     """
-    library = _library()
     try:
-        if not written or len(written) > 40 or not set(written) <= _WRITTEN:
-            raise ValueError
-        number = library.parse(written, "US")
-        possible = library.is_possible_number_with_reason(number) == library.ValidationResult.IS_POSSIBLE
-    except (ValueError, library.NumberParseException):
-        possible = False
-    if not possible:
-        raise UnusableAddress("This is no telephone number that can be dialled; please correct the contact.")
-    text: str = library.format_number(number, library.PhoneNumberFormat.E164)
-    return text
+        return normal_telephone(written, channel=Channel.FAX)
+    except InvalidInput:
+        text = "This is no telephone number that can be dialled; please correct the contact."
+        raise UnusableAddress(text) from None
