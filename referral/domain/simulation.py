@@ -1,0 +1,359 @@
+"""One request under a pretend clock: what would be sent, asked of people and ended, and when.
+
+The same rules as in the services decide, in the same order (sweep, then delivery). A test runs the services
+themselves on a database through the same scenarios and compares the two timelines, event by event.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, timedelta
+from enum import StrEnum
+from typing import Final
+
+from referral.domain import contacts
+from referral.domain.calendar import BusinessCalendar
+from referral.domain.codes import Channel
+from referral.domain.outgoing import (
+    MAX_TRIES,
+    ONLY_WHILE_OPEN,
+    REMINDERS,
+    SWITCHED,
+    WITH_LINK,
+    MessageKind,
+    retry_delay,
+)
+from referral.domain.records import Contact
+from referral.domain.reminders import (
+    Climb,
+    Ladder,
+    Planned,
+    Step,
+    advanced,
+    from_first_delivery,
+    next_step,
+    paused_until,
+    reminder_due,
+    resumed,
+)
+
+# No request lives longer; a scenario that would is cut off here.
+LONGEST: Final = timedelta(days=400)
+
+
+class Cause(StrEnum):
+    """What people and providers do in a scenario."""
+
+    ANSWER = "answer"
+    BOUNCE = "bounce"
+    CANCEL = "cancel"
+    PAUSE = "pause"
+    QUESTION = "question"
+    RESUME = "resume"
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """`channel` is what a bounce came back by; `until` is the last day of a pause."""
+
+    at: datetime
+    cause: Cause
+    channel: Channel | None = None
+    until: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """From `start` until before `end` nothing is swept or sent; with a channel, its provider is down."""
+
+    start: datetime
+    end: datetime
+    channel: Channel | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A message that was decided at `decided_at` and has not left."""
+
+    kind: MessageKind
+    ordinal: int
+    contact: Contact
+    decided_at: datetime
+    not_before: datetime
+    tries: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """Where a request stands when the pretend clock starts.
+
+    `handed` are the contacts of the letters that were handed over, oldest first, without those that failed;
+    `refused` are the ids of the contacts that refused one.
+    """
+
+    climb: Climb
+    contacts: tuple[Contact, ...]
+    waiting: tuple[Letter, ...] = ()
+    handed: tuple[tuple[str, Channel], ...] = ()
+    refused: frozenset[str] = frozenset()
+    delivered: bool = False
+    held_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scenario:
+    """The rules, where it starts, and what happens.
+
+    The providers of `refusing` take nothing, for good. `fraction` is the jitter of retries, in [0, 1).
+    """
+
+    ladder: Ladder
+    calendar: BusinessCalendar
+    starts_at: datetime
+    standing: Standing
+    happenings: tuple[Happening, ...] = ()
+    troubles: tuple[Trouble, ...] = ()
+    refusing: frozenset[Channel] = frozenset()
+    fraction: float = 0.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One event, by the name that it has in the timeline of a request, except `try-again`, which is not kept.
+
+    `wanted_at` is when it was due; later than that, `at` says that it had to wait. `until` is the end of a
+    pause, or the time of the next try.
+    """
+
+    at: datetime
+    event: str
+    kind: MessageKind | None = None
+    channel: Channel | None = None
+    ordinal: int | None = None
+    skipped: tuple[int, ...] = ()
+    wanted_at: datetime | None = None
+    until: datetime | None = None
+
+
+def asked(
+    ladder: Ladder, calendar: BusinessCalendar, ways: tuple[Contact, ...], asked_at: datetime
+) -> Scenario:
+    """A request that is made at this moment to somebody who can be reached in these ways."""
+    best = contacts.best(ways)
+    first = (Letter(MessageKind.REQUEST, 1, best, asked_at, asked_at),) if best else ()
+    climb = Climb(started_at=calendar.next_opening(asked_at))
+    standing = Standing(climb=climb, contacts=ways, waiting=first)
+    return Scenario(ladder=ladder, calendar=calendar, starts_at=asked_at, standing=standing)
+
+
+def simulate(scenario: Scenario) -> tuple[Entry, ...]:
+    """What happens from the start on, in the order of time, until nothing more happens by itself."""
+    return _Run.of(scenario).to_the_end()
+
+
+@dataclass(slots=True)
+class _Run:
+    scenario: Scenario
+    climb: Climb
+    contacts: dict[str, Contact]
+    waiting: list[Letter]
+    handed: list[Letter]
+    earlier: tuple[tuple[str, Channel], ...]
+    refused: set[str]
+    delivered: bool
+    held_at: datetime | None
+    next_step_at: datetime | None = None
+    is_open: bool = True
+    entries: list[Entry] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, scenario: Scenario) -> _Run:
+        standing = scenario.standing
+        run = cls(
+            scenario=scenario,
+            climb=standing.climb,
+            contacts={contact.id: contact for contact in standing.contacts},
+            waiting=list(standing.waiting),
+            handed=[],
+            earlier=standing.handed,
+            refused=set(standing.refused),
+            delivered=standing.delivered,
+            held_at=standing.held_at,
+        )
+        run._replan(standing.climb)
+        return run
+
+    def to_the_end(self) -> tuple[Entry, ...]:
+        coming = sorted(self.scenario.happenings, key=lambda happening: happening.at)
+        last = self.scenario.starts_at + LONGEST
+        while (now := self._next_moment(coming)) is not None and now <= last:
+            while coming and coming[0].at <= now:
+                self._happen(coming.pop(0), now)
+            if not self._is_down(now):
+                self._sweep(now)
+                self._deliver(now)
+        return tuple(self.entries)
+
+    def _next_moment(self, coming: list[Happening]) -> datetime | None:
+        own = [letter.not_before for letter in self.waiting]
+        if self.is_open and self.next_step_at is not None:
+            own.append(self.next_step_at)
+        start = self.scenario.starts_at
+        moments = [self._after_trouble(max(moment, start)) for moment in own]
+        if self.is_open and coming:
+            moments.append(max(coming[0].at, start))
+        return min(moments, default=None)
+
+    def _is_down(self, now: datetime, channel: Channel | None = None) -> bool:
+        return any(t.start <= now < t.end for t in self.scenario.troubles if t.channel == channel)
+
+    def _after_trouble(self, moment: datetime) -> datetime:
+        for trouble in sorted(self.scenario.troubles, key=lambda trouble: trouble.start):
+            if trouble.channel is None and trouble.start <= moment < trouble.end:
+                moment = trouble.end
+        return moment
+
+    def _note(self, at: datetime, event: str, letter: Letter | None = None, **values: object) -> None:
+        about = {"kind": letter.kind, "channel": letter.contact.channel} if letter else {}
+        self.entries.append(Entry(at=at, event=event, **(about | values)))  # type: ignore[arg-type]
+
+    # ---------- what people and providers do ----------
+
+    def _happen(self, happening: Happening, now: datetime) -> None:
+        if not self.is_open:
+            return
+        if happening.cause is Cause.BOUNCE:
+            self._bounce(happening.channel, now)
+        elif happening.cause is Cause.ANSWER:
+            self._close(now, "answered", MessageKind.THANK_YOU)
+        elif happening.cause is Cause.CANCEL:
+            self._close(now, "cancelled", MessageKind.CANCELLED)
+        elif happening.cause is Cause.RESUME:
+            if self.held_at is not None:
+                self._replan(resumed(self.climb, self.scenario.calendar, self.held_at, now))
+                self._note(now, "resumed")
+        else:
+            self._stand_still(happening, now)
+
+    def _stand_still(self, happening: Happening, now: datetime) -> None:
+        """Reminders that have not left stay here."""
+        if happening.until is not None:
+            calendar = self.scenario.calendar
+            self._replan(paused_until(self.climb, calendar, now, happening.until))
+            self._note(now, "paused", until=calendar.at(happening.until, calendar.closes))
+        else:
+            self.held_at = now
+            self._replan(replace(self.climb, held=True))
+            self._note(now, "asked-question")
+        self._drop(REMINDERS)
+
+    def _bounce(self, channel: Channel | None, now: datetime) -> None:
+        """The newest letter that was handed over by this channel comes back."""
+        sent = [letter for letter in self.handed if letter.contact.channel == channel]
+        if sent:
+            self.handed.remove(sent[-1])
+            self._failed(sent[-1], now)
+
+    def _failed(self, letter: Letter, now: datetime) -> None:
+        contact = self.contacts[letter.contact.id]
+        self.contacts[contact.id] = replace(contact, last_failure_at=now)
+        self.refused.add(contact.id)
+        self._note(now, "not-delivered", letter)
+        if letter.kind not in WITH_LINK:
+            return
+        other = contacts.after_refusal(tuple(self.contacts.values()), self.refused, contact.channel)
+        if other is not None:
+            self._queue(letter.kind, letter.ordinal + SWITCHED, other, now)
+
+    def _close(self, now: datetime, event: str, told: MessageKind) -> None:
+        self.is_open, self.next_step_at = False, None
+        self._drop(ONLY_WHILE_OPEN)
+        self._note(now, event)
+        last = self._last()
+        contact = self.contacts.get(last[0]) if last else None
+        if contact is not None:
+            self._queue(told, 1, contact, now)
+
+    # ---------- what the service does by itself ----------
+
+    def _sweep(self, now: datetime) -> None:
+        if not self.is_open or self.next_step_at is None or self.next_step_at > now:
+            return
+        rules = self.climb, self.scenario.ladder, self.scenario.calendar
+        planned = reminder_due(*rules, now)
+        if planned is None:
+            later = next_step(*rules)
+            opening = self.scenario.calendar.next_opening(now)
+            self.next_step_at = max(later.due_at, opening) if later else None
+        elif planned.step is Step.EXPIRE:
+            self._close(now, "expired", MessageKind.CANCELLED)
+        else:
+            self._climb(planned, now)
+
+    def _climb(self, planned: Planned, now: datetime) -> None:
+        self._replan(advanced(self.climb, planned))
+        self._note(
+            now,
+            f"step-{planned.step}",
+            ordinal=planned.ordinal,
+            skipped=planned.skipped,
+            wanted_at=planned.due_at,
+        )
+        contact = contacts.for_step(planned.step, tuple(self.contacts.values()), self._last())
+        if contact is not None:
+            self._queue(MessageKind.REMINDER, planned.ordinal, contact, now)
+
+    def _deliver(self, now: datetime) -> None:
+        for letter in [letter for letter in self.waiting if letter.not_before <= now]:
+            self.waiting.remove(letter)
+            calendar = self.scenario.calendar
+            if not calendar.is_open(now):
+                self.waiting.append(replace(letter, not_before=calendar.next_opening(now)))
+            elif self._is_down(now, letter.contact.channel):
+                self._try_again(letter, now)
+            elif letter.contact.channel in self.scenario.refusing:
+                self._failed(letter, now)
+            else:
+                self._handed_over(letter, now)
+
+    def _try_again(self, letter: Letter, now: datetime) -> None:
+        tries = letter.tries + 1
+        if tries >= MAX_TRIES:
+            self._note(now, "not-delivered", letter)
+            return
+        later = replace(letter, tries=tries, not_before=now + retry_delay(tries, self.scenario.fraction))
+        self.waiting.append(later)
+        self._note(now, "try-again", letter, until=later.not_before)
+
+    def _handed_over(self, letter: Letter, now: datetime) -> None:
+        contact = self.contacts[letter.contact.id]
+        if letter.kind in WITH_LINK:
+            self.handed.append(letter)
+            moved = None if self.delivered else from_first_delivery(self.climb, self.scenario.calendar, now)
+            self.delivered = True
+            if moved is not None and self.is_open:
+                self._replan(moved)
+        self.contacts[contact.id] = replace(contact, last_success_at=now)
+        self._note(now, "sent", letter)
+
+    # ---------- where it stands ----------
+
+    def _last(self) -> tuple[str, Channel] | None:
+        """The contact of the newest letter that was handed over."""
+        if self.handed:
+            newest = max(self.handed, key=lambda letter: (letter.decided_at, letter.ordinal))
+            return newest.contact.id, newest.contact.channel
+        return self.earlier[-1] if self.earlier else None
+
+    def _queue(self, kind: MessageKind, ordinal: int, contact: Contact, now: datetime) -> None:
+        self.waiting.append(Letter(kind, ordinal, contact, decided_at=now, not_before=now))
+
+    def _drop(self, kinds: Iterable[MessageKind]) -> None:
+        self.waiting = [letter for letter in self.waiting if letter.kind not in kinds]
+
+    def _replan(self, climb: Climb) -> None:
+        planned = next_step(climb, self.scenario.ladder, self.scenario.calendar)
+        self.climb, self.next_step_at = climb, planned.due_at if planned else None
+        if not climb.held:
+            self.held_at = None
