@@ -24,13 +24,14 @@ from referral.domain.outgoing import (
     MessageKind,
     retry_delay,
 )
-from referral.domain.records import Contact
+from referral.domain.records import Contact, Experience, Lesson
 from referral.domain.reminders import (
     Climb,
     Ladder,
     Planned,
     Step,
     advanced,
+    comes_up_at,
     from_first_delivery,
     next_step,
     paused_until,
@@ -40,6 +41,8 @@ from referral.domain.reminders import (
 
 # No request lives longer; a scenario that would is cut off here.
 LONGEST: Final = timedelta(days=400)
+# Moments at which something happens; a request has some dozens.
+_MOST_MOMENTS: Final = 5_000
 
 
 class Cause(StrEnum):
@@ -140,8 +143,8 @@ def asked(
     ladder: Ladder, calendar: BusinessCalendar, ways: tuple[Contact, ...], asked_at: datetime
 ) -> Scenario:
     """A request that is made at this moment to somebody who can be reached in these ways."""
-    best = contacts.best(ways)
-    first = (Letter(MessageKind.REQUEST, 1, best, asked_at, asked_at),) if best else ()
+    by = contacts.for_request(ladder, ways)
+    first = (Letter(MessageKind.REQUEST, 1, by, asked_at, asked_at),) if by else ()
     climb = Climb(started_at=calendar.next_opening(asked_at))
     standing = Standing(climb=climb, contacts=ways, waiting=first)
     return Scenario(ladder=ladder, calendar=calendar, starts_at=asked_at, standing=standing)
@@ -187,13 +190,16 @@ class _Run:
     def to_the_end(self) -> tuple[Entry, ...]:
         coming = sorted(self.scenario.happenings, key=lambda happening: happening.at)
         last = self.scenario.starts_at + LONGEST
-        while (now := self._next_moment(coming)) is not None and now <= last:
+        for _ in range(_MOST_MOMENTS):
+            now = self._next_moment(coming)
+            if now is None or now > last:
+                return tuple(self.entries)
             while coming and coming[0].at <= now:
                 self._happen(coming.pop(0), now)
             if not self._is_down(now):
                 self._sweep(now)
                 self._deliver(now)
-        return tuple(self.entries)
+        raise RuntimeError("the rules of this scenario come up again and again without doing anything")
 
     def _next_moment(self, coming: list[Happening]) -> datetime | None:
         own = [letter.not_before for letter in self.waiting]
@@ -253,16 +259,17 @@ class _Run:
         sent = [letter for letter in self.handed if letter.contact.channel == channel]
         if sent:
             self.handed.remove(sent[-1])
-            self._failed(sent[-1], now)
+            self.delivered = bool(self.handed or self.earlier)
+            self._failed(sent[-1], now, "failed-after-all")
 
-    def _failed(self, letter: Letter, now: datetime) -> None:
-        contact = self.contacts[letter.contact.id]
-        self.contacts[contact.id] = replace(contact, last_failure_at=now)
-        self.refused.add(contact.id)
-        self._note(now, "not-delivered", letter)
-        if letter.kind not in WITH_LINK:
+    def _failed(self, letter: Letter, now: datetime, event: str = "not-delivered") -> None:
+        self._learn(letter, Lesson.FAILED, now)
+        self.refused.add(letter.contact.id)
+        self._note(now, event, letter)
+        if letter.kind not in WITH_LINK or not self.is_open:
             return
-        other = contacts.after_refusal(tuple(self.contacts.values()), self.refused, contact.channel)
+        ways = tuple(self.contacts.values())
+        other = contacts.after_refusal(ways, self.refused, letter.contact.channel)
         if other is not None:
             self._queue(letter.kind, letter.ordinal + SWITCHED, other, now)
 
@@ -270,8 +277,8 @@ class _Run:
         self.is_open, self.next_step_at = False, None
         self._drop(ONLY_WHILE_OPEN)
         self._note(now, event)
-        last = self._last()
-        contact = self.contacts.get(last[0]) if last else None
+        last, ways = self._last(), tuple(self.contacts.values())
+        contact = contacts.usable(ways, last[0]) or contacts.best(ways) if last else None
         if contact is not None:
             self._queue(told, 1, contact, now)
 
@@ -283,9 +290,7 @@ class _Run:
         rules = self.climb, self.scenario.ladder, self.scenario.calendar
         planned = reminder_due(*rules, now)
         if planned is None:
-            later = next_step(*rules)
-            opening = self.scenario.calendar.next_opening(now)
-            self.next_step_at = max(later.due_at, opening) if later else None
+            self.next_step_at = comes_up_at(*rules, now)
         elif planned.step is Step.EXPIRE:
             self._close(now, "expired", MessageKind.CANCELLED)
         else:
@@ -300,7 +305,7 @@ class _Run:
             skipped=planned.skipped,
             wanted_at=planned.due_at,
         )
-        contact = contacts.for_step(planned.step, tuple(self.contacts.values()), self._last())
+        contact = contacts.for_step(planned.rung, tuple(self.contacts.values()), self._last())
         if contact is not None:
             self._queue(MessageKind.REMINDER, planned.ordinal, contact, now)
 
@@ -327,15 +332,21 @@ class _Run:
         self._note(now, "try-again", letter, until=later.not_before)
 
     def _handed_over(self, letter: Letter, now: datetime) -> None:
-        contact = self.contacts[letter.contact.id]
         if letter.kind in WITH_LINK:
             self.handed.append(letter)
             moved = None if self.delivered else from_first_delivery(self.climb, self.scenario.calendar, now)
             self.delivered = True
             if moved is not None and self.is_open:
                 self._replan(moved)
-        self.contacts[contact.id] = replace(contact, last_success_at=now)
+        self._learn(letter, Lesson.SENT, now)
         self._note(now, "sent", letter)
+
+    def _learn(self, letter: Letter, lesson: Lesson, now: datetime) -> None:
+        """The newest news of a message takes the place of the older, as in storage/contacts.learn()."""
+        contact, message = self.contacts[letter.contact.id], f"{letter.kind}:{letter.ordinal}"
+        others = (one for one in contact.experience if one.message_id != message)
+        news = Experience(message_id=message, lesson=lesson, at=now)
+        self.contacts[contact.id] = replace(contact, experience=(news, *others))
 
     # ---------- where it stands ----------
 

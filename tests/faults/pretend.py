@@ -23,7 +23,8 @@ from referral.services.deliver_messages import Delivery, deliver_due
 from referral.services.prepare_message import Drawn, Renderer
 from referral.services.respond_to_referral import ask_clinic, pause_referral, resume_referral
 from referral.services.send_reminders import is_full, send_reminders
-from referral.storage import referrals, tables
+from referral.services.take_report import Report, take_report
+from referral.storage import outbox, referrals, tables
 from tests.database import ClinicFixture, Clock
 from tests.services import people
 from tests.services.sending import delivery
@@ -185,7 +186,11 @@ def happen(world: World, referral_id: str, happening: Happening) -> None:
             assert happening.until is not None
             pause_referral(session, clinic.actor, referral_id, referral.version, happening.until, now)
         else:
-            raise AssertionError(happening)
+            assert happening.channel is not None
+            sent = outbox.find(session, referral_id=referral_id, states=(MessageState.ACCEPTED,))
+            newest = next(message for message in sent if message.channel == happening.channel)
+            report = Report("pretended", f"{newest.id}", newest.id, Fate.FAILED, "no such mailbox", now)
+            assert take_report(session, report, now)
 
 
 def told(world: World, referral_id: str) -> list[Entry]:

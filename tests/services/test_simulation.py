@@ -17,7 +17,7 @@ import pytest
 from referral.domain.codes import Channel
 from referral.domain.simulation import Cause, Entry, Happening, Scenario, Trouble, asked, simulate
 from referral.letters.render import Renderer
-from referral.services.calendars import calendar_for
+from referral.services.calendars import calendar_of
 from referral.storage import clinics, directory
 from tests.database import ClinicFixture
 from tests.faults.pretend import happen, pretend, told
@@ -42,6 +42,18 @@ SCENARIOS: Final[Mapping[str, dict[str, Any]]] = {
     "the first letter is refused": {"refusing": frozenset({Channel.EMAIL})},
     "two ways refuse": {"refusing": frozenset({Channel.EMAIL, Channel.FAX})},
     "all ways refuse": {"refusing": frozenset({Channel.EMAIL, Channel.FAX, Channel.POST})},
+    "the first letter bounces in the afternoon": {
+        "happenings": (Happening(at(20, 15), Cause.BOUNCE, Channel.EMAIL),)
+    },
+    "the first letter bounces at night": {
+        "happenings": (Happening(at(23, 22), Cause.BOUNCE, Channel.EMAIL),)
+    },
+    "a reminder bounces, then its fax": {
+        "happenings": (
+            Happening(at(24, 9, 5), Cause.BOUNCE, Channel.EMAIL),
+            Happening(at(24, 10), Cause.BOUNCE, Channel.FAX),
+        )
+    },
     "answered": {"happenings": (Happening(at(25, 11, 30), Cause.ANSWER),)},
     "answered at night": {"happenings": (Happening(at(25, 23, 30), Cause.ANSWER),)},
     "cancelled before anything left": {
@@ -93,9 +105,9 @@ def test_what_is_simulated_is_what_the_services_do(
         order = people.order(session, clinic, people.patient(session, clinic))
         (referral,) = people.ask(session, clinic, order, asked_one, now=starts_at)
         _, ladder = clinics.policy_in_force(session)
-        calendar = calendar_for(clinics.current(session), zone)
-        ways = directory.get_clinician(session, asked_one.id).contacts
-    scenario = replace(asked(ladder, calendar, ways, starts_at), **values)
+        asked_one = directory.get_clinician(session, asked_one.id)
+        calendar = calendar_of(session, asked_one)
+    scenario = replace(asked(ladder, calendar, asked_one.contacts, starts_at), **values)
     world = pretend(clinic, renderer, scenario)
     coming = sorted(scenario.happenings, key=lambda happening: happening.at)
     for moment in world.run(starts_at + timedelta(days=45), [happening.at for happening in coming]):
