@@ -11,6 +11,7 @@ from typing import Protocol
 from referral.channels.base import Channels, OutboxViewer, Transport
 from referral.channels.email import SmtpTransport
 from referral.channels.outgoing import Outgoing
+from referral.channels.print_batch import PrintTransport
 from referral.config import Settings
 from referral.domain.codes import Channel
 from referral.domain.outgoing_urls import Reach
@@ -68,8 +69,12 @@ def _clock(pretend: Path | None) -> Clock:
 
 
 def _channels(settings: Settings) -> Channels:
-    """Every channel has a transport: the outbox viewer where no provider is configured."""
+    """Every channel has a transport: the outbox viewer where no provider is configured.
+
+    Paper needs no provider: people of the clinic print and mail it.
+    """
     transports: dict[Channel, Transport] = {channel: OutboxViewer() for channel in Channel}
+    transports[Channel.POST] = PrintTransport()
     if settings.smtp is not None:
         server = settings.smtp
         transports[Channel.EMAIL] = SmtpTransport(

@@ -17,12 +17,16 @@ class UnusableAddress(ReferralError):
 
 
 class Outcome(StrEnum):
-    """ACCEPTED: the provider has it. REFUSED: for good. LATER: not now. UNKNOWN: it may have it."""
+    """ACCEPTED: the provider has it. REFUSED: for good. LATER: not now. UNKNOWN: it may have it.
+
+    BY_HAND: a person of the clinic hands it over and says so.
+    """
 
     ACCEPTED = "accepted"
     REFUSED = "refused"
     LATER = "later"
     UNKNOWN = "unknown"
+    BY_HAND = "by-hand"
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,12 +58,16 @@ def makes_sense(kind: MessageKind, *, is_open: bool, stands: bool) -> bool:
 
 
 class MessageState(StrEnum):
-    """queued → rendering → ready → sending → accepted → delivered, or one of the other ends."""
+    """queued → rendering → ready → sending → accepted → delivered, or one of the other ends.
+
+    What goes by post waits `by-hand` between sending and accepted, for a person who prints and mails it.
+    """
 
     QUEUED = "queued"
     RENDERING = "rendering"
     READY = "ready"
     SENDING = "sending"
+    BY_HAND = "by-hand"
     ACCEPTED = "accepted"
     DELIVERED = "delivered"
     FAILED = "failed"

@@ -35,6 +35,7 @@ _STATUS: Final = {
     MessageState.RENDERING: "preparation",
     MessageState.READY: "preparation",
     MessageState.SENDING: "in-progress",
+    MessageState.BY_HAND: "preparation",
     MessageState.ACCEPTED: "completed",
     MessageState.DELIVERED: "completed",
     MessageState.FAILED: "not-done",

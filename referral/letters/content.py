@@ -182,13 +182,85 @@ class RequestLetter:
     @property
     def address(self) -> tuple[str, ...]:
         """What shows in the envelope's window."""
-        first, *rest = self.recipient_lines
-        named_twice = first.casefold() == self.clinician_name.casefold() and rest
-        return (f"Attn {self.clinician_name}, personal", *(rest if named_twice else self.recipient_lines))
+        return window_lines(self.clinician_name, self.recipient_lines)
 
     @property
     def written_on(self) -> date:
         return self.written_at.astimezone(self.time_zone).date()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoticeLetter:
+    """One page that tells a clinician something about a request: the words of a mail, on paper or by fax.
+
+    `paragraphs` are their lines; what they say names no patient. Address and time as in RequestLetter.
+    """
+
+    letter_id: str
+    request_number: str
+    written_at: datetime
+    letterhead: Letterhead
+    recipient_lines: tuple[str, ...]
+    clinician_name: str
+    title: str
+    paragraphs: tuple[tuple[str, ...], ...]
+    time_zone: ZoneInfo
+
+    def __post_init__(self) -> None:
+        _settle(self, {"recipient_lines": 80, "letter_id": 40, "request_number": 24})
+        if not self.recipient_lines:
+            raise LetterProblem("recipient_lines is empty; an address or a fax number must stand there.")
+
+    @property
+    def address(self) -> tuple[str, ...]:
+        """What shows in the envelope's window."""
+        return window_lines(self.clinician_name, self.recipient_lines)
+
+    @property
+    def written_on(self) -> date:
+        return self.written_at.astimezone(self.time_zone).date()
+
+
+def window_lines(clinician_name: str, recipient_lines: tuple[str, ...]) -> tuple[str, ...]:
+    """The postal address under an "Attn" line; a first line that is the clinician's name is left out."""
+    first, *rest = recipient_lines
+    named_twice = first.casefold() == clinician_name.casefold() and rest
+    return (f"Attn {clinician_name}, personal", *(rest if named_twice else recipient_lines))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ManifestRow:
+    """One letter of a batch, without its patient; `flat` says that it is too thick to be folded."""
+
+    place: int
+    recipient: str
+    postal_code: str
+    request_number: str
+    sheets: int
+    flat: bool = False
+
+    def __post_init__(self) -> None:
+        _settle(self, {"recipient": 200})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest:
+    """The list on top of a batch, in the order of the sheets. `made_at` is shown in `time_zone`."""
+
+    number: int
+    clinic_name: str
+    made_at: datetime
+    time_zone: ZoneInfo
+    rows: tuple[ManifestRow, ...]
+
+    @property
+    def sheets(self) -> int:
+        """Of the letters alone."""
+        return sum(row.sheets for row in self.rows)
+
+    @property
+    def made_on(self) -> date:
+        return self.made_at.astimezone(self.time_zone).date()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

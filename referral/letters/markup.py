@@ -14,7 +14,15 @@ import jinja2
 import segno
 from markupsafe import Markup, escape
 
-from referral.letters.content import Letterhead, LetterProblem, ReceiptRecord, RequestLetter, long_date
+from referral.letters.content import (
+    Letterhead,
+    LetterProblem,
+    Manifest,
+    NoticeLetter,
+    ReceiptRecord,
+    RequestLetter,
+    long_date,
+)
 from referral.letters.fonts import FontSet
 from referral.letters.form_page import form_page
 
@@ -24,6 +32,7 @@ STYLES: Final[Mapping[str, tuple[str, ...]]] = {
     "print": ("letter.css", "print.css"),
     "fax": ("letter.css", "fax.css"),
     "receipt": ("receipt.css",),
+    "manifest": ("manifest.css",),
 }
 # What always shows in the window of a #10 envelope, wherever the sheet has slid: 3.3 in wide, 0.66 in high.
 _ADDRESS_WIDTH: Final = 3.3 * 72
@@ -81,19 +90,39 @@ def request_html(letter: RequestLetter, fonts: FontSet, *, tightness: int = 0) -
     )
 
 
+def notice_html(notice: NoticeLetter, fonts: FontSet) -> str:
+    """One page in the frame of a request letter."""
+    return _JINJA.get_template("notice.html.j2").render(
+        notice=notice,
+        clinic=notice.letterhead,
+        mark=_mark(notice.letterhead, fonts),
+        address=fit_address(notice.address, fonts),
+        written_on=long_date(notice.written_on),
+    )
+
+
+def manifest_html(manifest: Manifest, fonts: FontSet) -> str:
+    """The list on top of a batch. A character in no font is printed as its code point."""
+    return _JINJA.get_template("manifest.html.j2").render(
+        manifest=manifest,
+        made_on=long_date(manifest.made_on),
+        shown=lambda text: _shown(text, fonts),
+    )
+
+
+def _shown(text: str, fonts: FontSet) -> str:
+    missing = fonts.uncovered(text)
+    return "".join(f"[U+{ord(c):04X}]" if c in missing else c for c in text) if missing else text
+
+
 def receipt_html(record: ReceiptRecord, fonts: FontSet) -> str:
     """The record. A character in no font is printed as its code point: a record must always be writable."""
-
-    def shown(text: str) -> str:
-        missing = fonts.uncovered(text)
-        return "".join(f"[U+{ord(c):04X}]" if c in missing else c for c in text) if missing else text
-
     return _JINJA.get_template("receipt.html.j2").render(
         record=record,
         clinic=record.letterhead,
         mark=_mark(record.letterhead, fonts),
         answered_on=long_date(record.answered_at.astimezone(ZoneInfo("UTC")).date()),
-        shown=shown,
+        shown=lambda text: _shown(text, fonts),
         verify_code=qr_svg(
             record.verify_url, "m", "QR code that opens the page where the seal can be checked"
         ),

@@ -15,7 +15,15 @@ from zoneinfo import ZoneInfo
 
 from referral.domain.codes import ClinicianKind
 from referral.letters import fonts, markup
-from referral.letters.content import Letterhead, LetterProblem, ReceiptRecord, RequestLetter
+from referral.letters.content import (
+    DEFAULT_ACCENT,
+    Letterhead,
+    LetterProblem,
+    Manifest,
+    NoticeLetter,
+    ReceiptRecord,
+    RequestLetter,
+)
 
 if TYPE_CHECKING:
     from referral.letters.engine import Engine
@@ -24,6 +32,7 @@ Style = Literal["screen", "print", "fax"]
 
 REQUEST_PAGES: Final = 2
 RECEIPT_PAGES_AT_MOST: Final = 20
+MANIFEST_PAGES_AT_MOST: Final = 40
 ATTACHMENT_NAME: Final = "recommendation.fhir.json"
 # A host of many clinics has as many colours; a few parsed style sheets are kept and the rest parsed again.
 _SHEETS_KEPT: Final = 32
@@ -68,6 +77,23 @@ class Renderer:
             f"The letter takes {pages} pages instead of {REQUEST_PAGES}; shorten its longest text."
         )
 
+    def notice(self, notice: NoticeLetter, style: Style = "print") -> RenderedDocument:
+        """One page in the style of a request letter, PDF/UA-1; LetterProblem as for one."""
+        self._require_glyphs(notice)
+        html = markup.notice_html(notice, self._fonts)
+        pdf, pages = self._engine.letter(html, self._sheet(style, notice.letterhead.accent))
+        if pages != 1:
+            raise LetterProblem(f"The notice takes {pages} pages instead of one; shorten its text.")
+        return RenderedDocument(pdf, hashlib.sha256(pdf).hexdigest(), pages)
+
+    def manifest(self, manifest: Manifest) -> RenderedDocument:
+        """The list on top of a batch of letters; some hundred letters take a few pages."""
+        html = markup.manifest_html(manifest, self._fonts)
+        pdf, pages = self._engine.letter(html, self._sheet("manifest", DEFAULT_ACCENT))
+        if pages > MANIFEST_PAGES_AT_MOST:
+            raise LetterProblem(f"The list takes {pages} pages; make smaller batches.")
+        return RenderedDocument(pdf, hashlib.sha256(pdf).hexdigest(), pages)
+
     def receipt(self, record: ReceiptRecord) -> RenderedDocument:
         """The record of an answer, PDF/A-3a and PDF/UA-1, its FHIR document attached; not yet sealed."""
         from referral.letters.engine import AttachedFile
@@ -103,12 +129,12 @@ class Renderer:
         self._sheets[style, accent] = sheet
         return sheet
 
-    def _require_glyphs(self, letter: RequestLetter) -> None:
+    def _require_glyphs(self, letter: RequestLetter | NoticeLetter) -> None:
         """Checked before drawing, so that the refusal can say which field it is."""
         for value in (letter, letter.letterhead):
             for field in fields(value):
                 given = getattr(value, field.name)
-                text = "".join(given) if isinstance(given, tuple) else given
+                text = "".join(map("".join, given)) if isinstance(given, tuple) else given
                 if isinstance(text, str) and self._fonts.uncovered(text):
                     raise LetterProblem(
                         f"{field.name} has a character that is in none of the installed fonts."

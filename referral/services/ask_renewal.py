@@ -16,7 +16,13 @@ from referral.storage import audit, directory, orders, outbox, referrals, standi
 from referral.storage.db import Session
 
 _BATCH: Final = 50
-_WAITING: Final = (MessageState.QUEUED, MessageState.RENDERING, MessageState.READY, MessageState.SENDING)
+_WAITING: Final = (
+    MessageState.QUEUED,
+    MessageState.RENDERING,
+    MessageState.READY,
+    MessageState.SENDING,
+    MessageState.BY_HAND,
+)
 
 
 def ask_renewal(session: Session, actor: Actor, referral_id: str, version: int, now: datetime) -> None:

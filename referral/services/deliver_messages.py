@@ -215,11 +215,23 @@ def _send(delivery: Delivery, clinic_id: str, message: Message, envelope: Envelo
         except (Unavailable, StaleVersion):
             # A client has changed the Task at this moment, or a connection broke: once more on a fresh one.
             _note_accepted(delivery, clinic_id, message, transport, sent)
+    elif sent.outcome is Outcome.BY_HAND:
+        _lay_aside(delivery, clinic_id, message)
     elif sent.outcome is Outcome.LATER:
         _retry(delivery, clinic_id, message, sent.reason or "the provider did not answer")
     else:
         state = MessageState.FAILED if sent.outcome is Outcome.REFUSED else MessageState.UNKNOWN
         _end(delivery, clinic_id, message, state, sent.reason or "", bad_address=sent.bad_address)
+
+
+def _lay_aside(delivery: Delivery, clinic_id: str, message: Message) -> None:
+    """For a person, who hands it over and says so (services/print_letters). Until then it can be stopped."""
+    with delivery.database.transaction(clinic_id) as session:
+        referral = referrals.get(session, message.referral_id, lock=True)
+        if _makes_sense(session, message, referral):
+            outbox.move(session, message, MessageState.BY_HAND, last_error=None, lease_until=None)
+        else:
+            note_delivery.cancelled(session, message, delivery.now())
 
 
 def _note_accepted(

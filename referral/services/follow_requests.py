@@ -19,7 +19,13 @@ from referral.storage.db import Session
 from referral.storage.outbox import Message
 from referral.storage.referrals import ReferralEvent
 
-WAITING: Final = (MessageState.QUEUED, MessageState.RENDERING, MessageState.READY, MessageState.SENDING)
+WAITING: Final = (
+    MessageState.QUEUED,
+    MessageState.RENDERING,
+    MessageState.READY,
+    MessageState.SENDING,
+    MessageState.BY_HAND,
+)
 REACHED: Final = (MessageState.ACCEPTED, MessageState.DELIVERED)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import urlsplit
@@ -12,7 +13,7 @@ from referral.domain.errors import InvalidInput, Issue
 from referral.domain.fax import page_code
 from referral.domain.npi import KIND_LABEL
 from referral.domain.records import Clinician, Contact, Order, Patient, Referral
-from referral.letters.content import Letterhead, RequestLetter, long_date
+from referral.letters.content import Letterhead, NoticeLetter, RequestLetter, long_date
 from referral.storage.clinics import Clinic
 
 
@@ -59,15 +60,38 @@ def recipient_lines(clinician: Clinician, contact: Contact) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
-    """Whom a letter asks, about whom, and by which contact it travels."""
+class Told:
+    """Whom a letter goes to, about which request, and by which contact it travels."""
 
     clinic: Clinic
-    patient: Patient
-    order: Order
     clinician: Clinician
     referral: Referral
     contact: Contact
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked(Told):
+    """The same for a letter that asks about a patient."""
+
+    patient: Patient
+    order: Order
+
+
+def notice_letter(told: Told, message_id: uuid.UUID, subject: str, body: str, now: datetime) -> NoticeLetter:
+    """The words of a mail as a letter; they name no patient. Its end, who writes, keeps its lines."""
+    blocks = [block.splitlines() for block in body.strip().split("\n\n")]
+    number = told.referral.number
+    return NoticeLetter(
+        letter_id=f"{number}-{str(message_id)[:4]}",
+        request_number=number,
+        written_at=now,
+        letterhead=letterhead_of(told.clinic),
+        recipient_lines=recipient_lines(told.clinician, told.contact),
+        clinician_name=f"{told.clinician.name}, {told.clinician.credentials}".rstrip(", "),
+        title=subject.removesuffix(f" ({number})"),
+        paragraphs=(*((" ".join(lines),) for lines in blocks[:-1]), tuple(blocks[-1])),
+        time_zone=ZoneInfo(told.clinician.time_zone),
+    )
 
 
 def request_letter(asked: Asked, minted: Minted, base_url: str, now: datetime) -> RequestLetter:

@@ -13,16 +13,16 @@ from datetime import datetime
 from typing import Any, Final, Protocol
 from zoneinfo import ZoneInfo
 
-from referral.channels import email, texts
+from referral.channels import email, print_batch, texts
 from referral.channels.base import Channels
 from referral.domain.codes import Channel
 from referral.domain.credential import CODE_LIFETIME, LIFETIME, Minted, expires_at, mint
 from referral.domain.life import Purpose, newest_living
 from referral.domain.outgoing import WITH_LETTER, WITH_LINK, MessageKind
 from referral.domain.records import Clinician, Contact, Referral
-from referral.letters.content import ReceiptRecord, RequestLetter, long_date
+from referral.letters.content import NoticeLetter, ReceiptRecord, RequestLetter, long_date
 from referral.letters.seal import Sealer
-from referral.services.letter_content import Asked, request_letter
+from referral.services.letter_content import Asked, Told, notice_letter, request_letter
 from referral.services.receipt import receipt_record
 from referral.storage import clinics, credentials, directory, documents, orders, standings
 from referral.storage.clinics import Clinic
@@ -43,6 +43,8 @@ class Renderer(Protocol):
     def request(self, letter: RequestLetter, style: Any = ...) -> Drawn: ...
 
     def receipt(self, record: ReceiptRecord) -> Drawn: ...
+
+    def notice(self, notice: NoticeLetter, style: Any = ...) -> Drawn: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,9 +169,36 @@ def draw(
     if message.channel is Channel.EMAIL:
         mail = email.Mail(channels.mail_from, material.contact.address, subject, body)
         return _finished(letter, kind, letter_id, email.compose(mail, message.id, now), "message/rfc822")
-    if message.channel in _PAPER and letter is not None:
-        return _finished(letter, kind, letter_id, letter, "application/pdf")
+    if message.channel in _PAPER:
+        paper = _on_paper(message, material, renderer, letter, (subject, body), now)
+        return _finished(letter, kind, letter_id, paper, "application/pdf")
     return _finished(letter, kind, letter_id, body.encode(), "text/plain; charset=utf-8")
+
+
+def _on_paper(
+    message: Message,
+    material: Material,
+    renderer: Renderer,
+    letter: bytes | None,
+    words: tuple[str, str],
+    now: datetime,
+) -> bytes:
+    """The letter itself; else the words as a letter, with the record that goes along behind it.
+
+    A record has no address for the window of an envelope, so by post it never goes alone.
+    """
+    if letter is not None and (material.letter is not None or message.channel is not Channel.POST):
+        return letter
+    facts = Told(
+        clinic=material.clinic,
+        clinician=material.clinician,
+        referral=material.referral,
+        contact=material.contact,
+    )
+    notice = renderer.notice(notice_letter(facts, message.id, *words, now), _PAPER[message.channel]).pdf
+    if letter is None:
+        return notice
+    return print_batch.join([notice, letter], f"Request {material.referral.number}")
 
 
 def _finished(

@@ -182,6 +182,18 @@ def settle(session: Session, message: Message, state: MessageState, **values: An
     )
 
 
+def end_waiting(session: Session, id: uuid.UUID, state: MessageState, **values: Any) -> bool:
+    """End the waiting for a person's hand; False when it has ended before. The caller holds the request."""
+    changed = session.connection.execute(
+        update(_TABLE)
+        .where(
+            _TABLE.c.clinic_id == session.clinic, _TABLE.c.id == id, _TABLE.c.state == MessageState.BY_HAND
+        )
+        .values(state=state, **values)
+    )
+    return changed.rowcount == 1
+
+
 def cancel_waiting(
     session: Session, referral_id: str, now: datetime, kinds: Iterable[MessageKind]
 ) -> list[uuid.UUID]:
@@ -192,7 +204,7 @@ def cancel_waiting(
             _TABLE.c.clinic_id == session.clinic,
             _TABLE.c.referral_id == referral_id,
             _TABLE.c.kind.in_(list(kinds)),
-            _TABLE.c.state.in_((*_WAITING, MessageState.RENDERING)),
+            _TABLE.c.state.in_((*_WAITING, MessageState.RENDERING, MessageState.BY_HAND)),
         )
         .values(state=MessageState.CANCELLED, finished_at=now)
         .returning(_TABLE.c.id)
@@ -205,6 +217,12 @@ def get(session: Session, id: uuid.UUID | str, *, lock: bool = False) -> Message
     query = select(*_COLUMNS).where(_TABLE.c.clinic_id == session.clinic, _TABLE.c.id == id)
     row = session.connection.execute(query.with_for_update(key_share=True) if lock else query).one_or_none()
     return _to_message(row) if row else None
+
+
+def get_many(session: Session, ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, Message]:
+    """By id; what does not exist is missing."""
+    query = select(*_COLUMNS).where(_TABLE.c.clinic_id == session.clinic, _TABLE.c.id.in_(list(ids)))
+    return {row.id: _to_message(row) for row in session.connection.execute(query)}
 
 
 def find(

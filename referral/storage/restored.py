@@ -28,7 +28,13 @@ from referral.storage.tables import (
 SUBSCRIPTION_RESTORED: Final = (
     "This server was restored from a backup: read again what you need, then set the status to requested."
 )
-_UNFINISHED: Final = (MessageState.QUEUED, MessageState.RENDERING, MessageState.READY, MessageState.SENDING)
+_UNFINISHED: Final = (
+    MessageState.QUEUED,
+    MessageState.RENDERING,
+    MessageState.READY,
+    MessageState.SENDING,
+    MessageState.BY_HAND,
+)
 
 
 def finish_message(session: Session, id: str, at: datetime) -> bool:

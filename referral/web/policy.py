@@ -14,6 +14,7 @@ class Permission(StrEnum):
     SEE_WORK = "see-work"
     ASK = "ask"
     BOOK = "book"
+    PRINT = "print"
     SEE_ANSWER = "see-answer"
     SEE_DOCUMENT = "see-document"
     RECORD_CONSULTATION = "record-consultation"
@@ -37,6 +38,7 @@ _FRONT_DESK: Final = frozenset(
         Permission.SEE_WORK,
         Permission.ASK,
         Permission.BOOK,
+        Permission.PRINT,
         Permission.SEE_DOCUMENT,
         Permission.MANAGE_DIRECTORY,
         Permission.VOID,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from referral.storage.tables.audit import audit_chain, audit_event
 from referral.storage.tables.bookings import booking, chair
 from referral.storage.tables.calendars import closure, replanning
+from referral.storage.tables.calls import call_task
 from referral.storage.tables.cds import cds_card, cds_client, cds_feedback, cds_token
 from referral.storage.tables.clients import api_assertion, api_client, api_token
 from referral.storage.tables.clinic import (
@@ -32,6 +33,7 @@ from referral.storage.tables.gate_facts import (
 from referral.storage.tables.life import conflict_decision
 from referral.storage.tables.operation import operating_mode, safety_event
 from referral.storage.tables.override import override_decision, override_request, override_review
+from referral.storage.tables.paper import print_batch, print_item
 from referral.storage.tables.people import clinician, contact, patient
 from referral.storage.tables.portal import portal_credential, portal_session, portal_throttle
 from referral.storage.tables.records import resource, resource_history, search_entry
@@ -49,6 +51,7 @@ __all__ = [
     "bulk_export",
     "bulk_export_part",
     "bulk_export_patient",
+    "call_task",
     "cds_card",
     "cds_client",
     "cds_feedback",
@@ -78,6 +81,8 @@ __all__ = [
     "portal_credential",
     "portal_session",
     "portal_throttle",
+    "print_batch",
+    "print_item",
     "provider_event",
     "provider_poll",
     "recommendation",

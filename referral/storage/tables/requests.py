@@ -163,8 +163,8 @@ message = Table(
     ForeignKeyConstraint(["clinic_id", "referral_id"], ["referral.clinic_id", "referral.id"]),
     ForeignKeyConstraint(["clinic_id", "contact_id"], ["contact.clinic_id", "contact.id"]),
     CheckConstraint(
-        "state IN ('queued', 'rendering', 'ready', 'sending', 'accepted', 'delivered', 'failed', 'unknown',"
-        " 'cancelled', 'dead')",
+        "state IN ('queued', 'rendering', 'ready', 'sending', 'by-hand', 'accepted', 'delivered',"
+        " 'failed', 'unknown', 'cancelled', 'dead')",
         name="state",
     ),
     Index(
@@ -185,4 +185,5 @@ message = Table(
         "state",
         postgresql_where=text("state IN ('failed', 'unknown', 'dead')"),
     ),
+    Index("ix_message_by_hand", "clinic_id", "created_at", postgresql_where=text("state = 'by-hand'")),
 )

@@ -32,10 +32,16 @@ def show_document(
         may_read_answers=visitor.may(Permission.SEE_ANSWER),
         real=visitor.runtime.channels.real,
     )
+    return pdf_response(found.content, found.kind, found.sha256.hex())
+
+
+def pdf_response(content: bytes, name: str, tag: str = "") -> Response:
+    """A PDF that the browser shows; `tag` is the digest by which it knows it again."""
     headers = {
-        "Content-Disposition": f'inline; filename="{found.kind}.pdf"',
+        "Content-Disposition": f'inline; filename="{name}.pdf"',
         "Content-Security-Policy": _POLICY,
         "X-Frame-Options": "SAMEORIGIN",
-        "ETag": f'"{found.sha256.hex()}"',
     }
-    return Response(found.content, media_type=found.content_type, headers=headers)
+    return Response(
+        content, media_type="application/pdf", headers=headers | ({"ETag": f'"{tag}"'} if tag else {})
+    )

@@ -15,7 +15,7 @@ from starlette.responses import HTMLResponse, RedirectResponse
 
 from referral.bootstrap import Runtime
 from referral.domain.errors import ReferralError
-from referral.storage import clinics, mode
+from referral.storage import clinics, mode, print_batches
 from referral.web.dependencies import Visitor, cookie_name, staff
 from referral.web.form import Form
 from referral.web.pages import page as render
@@ -116,6 +116,13 @@ NOTICES: Final = {
     "booking-cancelled": Notice("open", "The booking is cancelled", "The chair is free again."),
     "missed": Notice("open", "Noted: the patient did not come"),
     "noted": Notice("open", "The release is noted", "It is off the Today board."),
+    "batch-mailed": Notice(
+        "open",
+        "The letters are in the mail",
+        "Where nothing had arrived before, the reminders count from today.",
+    ),
+    "batch-closed": Notice("open", "The batch is closed"),
+    "letter-put-back": Notice("waiting", "The letter waits again", "It comes with the next batch."),
     "chair-added": Notice("open", "The chair is added", "It can be booked at once."),
     "chair-in-use": Notice("open", "The chair is in use again"),
     "chair-out-of-use": Notice("open", "The chair is out of use", "It takes no new bookings."),
@@ -128,6 +135,7 @@ _PLACES: Final = {
     "bookings": Permission.SEE_WORK,
     "directory": Permission.SEE_WORK,
     "outbox": Permission.SEE_WORK,
+    "print": Permission.PRINT,
     "policy": Permission.SEE_POLICY,
     "systems": Permission.MANAGE_ACCOUNTS,
 }
@@ -153,11 +161,20 @@ def show(
         places=tuple(key for key, permission in _PLACES.items() if visitor.may(permission)),
         notice=notice,
         restoring=mode.is_restoring(visitor.session),
+        counts=_counts(visitor),
     )
     response = render(template, status, shell=shell, page=page)
     if name in request.cookies:
         set_cookie(response, visitor.runtime, _NOTICE_COOKIE, "", 0)
     return response
+
+
+def _counts(visitor: Visitor) -> dict[str, int]:
+    """What waits for a person, for the navigation."""
+    if not visitor.may(Permission.PRINT):
+        return {}
+    found = {"print": print_batches.count_waiting(visitor.session)}
+    return {place: count for place, count in found.items() if count}
 
 
 def done(visitor: Visitor, href: str, notice: str) -> RedirectResponse:

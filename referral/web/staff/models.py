@@ -5,7 +5,8 @@ Pages for asking and following (new request, request, order) are in `request_mod
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from referral.web.form import Form
 from referral.web.staff.classify_models import Classified, CodeChoices
@@ -79,6 +80,8 @@ class Shell:
     notice: Notice | None = None
     # The clinic is closed after a restore.
     restoring: bool = False
+    # How many things wait for a person, by key of the navigation; what has none is missing.
+    counts: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,6 +84,7 @@ _MESSAGE_STATE: Final = {
     MessageState.RENDERING: Badge("waiting", "Being made"),
     MessageState.READY: Badge("waiting", "Waiting for office hours"),
     MessageState.SENDING: Badge("waiting", "Being sent"),
+    MessageState.BY_HAND: Badge("waiting", "To be printed and mailed", "mail"),
     MessageState.ACCEPTED: Badge("info", "Sent", "open"),
     MessageState.DELIVERED: Badge("open", "Delivered"),
     MessageState.FAILED: Badge("closed", "Could not be delivered", "warning"),

@@ -28,6 +28,8 @@ _LOOKS: Final[dict[str, tuple[str, str, str]]] = {
     "not-delivered": ("closed", "warning", "Not delivered"),
     "failed-after-all": ("closed", "warning", "Sent, but not delivered after all"),
     "resent": ("info", "mail", "Sent again"),
+    "mailed": ("info", "mail", "Printed and mailed"),
+    "put-back": ("waiting", "mail", "Printed, not mailed; it waits for the next batch"),
     "identity-proven": ("info", "shield", "Opened; the clinician has proven who they are"),
     "taken-on": ("info", "user", "Accepted by the clinician’s system"),
     "begun": ("info", "pen", "Begun by the clinician’s system"),

@@ -1,0 +1,131 @@
+"""Letters on paper: what waits to be printed, and the batches with what became of their letters."""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from referral.domain.errors import NotFound
+from referral.domain.outgoing import MessageState
+from referral.domain.records import Clinician, Referral
+from referral.storage import directory, outbox, print_batches, referrals
+from referral.storage.db import Session
+from referral.storage.outbox import Message
+from referral.storage.print_batches import Batch, Item, PaperFate
+
+# One batch is a stack of paper that a person can hold, and about a second of joining.
+LARGEST: Final = 500
+_RECENT: Final = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Letter:
+    """A letter on paper with whom it goes to; `item` is its place in a batch, None while it is in none.
+
+    `wanted` is False where the request was answered or closed meanwhile: it must not be mailed.
+    """
+
+    message: Message
+    referral: Referral
+    clinician: Clinician
+    item: Item | None = None
+
+    @property
+    def wanted(self) -> bool:
+        return self.message.state is MessageState.BY_HAND
+
+    @property
+    def waits(self) -> bool:
+        """For a person to print and mail it."""
+        return self.wanted and self.item is not None and self.item.fate is PaperFate.WAITING
+
+    @property
+    def taken_out(self) -> bool:
+        """It was in the batch and is not wanted any more."""
+        if self.item is None:
+            return False
+        return self.item.fate is PaperFate.TAKEN_OUT or (
+            self.item.fate is PaperFate.WAITING and not self.wanted
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Pile:
+    """What waits to be printed, and the newest batches with what became of their letters."""
+
+    letters: tuple[Letter, ...]
+    count: int
+    batches: tuple[tuple[Batch, dict[PaperFate, int]], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedBatch:
+    batch: Batch
+    letters: tuple[Letter, ...]
+
+    @property
+    def waiting(self) -> tuple[Letter, ...]:
+        return tuple(letter for letter in self.letters if letter.waits)
+
+    @property
+    def mark(self) -> str:
+        """Tells a page that shows these waiting letters from one that shows others."""
+        ids = " ".join(str(letter.message.id) for letter in self.waiting)
+        return hashlib.sha256(ids.encode()).hexdigest()[:32]
+
+
+def find_pile(session: Session) -> Pile:
+    """Names no patient, so it leaves no audit row of one."""
+    found = letters_of(session, print_batches.waiting(session, LARGEST))
+    batches = print_batches.recent(session, _RECENT)
+    fates = print_batches.fates(session, [batch.id for batch in batches])
+    return Pile(
+        tuple(found),
+        print_batches.count_waiting(session),
+        tuple((batch, fates[batch.id]) for batch in batches),
+    )
+
+
+def find_batch(session: Session, batch_id: str) -> OpenedBatch:
+    """Raises NotFound, for another clinic's batch as well."""
+    batch = get_batch(session, batch_id)
+    items = print_batches.items(session, batch.id)
+    by_id = {item.message_id: item for item in items}
+    return OpenedBatch(batch, tuple(letters_of(session, by_id, by_id)))
+
+
+def get_batch(session: Session, batch_id: str, *, lock: bool = False) -> Batch:
+    """Raises NotFound; `lock` makes two people at one batch wait for each other."""
+    found = print_batches.get(session, batch_id, lock=lock) if _is_id(batch_id) else None
+    if found is None:
+        raise NotFound(f"There is no batch with id {batch_id}.")
+    return found
+
+
+def _is_id(text: str) -> bool:
+    try:
+        return str(uuid.UUID(text)) == text
+    except ValueError:
+        return False
+
+
+def letters_of(
+    session: Session, ids: Iterable[uuid.UUID], items: dict[uuid.UUID, Item] | None = None
+) -> list[Letter]:
+    """In the order of `ids`; with their places in a batch, if `items` has them."""
+    wanted = list(ids)
+    messages = outbox.get_many(session, wanted)
+    about = referrals.find_many(session, {message.referral_id for message in messages.values()})
+    people = directory.get_clinicians(session, {referral.clinician_id for referral in about.values()})
+    return [
+        Letter(
+            message=messages[id],
+            referral=about[messages[id].referral_id],
+            clinician=people[about[messages[id].referral_id].clinician_id],
+            item=(items or {}).get(id),
+        )
+        for id in wanted
+    ]
