@@ -28,11 +28,13 @@ from referral.services.keep_chairs import add_chair
 from referral.services.respond_to_referral import ask_clinic
 from referral.services.smart_clients import NewClient, register_client
 from referral.services.treat import record_consultation, start_treatment
-from referral.storage import directory, documents, outbox, tables
+from referral.storage import directory, documents, outbox, print_batches, tables
+from referral.storage.print_batches import Item
 from referral.web.policy import Permission, may
 from referral.web.staff import bookings as booking_pages
 from referral.web.staff import order as order_pages
 from referral.web.staff import overrides as override_pages
+from referral.web.staff import paper as paper_pages
 from referral.web.staff import request as request_pages
 from tests.database import NOW, ClinicFixture, Clock, make_clinic
 from tests.fhir_api.cds_ehr import AUDIENCE, Ehr
@@ -50,6 +52,7 @@ _STEPS: Final = {
     "/orders/{order_id}/{step}": {name: rule[0] for name, rule in order_pages._STEPS.items()},
     "/bookings/{booking_id}/{step}": {name: rule[0] for name, rule in booking_pages._STEPS.items()},
     "/chairs/{chair_id}/{step}": {name: rule[0] for name, rule in booking_pages._CHAIR_STEPS.items()},
+    "/print/{batch_id}/{step}": {name: rule[0] for name, rule in paper_pages._STEPS.items()},
     "/overrides/{override_id}/{step}": dict.fromkeys(override_pages._ACTS, Permission.DECIDE_OVERRIDE),
 }
 _REFUSED: Final = frozenset({303, 400, 401, 403, 404, 405, 409, 412, 415, 422})
@@ -125,6 +128,15 @@ def furnish(clinic: ClinicFixture, mark: str) -> Place:
         machine = NewClient(name=f"Machine of {mark}")
         system = register_client(session, clinic.actor, machine, None, NOW).client
         booked = book_chair(session, clinic.actor, NewBooking(order_id=order.id, slot=to), NOW)
+        sheet = Item(
+            message_id=outbox.find(session, referral_id=referral.id)[0].id,
+            place=1,
+            document_id=kept,
+            sha256=b"",
+            pages=1,
+            postal_code="80203",
+        )
+        batch = print_batches.add(session, str(uuid.uuid4()), clinic.actor.id, [sheet], NOW)
     with clinic.transaction() as session:
         found = directory.get_clinician(session, asked.id)
         rows = session.connection.execute(select(tables.resource.c.type, tables.resource.c.id)).all()
@@ -134,6 +146,7 @@ def furnish(clinic: ClinicFixture, mark: str) -> Place:
             "booking_id": [booked.id],
             "chair_id": [seat.id],
             "override_id": [override],
+            "batch_id": [batch.id],
             "client_id": [system.id],
             "patient_id": [patient.id],
             "clinician_id": [asked.id],
