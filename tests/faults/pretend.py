@@ -17,7 +17,7 @@ from referral.channels.base import Envelope, Fate, Outcome, Progress, Sent
 from referral.domain.codes import Channel
 from referral.domain.outgoing import MessageKind, MessageState
 from referral.domain.simulation import Cause, Entry, Happening, Scenario, Trouble
-from referral.letters.content import ReceiptRecord, RequestLetter
+from referral.letters.content import NoticeLetter, ReceiptRecord, RequestLetter
 from referral.services.close_referral import cancel_referral
 from referral.services.deliver_messages import Delivery, deliver_due
 from referral.services.prepare_message import Drawn, Renderer
@@ -55,6 +55,9 @@ class Typist:
 
     def receipt(self, record: ReceiptRecord) -> Drawn:
         return self.renderer.receipt(record)
+
+    def notice(self, notice: NoticeLetter, style: Any = None) -> Paper:  # noqa: ARG002 - the protocol's
+        return Paper()
 
 
 @dataclass(slots=True)
