@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Protocol
 
 from referral.channels.base import Channels, OutboxViewer, Transport
-from referral.channels.email import SmtpTransport
 from referral.channels.outgoing import Outgoing
 from referral.channels.print_batch import PrintTransport
+from referral.channels.return_address import ReturnAddresses
+from referral.channels.smtp import FaxMailTransport, SmtpTransport
 from referral.config import Settings
 from referral.domain.codes import Channel
 from referral.domain.outgoing_urls import Reach
@@ -75,14 +76,22 @@ def _channels(settings: Settings) -> Channels:
     """
     transports: dict[Channel, Transport] = {channel: OutboxViewer() for channel in Channel}
     transports[Channel.POST] = PrintTransport()
+    returns = None
+    if settings.returned_mail is not None:
+        returns = ReturnAddresses(settings.master_key_bytes, settings.return_domain)
     if settings.smtp is not None:
         server = settings.smtp
-        transports[Channel.EMAIL] = SmtpTransport(
+        smtp = SmtpTransport(
             server.host,
             server.port,
             security=server.security,
             user=server.user,
             password=server.password,
             mail_from=settings.mail_from,
+            ca_file=server.ca_file,
+            returns=returns,
         )
-    return Channels(transports, settings.mail_from)
+        transports[Channel.EMAIL] = smtp
+        if settings.fax_mail is not None:
+            transports[Channel.FAX] = FaxMailTransport(smtp, settings.fax_mail, settings.mail_from)
+    return Channels(transports, settings.mail_from, returns)

@@ -122,6 +122,30 @@ def beat() -> None:
 
 
 @app.command()
+def inbound_mail() -> None:
+    """Take in mail that comes back, on REFERRAL_BOUNCE_LISTEN. `serve` runs it by itself."""
+    with plain_errors():
+        settings = load_settings()
+        logs.configure(settings.log_format)
+        folder = settings.returned_mail
+        if settings.bounce_listen is None or folder is None:
+            fail(
+                "Set REFERRAL_BOUNCE_LISTEN to where returned mail is to be taken in, such as 0.0.0.0:25.", 2
+            )
+        import asyncio
+
+        from referral.channels.maildir import Maildir
+        from referral.channels.return_address import ReturnAddresses
+        from referral.workers.inbound_mail import listen_until_told_to_stop
+
+        returns = ReturnAddresses(settings.master_key_bytes, settings.return_domain)
+        try:
+            asyncio.run(listen_until_told_to_stop(settings.bounce_listen, Maildir(folder), returns))
+        except OSError as error:
+            fail(f"Cannot take in mail on {settings.bounce_listen}, into {folder}: {error.strerror}.")
+
+
+@app.command()
 def migrate() -> None:
     """Bring the database to the newest schema; does nothing when it is there already."""
     with attached() as settings:
@@ -216,12 +240,15 @@ def _migrate_and_supervise(
     accounts = _demo_accounts(settings) if settings.demo else None
     itself = (sys.executable, "-m", "referral.cli")
     address = listener.getsockname()[:2]
+    programs = [
+        Program("web", (*itself, "api", "--listen-fd", str(listener.fileno())), (listener.fileno(),)),
+        Program("worker", (*itself, "worker")),
+        Program("beat", (*itself, "beat")),
+    ]
+    if settings.bounce_listen is not None:
+        programs.append(Program("mail", (*itself, "inbound-mail")))
     Supervisor(
-        [
-            Program("web", (*itself, "api", "--listen-fd", str(listener.fileno())), (listener.fileno(),)),
-            Program("worker", (*itself, "worker")),
-            Program("beat", (*itself, "beat")),
-        ],
+        programs,
         environment={**os.environ, **settings.as_environment()},
         engines=engines,
         ready=FirstAnswer(address),

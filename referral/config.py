@@ -5,8 +5,12 @@ from __future__ import annotations
 import base64
 import binascii
 import os
+import re
 import secrets
+import ssl
 from dataclasses import dataclass
+from email.utils import parseaddr
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -19,6 +23,7 @@ from referral.domain.outgoing_urls import Network, read_networks
 PREFIX = "REFERRAL_"
 MASTER_KEY_BYTES = 32
 _POSTGRES_SCHEMES = ("postgresql", "postgres", "postgresql+psycopg")
+_NEED_A_MAIL_SERVER = ("bounce_dir", "bounce_listen", "bounce_domain", "fax_mail", "smtp_ca_file")
 _REDIS_SCHEMES = ("redis", "rediss", "unix", "redis+socket")
 
 
@@ -35,6 +40,7 @@ class SmtpServer:
     user: str | None
     password: str | None
     security: Literal["none", "starttls", "tls"]
+    ca_file: Path | None = None
 
 
 def _postgres_url(url: str) -> str:
@@ -76,7 +82,42 @@ def _smtp_url(url: SecretStr) -> SecretStr:
     parts = urlsplit(url.get_secret_value())
     if parts.scheme not in ("smtp", "smtps") or not parts.hostname:
         raise ValueError("must look like smtp://USER:PASSWORD@HOST:587?starttls=1 or smtps://…")
+    plain = parts.scheme == "smtp" and not _starttls(parts.query)
+    if plain and parts.username and not _is_this_machine(parts.hostname):
+        raise ValueError("would send the password in plain text: add ?starttls=1, or use smtps://")
     return url
+
+
+def _starttls(query: str) -> bool:
+    return parse_qs(query).get("starttls", ["0"])[0] not in ("0", "no", "false")
+
+
+def _is_this_machine(host: str) -> bool:
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _authorities(path: Path) -> Path:
+    try:
+        ssl.create_default_context(cafile=path)
+    except OSError:  # an SSLError is one
+        raise ValueError("cannot be read as certificates (PEM)") from None
+    return path
+
+
+def _listener(text: str) -> str:
+    host, _, port = text.rpartition(":")
+    if not host or not port.isascii() or not port.isdecimal() or int(port) > 65535:
+        raise ValueError("must look like 0.0.0.0:2525 or [::]:2525")
+    return text
+
+
+def _mail_domain(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,250}[A-Za-z0-9])?", text):
+        raise ValueError("must be a mail domain such as fax.example.org")
+    return text.lower()
 
 
 def _master_key(key: SecretStr) -> SecretStr:
@@ -113,6 +154,16 @@ class Settings(BaseSettings):
     # None: messages are kept and shown in the outbox viewer instead of being sent.
     smtp_url: Annotated[SecretStr, AfterValidator(_smtp_url)] | None = None
     mail_from: str = "Referrals <no-reply@referral.example>"
+    # Authorities to trust for the mail server, in place of the system's.
+    smtp_ca_file: Annotated[Path, AfterValidator(_authorities)] | None = None
+    # A Maildir with mail that comes back; None: nobody looks for it, unless bounce_listen is set.
+    bounce_dir: Path | None = None
+    # Where we take such mail in ourselves, HOST:PORT.
+    bounce_listen: Annotated[str, AfterValidator(_listener)] | None = None
+    # The domain of the addresses that it comes back to; None means that of mail_from.
+    bounce_domain: Annotated[str, AfterValidator(_mail_domain)] | None = None
+    # The domain of a gateway that makes a fax of a mail to NUMBER@DOMAIN.
+    fax_mail: Annotated[str, AfterValidator(_mail_domain)] | None = None
     # Private networks in which receivers of subscriptions may be, such as 10.20.0.0/16.
     outgoing_networks: Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_networks)] = ()
     # Where machines put faxes that come in: a folder in it for each clinic, named by its short name.
@@ -162,7 +213,7 @@ class Settings(BaseSettings):
         if self.smtp_url is None:
             return None
         parts = urlsplit(self.smtp_url.get_secret_value())
-        starttls = parse_qs(parts.query).get("starttls", ["0"])[0] not in ("0", "no", "false")
+        starttls = _starttls(parts.query)
         implicit = parts.scheme == "smtps"
         return SmtpServer(
             host=parts.hostname or "",
@@ -170,7 +221,19 @@ class Settings(BaseSettings):
             user=unquote(parts.username) if parts.username else None,
             password=unquote(parts.password) if parts.password else None,
             security="tls" if implicit else "starttls" if starttls else "none",
+            ca_file=self.smtp_ca_file,
         )
+
+    @property
+    def returned_mail(self) -> Path | None:
+        """The Maildir for mail that comes back; None where nobody looks for it."""
+        if self.bounce_dir is None and self.bounce_listen is None:
+            return None
+        return (self.bounce_dir or self.data_dir / "bounces").absolute()
+
+    @property
+    def return_domain(self) -> str:
+        return self.bounce_domain or parseaddr(self.mail_from)[1].rpartition("@")[2]
 
     @property
     def master_key_bytes(self) -> bytes:
@@ -245,6 +308,12 @@ def _do_not_fit(given: set[str], *, embedded: bool, demo: bool) -> list[str]:
         wrong.append(f"{PREFIX}DEMO: demo accounts are only possible on the embedded default")
     if "smtp_url" in given and "mail_from" not in given:
         wrong.append(f"{PREFIX}MAIL_FROM: is missing; mail needs a sender")
+    if "smtp_url" not in given:
+        needy = [name for name in _NEED_A_MAIL_SERVER if name in given]
+        wrong += [f"{PREFIX}{name.upper()}: needs a mail server; set {PREFIX}SMTP_URL" for name in needy]
+    if "bounce_domain" in given and not given & {"bounce_dir", "bounce_listen"}:
+        where = f"set {PREFIX}BOUNCE_DIR or {PREFIX}BOUNCE_LISTEN"
+        wrong.append(f"{PREFIX}BOUNCE_DOMAIN: nobody would look for what comes back there; {where}")
     return wrong
 
 

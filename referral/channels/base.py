@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
 
+from referral.channels.return_address import ReturnAddresses
 from referral.domain.codes import Channel
 from referral.domain.errors import ReferralError
 
@@ -124,10 +125,11 @@ class OutboxViewer:
 
 @dataclass(frozen=True, slots=True)
 class Channels:
-    """One transport per channel of this installation."""
+    """One transport per channel of this installation. `returns` where mail that comes back is read."""
 
     transports: dict[Channel, Transport]
     mail_from: str
+    returns: ReturnAddresses | None = None
 
     @property
     def real(self) -> frozenset[Channel]:

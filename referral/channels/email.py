@@ -1,11 +1,7 @@
-"""E-mail: constant words with a reference and a link, handed to an SMTP server."""
+"""E-mail as bytes: constant words with a reference and a link, and the fax as a gateway takes it."""
 
 from __future__ import annotations
 
-import smtplib
-import ssl
-import uuid
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from email.errors import MessageError
@@ -13,13 +9,14 @@ from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime, parseaddr
-from typing import Final, Literal
+from typing import Final
 
-from referral.channels.base import Envelope, Fate, Outcome, Progress, Sent, UnusableAddress
+from referral.channels.base import UnusableAddress
 
-_TIMEOUT_SECONDS: Final = 15
-# No such mailbox, moved without a new address, not a valid name (RFC 5321, 4.2.3).
-_NO_SUCH_MAILBOX: Final = frozenset({550, 551, 553})
+# Nothing on the way has to understand more than ASCII.
+_POLICY: Final = SMTP.clone(cte_type="7bit")
+# Some programs do not find a Message-ID that goes on in the next line.
+_WRITTEN: Final = _POLICY.clone(max_line_length=200)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +29,8 @@ class Mail:
     text: str
 
 
-def compose(mail: Mail, message_id: uuid.UUID, now: datetime) -> bytes:
-    """The complete message; the same input gives the same bytes.
+def compose(mail: Mail, message_id: str, now: datetime) -> bytes:
+    """The complete message; the same input gives the same bytes. `message_id` is the part before the @.
 
     Raises UnusableAddress for a control character in any header and for what is no address of plain letters.
     """
@@ -41,7 +38,7 @@ def compose(mail: Mail, message_id: uuid.UUID, now: datetime) -> bytes:
         if any(ord(character) < 32 or ord(character) == 127 for character in value):
             raise UnusableAddress("The e-mail address holds a control character; please correct the contact.")
     name, address = parseaddr(mail.sender)
-    message = EmailMessage(policy=SMTP)
+    message = EmailMessage(policy=_POLICY)
     message["From"] = Address(name, addr_spec=address)
     try:
         recipient = Address(addr_spec=mail.recipient)
@@ -57,105 +54,34 @@ def compose(mail: Mail, message_id: uuid.UUID, now: datetime) -> bytes:
     message["Message-ID"] = f"<{message_id}@{address.partition('@')[2]}>"
     message["Auto-Submitted"] = "auto-generated"
     message.set_content(mail.text)
-    return message.as_bytes()
+    return message.as_bytes(policy=_WRITTEN)
 
 
-class SmtpTransport:
-    """One connection per message: a clinic sends few, and a broken connection then concerns only one.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fax:
+    """`recipient` is what the gateway makes a telephone number of; `content` is the letter."""
 
-    SMTP has no idempotency key, so a connection that breaks after DATA leaves the outcome unknown.
+    sender: str
+    recipient: str
+    content: bytes
+    content_type: str
+
+
+def compose_fax(fax: Fax, message_id: str, now: datetime) -> bytes:
+    """For an e-mail-to-fax gateway: the letter attached. Nothing else in it is about anybody.
+
+    Some gateways print subject and text on a cover page.
     """
-
-    name = "smtp"
-    is_real = True
-    repeatable = False
-    at_once = 4
-
-    def __init__(
-        self,
-        host: str,
-        port: int,
-        *,
-        security: Literal["none", "starttls", "tls"],
-        user: str | None,
-        password: str | None,
-        mail_from: str,
-    ) -> None:
-        self._host, self._port, self._security = host, port, security
-        self._user, self._password = user, password
-        self._sender = parseaddr(mail_from)[1]
-
-    def _connect(self) -> smtplib.SMTP:
-        context = ssl.create_default_context()
-        if self._security == "tls":
-            server: smtplib.SMTP = smtplib.SMTP_SSL(
-                self._host, self._port, timeout=_TIMEOUT_SECONDS, context=context
-            )
-        else:
-            server = smtplib.SMTP(self._host, self._port, timeout=_TIMEOUT_SECONDS)
-        try:
-            if self._security == "starttls":
-                server.starttls(context=context)
-            if self._user is not None:
-                server.login(self._user, self._password or "")
-        except BaseException:
-            server.close()
-            raise
-        return server
-
-    def send(self, envelope: Envelope) -> Sent:
-        try:
-            server = self._connect()
-        except (OSError, smtplib.SMTPException) as error:
-            return Sent(Outcome.LATER, reason=f"no SMTP connection ({type(error).__name__})")
-        try:
-            return self._hand_over(server, envelope)
-        finally:
-            _quietly(server.quit)
-
-    def look_up(self, envelope: Envelope, since: datetime) -> Sent | None:  # noqa: ARG002 - the protocol's
-        """A mail server cannot be asked."""
-        return None
-
-    def progress(self, reference: str) -> Progress:  # noqa: ARG002 - the protocol's
-        """Bounces come as mail."""
-        return Progress(Fate.PENDING)
-
-    def _hand_over(self, server: smtplib.SMTP, envelope: Envelope) -> Sent:
-        """MAIL, RCPT and DATA one by one: what fails before DATA was certainly not taken."""
-        try:
-            server.ehlo_or_helo_if_needed()
-            code, _ = server.mail(self._sender)
-            if code >= 400:
-                # Our own address or sign-in is wrong: that says nothing about the recipient.
-                return Sent(Outcome.LATER, reason=f"the mail server answered {code} to the sender")
-            code, _ = server.rcpt(envelope.address)
-            if code >= 400:
-                return _refused(code, "recipient")
-        except (OSError, smtplib.SMTPException) as error:
-            return Sent(Outcome.LATER, reason=f"SMTP broke off before the message ({type(error).__name__})")
-        try:
-            code, _ = server.data(envelope.content)
-        except smtplib.SMTPDataError as error:
-            return _refused(error.smtp_code, "message")
-        except (OSError, smtplib.SMTPException) as error:
-            return Sent(Outcome.UNKNOWN, reason=f"SMTP broke off during the message ({type(error).__name__})")
-        return (
-            Sent(Outcome.ACCEPTED, reference=f"smtp:{envelope.key}")
-            if code < 400
-            else _refused(code, "message")
-        )
-
-
-def _refused(code: int, what: str) -> Sent:
-    """4xx means later, 5xx never (RFC 5321, 4.2.1). The server's words may quote the address: not kept."""
-    outcome = Outcome.LATER if code < 500 else Outcome.REFUSED
-    reason = f"the mail server answered {code} to the {what}"
-    return Sent(outcome, reason=reason, bad_address=what == "recipient" and code in _NO_SUCH_MAILBOX)
-
-
-def _quietly(close: Callable[[], object]) -> None:
-    try:
-        close()
-    except (OSError, smtplib.SMTPException):
-        return
+    _, address = parseaddr(fax.sender)
+    message = EmailMessage(policy=_POLICY)
+    message["From"] = Address(addr_spec=address)
+    message["To"] = Address(addr_spec=fax.recipient)
+    message["Subject"] = "Fax"
+    message["Date"] = format_datetime(now)
+    message["Message-ID"] = f"<{message_id}@{address.partition('@')[2]}>"
+    message["Auto-Submitted"] = "auto-generated"
+    message.set_content("The document is attached.\n")
+    maintype, _, subtype = fax.content_type.partition(";")[0].partition("/")
+    name = "fax.pdf" if subtype == "pdf" else "fax.txt"
+    message.add_attachment(fax.content, maintype=maintype, subtype=subtype, filename=name)
+    return message.as_bytes(policy=_WRITTEN)

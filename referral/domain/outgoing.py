@@ -81,6 +81,11 @@ def provider_key(message_id: uuid.UUID, generation: int) -> uuid.UUID:
     return uuid.uuid5(_KEY_NAMESPACE, f"{message_id}:{generation}")
 
 
+def generation_of(message_id: uuid.UUID, key: uuid.UUID) -> int:
+    """Which generation of a message has this key; 0 where none of the first 255 has."""
+    return next((number for number in range(1, 256) if provider_key(message_id, number) == key), 0)
+
+
 def retry_delay(tries: int, fraction: float) -> timedelta:
     """Full jitter: `fraction` in [0, 1) of 30 s × 2^tries, an hour at most; `tries` are the calls so far."""
     seconds: int = 30 * 2 ** min(tries, 10)

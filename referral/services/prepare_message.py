@@ -168,7 +168,11 @@ def draw(
     subject, body = texts.render(message.kind, material.words)
     if message.channel is Channel.EMAIL:
         mail = email.Mail(channels.mail_from, material.contact.address, subject, body)
-        return _finished(letter, kind, letter_id, email.compose(mail, message.id, now), "message/rfc822")
+        returns = channels.returns
+        name = (
+            returns.token(material.clinic.id, message.id, message.generation) if returns else str(message.id)
+        )
+        return _finished(letter, kind, letter_id, email.compose(mail, name, now), "message/rfc822")
     if message.channel in _PAPER:
         paper = _on_paper(message, material, renderer, letter, (subject, body), now)
         return _finished(letter, kind, letter_id, paper, "application/pdf")

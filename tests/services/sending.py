@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from referral.channels.base import Channels, Envelope, Fate, OutboxViewer, Outcome, Progress, Sent, Transport
-from referral.channels.email import SmtpTransport
+from referral.channels.smtp import SmtpTransport
 from referral.domain.codes import Channel
 from referral.domain.records import Referral
 from referral.services.deliver_messages import Delivery

@@ -39,6 +39,7 @@ from referral.storage.tables.portal import portal_credential, portal_session, po
 from referral.storage.tables.records import resource, resource_history, search_entry
 from referral.storage.tables.reports import provider_event, provider_poll
 from referral.storage.tables.requests import document, message, referral, referral_event, request_number
+from referral.storage.tables.returned_mail import returned_mail
 from referral.storage.tables.subscriptions import subscription, subscription_event
 
 __all__ = [
@@ -95,6 +96,7 @@ __all__ = [
     "request_number",
     "resource",
     "resource_history",
+    "returned_mail",
     "safety_event",
     "search_entry",
     "staff_session",

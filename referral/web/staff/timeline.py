@@ -27,6 +27,8 @@ _LOOKS: Final[dict[str, tuple[str, str, str]]] = {
     "delivered": ("open", "open", "Delivered"),
     "not-delivered": ("closed", "warning", "Not delivered"),
     "failed-after-all": ("closed", "warning", "Sent, but not delivered after all"),
+    "mail-delayed": ("waiting", "waiting", "The mail is delayed on its way"),
+    "automatic-reply": ("neutral", "mail", "An automatic reply came back"),
     "resent": ("info", "mail", "Sent again"),
     "mailed": ("info", "mail", "Printed and mailed"),
     "put-back": ("waiting", "mail", "Printed, not mailed; it waits for the next batch"),
