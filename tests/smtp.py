@@ -17,16 +17,12 @@ from aiosmtpd.controller import Controller
 
 
 class Mailbox:
-<<<<<<< HEAD
     """Keeps what it is given. `answer` replaces the reply to DATA, `sender_answer` that to MAIL,
-    `recipient_answer` that to RCPT. `drop` hangs up after DATA.
-=======
-    """Keeps what it is given. `answer` replaces the reply to DATA, `sender_answer` that to MAIL.
+    `recipient_answer` that to RCPT.
 
     `drop` hangs up after DATA; `hang_up_at_mail` as often as it says at MAIL. `refused` are recipients that
     it does not know. `dsn` says that it sends reports as asked. `options` are what came with MAIL and RCPT,
     `connections` how many there were.
->>>>>>> b6ffea5 (E-mail leaves encrypted or not at all, and what comes back is read: addresses that nobody can make up, a mailbox directory, a listener)
     """
 
     def __init__(self) -> None:
@@ -62,19 +58,13 @@ class Mailbox:
         return self.sender_answer or "250 OK"
 
     async def handle_RCPT(self, *given: Any) -> str:  # noqa: N802 - aiosmtpd's names
-<<<<<<< HEAD
-        _server, _session, envelope, address, _options = given
-        if self.recipient_answer is None:
-            envelope.rcpt_tos.append(address)
-        return self.recipient_answer or "250 OK"
-=======
         _server, _session, envelope, address, options = given
         if address in self.refused:
             return "550 5.1.1 No such mailbox"
-        envelope.rcpt_tos.append(address)
         self.options += options
-        return "250 OK"
->>>>>>> b6ffea5 (E-mail leaves encrypted or not at all, and what comes back is read: addresses that nobody can make up, a mailbox directory, a listener)
+        if self.recipient_answer is None:
+            envelope.rcpt_tos.append(address)
+        return self.recipient_answer or "250 OK"
 
     async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802, ARG002 - aiosmtpd's names
         if self.answer is not None:

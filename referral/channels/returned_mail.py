@@ -39,11 +39,15 @@ class News(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ReturnedMail:
-    """`places` are the texts in which our token may stand, the most trustworthy first."""
+    """`places` are the texts in which our token may stand, the most trustworthy first.
+
+    `bad_address` says that there is no such mailbox, now or later.
+    """
 
     news: News
     reason: str | None
     places: tuple[str, ...]
+    bad_address: bool = False
 
 
 # The worst wins: where one of several people behind an address did not get it, nobody relies on the others.
@@ -79,6 +83,7 @@ _WORDS: Final = {
     "4": "their mail server cannot be reached",
     "7": "their mail server refuses it by its rules",
 }
+_NO_SUCH_MAILBOX: Final = frozenset({"5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10", "5.2.1"})
 _ENVELOPE_HEADERS: Final = ("Delivered-To", "X-Original-To", "Envelope-To", "X-Envelope-To", "To")
 
 
@@ -100,8 +105,10 @@ def _read(mail: Message) -> ReturnedMail:
     parts = list(_parts(mail))
     status = next((part for part in parts if _is(part, "message/delivery-status")), None)
     disposition = next((part for part in parts if _is(part, "message/disposition-notification")), None)
+    said = ""
     if status is not None:
-        news, reason, named = _of_status(_blocks(status))
+        news, said, named = _of_status(_blocks(status))
+        reason = _in_words(said) if news in (News.FAILED, News.DELAYED) else None
     elif disposition is not None:
         news, reason, named = _of_disposition(_blocks(disposition))
     elif _is_automatic(mail):
@@ -111,7 +118,8 @@ def _read(mail: Message) -> ReturnedMail:
     addressed = [text for name in _ENVELOPE_HEADERS for text in _all(mail, name)]
     originals = [text for part in parts for text in _original_ids(part)]
     answered = [*_all(mail, "In-Reply-To"), *_all(mail, "References")]
-    return ReturnedMail(news, reason, (*addressed, *named, *originals, *answered))
+    places = (*addressed, *named, *originals, *answered)
+    return ReturnedMail(news, reason, places, bad_address=news is News.FAILED and said in _NO_SUCH_MAILBOX)
 
 
 def _parts(mail: Message, depth: int = 0) -> Iterator[Message]:
@@ -141,8 +149,8 @@ def _all(mail: Message, name: str) -> list[str]:
     return [str(value) for value in mail.get_all(name, [])]
 
 
-def _of_status(blocks: list[Message]) -> tuple[News, str | None, list[str]]:
-    """RFC 3464: Action decides; where it is missing, the class of Status does."""
+def _of_status(blocks: list[Message]) -> tuple[News, str, list[str]]:
+    """RFC 3464: Action decides; where it is missing, the class of Status does. With the status, or ""."""
     found: dict[News, str] = {}
     for block in blocks:
         action = str(block.get("Action", "")).strip().lower()
@@ -155,7 +163,7 @@ def _of_status(blocks: list[Message]) -> tuple[News, str | None, list[str]]:
     if worst is None:
         raise Unreadable("its report has neither an action nor a status")
     named = [text for block in blocks for text in _all(block, "Original-Envelope-Id")]
-    return worst, _in_words(found[worst]) if worst in (News.FAILED, News.DELAYED) else None, named
+    return worst, found[worst], named
 
 
 def _in_words(status: str) -> str:

@@ -29,6 +29,8 @@ _LONGEST_REST: Final = 20.0
 _MOST_MESSAGES: Final = 100
 # OpenSSL's X509_V_ERR_CERT_HAS_EXPIRED, _HOSTNAME_MISMATCH and _IP_ADDRESS_MISMATCH.
 _BAD_CERTIFICATE: Final = {10: "has expired", 62: "is for another name", 64: "is for another name"}
+# No such mailbox, moved without a new address, not a valid name (RFC 5321, 4.2.3).
+_NO_SUCH_MAILBOX: Final = frozenset({550, 551, 553})
 _REPORTS_TO: Final = re.compile(r"/([0-9a-f-]{36})/([0-9a-f-]{36})$")
 
 
@@ -101,7 +103,7 @@ class SmtpTransport:
             try:
                 line = self._line()
             except (OSError, smtplib.SMTPException) as error:
-                return Sent(Outcome.LATER, reason=_no_connection(error))
+                return Sent(Outcome.LATER, reason=f"no SMTP connection: {_no_connection(error)}")
             was_fresh = line.is_fresh
             sent = self._on(line, envelope)
             if sent is not None:
@@ -256,7 +258,7 @@ def _no_connection(error: Exception) -> str:
     for kind, words in _TROUBLE.items():
         if isinstance(error, kind):
             return words
-    return f"no SMTP connection ({type(error).__name__})"
+    return type(error).__name__
 
 
 _TROUBLE: Final[dict[type[Exception], str]] = {
@@ -274,7 +276,8 @@ _TROUBLE: Final[dict[type[Exception], str]] = {
 def _refused(code: int, what: str) -> Sent:
     """4xx means later, 5xx never (RFC 5321, 4.2.1). The server's words may quote the address: not kept."""
     outcome = Outcome.LATER if code < 500 else Outcome.REFUSED
-    return Sent(outcome, reason=f"the mail server answered {code} to the {what}")
+    reason = f"the mail server answered {code} to the {what}"
+    return Sent(outcome, reason=reason, bad_address=what == "recipient" and code in _NO_SUCH_MAILBOX)
 
 
 def _xtext(address: str) -> str:

@@ -170,6 +170,7 @@ def _report(about: _About, digest: str, came_at: datetime) -> Report | None:
         reason=about.mail.reason,
         at=came_at,
         reference=f"smtp:{key}" if returned.generation else None,
+        bad_address=about.mail.bad_address,
     )
 
 

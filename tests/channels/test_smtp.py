@@ -78,8 +78,8 @@ def test_mail_goes_out_encrypted_and_signed_in(authority: Authority, way: str) -
 @pytest.mark.parametrize(
     ("names", "days", "why"),
     [
-        ("127.0.0.1", -1, "the mail server's certificate has expired"),
-        ("mail.other.example", 30, "the mail server's certificate is for another name"),
+        ("127.0.0.1", -1, "no SMTP connection: the mail server's certificate has expired"),
+        ("mail.other.example", 30, "no SMTP connection: the mail server's certificate is for another name"),
     ],
 )
 def test_a_certificate_that_does_not_fit_stops_the_mail_and_says_why(
@@ -96,7 +96,7 @@ def test_a_certificate_of_an_unknown_authority_stops_the_mail(
 ) -> None:
     file = Authority(tmp_path, "other.example").file if trusted == "another authority" else None
     sent, box = sent_over(authority.server("127.0.0.1"), file, "starttls")  # type: ignore[arg-type]
-    why = "the mail server's certificate is from no authority that is trusted here"
+    why = "no SMTP connection: the mail server's certificate is from no authority that is trusted here"
     assert (sent.outcome, sent.reason, box.messages) == (Outcome.LATER, why, [])
 
 
@@ -113,7 +113,9 @@ def test_a_server_without_starttls_gets_nothing_in_plain_text(
 def test_a_wrong_password_is_said_and_says_nothing_about_the_recipient(authority: Authority) -> None:
     sent, box = sent_over(authority.server("127.0.0.1"), authority.file, "starttls", password="wrong")
     assert sent.outcome is Outcome.LATER
-    assert sent.reason == "the mail server does not accept the user name or password (535)"
+    assert (
+        sent.reason == "no SMTP connection: the mail server does not accept the user name or password (535)"
+    )
     assert box.messages == []
 
 
@@ -121,7 +123,10 @@ def test_a_server_that_is_not_there_or_not_encrypted_is_said(authority: Authorit
     with smtp_server() as (_, port):
         assert "TLS" in str(transport(port, security="tls", ca_file=authority.file).send(envelope()).reason)
     sent = transport(port).send(envelope())
-    assert (sent.outcome, sent.reason) == (Outcome.LATER, "nothing listens where the mail server should")
+    assert (sent.outcome, sent.reason) == (
+        Outcome.LATER,
+        "no SMTP connection: nothing listens where the mail server should",
+    )
 
 
 def test_messages_in_a_row_share_a_connection_and_sign_in_once(authority: Authority) -> None:
