@@ -106,8 +106,10 @@ class _FreePort(Controller):
         def close() -> None:
             for one in self.made:
                 for transport in (one.transport, one._original_transport):
-                    if isinstance(transport, asyncio.WriteTransport):
-                        transport.abort()
+                    # What lies under an encrypted one: Python 3.11 cannot abort that itself.
+                    below = getattr(getattr(transport, "_ssl_protocol", None), "_transport", transport)
+                    if below is not None:
+                        below.abort()
             self.loop.call_soon(self.loop.call_soon, done.set)
 
         self.loop.call_soon_threadsafe(close)
