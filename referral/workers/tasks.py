@@ -14,6 +14,7 @@ from referral.channels.maildir import Maildir
 from referral.domain.errors import Unavailable
 from referral.domain.subscription import KEPT
 from referral.letters.render import Renderer
+from referral.services import read_returned_mail as returned
 from referral.services.ask_renewal import ask_renewals
 from referral.services.change_facts import void_after_gaps
 from referral.services.change_policy import roll_out_policy
@@ -22,7 +23,6 @@ from referral.services.export_stream import export
 from referral.services.forget_sessions import forget_sessions
 from referral.services.lapse_orders import lapse_orders
 from referral.services.notify_subscribers import Notifier, forget_events, notify_due
-from referral.services.read_returned_mail import Reading, forget_returned_mail, read_returned_mail
 from referral.services.release_bookings import release_bookings
 from referral.services.run_export import Exporting, remove_old_exports, run_exports
 from referral.services.send_reminders import is_full, send_reminders
@@ -123,7 +123,7 @@ def sweep() -> None:
     This makes a lost task, a flushed broker or a dead beat only a delay.
     """
     # Before anything is sent: a bounce may have chosen another way.
-    _with_returned_mail(read_returned_mail)
+    _with_returned_mail(returned.read_returned_mail)
     _in_every_clinic(
         _keep_stream,
         _ask_for_exports,
@@ -139,13 +139,13 @@ def sweep() -> None:
     )
 
 
-def _with_returned_mail(work: Callable[[Reading], object]) -> None:
+def _with_returned_mail(work: Callable[[returned.Reading], object]) -> None:
     """Nothing where nobody looks for mail that comes back; its trouble holds up no letter."""
     made = runtime()
     folder, returns = made.settings.returned_mail, made.channels.returns
     if folder is None or returns is None:
         return
-    reading = Reading(database=made.database, maildir=Maildir(folder), returns=returns, now=made.now)
+    reading = returned.Reading(database=made.database, maildir=Maildir(folder), returns=returns, now=made.now)
     try:
         work(reading)
     except Unavailable:
@@ -205,7 +205,7 @@ def _chain(clinic_id: str) -> None:
 def forget() -> None:
     """Remove sign-ins and visits of the portal that have been dead for long."""
     _in_every_clinic(_forget)
-    _with_returned_mail(forget_returned_mail)
+    _with_returned_mail(returned.forget_returned_mail)
 
 
 def _forget(clinic_id: str) -> None:
