@@ -107,7 +107,7 @@ class _FreePort(Controller):
             for one in self.made:
                 for transport in (one.transport, one._original_transport):
                     # What lies under an encrypted one: Python 3.11 cannot abort that itself.
-                    below = getattr(getattr(transport, "_ssl_protocol", None), "_transport", transport)
+                    below: Any = getattr(getattr(transport, "_ssl_protocol", None), "_transport", transport)
                     if below is not None:
                         below.abort()
             self.loop.call_soon(self.loop.call_soon, done.set)
