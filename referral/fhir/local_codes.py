@@ -58,6 +58,7 @@ def _red_flags() -> dict[str, Code]:
 _AUDIT: Final = {
     "add-client": "A system was given access",
     "add-clinician": "A clinician was entered",
+    "add-contact": "A contact of a clinician was added",
     "add-patient": "A patient was entered",
     "add-user": "A staff account was made",
     "answer": "A clinician's answer was recorded",
@@ -91,6 +92,7 @@ _AUDIT: Final = {
     "chair-added": "A chair was added",
     "chair-in-use": "A chair is in use again",
     "chair-out-of-use": "A chair is out of use",
+    "change-contact": "A contact of a clinician was changed",
     "classify-indication": "An indication was classified",
     "change-client-keys": "A system was given other keys",
     "clinician": "A clinician was read",
@@ -182,6 +184,7 @@ _AUDIT: Final = {
     "update": "A resource was changed",
     "verify-contact": "A contact of a clinician was verified",
     "vread": "A version was read",
+    "wrong-recipient": "A contact of a clinician was found to be somebody else's",
 }
 
 SYSTEMS: Final[dict[str, System]] = {

@@ -16,7 +16,7 @@ from referral.domain.records import Clinician, Contact, Patient
 from referral.domain.time_zones import time_zone_of
 from referral.fhir.contact_values import normal_address
 from referral.services import publish
-from referral.storage import audit, clinics, directory
+from referral.storage import audit, clinics, contacts, directory
 from referral.storage.db import Session
 
 # The subtype of the audit row that says who entered a clinician.
@@ -198,19 +198,32 @@ def entered_by(session: Session, clinician_id: str) -> str | None:
     return audit.author_of(session, f"PractitionerRole/{clinician_id}", _ADDED)
 
 
-def require_somebody_else(session: Session, actor: Actor, clinician_id: str) -> None:
+def require_somebody_else(
+    session: Session, actor: Actor, clinician_id: str, contact_id: str | None = None
+) -> None:
     """Two people: who types an address must not vouch for it, nor for an answer that came from it.
 
-    Else one person could invent a way to reach a clinician, and answer in that name. Raises Forbidden.
+    Else one person could invent a way to reach a clinician, and answer in that name. Without a contact all
+    of the clinician's count. Raises Forbidden.
     """
-    if actor.kind == "staff" and entered_by(session, clinician_id) == actor.id:
+    if actor.kind != "staff":
+        return
+    if entered_by(session, clinician_id) == actor.id:
         raise Forbidden("You have entered this clinician yourself. Somebody else of the clinic has to call.")
+    typed = contacts.typed_by(session, clinician_id, actor.id)
+    if typed and (contact_id is None or contact_id in typed):
+        raise Forbidden("You have entered this contact yourself. Somebody else of the clinic has to call.")
 
 
-def verify_contact(session: Session, actor: Actor, clinician_id: str, contact_id: str, now: datetime) -> None:
-    """Staff have called and heard that this number or address is right; see require_somebody_else()."""
-    require_somebody_else(session, actor, clinician_id)
-    if not directory.verify_contacts(session, clinician_id, actor.id, now, contact_id):
+def verify_contact(
+    session: Session, actor: Actor, clinician_id: str, contact_id: str, now: datetime, how: str | None = None
+) -> None:
+    """Staff have called and heard that this number or address is right; see require_somebody_else().
+
+    `how` says who was spoken with.
+    """
+    require_somebody_else(session, actor, clinician_id, contact_id)
+    if not directory.verify_contacts(session, clinician_id, actor.id, now, contact_id, how=how):
         raise InvalidInput(Issue("There is no such contact.", ("contact",), "not-found"))
     detail: dict[str, str | int | bool | list[str] | None] = {"contact": contact_id}
     entry = AuditEntry(

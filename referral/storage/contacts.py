@@ -124,7 +124,7 @@ def bar(session: Session, contact_id: str, reason: Bar, now: datetime) -> None:
     )
 
 
-def put(session: Session, clinician_id: str, new: Contact) -> str:
+def put(session: Session, clinician_id: str, new: Contact, entered_by: str) -> str:
     """Add a contact and return its id. An address that was replaced once starts afresh, under its old id.
 
     Raises DuplicateRequest where the clinician has this address already.
@@ -132,6 +132,7 @@ def put(session: Session, clinician_id: str, new: Contact) -> str:
     forget_clinicians(session)
     fresh = {
         "source": new.source,
+        "entered_by": entered_by,
         "active": True,
         "verified_at": None,
         "verified_by": None,
@@ -171,3 +172,16 @@ def replace(session: Session, contact_id: str, now: datetime) -> None:
         .where(table.c.clinic_id == session.clinic, table.c.id == contact_id)
         .values(active=False, replaced_at=now)
     )
+
+
+def typed_by(session: Session, clinician_id: str, person: str) -> set[str]:
+    """The contacts in use of a clinician that this person has typed."""
+    rows = session.connection.scalars(
+        select(table.c.id).where(
+            table.c.clinic_id == session.clinic,
+            table.c.clinician_id == clinician_id,
+            table.c.entered_by == person,
+            table.c.active,
+        )
+    )
+    return set(rows)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -194,6 +195,21 @@ def revoke_all(session: Session, referral_id: str, reason: str, now: datetime) -
         .where(
             table.c.clinic_id == session.clinic,
             table.c.referral_id == referral_id,
+            table.c.revoked_at.is_(None),
+        )
+        .values(revoked_at=now, revoked_for=reason)
+    )
+    return changed.rowcount
+
+
+def revoke_sent_by(session: Session, messages: Iterable[uuid.UUID], reason: str, now: datetime) -> int:
+    """End the links that these messages carried."""
+    table = portal_credential
+    changed = session.connection.execute(
+        update(table)
+        .where(
+            table.c.clinic_id == session.clinic,
+            table.c.message_id.in_(list(messages)),
             table.c.revoked_at.is_(None),
         )
         .values(revoked_at=now, revoked_for=reason)

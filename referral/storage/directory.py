@@ -226,7 +226,7 @@ def verify_contacts(
     """
     forget_clinicians(session)
     table = tables.contact
-    clause = [table.c.clinic_id == session.clinic, table.c.clinician_id == clinician_id]
+    clause = [table.c.clinic_id == session.clinic, table.c.clinician_id == clinician_id, table.c.active]
     if contact_ids:
         clause.append(table.c.id.in_(contact_ids))
     changed = session.connection.execute(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import and_, case, func, not_, or_, select, update
+from sqlalchemy import and_, case, func, not_, or_, select, true, update
 from sqlalchemy.dialects.postgresql import distinct_on, insert
 
 from referral.domain.codes import Channel
@@ -195,9 +195,17 @@ def end_waiting(session: Session, id: uuid.UUID, state: MessageState, **values: 
 
 
 def cancel_waiting(
-    session: Session, referral_id: str, now: datetime, kinds: Iterable[MessageKind]
+    session: Session,
+    referral_id: str,
+    now: datetime,
+    kinds: Iterable[MessageKind],
+    *,
+    contact_id: str | None = None,
 ) -> list[uuid.UUID]:
-    """Stop what has not left yet and return its ids. The caller holds the request, see referrals.get()."""
+    """Stop what has not left yet and return its ids; with a contact only what goes there.
+
+    The caller holds the request, see referrals.get().
+    """
     changed = session.connection.scalars(
         update(_TABLE)
         .where(
@@ -205,6 +213,7 @@ def cancel_waiting(
             _TABLE.c.referral_id == referral_id,
             _TABLE.c.kind.in_(list(kinds)),
             _TABLE.c.state.in_((*_WAITING, MessageState.RENDERING, MessageState.BY_HAND)),
+            true() if contact_id is None else _TABLE.c.contact_id == contact_id,
         )
         .values(state=MessageState.CANCELLED, finished_at=now)
         .returning(_TABLE.c.id)

@@ -96,6 +96,7 @@ contact = Table(
     text_column("barred_for", nullable=True),
     time_column("barred_at", nullable=True),
     text_column("verified_how", nullable=True),
+    text_column("entered_by", nullable=True),
     time_column("replaced_at", nullable=True),
     PrimaryKeyConstraint("clinic_id", "id"),
     UniqueConstraint("clinic_id", "clinician_id", "id"),

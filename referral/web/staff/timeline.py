@@ -29,6 +29,7 @@ _LOOKS: Final[dict[str, tuple[str, str, str]]] = {
     "failed-after-all": ("closed", "warning", "Sent, but not delivered after all"),
     "mail-delayed": ("waiting", "waiting", "The mail is delayed on its way"),
     "automatic-reply": ("neutral", "mail", "An automatic reply came back"),
+    "wrong-recipient": ("closed", "warning", "A call found that a contact is somebody else’s"),
     "resent": ("info", "mail", "Sent again"),
     "mailed": ("info", "mail", "Printed and mailed"),
     "put-back": ("waiting", "mail", "Printed, not mailed; it waits for the next batch"),
@@ -118,6 +119,9 @@ _TITLES: Final[dict[str, Callable[[_Detail], str]]] = {
     "delivered": lambda detail: f"{_what(detail)}: delivered",
     "not-delivered": lambda detail: f"{_what(detail)}: not delivered",
     "failed-after-all": lambda detail: f"{_what(detail)}: sent, but not delivered after all",
+    "wrong-recipient": lambda detail: (
+        f"Wrong {present.CHANNEL[Channel(detail['channel'])]} contact: nothing goes there any more"
+    ),
     "resent": lambda detail: f"Send again by {present.CHANNEL[Channel(detail['channel'])]}",
     "letter-ready": lambda detail: f"{present.MESSAGE_KIND[MessageKind(detail['kind'])]}: letter made",
     "answered": _answered,

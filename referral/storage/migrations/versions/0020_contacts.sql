@@ -5,6 +5,8 @@ ALTER TABLE contact
     ADD COLUMN barred_for TEXT,
     ADD COLUMN barred_at TIMESTAMP WITH TIME ZONE,
     ADD COLUMN verified_how TEXT,
+    -- Who typed it: that person may not vouch for it.
+    ADD COLUMN entered_by TEXT,
     -- Somebody of the clinic put another address in its place: the record that still names it does not bring it back.
     ADD COLUMN replaced_at TIMESTAMP WITH TIME ZONE,
     ADD CONSTRAINT ck_contact_barred_for CHECK (barred_for IN ('bad-address', 'wrong-recipient'));

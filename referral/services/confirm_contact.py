@@ -1,0 +1,105 @@
+"""What a call to a practice has found out about one of its numbers or addresses."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Final
+
+from referral.domain import contacts as rules
+from referral.domain.audit import Action, Actor, AuditEntry
+from referral.domain.codes import BusinessStatus
+from referral.domain.errors import InvalidInput, Issue
+from referral.domain.outgoing import WITH_LINK, MessageKind, MessageState
+from referral.domain.records import Bar, Clinician, Referral
+from referral.services import publish
+from referral.services.keep_contact import stop_waiting
+from referral.services.keep_directory import verify_contact
+from referral.services.queue_message import queue_message
+from referral.storage import audit, contacts, credentials, directory, outbox, referrals
+from referral.storage.db import Session
+from referral.storage.outbox import Message
+
+_LEFT: Final = frozenset({MessageState.ACCEPTED, MessageState.DELIVERED})
+_IN_DOUBT: Final = frozenset({MessageState.SENDING, MessageState.UNKNOWN})
+_LOST: Final = frozenset(
+    {MessageState.FAILED, MessageState.DEAD, MessageState.CANCELLED, MessageState.UNKNOWN}
+)
+
+
+def number_is_right(
+    session: Session, actor: Actor, clinician_id: str, contact_id: str, spoke_with: str, now: datetime
+) -> None:
+    """The practice confirms it. Refuses whoever has typed it (Forbidden), and a missing name."""
+    name = " ".join(spoke_with.split())
+    if not 2 <= len(name) <= 120:
+        raise InvalidInput(Issue("Whom did you speak with?", ("spoke_with",), "required"))
+    verify_contact(session, actor, clinician_id, contact_id, now, how=name)
+
+
+def number_is_wrong(
+    session: Session, actor: Actor, clinician_id: str, contact_id: str, now: datetime
+) -> None:
+    """It belongs to somebody else: nothing goes there any more, and its links end.
+
+    Each open request that was sent or was going there goes to the best other contact at once. What has
+    reached a stranger is an incident (45 CFR 164.528).
+    """
+    clinician = directory.get_clinician(session, clinician_id)
+    if contact_id not in {contact.id for contact in clinician.contacts}:
+        raise InvalidInput(Issue("There is no such contact.", ("contact",), "not-found"))
+    contacts.bar(session, contact_id, Bar.WRONG_RECIPIENT, now)
+    detail: dict[str, Any] = {"contact": contact_id}
+    entity = f"PractitionerRole/{clinician_id}"
+    entry = AuditEntry(action=Action.UPDATE, subtype="wrong-recipient", entity=entity, detail=detail)
+    audit.record(session, actor, entry)
+    clinician = directory.get_clinician(session, clinician_id)
+    for found in referrals.find(session, clinician_id=clinician_id, is_open=True):
+        _turn_away(session, actor, referrals.get(session, found.id, lock=True), clinician, contact_id, now)
+
+
+def _turn_away(
+    session: Session, actor: Actor, referral: Referral, clinician: Clinician, contact_id: str, now: datetime
+) -> None:
+    sent = [m for m in outbox.find(session, referral_id=referral.id) if m.contact_id == contact_id]
+    if not sent or not referral.is_open:
+        return
+    stopped = stop_waiting(session, referral, contact_id, now)
+    credentials.revoke_sent_by(session, (message.id for message in sent), "wrong-recipient", now)
+    referrals.note(session, referral.id, "wrong-recipient", actor.id, now, channel=sent[0].channel)
+    reached = any(_may_have_reached(message) for message in sent)
+    if reached:
+        _note_misdirected(session, actor, referral, contact_id)
+    if (not reached and not stopped) or _has_another_letter(session, referral, contact_id):
+        return
+    other = rules.best(clinician.contacts)
+    if other is not None:
+        # What was on its way goes on as what it was; else the request is made again.
+        kind = next((message.kind for message in stopped), MessageKind.REQUEST)
+        queue_message(session, referral, kind, other, now)
+    else:
+        changed = referrals.change(session, referral, business_status=BusinessStatus.DELIVERY_FAILED)
+        publish.referral_changed(session, changed, now)
+
+
+def _may_have_reached(message: Message) -> bool:
+    """A stranger has it, or nobody knows. What stayed in the outbox has reached nobody."""
+    return message.state in _IN_DOUBT or (message.state in _LEFT and message.sent_for_real)
+
+
+def _has_another_letter(session: Session, referral: Referral, contact_id: str) -> bool:
+    """The clinician has the request by another contact, or is about to get it."""
+    return any(
+        message.contact_id != contact_id and message.kind in WITH_LINK and message.state not in _LOST
+        for message in outbox.find(session, referral_id=referral.id)
+    )
+
+
+def _note_misdirected(session: Session, actor: Actor, referral: Referral, contact_id: str) -> None:
+    entry = AuditEntry(
+        action=Action.UPDATE,
+        subtype="misdirected",
+        entity=f"ServiceRequest/{referral.id}",
+        patient_id=referral.patient_id,
+        detail={"contact": contact_id, "seen": True},
+    )
+    audit.record(session, actor, entry)
