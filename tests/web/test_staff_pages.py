@@ -265,7 +265,7 @@ def test_what_was_kept_here_is_shown_with_its_link_and_called_not_sent(
     with clinic.transaction() as session:
         message = deliver(session, referral, real=False)
     assert "Kept here, not sent" in robin.get("/outbox")
-    assert "No provider is set up for e-mail, fax, text message and post" in robin.text
+    assert "No provider is set up for e-mail, fax and text message" in robin.text
     text = robin.get(f"/outbox/{message}")
     assert "Not sent" in text
     assert "A secure request" in text
