@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Container
 from datetime import timedelta
 from enum import StrEnum
 from typing import Final
@@ -42,6 +43,8 @@ WITH_LETTER: Final = frozenset({MessageKind.REQUEST, MessageKind.REMINDER})
 AT_ONCE: Final = frozenset({MessageKind.IDENTITY_CODE, MessageKind.FRESH_LINK})
 # A letter that goes another way because the first refused it. Rungs of the ladder count from 1 and stay free.
 SWITCHED: Final = 100
+# A rung whose reminder was stopped before it left, and that is climbed once more after a pause.
+AGAIN: Final = 1000
 # Those that make no sense once the request is answered, cancelled or expired.
 ONLY_WHILE_OPEN: Final = frozenset(
     {MessageKind.REQUEST, MessageKind.REMINDER, MessageKind.IDENTITY_CODE, MessageKind.FRESH_LINK}
@@ -55,6 +58,14 @@ def makes_sense(kind: MessageKind, *, is_open: bool, stands: bool) -> bool:
     if kind in WHILE_STANDING and stands:
         return True
     return kind is not MessageKind.RENEWAL and (is_open or kind not in ONLY_WHILE_OPEN)
+
+
+def free_ordinal(rung: int, cancelled: Container[int]) -> int:
+    """The ordinal of a reminder: its rung's, or another where one of the rung was stopped before it left."""
+    ordinal = rung
+    while ordinal in cancelled:
+        ordinal += AGAIN
+    return ordinal
 
 
 class MessageState(StrEnum):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from enum import StrEnum
@@ -201,6 +201,36 @@ def paused_until(climb: Climb, calendar: BusinessCalendar, now: datetime, until:
     end = datetime.combine(until, calendar.closes, calendar.time_zone)
     days = calendar.business_days_between(now, end) + 1
     return replace(climb, shifted_days=climb.shifted_days + days, held=False)
+
+
+def stopped(climb: Climb, ordinals: Iterable[int]) -> Climb:
+    """After reminders of these rungs were stopped before they left: the newest rung is climbed once more."""
+    return replace(climb, climbed=climb.climbed - 1) if climb.climbed in set(ordinals) else climb
+
+
+def after_switch(climb: Climb, ladder: Ladder, calendar: BusinessCalendar, now: datetime) -> Climb | None:
+    """After a refused letter was handed to another channel; None where the climb stays as it is.
+
+    It leaves at the next opening. A reminder that is due by the end of that day would be the second letter of
+    a day, and more than the ladder has: the one that goes another way takes its place.
+    """
+    planned = next_step(climb, ladder, calendar)
+    if planned is None or planned.step not in REMINDING:
+        return None
+    leaves_on = calendar.local_date(calendar.next_opening(now))
+    return advanced(climb, planned) if calendar.local_date(planned.due_at) <= leaves_on else None
+
+
+def ended_early(climb: Climb, calendar: BusinessCalendar, until: date, now: datetime) -> Climb:
+    """A pause that ends before its day: the rungs come back by the business days that were left of it."""
+    end = datetime.combine(until, calendar.closes, calendar.time_zone)
+    left = calendar.business_days_between(now, end) + 1
+    return replace(climb, shifted_days=max(0, climb.shifted_days - left), held=False)
+
+
+def extended(climb: Climb, days: int) -> Climb:
+    """The expiry alone moves, by so many business days."""
+    return replace(climb, extended_days=climb.extended_days + days)
 
 
 def resumed(climb: Climb, calendar: BusinessCalendar, held_at: datetime, now: datetime) -> Climb:

@@ -1,18 +1,31 @@
-"""Guessing at a link stops the reminders: each would carry a new link, and with it new tries.
+"""Holds a ladder until a person of the clinic has done something, and lets it go on.
 
-A person of the clinic calls the clinician and sends the request again; then the ladder goes on.
+Guessing at a link is one reason: each reminder would carry a new link, and with it new tries. A person of
+the clinic calls the clinician and sends the request again; then the ladder goes on.
 """
 
 from __future__ import annotations
 
 from datetime import datetime
+from enum import StrEnum
+from typing import Any
 
-from referral.domain.outgoing import REMINDERS
+from referral.domain.outgoing import AGAIN, REMINDERS, MessageKind, MessageState
 from referral.domain.records import Referral
-from referral.services.climb import going_on
+from referral.domain.reminders import stopped
+from referral.services.climb import climb_of, going_on
 from referral.services.close_referral import stop_messages
-from referral.storage import faxes, referrals
+from referral.storage import outbox, referrals
 from referral.storage.db import Session
+
+
+class HeldFor(StrEnum):
+    """What a held request waits for."""
+
+    QUESTION = "question"
+    GUESSING = "guessing"
+    STAFF = "staff"
+    FAX = "fax"
 
 
 def hold_for_guessing(session: Session, actor_id: str, referral_id: str, now: datetime) -> None:
@@ -20,20 +33,32 @@ def hold_for_guessing(session: Session, actor_id: str, referral_id: str, now: da
     referral = referrals.get(session, referral_id, lock=True)
     referrals.note(session, referral_id, "portal-frozen", actor_id, now)
     if referral.is_open and referral.held_at is None:
-        held = referrals.change(session, referral, held_at=now, next_step_at=None)
-        stop_messages(session, held, REMINDERS, now)
+        hold(session, referral, HeldFor.GUESSING, now)
+
+
+def hold(session: Session, referral: Referral, held_for: HeldFor, now: datetime, **values: Any) -> Referral:
+    """The ladder stands still from now on. The caller holds the request and notes why."""
+    left = stop_reminders(session, referral, now)
+    return referrals.change(
+        session, referral, held_at=now, held_for=held_for, next_step_at=None, **left, **values
+    )
+
+
+def stop_reminders(session: Session, referral: Referral, now: datetime) -> dict[str, Any]:
+    """Reminders that wait to leave do not; returns the columns by which the newest is climbed once more."""
+    waiting = outbox.find(
+        session,
+        referral_id=referral.id,
+        states=(MessageState.QUEUED, MessageState.RENDERING, MessageState.READY),
+    )
+    stop_messages(session, referral, REMINDERS, now)
+    ordinals = [message.ordinal % AGAIN for message in waiting if message.kind is MessageKind.REMINDER]
+    climbed = stopped(climb_of(referral), ordinals).climbed
+    return {} if climbed == referral.climbed else {"climbed": climbed}
 
 
 def go_on_after_guessing(session: Session, referral: Referral, now: datetime) -> Referral:
     """The ladder goes on, unless it waits for something else. The caller holds the request."""
-    if not _is_held_for_guessing(session, referral):
+    if referral.held_for != HeldFor.GUESSING:
         return referral
     return referrals.change(session, referral, **going_on(session, referral, now))
-
-
-def _is_held_for_guessing(session: Session, referral: Referral) -> bool:
-    """A question or a fax of the clinician's holds it as well, and is answered in another way."""
-    if referral.held_at is None or faxes.waiting_for(session, [referral.id]):
-        return False
-    question = referrals.latest_questions(session, [referral.id]).get(referral.id)
-    return question is None or question.at < referral.held_at

@@ -10,7 +10,7 @@ from referral.domain.gate import GateDecision
 from referral.domain.life import Cause, Standing, newest_living
 from referral.services.close_referral import cancel_siblings
 from referral.services.keep_directory import require_somebody_else
-from referral.services.refresh_gate import refresh_order
+from referral.services.refresh_gate import is_answered, refresh_order
 from referral.services.void_recommendation import void
 from referral.storage import audit, orders, recommendations, referrals, standings
 from referral.storage.db import Session
@@ -102,7 +102,7 @@ def revoke_recommendation(
 
 def _settle(session: Session, actor: Actor, answer: Standing, now: datetime) -> GateDecision:
     decision = refresh_order(session, actor, answer.order_id, now)
-    if decision.settled and answer.is_positive:
+    if is_answered(decision) and answer.is_positive:
         cancel_siblings(session, actor, referrals.get(session, answer.referral_id, lock=True), now)
     return decision
 

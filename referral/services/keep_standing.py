@@ -24,7 +24,7 @@ from referral.services import publish
 from referral.services.close_referral import cancel_siblings, tell_clinician
 from referral.services.keep_answer import Given, Signing, keep_answer, keep_shown
 from referral.services.keep_draft import Draft, Signed, read_draft, write_draft
-from referral.services.refresh_gate import refresh_order
+from referral.services.refresh_gate import is_answered, refresh_order
 from referral.services.void_recommendation import void
 from referral.storage import (
     audit,
@@ -252,7 +252,7 @@ def renew(session: Session, actor: Actor, found: PortalSession, tap: Tap, now: d
         if answer.id == new.id
     )
     decision = refresh_order(session, actor, referral.order_id, now)
-    if decision.settled and not waits:
+    if is_answered(decision) and not waits:
         cancel_siblings(session, actor, referral, now)
     signed = Signed(decision=new.decision, document_id=new.document_id, needs_review=waits)
     write_draft(session, fresh, Draft(signed=signed))

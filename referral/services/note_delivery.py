@@ -7,12 +7,14 @@ from typing import Any
 
 from referral.domain import contacts
 from referral.domain.audit import Action, Actor, AuditEntry
+from referral.domain.calendar import BusinessCalendar
 from referral.domain.codes import BusinessStatus, TaskStatus
-from referral.domain.outgoing import SWITCHED, WITH_LINK, MessageKind, MessageState
+from referral.domain.outgoing import SWITCHED, WITH_LETTER, WITH_LINK, MessageKind, MessageState
 from referral.domain.records import Lesson, Referral
-from referral.domain.reminders import from_first_delivery
+from referral.domain.reminders import after_switch, from_first_delivery
 from referral.services import publish
 from referral.services.climb import climb_of, ladder_and_calendar, replanned
+from referral.services.close_referral import tell_clinician
 from referral.services.learn_contact import learn_bad_address, learn_from_message
 from referral.services.queue_message import queue_message
 from referral.storage import audit, directory, outbox, referrals
@@ -62,6 +64,9 @@ def accepted(session: Session, message: Message, now: datetime, *, is_real: bool
 def reached(session: Session, message: Message, now: datetime) -> Referral:
     """Returns the request, whose ladder counts from now where this is its first letter that got through."""
     referral = referrals.get(session, message.referral_id, lock=True)
+    if message.kind in WITH_LETTER and not referral.is_open and referral.status is not TaskStatus.COMPLETED:
+        # It was on its way while the request ended, when nobody could be told who had not had it.
+        tell_clinician(session, referral, MessageKind.CANCELLED, now)
     if referral.delivered_at is not None or message.kind not in WITH_LINK:
         return referral
     values: dict[str, Any] = {"delivered_at": now, **_day_0(session, referral, now)}
@@ -135,9 +140,35 @@ def not_delivered(
 
 
 def _switch_channel(session: Session, referral: Referral, message: Message, now: datetime) -> None:
+    """At once, in the recipient's hours; a letter about the request never as the second of one day."""
     clinician = directory.get_clinician(session, referral.clinician_id)
     sent = outbox.find(session, referral_id=referral.id, states=(MessageState.FAILED,))
     refused = {failed.contact_id for failed in sent}
     other = contacts.after_refusal(clinician.contacts, refused, message.channel)
-    if other is not None:
-        queue_message(session, referral, message.kind, other, now, ordinal=message.ordinal + SWITCHED)
+    if other is None:
+        return
+    ordinal = message.ordinal + SWITCHED
+    if message.kind not in WITH_LETTER:
+        queue_message(session, referral, message.kind, other, now, ordinal=ordinal)
+        return
+    ladder, calendar = ladder_and_calendar(session, referral)
+    letters = outbox.letters_of(session, referral.id)
+    # Another one that is on its way to a contact that has refused none is the switch.
+    if any(one.contact_id not in refused and _goes_today(one, calendar, now) for one in letters):
+        return
+    if not queue_message(session, referral, message.kind, other, now, ordinal=ordinal):
+        return
+    taken = after_switch(climb_of(referral), ladder, calendar, now)
+    if taken is not None:
+        referrals.change(session, referral, **replanned(taken, ladder, calendar))
+        referrals.note(session, referral.id, "step-taken", "worker", now, ordinal=taken.climbed)
+
+
+def _goes_today(letter: Message, calendar: BusinessCalendar, now: datetime) -> bool:
+    """It has left, or leaves, on the recipient's day on which one that is queued now would."""
+    today = calendar.local_date(calendar.next_opening(now))
+    if letter.state in (MessageState.ACCEPTED, MessageState.DELIVERED):
+        return letter.finished_at is not None and calendar.local_date(letter.finished_at) == today
+    if letter.finished_at is not None:
+        return False
+    return calendar.local_date(calendar.next_opening(max(letter.not_before, now))) == today

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from referral.domain.audit import Action, Actor, AuditEntry
-from referral.domain.codes import RequestStatus
+from referral.domain.codes import RequestStatus, Requirement
 from referral.domain.gate import GateDecision, decide
 from referral.services import publish, publish_warnings
 from referral.services.follow_gate import follow_gate
@@ -30,6 +30,11 @@ def read_decision(session: Session, actor: Actor, order_id: str, now: datetime) 
     )
     audit.record(session, actor, entry)
     return decision_of(session, found, now)
+
+
+def is_answered(decision: GateDecision) -> bool:
+    """A recommendation counts, whatever else the gate still waits for: nobody else need be asked."""
+    return any(s.requirement is Requirement.RECOMMENDATION and s.satisfied for s in decision.requirements)
 
 
 def refresh_gate(session: Session, actor: Actor, order_id: str, now: datetime) -> GateDecision:

@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import Any
 
 from referral.domain.answers import Answers
 from referral.domain.audit import Action, Actor, AuditEntry
 from referral.domain.codes import BusinessStatus, Decision, Strength
-from referral.domain.errors import CredentialUnusable, TransitionRefused
+from referral.domain.errors import CredentialUnusable
 from referral.domain.gate import needs_review
-from referral.domain.outgoing import REMINDERS, MessageKind
+from referral.domain.outgoing import MessageKind
 from referral.domain.records import Clinician, Order, Referral
 from referral.domain.referral import BUSINESS_STATUS_OF, EVENT_OF, Event, next_status
 from referral.domain.reminders import paused_until
 from referral.services import publish
-from referral.services.climb import climb_of, going_on, ladder_and_calendar, replanned
+from referral.services.climb import climb_of, ladder_and_calendar, replanned
 from referral.services.close_referral import (
     cancel_siblings,
     close_referral,
-    stop_messages,
     tell_clinician,
 )
+from referral.services.hold_ladder import HeldFor, hold, stop_reminders
 from referral.services.keep_answer import Given, Signing, keep_answer
 from referral.services.learn_contact import learn_from_answer
 from referral.services.note_contradictions import note_contradictions
@@ -192,40 +192,29 @@ def _wait_for_visit(
     session: Session, actor: Actor, referral: Referral, answers: Answers, now: datetime
 ) -> Receipt:
     visit = date.fromisoformat(str(answers.text("visit-planned")))
-    changed = _shift_ladder(session, referral, Event.ASK_INFORMATION, visit, now)
+    changed = _wait_until(session, referral, visit, now)
     detail = {"visit": visit.isoformat()}
     referrals.note(session, changed.id, "needs-visit", actor.id, now, **detail)
     _record(session, actor, "needs-visit", changed, **detail)
     return Receipt(Decision.NEEDS_INFORMATION, None, needs_review=False)
 
 
-def _shift_ladder(session: Session, referral: Referral, event: Event, until: date, now: datetime) -> Referral:
-    """Move every rung by the business days from now to the day after `until`."""
+def _wait_until(session: Session, referral: Referral, visit: date, now: datetime) -> Referral:
+    """Every rung moves by the business days from now to the day after the visit."""
     ladder, calendar = ladder_and_calendar(session, referral)
-    moved = paused_until(climb_of(referral), calendar, now, until)
-    values = replanned(moved, ladder, calendar) | {"held_at": None}
-    if event is Event.ASK_INFORMATION:
-        values |= {
-            "status": next_status(event, referral.status),
-            "business_status": BusinessStatus.AWAITING_INFORMATION,
-        }
-    changed = referrals.change(session, referral, **values)
-    stop_messages(session, changed, REMINDERS, now)
+    stopped = stop_reminders(session, referral, now)
+    moved = paused_until(replace(climb_of(referral), **stopped), calendar, now, visit)
+    changed = referrals.change(
+        session,
+        referral,
+        **replanned(moved, ladder, calendar),
+        held_at=None,
+        held_for=None,
+        paused_until=visit,
+        status=next_status(Event.ASK_INFORMATION, referral.status),
+        business_status=BusinessStatus.AWAITING_INFORMATION,
+    )
     publish.referral_changed(session, changed, now)
-    return changed
-
-
-def pause_referral(
-    session: Session, actor: Actor, referral_id: str, version: int, until: date, now: datetime
-) -> Referral:
-    """Staff move the ladder: nothing goes out until the business day after `until`."""
-    referral = referrals.get(session, referral_id, lock=True)
-    referrals.require_version(referral, version)
-    if not referral.is_open:
-        raise TransitionRefused("A closed request has no reminders to pause.", "Task.status")
-    changed = _shift_ladder(session, referral, Event.RESEND, until, now)
-    referrals.note(session, referral_id, "paused", actor.id, now, until=until.isoformat())
-    _record(session, actor, "pause", changed, until=until.isoformat())
     return changed
 
 
@@ -235,6 +224,7 @@ def _give_back(session: Session, actor: Actor, referral: Referral, now: datetime
     referrals.note(session, closed.id, "not-my-patient", actor.id, now, **detail)
     # The wrong person may have seen patient data: an incident that staff look at (45 CFR 164.528).
     _record(session, actor, "misdirected", closed, **detail)
+    tell_clinician(session, closed, MessageKind.CANCELLED, now)
     refresh_gate(session, actor, closed.order_id, now)
     return Receipt(Decision.NOT_MY_PATIENT, None, needs_review=False)
 
@@ -248,34 +238,12 @@ def ask_clinic(
     """
     referral = referrals.get(session, referral_id, lock=True)
     status = next_status(Event.ASK_INFORMATION, referral.status)
-    changed = referrals.change(
-        session,
-        referral,
-        status=status,
-        business_status=BusinessStatus.AWAITING_INFORMATION,
-        held_at=now,
-        next_step_at=None,
-    )
-    stop_messages(session, changed, REMINDERS, now)
+    waiting = {"status": status, "business_status": BusinessStatus.AWAITING_INFORMATION}
+    changed = hold(session, referral, HeldFor.QUESTION, now, **waiting)
     publish.referral_changed(session, changed, now)
     note_id = publish.keep_words(session, changed, text, now) if text.strip() else None
     referrals.note(session, referral_id, f"asked-{kind}", actor.id, now, document=note_id)
     _record(session, actor, f"asked-{kind}", changed)
-    return changed
-
-
-def resume_referral(
-    session: Session, actor: Actor, referral_id: str, version: int, now: datetime
-) -> Referral:
-    """Staff have answered the question: the ladder goes on, moved by the business days that it stood."""
-    referral = referrals.get(session, referral_id, lock=True)
-    referrals.require_version(referral, version)
-    if referral.held_at is None:
-        raise TransitionRefused("This request is not waiting for the clinic.", "Task.status")
-    changed = referrals.change(session, referral, **going_on(session, referral, now))
-    publish.referral_changed(session, changed, now)
-    referrals.note(session, referral_id, "resumed", actor.id, now)
-    _record(session, actor, "resume", changed)
     return changed
 
 

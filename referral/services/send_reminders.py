@@ -9,7 +9,7 @@ import structlog
 
 from referral.domain.audit import Action, Actor, AuditEntry
 from referral.domain.calendar import BusinessCalendar
-from referral.domain.outgoing import MessageKind
+from referral.domain.outgoing import MessageKind, free_ordinal
 from referral.domain.records import Referral
 from referral.domain.reminders import Ladder, Planned, Step, advanced, comes_up_at, reminder_due
 from referral.services.climb import carrier_of, climb_of, contact_for, ladder_and_calendar, replanned
@@ -91,4 +91,5 @@ def _remind(session: Session, referral: Referral, planned: Planned, now: datetim
     clinician = directory.get_clinician(session, referral.clinician_id)
     contact = contact_for(planned.rung, clinician, carrier_of(outbox.last_letter(session, referral.id)))
     if contact is not None:
-        queue_message(session, referral, MessageKind.REMINDER, contact, now, ordinal=planned.ordinal)
+        ordinal = free_ordinal(planned.ordinal, outbox.stopped_reminders(session, referral.id))
+        queue_message(session, referral, MessageKind.REMINDER, contact, now, ordinal=ordinal)

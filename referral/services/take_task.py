@@ -8,13 +8,14 @@ from typing import Any, Final
 from referral.domain.audit import Action, AuditEntry
 from referral.domain.codes import TaskStatus
 from referral.domain.errors import TransitionRefused
+from referral.domain.outgoing import MessageKind
 from referral.domain.records import Referral
 from referral.domain.referral import Event, next_status
 from referral.fhir.elements import codings, every, reference_id, text_of
 from referral.fhir.systems import DEFAULT, TASK_CODE
 from referral.services import publish
 from referral.services.client_write import ClientWrite, refuse
-from referral.services.close_referral import cancel_referral, close_referral
+from referral.services.close_referral import cancel_referral, close_referral, tell_clinician
 from referral.services.refresh_gate import refresh_gate
 from referral.services.respond_to_referral import note_identity
 from referral.storage import audit, referrals
@@ -148,6 +149,7 @@ def _reject(write: ClientWrite, referral: Referral) -> None:
     reason = _reason_in(write.document)
     closed = close_referral(write.session, referral, Event.REJECT, write.now, reason=reason)
     _record(write, closed, "rejected")
+    tell_clinician(write.session, closed, MessageKind.CANCELLED, write.now)
     refresh_gate(write.session, write.actor, closed.order_id, write.now)
 
 

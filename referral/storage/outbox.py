@@ -12,7 +12,7 @@ from sqlalchemy import and_, case, func, not_, or_, select, true, update
 from sqlalchemy.dialects.postgresql import distinct_on, insert
 
 from referral.domain.codes import Channel
-from referral.domain.outgoing import LEASE, MAX_CRASHES, WITH_LINK, MessageKind, MessageState
+from referral.domain.outgoing import LEASE, MAX_CRASHES, WITH_LETTER, WITH_LINK, MessageKind, MessageState
 from referral.domain.records import Contact
 from referral.storage import tables
 from referral.storage.db import Session
@@ -255,6 +255,33 @@ def last_letter(session: Session, referral_id: str) -> Message | None:
     """The newest message with a link that has been handed over; None while none has."""
     sent = find(session, referral_id=referral_id, states=(MessageState.ACCEPTED, MessageState.DELIVERED))
     return next((message for message in sent if message.kind in WITH_LINK), None)
+
+
+def stopped_reminders(session: Session, referral_id: str) -> frozenset[int]:
+    """Ordinals of the reminders of a request that were cancelled before they left."""
+    found = session.connection.scalars(
+        select(_TABLE.c.ordinal).where(
+            _TABLE.c.clinic_id == session.clinic,
+            _TABLE.c.referral_id == referral_id,
+            _TABLE.c.kind == MessageKind.REMINDER,
+            _TABLE.c.state == MessageState.CANCELLED,
+        )
+    )
+    return frozenset(found)
+
+
+def letters_of(session: Session, referral_id: str) -> list[Message]:
+    """All letters about the request itself, in whatever state, newest first."""
+    rows = session.connection.execute(
+        select(*_COLUMNS)
+        .where(
+            _TABLE.c.clinic_id == session.clinic,
+            _TABLE.c.referral_id == referral_id,
+            _TABLE.c.kind.in_(list(WITH_LETTER)),
+        )
+        .order_by(_TABLE.c.created_at.desc(), _TABLE.c.ordinal.desc())
+    )
+    return [_to_message(row) for row in rows]
 
 
 def of_referrals(session: Session, referral_ids: Iterable[str]) -> list[Message]:

@@ -24,6 +24,7 @@ from referral.services.forget_sessions import forget_sessions
 from referral.services.lapse_orders import lapse_orders
 from referral.services.notify_subscribers import Notifier, forget_events, notify_due
 from referral.services.release_bookings import release_bookings
+from referral.services.replan import replan_open
 from referral.services.run_export import Exporting, remove_old_exports, run_exports
 from referral.services.send_reminders import is_full, send_reminders
 from referral.services.take_fax import Reading, read_due
@@ -128,6 +129,7 @@ def sweep() -> None:
         _keep_stream,
         _ask_for_exports,
         _ask_for_faxes,
+        _replan,
         _remind,
         _lapse,
         _rest,
@@ -160,6 +162,14 @@ def _remind(clinic_id: str) -> None:
             count = send_reminders(session, runtime().now())
         if not is_full(count):
             return
+
+
+def _replan(clinic_id: str) -> None:
+    """Before reminders are sent: a transaction for each fifty requests."""
+    while True:
+        with runtime().transaction(clinic_id) as session:
+            if not replan_open(session, runtime().now()):
+                return
 
 
 def _lapse(clinic_id: str) -> None:

@@ -20,8 +20,9 @@ from referral.domain.simulation import Cause, Entry, Happening, Scenario, Troubl
 from referral.letters.content import NoticeLetter, ReceiptRecord, RequestLetter
 from referral.services.close_referral import cancel_referral
 from referral.services.deliver_messages import Delivery, deliver_due
+from referral.services.move_ladder import pause_request, resume_request
 from referral.services.prepare_message import Drawn, Renderer
-from referral.services.respond_to_referral import ask_clinic, pause_referral, resume_referral
+from referral.services.respond_to_referral import ask_clinic
 from referral.services.send_reminders import is_full, send_reminders
 from referral.services.take_report import Report, take_report
 from referral.storage import outbox, referrals, tables
@@ -184,10 +185,10 @@ def happen(world: World, referral_id: str, happening: Happening) -> None:
         elif happening.cause is Cause.QUESTION:
             ask_clinic(session, people.portal_actor(clinic), referral_id, "question", "Which dose?", now)
         elif happening.cause is Cause.RESUME:
-            resume_referral(session, clinic.actor, referral_id, referral.version, now)
+            resume_request(session, clinic.actor, referral_id, referral.version, now)
         elif happening.cause is Cause.PAUSE:
             assert happening.until is not None
-            pause_referral(session, clinic.actor, referral_id, referral.version, happening.until, now)
+            pause_request(session, clinic.actor, referral_id, referral.version, happening.until, now)
         else:
             assert happening.channel is not None
             sent = outbox.find(session, referral_id=referral_id, states=(MessageState.ACCEPTED,))

@@ -25,14 +25,13 @@ from referral.services.judge_recommendation import (
     revoke_recommendation,
 )
 from referral.services.lapse_orders import lapse_orders
+from referral.services.move_ladder import pause_request, resume_request
 from referral.services.refresh_gate import read_decision
 from referral.services.respond_to_referral import (
     Response,
     ask_clinic,
     note_identity,
-    pause_referral,
     respond,
-    resume_referral,
 )
 from referral.services.treat import record_consultation, start_treatment
 from referral.storage import audit, clinics, outbox, recommendations, referrals, resources
@@ -312,7 +311,7 @@ def test_an_invalid_npi_is_refused(clinic: ClinicFixture) -> None:
 def test_staff_cancel_pause_and_resume_on_a_fresh_page_only(clinic: ClinicFixture) -> None:
     with clinic.transaction() as session:
         referral = people.asked_once(session, clinic)
-        paused = pause_referral(
+        paused = pause_request(
             session, clinic.actor, referral.id, referral.version, NOW.date() + timedelta(days=7), NOW
         )
         assert paused.next_step_at is not None
@@ -324,7 +323,7 @@ def test_staff_cancel_pause_and_resume_on_a_fresh_page_only(clinic: ClinicFixtur
         asked = ask_clinic(session, people.portal_actor(clinic), referral.id, "question", "Which dose?", NOW)
         assert asked.next_step_at is None
     with clinic.transaction() as session:
-        resumed = resume_referral(session, clinic.actor, referral.id, asked.version, NOW + timedelta(days=1))
+        resumed = resume_request(session, clinic.actor, referral.id, asked.version, NOW + timedelta(days=1))
         assert resumed.next_step_at is not None
         closed = cancel_referral(session, clinic.actor, referral.id, resumed.version, "changed plans", NOW)
         assert closed.status is TaskStatus.CANCELLED

@@ -18,8 +18,8 @@ from referral.services.judge_recommendation import (
     review_recommendation,
     revoke_recommendation,
 )
+from referral.services.move_ladder import pause_request, resume_request
 from referral.services.resend import resend
-from referral.services.respond_to_referral import pause_referral, resume_referral
 from referral.web.dependencies import PostedDep, Visitor
 from referral.web.policy import Permission
 from referral.web.staff.frame import Ask, SeeWork, clock_of, form_of, show, version_of
@@ -76,12 +76,12 @@ def _pause(visitor: Visitor, referral_id: str, typed: Typed) -> str:
     if not 0 < ahead <= 180:
         text = "Choose a day after today, at most half a year ahead."
         raise InvalidInput(Issue(text, ("pause_until",), "value"))
-    pause_referral(visitor.session, visitor.actor, referral_id, version_of(typed), until, visitor.now)
+    pause_request(visitor.session, visitor.actor, referral_id, version_of(typed), until, visitor.now)
     return "paused"
 
 
 def _resume(visitor: Visitor, referral_id: str, typed: Typed) -> str:
-    resume_referral(visitor.session, visitor.actor, referral_id, version_of(typed), visitor.now)
+    resume_request(visitor.session, visitor.actor, referral_id, version_of(typed), visitor.now)
     return "resumed"
 
 
