@@ -50,9 +50,10 @@ class Maildir:
         return final
 
     def waiting(self) -> list[Path]:
-        """What has not been worked off, oldest first."""
-        found = [Path(entry.path) for part in ("new", "cur") for entry in os.scandir(self.folder / part)]
-        return sorted((path for path in found if not path.name.startswith(".")), key=lambda path: path.name)
+        """The files that have not been worked off, oldest first; links, folders and pipes are no mail."""
+        found = [entry for part in ("new", "cur") for entry in os.scandir(self.folder / part)]
+        mails = [Path(entry.path) for entry in found if entry.is_file(follow_symlinks=False)]
+        return sorted(mails, key=lambda path: path.name)
 
     def done(self, mail: Path) -> None:
         self._move(mail, ".done")
@@ -84,10 +85,13 @@ class Maildir:
 
 
 def read(mail: Path, limit: int) -> tuple[bytes, str, datetime] | None:
-    """(the first `limit` bytes, SHA-256 of all, when it came); None where it is gone or is no file."""
+    """(the first `limit` bytes, SHA-256 of all, when it came); None where it is gone.
+
+    Raises OSError for what may not be read.
+    """
     try:
         descriptor = os.open(mail, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    except (FileNotFoundError, IsADirectoryError):
+    except FileNotFoundError:
         return None
     with os.fdopen(descriptor, "rb") as file:
         about = os.fstat(file.fileno())

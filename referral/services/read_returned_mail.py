@@ -86,7 +86,12 @@ def forget_returned_mail(reading: Reading) -> None:
 
 
 def _take(reading: Reading, file: Path) -> bool:
-    found = read(file, MOST_BYTES)
+    try:
+        found = read(file, MOST_BYTES)
+    except OSError as error:
+        log.error("returned-mail.not-readable", file=file.name, cause=type(error).__name__)
+        reading.maildir.set_aside(file)
+        return True
     if found is None:
         return False
     content, digest, came_at = found
