@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 from referral.channels.base import Channels, OutboxViewer, Transport
+from referral.channels.fax import FaxTransport
+from referral.channels.http_provider import Provider
 from referral.channels.outgoing import Outgoing
 from referral.channels.print_batch import PrintTransport
+from referral.channels.provider_urls import ProviderAccount
 from referral.channels.return_address import ReturnAddresses
+from referral.channels.sinch import SinchFax
+from referral.channels.sms import TwilioSms
 from referral.channels.smtp import FaxMailTransport, SmtpTransport
+from referral.channels.webhooks import Receiver, TwilioReceiver, fax_receiver
 from referral.config import Settings
 from referral.domain.codes import Channel
 from referral.domain.outgoing_urls import Reach
 from referral.storage.db import Database, Session
 from referral.storage.vault import Vault
+
+# For all of one call; shorter than the lease of a message.
+_PROVIDER_SECONDS: Final = 15.0
 
 
 class Clock(Protocol):
@@ -35,6 +45,7 @@ class Runtime:
     channels: Channels
     now: Clock
     outgoing: Outgoing
+    receivers: Mapping[str, Receiver]
 
     def transaction(self, clinic_id: str | None = None) -> AbstractContextManager[Session]:
         return self.database.transaction(clinic_id)
@@ -49,6 +60,7 @@ def build_runtime(
     """Connects lazily: a database that is down is noticed by the first request, not here."""
     if settings.database_url is None:
         raise ValueError("no database: the supervisor sets REFERRAL_DATABASE_URL for its children")
+    receivers = _receivers(settings)
     return Runtime(
         settings=settings,
         database=Database(
@@ -57,9 +69,10 @@ def build_runtime(
             pool_size=pool_size,
             longest_statement=longest_statement,
         ),
-        channels=_channels(settings),
+        channels=_channels(settings, receivers),
         now=_clock(settings.pretend_now_file),
         outgoing=Outgoing(Reach(settings.outgoing_networks, development=settings.demo)),
+        receivers=receivers,
     )
 
 
@@ -69,7 +82,37 @@ def _clock(pretend: Path | None) -> Clock:
     return lambda: datetime.fromisoformat(pretend.read_text(encoding="utf-8").strip()).astimezone(UTC)
 
 
-def _channels(settings: Settings) -> Channels:
+def _receivers(settings: Settings) -> dict[str, Receiver]:
+    """How the configured providers call, by the name that is part of the address."""
+    found: list[Receiver] = []
+    if settings.sms is not None:
+        found.append(TwilioReceiver(settings.sms.secret))
+    if settings.fax is not None:
+        found.append(fax_receiver(settings.fax.secret, signed=settings.fax.switch("signed", default=True)))
+    return {receiver.name: receiver for receiver in found}
+
+
+def _sms(given: ProviderAccount, address: Callable[[str], str]) -> Transport:
+    return TwilioSms(
+        Provider(given.account, at_once=TwilioSms.at_once, timeout=_PROVIDER_SECONDS),
+        sender=given.options.get("service") or given.options["from"],
+        account_sid=given.options.get("account"),
+        repeatable=given.switch("idempotent", default=False),
+        address=address,
+    )
+
+
+def _fax(given: ProviderAccount, address: Callable[[str], str]) -> Transport:
+    adapter = SinchFax(
+        sender=given.options.get("from", ""),
+        header=given.options.get("header", ""),
+        repeatable=given.switch("idempotent", default=False),
+    )
+    provider = Provider(given.account, at_once=FaxTransport.at_once, timeout=_PROVIDER_SECONDS)
+    return FaxTransport(provider, adapter, address)
+
+
+def _channels(settings: Settings, receivers: Mapping[str, Receiver]) -> Channels:
     """Every channel has a transport: the outbox viewer where no provider is configured.
 
     Paper needs no provider: people of the clinic print and mail it.
@@ -94,4 +137,8 @@ def _channels(settings: Settings) -> Channels:
         transports[Channel.EMAIL] = smtp
         if settings.fax_mail is not None:
             transports[Channel.FAX] = FaxMailTransport(smtp, settings.fax_mail, settings.mail_from)
+    if settings.sms is not None:
+        transports[Channel.SMS] = _sms(settings.sms, receivers["sms"].address)
+    if settings.fax is not None:
+        transports[Channel.FAX] = _fax(settings.fax, receivers["fax"].address)
     return Channels(transports, settings.mail_from, returns)

@@ -8,6 +8,7 @@ import os
 import re
 import secrets
 import ssl
+from collections.abc import Callable
 from dataclasses import dataclass
 from email.utils import parseaddr
 from ipaddress import ip_address
@@ -18,6 +19,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from referral.channels.provider_urls import ProviderAccount, read_fax_url, read_sms_url
 from referral.domain.outgoing_urls import Network, read_networks
 
 PREFIX = "REFERRAL_"
@@ -120,6 +122,16 @@ def _mail_domain(text: str) -> str:
     return text.lower()
 
 
+def _provider_url(read: Callable[[str], ProviderAccount]) -> AfterValidator:
+    """Refuses what `read` refuses."""
+
+    def check(url: SecretStr) -> SecretStr:
+        read(url.get_secret_value())
+        return url
+
+    return AfterValidator(check)
+
+
 def _master_key(key: SecretStr) -> SecretStr:
     try:
         raw = base64.b64decode(key.get_secret_value(), validate=True)
@@ -153,6 +165,8 @@ class Settings(BaseSettings):
     redis_url: Annotated[str, AfterValidator(_redis_url)] | None = None
     # None: messages are kept and shown in the outbox viewer instead of being sent.
     smtp_url: Annotated[SecretStr, AfterValidator(_smtp_url)] | None = None
+    sms_url: Annotated[SecretStr, _provider_url(read_sms_url)] | None = None
+    fax_url: Annotated[SecretStr, _provider_url(read_fax_url)] | None = None
     mail_from: str = "Referrals <no-reply@referral.example>"
     # Authorities to trust for the mail server, in place of the system's.
     smtp_ca_file: Annotated[Path, AfterValidator(_authorities)] | None = None
@@ -195,7 +209,13 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         given = {name for name in self.model_fields_set if getattr(self, name) is not None}
-        if wrong := _do_not_fit(given, embedded=self.embedded, demo=self.demo):
+        wrong = _do_not_fit(given, embedded=self.embedded, demo=self.demo)
+        wrong += [
+            f"{PREFIX}{name}: http is for development only; a provider is reached by https"
+            for name, account in (("SMS_URL", self.sms), ("FAX_URL", self.fax))
+            if account is not None and account.is_plain and not self.embedded
+        ]
+        if wrong:
             raise ValueError("\n".join(wrong))
         return self
 
@@ -234,6 +254,14 @@ class Settings(BaseSettings):
     @property
     def return_domain(self) -> str:
         return self.bounce_domain or parseaddr(self.mail_from)[1].rpartition("@")[2]
+
+    @property
+    def sms(self) -> ProviderAccount | None:
+        return None if self.sms_url is None else read_sms_url(self.sms_url.get_secret_value())
+
+    @property
+    def fax(self) -> ProviderAccount | None:
+        return None if self.fax_url is None else read_fax_url(self.fax_url.get_secret_value())
 
     @property
     def master_key_bytes(self) -> bytes:
@@ -306,6 +334,8 @@ def _do_not_fit(given: set[str], *, embedded: bool, demo: bool) -> list[str]:
         wrong.append(f"{PREFIX}MASTER_KEY: is missing; `openssl rand -base64 32` makes one, keep it safe")
     if demo and not embedded:
         wrong.append(f"{PREFIX}DEMO: demo accounts are only possible on the embedded default")
+    if {"fax_url", "fax_mail"} <= given:
+        wrong.append(f"{PREFIX}FAX_MAIL: faxes leave by {PREFIX}FAX_URL or by this one; set one of them")
     if "smtp_url" in given and "mail_from" not in given:
         wrong.append(f"{PREFIX}MAIL_FROM: is missing; mail needs a sender")
     if "smtp_url" not in given:

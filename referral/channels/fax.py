@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Protocol
@@ -61,13 +62,13 @@ class FaxProvider(Protocol):
 
 
 class FaxTransport:
-    """A Transport over one provider."""
+    """A Transport over one provider; `address` makes of where reports are wanted what it is given."""
 
     is_real = True
     at_once = 4
 
-    def __init__(self, provider: Provider, adapter: FaxProvider) -> None:
-        self._provider, self._adapter = provider, adapter
+    def __init__(self, provider: Provider, adapter: FaxProvider, address: Callable[[str], str] = str) -> None:
+        self._provider, self._adapter, self._address = provider, adapter, address
         self.name, self.repeatable = adapter.name, adapter.repeatable
 
     def send(self, envelope: Envelope) -> Sent:
@@ -77,7 +78,8 @@ class FaxTransport:
             return Sent(Outcome.REFUSED, reason=str(error), bad_address=True)
         if not envelope.content.startswith(b"%PDF"):
             return Sent(Outcome.REFUSED, reason="only a PDF can be faxed")
-        call = self._adapter.submission(Fax(to, envelope.content, envelope.key, envelope.reports_to))
+        reports_to = self._address(envelope.reports_to)
+        call = self._adapter.submission(Fax(to, envelope.content, envelope.key, reports_to))
         try:
             answer = self._provider.call(call)
         except NotSent as error:
@@ -89,10 +91,10 @@ class FaxTransport:
     def look_up(self, envelope: Envelope, since: datetime) -> Sent | None:
         """By our key, among the faxes to this number."""
         try:
-            to = e164(envelope.address)
+            to, deadline = e164(envelope.address), self._provider.deadline()
             for page in range(1, _PAGES + 1):
                 call = self._adapter.search(to, since - _CLOCKS_DIFFER, page)
-                answer = self._provider.call(call)
+                answer = self._provider.call(call, deadline=deadline)
                 if answer.status != 200:
                     raise InDoubt(f"it answered {answer.status}")
                 reference, more = self._adapter.found(answer, envelope.key)

@@ -25,6 +25,7 @@ import httpx
 import orjson
 
 from referral.channels.base import Outcome, Sent
+from referral.channels.provider_urls import Account
 
 # Less than servers keep an idle connection: one that is closed while we write on it leaves us in doubt.
 _KEPT_SECONDS: Final = 4.0
@@ -83,15 +84,6 @@ def _date(text: str) -> datetime:
     return read if read.tzinfo else read.replace(tzinfo=UTC)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Account:
-    """`base` has no slash at its end."""
-
-    base: str
-    user: str
-    password: str
-
-
 class Provider:
     """One per process and account. Safe for threads; a forked child opens connections of its own.
 
@@ -113,9 +105,13 @@ class Provider:
         self._idle: list[_Kept] = []
         self._pid = os.getpid()
 
-    def call(self, call: Call, *, limit: int = _LARGEST_ANSWER) -> Answer:
+    def deadline(self) -> float:
+        """When calls that begin now and belong together have to be over."""
+        return time.monotonic() + self._timeout
+
+    def call(self, call: Call, *, limit: int = _LARGEST_ANSWER, deadline: float | None = None) -> Answer:
         """Raises NotSent and InDoubt; every answer of up to `limit` bytes is returned."""
-        deadline = time.monotonic() + self._timeout
+        deadline = deadline or self.deadline()
         kept = self._connection(deadline)
         kept.deadline.at = deadline
         path = self._path + call.path + ("?" + urlencode(call.query) if call.query else "")
@@ -140,7 +136,7 @@ class Provider:
             if time.monotonic() - kept.since < _KEPT_SECONDS and not _readable(kept.http.sock):
                 return kept
             kept.http.close()
-        opened = self._opened(deadline - time.monotonic())
+        opened = self._opened(max(deadline - time.monotonic(), 0.001))
         try:
             opened.http.connect()
         except OSError as error:

@@ -6,7 +6,7 @@ link, a code or a request number of its own, so the same words to the same numbe
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
@@ -59,15 +59,29 @@ def progress_of(status: str, code: str | int | None) -> Progress:
 
 
 class TwilioSms:
-    """`sender` is a number of ours, or the id of a messaging service (MG…)."""
+    """`sender` is a number of ours, or the id of a messaging service (MG…).
+
+    `account_sid` is needed where we sign in by a key of the account. `address` makes of where reports are
+    wanted what the provider is given.
+    """
 
     name = "sms"
     is_real = True
     at_once = 16
 
-    def __init__(self, provider: Provider, *, sender: str, repeatable: bool = False) -> None:
+    def __init__(
+        self,
+        provider: Provider,
+        *,
+        sender: str,
+        account_sid: str | None = None,
+        repeatable: bool = False,
+        address: Callable[[str], str] = str,
+    ) -> None:
         self._provider, self._sender, self.repeatable = provider, sender, repeatable
-        self._messages = f"/2010-04-01/Accounts/{quote(provider.account.user, safe='')}/Messages"
+        self._address = address
+        account = quote(account_sid or provider.account.user, safe="")
+        self._messages = f"/2010-04-01/Accounts/{account}/Messages"
 
     def send(self, envelope: Envelope) -> Sent:
         """429, 5xx and no connection: later. A known code about the number: refused."""
@@ -87,8 +101,8 @@ class TwilioSms:
     def _submission(self, envelope: Envelope) -> Call:
         fields = {"To": e164(envelope.address), "Body": _words(envelope)}
         fields["MessagingServiceSid" if self._sender.startswith("MG") else "From"] = self._sender
-        if envelope.reports_to:
-            fields["StatusCallback"] = envelope.reports_to
+        if reports_to := self._address(envelope.reports_to):
+            fields["StatusCallback"] = reports_to
         headers = (*_FORM, ("Idempotency-Key", str(envelope.key)))
         return Call("POST", f"{self._messages}.json", headers=headers, content=urlencode(fields).encode())
 
@@ -99,7 +113,7 @@ class TwilioSms:
         """
         try:
             wanted, oldest = e164(envelope.address), since - _CLOCKS_DIFFER
-            for found in self._messages_to(wanted):
+            for found in self._messages_to(wanted, self._provider.deadline()):
                 created = _moment(found.get("date_created"))
                 if created is not None and created < oldest:
                     return Sent(Outcome.LATER, reason="the SMS provider does not know it")
@@ -113,10 +127,10 @@ class TwilioSms:
             return Sent(Outcome.UNKNOWN, reason=f"SMS: {error}")
         return Sent(Outcome.LATER, reason="the SMS provider does not know it")
 
-    def _messages_to(self, number: str) -> Iterator[dict[str, Any]]:
+    def _messages_to(self, number: str, deadline: float) -> Iterator[dict[str, Any]]:
         query = {"To": number, "PageSize": "200"}
         for _ in range(_PAGES):
-            answer = self._provider.call(Call("GET", f"{self._messages}.json", query))
+            answer = self._provider.call(Call("GET", f"{self._messages}.json", query), deadline=deadline)
             if answer.status != 200 or not isinstance(answer.json.get("messages"), list):
                 raise InDoubt(f"it answered {answer.status}")
             yield from (row for row in answer.json["messages"] if isinstance(row, dict))

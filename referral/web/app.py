@@ -27,6 +27,7 @@ from referral.web import (
     fhir_subscription,
     fhir_validate,
     health,
+    hooks,
     portal,
 )
 from referral.web.cors import CdsCors
@@ -79,6 +80,7 @@ def create_app(runtime: Runtime) -> FastAPI:
         portal.router,
         staff_routes.router,
         health.router,
+        hooks.router,
     ):
         app.include_router(router)
     describe(app)

@@ -20,6 +20,7 @@ log = structlog.get_logger(__name__)
 SWEEP_SECONDS: Final = 15.0
 CHAIN_SECONDS: Final = 60.0
 FORGET_SECONDS: Final = 3600.0
+POLL_SECONDS: Final = 120.0
 QUEUE: Final = "referral"
 
 settings = load_settings()
@@ -67,6 +68,11 @@ app.conf.update(
             "task": "referral.chain_audit",
             "schedule": CHAIN_SECONDS,
             "options": {"expires": CHAIN_SECONDS},
+        },
+        "poll": {
+            "task": "referral.poll",
+            "schedule": POLL_SECONDS,
+            "options": {"expires": POLL_SECONDS},
         },
         "forget": {
             "task": "referral.forget",

@@ -23,6 +23,7 @@ from referral.services.export_stream import export
 from referral.services.forget_sessions import forget_sessions
 from referral.services.lapse_orders import lapse_orders
 from referral.services.notify_subscribers import Notifier, forget_events, notify_due
+from referral.services.poll_providers import Polling, poll_providers
 from referral.services.release_bookings import release_bookings
 from referral.services.replan import replan_open
 from referral.services.run_export import Exporting, remove_old_exports, run_exports
@@ -198,6 +199,17 @@ def _roll_out(clinic_id: str) -> None:
 def _release(clinic_id: str) -> None:
     with runtime().transaction(clinic_id) as session:
         release_bookings(session, runtime().now())
+
+
+@app.task(name="referral.poll")
+def poll() -> None:
+    """Ask providers about messages of which they have told nothing; slow ones hold up no letter."""
+    _in_every_clinic(_poll)
+
+
+def _poll(clinic_id: str) -> None:
+    made = runtime()
+    poll_providers(Polling(database=made.database, channels=made.channels, now=made.now), clinic_id)
 
 
 @app.task(name="referral.chain_audit")

@@ -14,7 +14,8 @@ import pytest
 
 from referral.channels.base import Envelope, Fate, Outcome
 from referral.channels.fax import FaxTransport
-from referral.channels.http_provider import Account, InDoubt, Provider
+from referral.channels.http_provider import InDoubt, Provider
+from referral.channels.provider_urls import Account
 from referral.channels.sinch import SinchFax
 from tests.channels.test_sms import HOSTILE
 from tests.provider import PASSWORD, PROJECT, USER, FakeProvider, provider_server

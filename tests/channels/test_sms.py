@@ -14,7 +14,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from referral.channels.base import Envelope, Fate, Outcome
-from referral.channels.http_provider import Account, Call, InDoubt, NotSent, Provider
+from referral.channels.http_provider import Call, InDoubt, NotSent, Provider
+from referral.channels.provider_urls import Account
 from referral.channels.sms import TwilioSms
 from tests.provider import PASSWORD, USER, FakeProvider, provider_server
 

@@ -250,6 +250,9 @@ def paths(route: RouteContext, place: Place) -> Iterator[str]:
         "service": ["ketamine-recommendation-gate"],
         "selector": ["selector"],
         "secret": ["secret"],
+        "provider": ["sms", "fax", "carrier-pigeon"],
+        "clinic_id": [place.clinic.id],
+        "token": ["token"],
     }
     assert set(names) <= known.keys(), f"{template} has a parameter that this test cannot fill in"
     for values in itertools.product(*(known[name] for name in names)):
