@@ -104,7 +104,8 @@ def _case(at: Office, asked_at: datetime, dice: random.Random) -> Case:
         moment = end + timedelta(days=5)
     answered = None
     if dice.random() < 0.3:
-        answered = moment + timedelta(days=dice.randrange(9), minutes=dice.randrange(1440))
+        # Nobody answers what has not left yet.
+        answered = moment + timedelta(days=dice.randrange(9), minutes=1 + dice.randrange(1440))
     rungs = [rung.business_day for rung in DEFAULT.rungs]
     return Case(asked_at, tuple(stops), answered, live(at, asked_at, rungs, stops, answered))
 
