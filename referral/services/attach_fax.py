@@ -175,10 +175,11 @@ def release(session: Session, referral: Referral, fax: Fax, now: datetime) -> Re
     """The ladder goes on where it was this fax, or one before it, that stopped it. The caller holds both."""
     others = [other for other in faxes.of_referral(session, referral.id) if other.id != fax.id]
     waits = any(other.state in WAITING for other in others)
-    if not referral.is_open or referral.held_for != HELD_FOR or waits:
+    held = referral.held_at is not None and referral.held_for == HELD_FOR
+    if not referral.is_open or not held or waits:
         return referral
     asked = referrals.latest_questions(session, [referral.id]).get(referral.id)
-    if asked is not None and referral.held_at is not None and asked.at >= referral.held_at:
+    if asked is not None and asked.at >= (referral.held_at or now):
         return referral
     freed = referrals.change(session, referral, **going_on(session, referral, now))
     publish.referral_changed(session, freed, now)

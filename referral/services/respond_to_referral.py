@@ -38,7 +38,7 @@ class Response:
     """A signed answer and how it came: by the credential `selector`, or None when staff recorded it.
 
     `shown_text_sha256` is the digest of the exact page that was signed; `preset` are the prefilled fields.
-    `document` is a QuestionnaireResponse of a client's own.
+    `document` is a QuestionnaireResponse of a client's own. `evidence` are further lines for the record.
     """
 
     referral_id: str
@@ -51,6 +51,7 @@ class Response:
     address: str | None = None
     preset: dict[str, str] = field(default_factory=dict)
     document: dict[str, Any] = field(default_factory=dict)
+    evidence: tuple[tuple[str, str], ...] = ()
 
     @property
     def by(self) -> Signing:
@@ -131,7 +132,7 @@ def _opinion(
     )
     fhir = publish.opinion(session, actor, referral, clinician, recommendation, answers, now)
     given = Given(referral, clinician, order, response.answers, recommendation, response.by)
-    keep_answer(session, given, fhir, now)
+    keep_answer(session, given, fhir, now, more=response.evidence)
     recommendations.add(session, recommendation)
     closed = close_referral(
         session,

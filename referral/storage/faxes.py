@@ -11,9 +11,11 @@ from typing import Any, Final
 from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
+from referral.domain.codes import Channel
 from referral.domain.errors import NotFound, StaleVersion
 from referral.domain.fax import IN_INBOX, ON_THE_WAY, WAITING, FaxSource, FaxState, MatchedBy
 from referral.storage.db import Session
+from referral.storage.tables import contact
 from referral.storage.tables import incoming_fax as _TABLE  # noqa: N812 - as in every module of storage
 
 # Longer than a scan may take: see letters/scan.py.
@@ -199,3 +201,16 @@ def count_inbox(session: Session) -> int:
         select(func.count()).where(_TABLE.c.clinic_id == session.clinic, _TABLE.c.state.in_(IN_INBOX))
     )
     return int(count or 0)
+
+
+def clinicians_at(session: Session, digits: str) -> list[str]:
+    """Ids of the clinicians who have this number on file for faxes; '' finds nobody."""
+    if not digits:
+        return []
+    bare = func.right(func.regexp_replace(contact.c.address, r"\D", "", "g"), 10)
+    rows = session.connection.scalars(
+        select(contact.c.clinician_id)
+        .where(contact.c.clinic_id == session.clinic, contact.c.channel == Channel.FAX, bare == digits)
+        .order_by(contact.c.clinician_id)
+    )
+    return list(dict.fromkeys(rows))

@@ -99,6 +99,17 @@ def find_by_task(session: Session, task_id: str) -> Referral | None:
     return _to_referral(row) if row else None
 
 
+def find_by_number(session: Session, words: str, limit: int) -> list[Referral]:
+    """Open and closed ones whose number holds these words, newest first."""
+    like = f"%{words.strip().replace('%', '').replace('_', '')}%"
+    rows = session.connection.execute(
+        _SELECT.where(_TABLE.c.clinic_id == session.clinic, _TABLE.c.number.ilike(like))
+        .order_by(_TABLE.c.created_at.desc(), _TABLE.c.id)
+        .limit(limit)
+    )
+    return [_to_referral(row) for row in rows]
+
+
 def find(
     session: Session,
     *,

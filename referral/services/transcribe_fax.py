@@ -1,0 +1,59 @@
+"""Staff write down what a fax says: it goes the way of every answer, with the scan as its evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from referral.domain.answers import check_answers
+from referral.domain.audit import Actor
+from referral.domain.codes import Strength
+from referral.domain.errors import StaleVersion
+from referral.domain.fax import FaxState, require_step
+from referral.services.attach_fax import record_fax, release
+from referral.services.respond_to_referral import Receipt, Response, respond
+from referral.storage import directory, faxes, referrals
+from referral.storage.db import Session
+
+
+def transcribe_fax(
+    session: Session,
+    actor: Actor,
+    fax_id: str,
+    version: int,
+    values: Mapping[str, list[str]],
+    now: datetime,
+) -> Receipt:
+    """`values` are the answers by link id, as they stand on the page. It counts as clinic policy says for
+    what staff have recorded.
+
+    Raises InvalidInput with an issue per item, and TransitionRefused where the request has its answer
+    already: the first valid one wins, and the fax stays beside it.
+    """
+    fax = faxes.get(session, fax_id)
+    require_step("transcribe", fax.state)
+    if fax.version != version:
+        raise StaleVersion("Somebody else has dealt with this fax. Reload it and look again.")
+    referral = referrals.get(session, str(fax.referral_id), lock=True)
+    clinician = directory.get_clinician(session, referral.clinician_id)
+    today = now.astimezone(ZoneInfo(clinician.time_zone)).date()
+    response = Response(
+        referral_id=referral.id,
+        answers=check_answers(values, clinician.kind, today),
+        strength=Strength.RECORDED_BY_STAFF,
+        selector=None,
+        address=actor.address,
+        evidence=(
+            ("Written down from", f"a fax of {fax.pages} {'page' if fax.pages == 1 else 'pages'}"),
+            ("Fax received at", fax.received_at.isoformat(timespec="seconds")),
+            ("Fax as a document", str(fax.record_id)),
+            ("SHA-256 of the fax", (fax.sha256 or b"").hex() or "known to the provider only"),
+        ),
+    )
+    receipt = respond(session, actor, response, now)
+    done = faxes.change(session, fax, state=FaxState.TRANSCRIBED, handled_by=actor.id, handled_at=now)
+    release(session, referrals.get(session, referral.id), done, now)
+    referrals.note(session, referral.id, "fax-transcribed", actor.id, now, fax=fax.id)
+    record_fax(session, actor, "transcribe-fax", done, referral.patient_id, decision=receipt.decision)
+    return receipt

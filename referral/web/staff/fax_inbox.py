@@ -1,0 +1,192 @@
+"""The fax inbox: faxes that came in, each beside the requests that it may belong to, and written down."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from referral.domain.errors import InvalidInput, ReferralError
+from referral.letters.scan import turned
+from referral.services.attach_fax import (
+    assign_fax,
+    dismiss_fax,
+    file_fax,
+    note_difference,
+    restore_fax,
+    take_fax_off,
+)
+from referral.services.find_faxes import PAGE, list_faxes, open_fax, read_page
+from referral.services.transcribe_fax import transcribe_fax
+from referral.storage.db import attempt
+from referral.web.dependencies import PostedDep, Visitor, staff
+from referral.web.errors import status_of
+from referral.web.policy import Permission
+from referral.web.portal_questions import posted_values
+from referral.web.staff.fax_models import FaxListPage
+from referral.web.staff.fax_view import ANSWER_ITEMS, fax_page, page_shown, row
+from referral.web.staff.frame import (
+    Ask,
+    clock_of,
+    done,
+    errors_of,
+    form_of,
+    page_number,
+    paging,
+    query_of,
+    show,
+    texts,
+    version_of,
+)
+from referral.web.staff.models import Choice
+from referral.web.staff.steps import Shown, Steps, Typed, take
+
+router: Final = APIRouter()
+_See = Annotated[Visitor, staff(Permission.SEE_DOCUMENT)]
+_STATES: Final = {
+    "": "To be placed",
+    "waiting": "With a request, to do",
+    "done": "Done",
+    "dismissed": "Belong to nobody",
+}
+_EMPTY: Final = {
+    "": "Faxes with the code of a letter find their request by themselves; the others appear here.",
+    "waiting": "Faxes that have found their request and wait to be written down appear here.",
+    "done": "Faxes that were written down or filed appear here.",
+    "dismissed": "Faxes that somebody has set aside appear here, and can be brought back.",
+}
+
+
+@router.get("/fax-inbox")
+def show_inbox(request: Request, visitor: _See) -> Response:
+    """Newest first."""
+    chosen = query_of(request, "state")
+    chosen = chosen if chosen in _STATES else ""
+    clock = clock_of(visitor)
+    found, more = list_faxes(visitor.session, visitor.actor, chosen, page_number(request), visitor.now)
+    page = FaxListPage(
+        states=tuple(Choice(value, label, checked=value == chosen) for value, label in _STATES.items()),
+        rows=tuple(row(item, clock) for item in found),
+        paging=paging(request, PAGE, len(found), more=more),
+        empty=_EMPTY[chosen],
+    )
+    return show(request, visitor, "staff/fax_inbox.html.j2", "faxes", page)
+
+
+@router.get("/fax-inbox/{fax_id}")
+def show_fax(request: Request, fax_id: str, visitor: _See) -> Response:
+    """One fax: its page beside the requests, or beside the form."""
+    return _page(request, visitor, fax_id, Shown())
+
+
+@router.get("/fax-inbox/{fax_id}/pages/{number}")
+def show_picture(request: Request, fax_id: str, number: str, visitor: _See) -> Response:
+    """A page as PNG, drawn here from the bytes that came in."""
+    found = read_page(visitor.session, visitor.actor, fax_id, int(number) if number.isdecimal() else 0)
+    turn = _turn(request)
+    return Response(turned(found.content, turn) if turn else found.content, media_type="image/png")
+
+
+def _turn(request: Request) -> int:
+    text = query_of(request, "turn")
+    return int(text) if text in ("90", "180", "270") else 0
+
+
+def _page(
+    request: Request,
+    visitor: Visitor,
+    fax_id: str,
+    shown: Shown,
+    values: Mapping[str, list[str]] | None = None,
+) -> Response:
+    request.state.entity = f"DocumentReference/{fax_id}"
+    words = query_of(request, "q")
+    view = open_fax(visitor.session, visitor.actor, fax_id, words, visitor.now)
+    form = form_of(visitor, shown.typed, shown.errors, version=str(view.fax.version))
+    picture = page_shown(view.fax, page_number(request), _turn(request))
+    page = fax_page(
+        visitor,
+        view,
+        clock_of(visitor),
+        form,
+        picture,
+        query=words,
+        values=values if values is not None else _prefilled(view.about),
+        failed=shown.failed,
+    )
+    return show(request, visitor, "staff/fax.html.j2", "faxes", page, shown.status)
+
+
+@router.post("/fax-inbox/{fax_id}/transcribe")
+def write_down(request: Request, fax_id: str, visitor: Ask, posted: PostedDep) -> Response:
+    """What the fax says becomes the answer; a refusal shows the form with what was typed."""
+    request.state.entity = f"DocumentReference/{fax_id}"
+    values, typed = posted_values(posted, ANSWER_ITEMS), texts(posted)
+    try:
+        with attempt(visitor.session):
+            transcribe_fax(visitor.session, visitor.actor, fax_id, version_of(typed), values, visitor.now)
+    except InvalidInput as refusal:
+        errors = errors_of(refusal, {}, "decision")
+        errors |= {issue.expression[0]: issue.text for issue in refusal.issues if issue.expression}
+        return _page(request, visitor, fax_id, Shown(typed, errors, "transcribe", 400), values)
+    except ReferralError as refusal:
+        shown = Shown(typed, {"decision": str(refusal)}, "transcribe", status_of(refusal))
+        return _page(request, visitor, fax_id, shown, values)
+    view = open_fax(visitor.session, visitor.actor, fax_id, "", visitor.now)
+    return done(visitor, f"/requests/{view.fax.referral_id}", "fax-transcribed")
+
+
+@router.post("/fax-inbox/{fax_id}/{step}")
+def take_step(request: Request, fax_id: str, step: str, visitor: Ask, posted: PostedDep) -> Response:
+    """Do one step and show the page again; a refusal shows it with the reason."""
+
+    def again(shown: Shown, _error: ReferralError) -> Response:
+        return _page(request, visitor, fax_id, shown)
+
+    page = (f"/fax-inbox/{fax_id}", fax_id)
+    return take(request, visitor, _STEPS, step, page, posted, again, type="DocumentReference")
+
+
+def _assign(visitor: Visitor, fax_id: str, typed: Typed) -> str:
+    chosen = typed.get("referral_id", "")
+    assign_fax(visitor.session, visitor.actor, fax_id, version_of(typed), chosen, visitor.now)
+    return "fax-assigned"
+
+
+def _dismiss(visitor: Visitor, fax_id: str, typed: Typed) -> str:
+    reason = typed.get("reason", "")
+    dismiss_fax(visitor.session, visitor.actor, fax_id, version_of(typed), reason, visitor.now)
+    return "fax-dismissed"
+
+
+def _restore(visitor: Visitor, fax_id: str, typed: Typed) -> str:
+    restore_fax(visitor.session, visitor.actor, fax_id, version_of(typed), visitor.now)
+    return "fax-restored"
+
+
+def _take_off(visitor: Visitor, fax_id: str, typed: Typed) -> str:
+    take_fax_off(visitor.session, visitor.actor, fax_id, version_of(typed), visitor.now)
+    return "fax-taken-off"
+
+
+def _file(visitor: Visitor, fax_id: str, typed: Typed) -> str:
+    reason = typed.get("reason", "")
+    file_fax(visitor.session, visitor.actor, fax_id, version_of(typed), reason, visitor.now)
+    return "fax-filed"
+
+
+def _differ(visitor: Visitor, fax_id: str, typed: Typed) -> str:
+    note_difference(visitor.session, visitor.actor, fax_id, version_of(typed), visitor.now)
+    return "fax-differs"
+
+
+_STEPS: Final[Steps] = {
+    "assign": (Permission.ASK, _assign),
+    "dismiss": (Permission.ASK, _dismiss),
+    "restore": (Permission.ASK, _restore),
+    "take-off": (Permission.ASK, _take_off),
+    "file": (Permission.ASK, _file),
+    "differ": (Permission.ASK, _differ),
+}
