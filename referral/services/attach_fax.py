@@ -7,7 +7,8 @@ from datetime import datetime
 from typing import Final
 
 from referral.domain.audit import Action, Actor, AuditEntry
-from referral.domain.errors import InvalidInput, Issue, StaleVersion
+from referral.domain.codes import Role
+from referral.domain.errors import Forbidden, InvalidInput, Issue, StaleVersion
 from referral.domain.fax import WAITING, FaxState, MatchedBy, require_step
 from referral.domain.outgoing import REMINDERS
 from referral.domain.records import Referral
@@ -108,6 +109,8 @@ def restore_fax(session: Session, actor: Actor, fax_id: str, version: int, now: 
 def file_fax(session: Session, actor: Actor, fax_id: str, version: int, reason: str, now: datetime) -> Fax:
     """Nothing of it has to be written down: it stays with its request, and the reminders go on."""
     fax = _for_step(session, "file", fax_id, version)
+    if fax.state is FaxState.DIFFERS and actor.role is not Role.MEDICAL_DIRECTOR:
+        raise Forbidden("The medical director decides what becomes of an answer that differs.")
     referral = referrals.get(session, str(fax.referral_id), lock=True)
     values = {"reason": _reason(reason), "handled_by": actor.id, "handled_at": now}
     filed = faxes.change(session, fax, state=FaxState.FILED, **values)

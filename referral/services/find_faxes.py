@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Final
 
 from referral.domain.audit import Action, Actor, AuditEntry
+from referral.domain.codes import Decision
 from referral.domain.errors import NotFound
 from referral.domain.fax import IN_INBOX, ON_THE_WAY, WAITING, FaxState, digits_of
 from referral.domain.records import Referral
@@ -16,7 +17,7 @@ from referral.services.find_orders import OrderState, states_of
 from referral.services.follow_requests import Followed
 from referral.services.note_shown import note_shown
 from referral.services.take_fax import page_id
-from referral.storage import accounts, audit, documents, faxes, orders, referrals
+from referral.storage import accounts, audit, documents, faxes, orders, recommendations, referrals
 from referral.storage.db import Session
 from referral.storage.documents import Document
 from referral.storage.faxes import Fax
@@ -65,12 +66,16 @@ class Listed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FaxView:
-    """One fax: with its request, or with the requests that it may belong to."""
+    """One fax: with its request, or with the requests that it may belong to.
+
+    `decision` is the answer that the request has on record.
+    """
 
     fax: Fax
     about: About | None
     candidates: tuple[Candidate, ...]
     handled_by: str
+    decision: Decision | None
 
 
 def list_faxes(
@@ -110,8 +115,14 @@ def open_fax(session: Session, actor: Actor, fax_id: str, words: str, now: datet
         fax=fax,
         about=about,
         candidates=candidates,
+        decision=_decision(session, fax),
         handled_by=users[fax.handled_by].name if fax.handled_by in users else "",
     )
+
+
+def _decision(session: Session, fax: Fax) -> Decision | None:
+    answer = recommendations.find(session, referral_id=fax.referral_id) if fax.referral_id else None
+    return Decision(answer.decision) if answer else None
 
 
 def _candidates(session: Session, fax: Fax, words: str, now: datetime) -> Iterator[Candidate]:

@@ -10,6 +10,8 @@ from typing import Final
 
 from referral.domain.audit import Actor
 from referral.domain.codes import POSITIVE, BusinessStatus, TaskStatus, Verdict
+from referral.domain.fax import WAITING as WAITING_FAXES
+from referral.domain.fax import FaxState
 from referral.domain.life import ASK_AHEAD, find_conflicts
 from referral.domain.outgoing import MessageState
 from referral.services.calendars import clinic_calendar
@@ -18,8 +20,9 @@ from referral.services.find_orders import OrderState, states_of
 from referral.services.find_overrides import Emergency, emergencies
 from referral.services.follow_requests import WAITING, Followed
 from referral.services.note_shown import note_shown
-from referral.storage import bookings, clinics, orders, outbox, policies, referrals, standings
+from referral.storage import bookings, clinics, faxes, orders, outbox, policies, referrals, standings
 from referral.storage.db import Session
+from referral.storage.faxes import Fax
 from referral.storage.outbox import Message
 from referral.storage.policies import CodeInUse
 
@@ -27,6 +30,7 @@ _CHAIRS: Final = 15
 _RELEASES: Final = 30
 # More orders in use than this, and the board shows those with the nearest infusions.
 _WATCHED: Final = 300
+_FAXES: Final = 50
 NOT_DELIVERED: Final = (MessageState.FAILED, MessageState.UNKNOWN, MessageState.DEAD)
 
 
@@ -47,6 +51,9 @@ class Reason(StrEnum):
     CONFLICT = "conflict"
     UNCLASSIFIED = "unclassified"
     RELEASED = "released"
+    FAX = "fax"
+    FAX_LATE = "fax-late"
+    FAX_DIFFERS = "fax-differs"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +70,7 @@ class Attention:
     message: Message | None = None
     seat: Seat | None = None
     code: CodeInUse | None = None
+    fax: Fax | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +113,7 @@ def find_today(session: Session, actor: Actor, today: date, now: datetime) -> To
     attention = [item for state in states for item in _attention(state, stuck, locked_out)]
     attention += _of_answers(session, states, now)
     attention += _of_codes(session, now)
+    attention += _of_faxes(session, now)
     attention += [
         Attention(reason=Reason.RELEASED, state=seat.state, since=seat.booking.changed_at, seat=seat)
         for seat in released
@@ -166,6 +175,25 @@ def _of_codes(session: Session, now: datetime) -> list[Attention]:
         )
         for code in waiting
     ]
+
+
+def _of_faxes(session: Session, now: datetime) -> list[Attention]:
+    """One for each fax that has found its request and that nobody has written down or filed yet."""
+    waiting = faxes.listed(session, WAITING_FAXES, limit=_FAXES)
+    about = referrals.find_many(session, {str(fax.referral_id) for fax in waiting})
+    placed = orders.get_many(session, {referral.order_id for referral in about.values()})
+    states = {state.order.id: state for state in states_of(session, placed.values(), now)}
+    found = []
+    for fax in waiting:
+        state = states[about[str(fax.referral_id)].order_id]
+        followed = _request(state, str(fax.referral_id))
+        is_open = followed is not None and followed.referral.is_open
+        reason = Reason.FAX if is_open else Reason.FAX_LATE
+        if fax.state is FaxState.DIFFERS:
+            reason = Reason.FAX_DIFFERS
+        since = fax.handled_at or fax.received_at
+        found.append(Attention(reason=reason, state=state, since=since, followed=followed, fax=fax))
+    return found
 
 
 def _urgency(call: Call) -> tuple[date, int]:

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from referral.domain.answers import check_answers
 from referral.domain.audit import Actor
 from referral.domain.codes import Strength
-from referral.domain.errors import StaleVersion
+from referral.domain.errors import StaleVersion, TransitionRefused
 from referral.domain.fax import FaxState, require_step
 from referral.services.attach_fax import record_fax, release
 from referral.services.respond_to_referral import Receipt, Response, respond
@@ -36,6 +36,10 @@ def transcribe_fax(
     if fax.version != version:
         raise StaleVersion("Somebody else has dealt with this fax. Reload it and look again.")
     referral = referrals.get(session, str(fax.referral_id), lock=True)
+    if not referral.is_open:
+        raise TransitionRefused(
+            "This request is closed already; the fax stays beside what is on record.", "Task.status"
+        )
     clinician = directory.get_clinician(session, referral.clinician_id)
     today = now.astimezone(ZoneInfo(clinician.time_zone)).date()
     response = Response(

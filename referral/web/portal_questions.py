@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Final
 
@@ -43,7 +43,10 @@ class Option:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One item with what was filled in. `shape` names the macro that draws it."""
+    """One item with what was filled in. `shape` names the macro that draws it.
+
+    `is_conditional`: whether it must be answered depends on another answer on the same page.
+    """
 
     link_id: str
     text: str
@@ -53,6 +56,7 @@ class Question:
     max_length: int
     options: tuple[Option, ...]
     value: str
+    is_conditional: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +134,25 @@ def _question(item: Item, given: list[str]) -> Question:
         options=tuple(Option(option.code, option.text, "", option.code in given) for option in item.options),
         value=given[0] if given and not item.options else "",
     )
+
+
+def paper_sections(kind: ClinicianKind, values: Values) -> tuple[Section, ...]:
+    """The whole form of a discipline on one page, as it stands on paper and is written down from it."""
+    made = []
+    for key, title in SECTIONS.items():
+        items = [item for item in items_for(kind) if item.section == key and item.kind is not Kind.TICK]
+        questions = (_question(item, values.get(item.link_id, [])) for item in items)
+        made.append(
+            Section(
+                key,
+                title,
+                tuple(
+                    replace(question, is_required=item.required, is_conditional=item.needed_when is not None)
+                    for item, question in zip(items, questions, strict=True)
+                ),
+            )
+        )
+    return tuple(made)
 
 
 def lines(kind: ClinicianKind, decision: Decision, values: Values) -> tuple[Line, ...]:

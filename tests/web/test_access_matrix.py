@@ -32,13 +32,14 @@ from referral.storage import directory, documents, outbox, print_batches, tables
 from referral.storage.print_batches import Item
 from referral.web.policy import Permission, may
 from referral.web.staff import bookings as booking_pages
+from referral.web.staff import fax_inbox as fax_pages
 from referral.web.staff import order as order_pages
 from referral.web.staff import overrides as override_pages
 from referral.web.staff import paper as paper_pages
 from referral.web.staff import request as request_pages
 from tests.database import NOW, ClinicFixture, Clock, make_clinic
 from tests.fhir_api.cds_ehr import AUDIENCE, Ehr
-from tests.services import people
+from tests.services import incoming, people
 from tests.storage import emergency
 from tests.test_rules import policies, routes
 from tests.web.client import application
@@ -53,6 +54,7 @@ _STEPS: Final = {
     "/bookings/{booking_id}/{step}": {name: rule[0] for name, rule in booking_pages._STEPS.items()},
     "/chairs/{chair_id}/{step}": {name: rule[0] for name, rule in booking_pages._CHAIR_STEPS.items()},
     "/print/{batch_id}/{step}": {name: rule[0] for name, rule in paper_pages._STEPS.items()},
+    "/fax-inbox/{fax_id}/{step}": {name: rule[0] for name, rule in fax_pages._STEPS.items()},
     "/overrides/{override_id}/{step}": dict.fromkeys(override_pages._ACTS, Permission.DECIDE_OVERRIDE),
 }
 _REFUSED: Final = frozenset({303, 400, 401, 403, 404, 405, 409, 412, 415, 422})
@@ -127,6 +129,7 @@ def furnish(clinic: ClinicFixture, mark: str) -> Place:
         to = Slot(starts_at=NOW + timedelta(days=20), ends_at=NOW + timedelta(days=20, hours=2))
         machine = NewClient(name=f"Machine of {mark}")
         system = register_client(session, clinic.actor, machine, None, NOW).client
+        fax = incoming.attached(session, clinic, referral)
         booked = book_chair(session, clinic.actor, NewBooking(order_id=order.id, slot=to), NOW)
         sheet = Item(
             message_id=outbox.find(session, referral_id=referral.id)[0].id,
@@ -146,6 +149,8 @@ def furnish(clinic: ClinicFixture, mark: str) -> Place:
             "booking_id": [booked.id],
             "chair_id": [seat.id],
             "override_id": [override],
+            "fax_id": [fax.id],
+            "number": ["1"],
             "batch_id": [batch.id],
             "client_id": [system.id],
             "patient_id": [patient.id],

@@ -26,7 +26,7 @@ from referral.web.errors import status_of
 from referral.web.policy import Permission
 from referral.web.portal_questions import posted_values
 from referral.web.staff.fax_models import FaxListPage
-from referral.web.staff.fax_view import ANSWER_ITEMS, fax_page, page_shown, row
+from referral.web.staff.fax_view import ANSWER_ITEMS, fax_page, page_shown, prefilled, row
 from referral.web.staff.frame import (
     Ask,
     clock_of,
@@ -113,7 +113,7 @@ def _page(
         form,
         picture,
         query=words,
-        values=values if values is not None else _prefilled(view.about),
+        values=values if values is not None else prefilled(view.about),
         failed=shown.failed,
     )
     return show(request, visitor, "staff/fax.html.j2", "faxes", page, shown.status)

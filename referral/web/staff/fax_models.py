@@ -34,7 +34,7 @@ class FaxListPage:
 
 @dataclass(frozen=True, slots=True)
 class PageShown:
-    """The page that is shown of `of`; the links turn it and lead to its neighbours, '' where there is none."""
+    """One page of `of`; the links turn it and lead to its neighbours, '' where there is none."""
 
     number: int
     of: int

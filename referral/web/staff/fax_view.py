@@ -26,7 +26,7 @@ _BADGE: Final = {
     FaxState.RECEIVED: Badge("neutral", "Being read", "waiting"),
     FaxState.UNREADABLE: Badge("closed", "Cannot be read", "warning"),
     FaxState.UNMATCHED: Badge("waiting", "No request yet"),
-    FaxState.MATCHED: Badge("waiting", "To write down", "pen"),
+    FaxState.MATCHED: Badge("waiting", "To be written down", "pen"),
     FaxState.DIFFERS: Badge("closed", "Differs from the answer", "warning"),
     FaxState.TRANSCRIBED: Badge("open", "Written down"),
     FaxState.FILED: Badge("open", "Filed"),
@@ -120,7 +120,7 @@ def fax_page(
         query=query,
         about=_link(about) if about else None,
         ask_again=_ask_again(view),
-        answered=_answered(about, clock) if about else "",
+        answered=_answered(view, clock),
         sections=paper_sections(kind, values or {}) if kind and "transcribe" in actions else (),
         today=clock.today.isoformat(),
         failed=failed,
@@ -174,7 +174,8 @@ def _facts(view: FaxView, clock: Clock) -> tuple[Fact, ...]:
     if view.about:
         referral = view.about.followed.referral
         facts.append(Fact("Request", referral.number, f"/requests/{referral.id}"))
-        facts.append(Fact("Patient", present.named(view.about.state.patient), f"/patients/{referral.patient_id}"))
+        patient = present.named(view.about.state.patient)
+        facts.append(Fact("Patient", patient, f"/patients/{referral.patient_id}"))
         how = "the code on its page" if fax.matched_by is MatchedBy.BARCODE else view.handled_by or "staff"
         facts.append(Fact("Matched by", how))
     if fax.reason:
@@ -192,15 +193,14 @@ def _ask_again(view: FaxView) -> str:
     return present.ask_href(about.state.order)
 
 
-def _answered(about: About, clock: Clock) -> str:
-    """What a late fax stands beside."""
-    referral = about.followed.referral
-    if referral.closed_at is None:
+def _answered(view: FaxView, clock: Clock) -> str:
+    """What a late fax stands beside; '' where the request still waits for an answer."""
+    referral = view.about.followed.referral if view.about else None
+    if referral is None or referral.closed_at is None or view.fax.state is FaxState.TRANSCRIBED:
         return ""
     day = clock.date_of(referral.closed_at)
-    answer = next((a for a in about.state.answers if a.id and a.clinician_id == referral.clinician_id), None)
-    if referral.status is TaskStatus.COMPLETED and answer is not None:
-        return f"Answered on {day}: {present.DECISION[answer.decision].text.lower()}. That answer stands."
+    if referral.status is TaskStatus.COMPLETED and view.decision is not None:
+        return f"Answered on {day}: {present.DECISION[view.decision].text.lower()}. That answer stands."
     why = present.status_reason(referral.status_reason)
     return f"The request was closed on {day}{': ' + why if why else ''}."
 
@@ -225,6 +225,19 @@ def page_shown(fax: Fax, number: int, turn: int) -> PageShown | None:
         before=link(number - 1, turn) if number > 1 else "",
         after=link(number + 1, turn) if number < fax.pages else "",
     )
+
+
+def prefilled(about: About | None) -> dict[str, list[str]]:
+    """The signature as the directory has it; what stands on the fax is what counts."""
+    if about is None:
+        return {}
+    clinician = about.followed.clinician
+    values = {
+        "signer-name": clinician.name,
+        "signer-credentials": clinician.credentials,
+        "signer-npi": clinician.npi or "",
+    }
+    return {link_id: [value] for link_id, value in values.items() if value}
 
 
 # Every item of the form by its field, for reading what was posted.

@@ -15,7 +15,7 @@ from starlette.responses import HTMLResponse, RedirectResponse
 
 from referral.bootstrap import Runtime
 from referral.domain.errors import ReferralError
-from referral.storage import clinics, mode, print_batches
+from referral.storage import clinics, faxes, mode, print_batches
 from referral.web.dependencies import Visitor, cookie_name, staff
 from referral.web.form import Form
 from referral.web.pages import page as render
@@ -123,6 +123,19 @@ NOTICES: Final = {
     ),
     "batch-closed": Notice("open", "The batch is closed"),
     "letter-put-back": Notice("waiting", "The letter waits again", "It comes with the next batch."),
+    "fax-assigned": Notice(
+        "open", "The fax is with its request", "Reminders stand still until somebody has written it down."
+    ),
+    "fax-taken-off": Notice("open", "The fax is back in the inbox", "It is no longer with that request."),
+    "fax-dismissed": Notice("open", "The fax is set aside", "It can be brought back."),
+    "fax-restored": Notice("open", "The fax is back in the inbox"),
+    "fax-filed": Notice("open", "The fax is filed with its request"),
+    "fax-differs": Notice(
+        "waiting", "The medical director is asked", "The answer on record stands until they have decided."
+    ),
+    "fax-transcribed": Notice(
+        "open", "What the fax says is written down", "The scan is kept with the answer as its evidence."
+    ),
     "chair-added": Notice("open", "The chair is added", "It can be booked at once."),
     "chair-in-use": Notice("open", "The chair is in use again"),
     "chair-out-of-use": Notice("open", "The chair is out of use", "It takes no new bookings."),
@@ -134,6 +147,7 @@ _PLACES: Final = {
     "orders": Permission.SEE_WORK,
     "bookings": Permission.SEE_WORK,
     "directory": Permission.SEE_WORK,
+    "faxes": Permission.SEE_DOCUMENT,
     "outbox": Permission.SEE_WORK,
     "print": Permission.PRINT,
     "policy": Permission.SEE_POLICY,
@@ -171,9 +185,11 @@ def show(
 
 def _counts(visitor: Visitor) -> dict[str, int]:
     """What waits for a person, for the navigation."""
-    if not visitor.may(Permission.PRINT):
-        return {}
-    found = {"print": print_batches.count_waiting(visitor.session)}
+    found = {}
+    if visitor.may(_PLACES["faxes"]):
+        found["faxes"] = faxes.count_inbox(visitor.session)
+    if visitor.may(_PLACES["print"]):
+        found["print"] = print_batches.count_waiting(visitor.session)
     return {place: count for place, count in found.items() if count}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from referral.domain.codes import Decision, Verdict
 from referral.domain.npi import KIND_LABEL
 from referral.domain.outgoing import MessageState
+from referral.services.attach_fax import HELD_FOR as HELD_FOR_FAX
 from referral.services.find_orders import OrderState
 from referral.services.follow_requests import Followed
 from referral.web.staff.clock import Clock, days
@@ -86,6 +87,8 @@ def _reached(followed: Followed) -> bool:
 
 def _what_next(followed: Followed, clock: Clock) -> str:
     if followed.referral.held_at is not None:
+        if followed.referral.held_for == HELD_FOR_FAX:
+            return "answered by fax; please write down what it says"
         waits = "the clinician waits for the clinic"
         return waits if followed.question else "wrong tries have locked the link: call, then send it again"
     title = next_title(followed)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import date
 from typing import Any, Final
 
@@ -46,6 +46,12 @@ _LOOKS: Final[dict[str, tuple[str, str, str]]] = {
     "portal-frozen": ("closed", "shield", "Link locked after ten wrong tries"),
     "portal-no-birth-date": ("closed", "warning", "The clinician could not be identified: no date of birth"),
     "fresh-link": ("info", "mail", "The clinician asked for a fresh link"),
+    "fax-received": ("waiting", "fax", "A fax has come"),
+    "fax-late": ("waiting", "fax", "A fax has come after the request was closed"),
+    "fax-taken-off": ("neutral", "fax", "The fax belonged elsewhere"),
+    "fax-filed": ("info", "fax", "The fax is filed; nothing of it has to be written down"),
+    "fax-differs": ("closed", "fax", "The fax says something else than the answer on record"),
+    "fax-transcribed": ("open", "fax", "The fax is written down"),
     "paused": ("waiting", "pause", "Reminders paused"),
     "resumed": ("info", "waiting", "Reminders go on"),
     "cancelled": ("neutral", "neutral", "Cancelled"),
@@ -79,7 +85,6 @@ def _event(event: ReferralEvent, view: RequestView, clock: Clock) -> Event:
         event.event, ("neutral", "neutral", event.event.replace("-", " ").capitalize())
     )
     made = _TITLES.get(event.event)
-    message = event.detail.get("message")
     parts = [_detail(event, view, clock), _by(event, view)]
     return Event(
         state=state,
@@ -87,11 +92,16 @@ def _event(event: ReferralEvent, view: RequestView, clock: Clock) -> Event:
         title=made(event.detail) if made else title,
         when=clock.moment(event.at),
         detail=" · ".join(part for part in parts if part),
-        links=(Link("See the message", f"/outbox/{message}"),)
-        if message and event.event != "letter-ready"
-        else (),
+        links=tuple(_links(event)),
         quote=view.question_words.get(str(event.detail.get("document", "")), ""),
     )
+
+
+def _links(event: ReferralEvent) -> Iterator[Link]:
+    if event.detail.get("message") and event.event != "letter-ready":
+        yield Link("See the message", f"/outbox/{event.detail['message']}")
+    if event.detail.get("fax"):
+        yield Link("See the fax", f"/fax-inbox/{event.detail['fax']}")
 
 
 def _by(event: ReferralEvent, view: RequestView) -> str:

@@ -60,6 +60,9 @@ _BADGE: Final = {
     Reason.CONFLICT: Badge("closed", "Two opinions", "user"),
     Reason.UNCLASSIFIED: Badge("closed", "Not classified", "warning"),
     Reason.RELEASED: Badge("closed", "Chair released", "warning"),
+    Reason.FAX: Badge("waiting", "Answered by fax", "fax"),
+    Reason.FAX_LATE: Badge("waiting", "Late fax", "fax"),
+    Reason.FAX_DIFFERS: Badge("closed", "Fax differs", "fax"),
 }
 
 
@@ -240,6 +243,9 @@ def _sentence(visitor: Visitor, item: Attention) -> str:
         Reason.EXPIRED_ANSWER: f"The recommendation by {who} is too old to count.",
         Reason.EXPIRING: f"The recommendation by {who} ends within 30 days.",
         Reason.VOIDED: f"The recommendation{' by ' + who if who else ''} does not count any more.",
+        Reason.FAX: f"{who} has answered by fax; please write down what it says. Reminders stand still.",
+        Reason.FAX_LATE: f"A fax about the request to {who} came after it was closed.",
+        Reason.FAX_DIFFERS: f"A fax by {who} says something else than the answer on record.",
         Reason.CONFLICT: f"{who} recommends it, another clinician does not; the medical director decides.",
     }[item.reason]
 
@@ -257,6 +263,9 @@ _AT_REQUEST: Final = {
 
 def _action(visitor: Visitor, item: Attention, href: str) -> Link:
     order, may = item.state.order, visitor.may(Permission.REVIEW)
+    if item.fax is not None:
+        label = {Reason.FAX: "Write down", Reason.FAX_LATE: "Look"}.get(item.reason, "Compare")
+        return Link(label, f"/fax-inbox/{item.fax.id}")
     if item.reason in _AT_REQUEST:
         label, place = _AT_REQUEST[item.reason]
         return Link(label, f"{href}{place}")
