@@ -16,7 +16,16 @@ from typing import Annotated, Final
 
 import typer
 
-from referral import cli_accounts, cli_cds, cli_clients, cli_overrides, cli_restore, cli_treatment, logs
+from referral import (
+    cli_accounts,
+    cli_cds,
+    cli_clients,
+    cli_outbox,
+    cli_overrides,
+    cli_restore,
+    cli_treatment,
+    logs,
+)
 from referral.attach import at, attached, fail, make_engines, plain_errors, upgrade
 from referral.config import Settings, load_settings
 from referral.embedded import Engines
@@ -35,6 +44,7 @@ app = typer.Typer(
 app.add_typer(cli_accounts.user)
 app.add_typer(cli_clients.client)
 app.add_typer(cli_cds.cds_client)
+app.add_typer(cli_outbox.outbox)
 app.command()(cli_overrides.overrides)
 app.add_typer(cli_restore.restore_mode)
 app.command()(cli_restore.reconcile)

@@ -251,6 +251,11 @@ def message(
     resources.create(session, [made], now)
 
 
+def message_waits(session: Session, message_id: str, now: datetime) -> None:
+    """It is to be sent again."""
+    _message_changed(session, message_id, MessageState.QUEUED, now)
+
+
 def message_done(session: Session, message_id: str, now: datetime) -> None:
     """Handed over to the channel."""
     _message_changed(session, message_id, MessageState.ACCEPTED, now, sent_at=now)

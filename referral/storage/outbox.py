@@ -222,7 +222,11 @@ def cancel_waiting(
 
 
 def get(session: Session, id: uuid.UUID | str, *, lock: bool = False) -> Message | None:
-    """None where there is none in this clinic."""
+    """None where there is none in this clinic, and for what is no id."""
+    try:
+        id = uuid.UUID(str(id))
+    except ValueError:
+        return None
     query = select(*_COLUMNS).where(_TABLE.c.clinic_id == session.clinic, _TABLE.c.id == id)
     row = session.connection.execute(query.with_for_update(key_share=True) if lock else query).one_or_none()
     return _to_message(row) if row else None
@@ -239,14 +243,20 @@ def find(
     *,
     referral_id: str | None = None,
     states: Iterable[MessageState] | None = None,
+    channels: Iterable[Channel] | None = None,
+    before: datetime | None = None,
     limit: int = 100,
 ) -> list[Message]:
-    """Newest first."""
+    """Newest first; with `before` those that were decided until then."""
     query = select(*_COLUMNS).where(_TABLE.c.clinic_id == session.clinic)
     if referral_id is not None:
         query = query.where(_TABLE.c.referral_id == referral_id)
     if states is not None:
         query = query.where(_TABLE.c.state.in_(list(states)))
+    if channels is not None:
+        query = query.where(_TABLE.c.channel.in_(list(channels)))
+    if before is not None:
+        query = query.where(_TABLE.c.created_at <= before)
     rows = session.connection.execute(query.order_by(_TABLE.c.created_at.desc(), _TABLE.c.id).limit(limit))
     return [_to_message(row) for row in rows]
 

@@ -31,6 +31,9 @@ _LOOKS: Final[dict[str, tuple[str, str, str]]] = {
     "automatic-reply": ("neutral", "mail", "An automatic reply came back"),
     "wrong-recipient": ("closed", "warning", "A call found that a contact is somebody else’s"),
     "resent": ("info", "mail", "Sent again"),
+    "message-retried": ("info", "mail", "A message is tried again"),
+    "message-parked": ("waiting", "pause", "A message was set aside"),
+    "message-cancelled": ("neutral", "neutral", "A message was cancelled"),
     "mailed": ("info", "mail", "Printed and mailed"),
     "put-back": ("waiting", "mail", "Printed, not mailed; it waits for the next batch"),
     "identity-proven": ("info", "shield", "Opened; the clinician has proven who they are"),
@@ -133,6 +136,11 @@ _TITLES: Final[dict[str, Callable[[_Detail], str]]] = {
         f"Wrong {present.CHANNEL[Channel(detail['channel'])]} contact: nothing goes there any more"
     ),
     "resent": lambda detail: f"Send again by {present.CHANNEL[Channel(detail['channel'])]}",
+    "mail-delayed": lambda detail: f"{_what(detail)}: delayed on its way",
+    "automatic-reply": lambda detail: f"{_what(detail)}: an automatic reply came back",
+    "message-retried": lambda detail: f"{_what(detail)}: to be tried again",
+    "message-parked": lambda detail: f"{_what(detail)}: set aside",
+    "message-cancelled": lambda detail: f"{_what(detail)}: cancelled",
     "letter-ready": lambda detail: f"{present.MESSAGE_KIND[MessageKind(detail['kind'])]}: letter made",
     "answered": _answered,
 }
