@@ -397,7 +397,7 @@ def _multipart(content_type: str, body: bytes) -> tuple[dict[str, str], bytes]:
     fields: dict[str, str] = {}
     file = b""
     for part in body.split(boundary)[1:-1]:
-        head, _, content = part.strip(b"\r\n").partition(b"\r\n\r\n")
+        head, _, content = part.removeprefix(b"\r\n").removesuffix(b"\r\n").partition(b"\r\n\r\n")
         name = re.search(rb'name="([^"]*)"', head)
         if name is None:
             continue

@@ -13,9 +13,10 @@ from fastapi.routing import APIRoute, RouteContext, iter_route_contexts
 from sqlalchemy import text
 from starlette.routing import Mount
 
+from referral.channels import texts
 from referral.config import PREFIX, Settings
 from referral.domain import errors
-from referral.domain.outgoing import MessageKind
+from referral.domain.outgoing import WITH_LINK, MessageKind
 from referral.storage import migrate, tables
 from referral.web import errors as web_errors
 from tests.database import ClinicFixture
@@ -73,6 +74,27 @@ def test_every_message_kind_has_its_words_and_none_names_a_patient() -> None:
         words = path.read_text(encoding="utf-8")
         assert words.startswith("Subject: ")
         assert not re.search(r"(?i)patient|ketamine|depress|infusion|birth|diagnos", words), path.name
+
+
+def test_every_message_kind_fits_on_a_telephone_too() -> None:
+    folder = ROOT / "templates" / "sms"
+    assert {path.name for path in folder.iterdir()} == {f"{kind}.txt.j2" for kind in MessageKind}
+    words = texts.Words(
+        sender_name="Harbor Light Referral Office",
+        request_number="R-2026-00042",
+        telephone="303-555-0142",
+        link=f"https://referrals.harborlight.example/r/{'x' * 16}/{'y' * 43}",
+        reply_by="November 16, 2026",
+        code="123456",
+    )
+    for kind in MessageKind:
+        said = texts.render_short(kind, words)
+        # Three parts of 153 characters each, in the alphabet in which a character takes seven bits.
+        assert len(said) <= 3 * 153, kind
+        assert said.isascii(), kind
+        assert words.request_number in said, kind
+        assert (words.link in said) is (kind in WITH_LINK), kind
+        assert not re.search(r"(?i)patient|ketamine|depress|infusion|birth|diagnos", said), kind
 
 
 def test_every_refusal_has_a_status() -> None:

@@ -6,14 +6,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, PrefixLoader, StrictUndefined
 
 from referral.domain.outgoing import MessageKind
 
 TEMPLATES: Final = Path(__file__).resolve().parents[2] / "templates" / "messages"
+# What fits on a telephone: two or three parts of a short message, a link included.
+SHORT: Final = TEMPLATES.with_name("sms")
 # autoescape stays off: these are plain texts, and every value in them is ours.
 _ENVIRONMENT: Final = Environment(
-    loader=FileSystemLoader(TEMPLATES),
+    loader=PrefixLoader({"long": FileSystemLoader(TEMPLATES), "short": FileSystemLoader(SHORT)}),
     undefined=StrictUndefined,
     keep_trailing_newline=True,
     trim_blocks=True,
@@ -41,7 +43,15 @@ class Words:
 
 def render(kind: MessageKind, words: Words) -> tuple[str, str]:
     """(subject, body) of one kind of message."""
-    values = {name: getattr(words, name) for name in Words.__slots__}
-    text = _ENVIRONMENT.get_template(f"{kind}.txt.j2").render(values)
+    text = _filled(f"long/{kind}.txt.j2", words)
     subject, _, body = text.partition("\n")
     return subject.removeprefix("Subject: ").strip(), body.lstrip("\n")
+
+
+def render_short(kind: MessageKind, words: Words) -> str:
+    """The same for a telephone. It names the request and the sender, so no two messages are alike."""
+    return _filled(f"short/{kind}.txt.j2", words).strip()
+
+
+def _filled(name: str, words: Words) -> str:
+    return _ENVIRONMENT.get_template(name).render({name: getattr(words, name) for name in Words.__slots__})

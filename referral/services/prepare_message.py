@@ -176,7 +176,8 @@ def draw(
     if message.channel in _PAPER:
         paper = _on_paper(message, material, renderer, letter, (subject, body), now)
         return _finished(letter, kind, letter_id, paper, "application/pdf")
-    return _finished(letter, kind, letter_id, body.encode(), "text/plain; charset=utf-8")
+    short = texts.render_short(message.kind, material.words)
+    return _finished(letter, kind, letter_id, short.encode(), "text/plain; charset=utf-8")
 
 
 def _on_paper(

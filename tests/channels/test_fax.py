@@ -20,7 +20,7 @@ from referral.channels.sinch import SinchFax
 from tests.channels.test_sms import HOSTILE
 from tests.provider import PASSWORD, PROJECT, USER, FakeProvider, provider_server
 
-PDF = b"%PDF-1.7\r\n--referral-\r\n\x00\xff binary \r\n%%EOF"
+PDF = b"%PDF-1.7\r\n--referral-\r\n\x00\xff binary \r\n%%EOF\r\n\n"
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from referral.letters.render import Renderer
 from referral.services.deliver_messages import Delivery, deliver_due
 from referral.services.poll_providers import Polling, poll_providers
 from referral.services.queue_message import queue_message
-from referral.storage import directory, outbox, tables
+from referral.storage import directory, documents, outbox, tables
 from referral.web.app import create_app
 from referral.web.hooks import _AT_ONCE
 from tests.database import NOW, ClinicFixture, Clock
@@ -174,6 +174,26 @@ def test_what_was_wrong_with_the_number_is_learnt_in_our_words(case: Case) -> No
     id = case.send(Channel.FAX)
     case.tell(id, "failure", error=5, message="Maria at 303-555-0120 said it is a human voice")
     assert case.message(id).last_error == "no fax machine answers at this number (5)"
+
+
+def test_an_sms_says_nothing_about_the_patient_and_fits_on_a_telephone(case: Case) -> None:
+    id = case.send(Channel.SMS)
+    one = case.provider.accepted[case.reference(id)]
+    said = one.content.decode()
+    for secret in ("Nguy", "Maria", "1986", "depress", "etamine", "infusion", "F33"):
+        assert secret not in json.dumps(one.fields) + said
+    assert f"{PUBLIC}/r/" in said
+    assert len(said) <= 3 * 153
+    assert one.to == "+13035550121"
+
+
+def test_a_fax_carries_the_stored_letter_and_nothing_about_the_patient_beside_it(case: Case) -> None:
+    id = case.send(Channel.FAX)
+    message, one = case.message(id), case.provider.accepted[case.reference(id)]
+    with case.clinic.transaction() as session:
+        assert documents.get(session, str(message.envelope_id)).content == one.content
+    for secret in ("Nguy", "Maria", "1986", "depress", "etamine", "infusion", "F33"):
+        assert secret not in json.dumps(one.fields)
 
 
 @pytest.mark.parametrize("channel", [Channel.SMS, Channel.FAX])
