@@ -64,6 +64,11 @@ def hours_of(clinic: Clinic) -> Hours:
     return closures.hours_from(data) if data else Hours()
 
 
+def closed_by_clinic(session: Session) -> tuple[tuple[Closure, ...], frozenset[date]]:
+    """The clinic's closed days, as ranges and as single days of its settings."""
+    return closures.of(session, ())[""], _closed_days(clinics.current(session))
+
+
 def clinic_calendar(session: Session) -> BusinessCalendar:
     """Business days and hours of the clinic itself, in its time zone; quiet hours of letters are no hours."""
     clinic = clinics.current(session)

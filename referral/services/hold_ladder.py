@@ -10,7 +10,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from referral.domain.outgoing import AGAIN, REMINDERS, MessageKind, MessageState
+from referral.domain.outgoing import REMINDERS, SWITCHED, MessageKind, MessageState
 from referral.domain.records import Referral
 from referral.domain.reminders import stopped
 from referral.services.climb import climb_of, going_on
@@ -52,7 +52,7 @@ def stop_reminders(session: Session, referral: Referral, now: datetime) -> dict[
         states=(MessageState.QUEUED, MessageState.RENDERING, MessageState.READY),
     )
     stop_messages(session, referral, REMINDERS, now)
-    ordinals = [message.ordinal % AGAIN for message in waiting if message.kind is MessageKind.REMINDER]
+    ordinals = [message.ordinal % SWITCHED for message in waiting if message.kind is MessageKind.REMINDER]
     climbed = stopped(climb_of(referral), ordinals).climbed
     return {} if climbed == referral.climbed else {"climbed": climbed}
 

@@ -24,6 +24,7 @@ from referral.domain.records import Referral
 from referral.services.book_chair import NewBooking, Slot, book_chair
 from referral.services.interactions import INTERACTIONS
 from referral.services.judge_recommendation import review_recommendation
+from referral.services.keep_calendar import close_days
 from referral.services.keep_chairs import add_chair
 from referral.services.respond_to_referral import ask_clinic
 from referral.services.smart_clients import NewClient, register_client
@@ -131,6 +132,8 @@ def furnish(clinic: ClinicFixture, mark: str) -> Place:
         system = register_client(session, clinic.actor, machine, None, NOW).client
         fax = incoming.attached(session, clinic, referral)
         booked = book_chair(session, clinic.actor, NewBooking(order_id=order.id, slot=to), NOW)
+        days = (f"{NOW.date() + timedelta(days=200)}", "", "")
+        closed = close_days(session, clinic.actor, asked.id, days, NOW)
         sheet = Item(
             message_id=outbox.find(session, referral_id=referral.id)[0].id,
             place=1,
@@ -152,6 +155,7 @@ def furnish(clinic: ClinicFixture, mark: str) -> Place:
             "fax_id": [fax.id],
             "number": ["1"],
             "batch_id": [batch.id],
+            "closure_id": [closed.id],
             "client_id": [system.id],
             "patient_id": [patient.id],
             "clinician_id": [asked.id],

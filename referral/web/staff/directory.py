@@ -34,6 +34,7 @@ from referral.web.staff.frame import (
     show,
     texts,
 )
+from referral.web.staff.hours_view import hours_words
 from referral.web.staff.models import (
     Badge,
     ClinicianPage,
@@ -162,8 +163,13 @@ def _facts(clinician: Clinician) -> tuple[Fact, ...]:
         Fact("Address", ", ".join(clinician.address) or "not given"),
         Fact("NPI", clinician.npi or "not given"),
         Fact("Time zone", clinician.time_zone.replace("_", " ")),
+        Fact("Hours and absences", _hours(clinician), f"/directory/{clinician.id}/hours"),
     ]
     return tuple(facts)
+
+
+def _hours(clinician: Clinician) -> str:
+    return hours_words(clinician.hours) if clinician.hours else "Those of the clinic"
 
 
 def _contact(clinician: Clinician, contact: Contact, clock: Clock, *, may_verify: bool) -> models.Contact:

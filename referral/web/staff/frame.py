@@ -103,6 +103,12 @@ NOTICES: Final = {
     "verified": Notice("open", "The contact is verified"),
     "reopening-approved": Notice("info", "You have approved", "A second person has to approve as well."),
     "reopened": Notice("open", "The clinic is open", "Gate, letters and portal work again."),
+    "hours-saved": Notice("open", "The hours are saved", "What is planned follows them."),
+    "days-closed": Notice("open", "The closed days are added", "What is planned moves past them."),
+    "days-opened": Notice("open", "These days are open again", "What is planned moves back."),
+    "ladder-saved": Notice(
+        "open", "The new ladder is in force", "Requests that run keep the one they were asked with."
+    ),
     "policy-saved": Notice(
         "open", "The new policy is in force", "The orders follow it. What it has changed is shown below."
     ),

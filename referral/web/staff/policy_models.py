@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from referral.web.form import Form
+from referral.web.staff.ladder_models import Rung
 from referral.web.staff.models import Badge, Fact, Link, When
 
 
@@ -55,6 +56,8 @@ class PolicyPage:
     history: tuple[VersionRow, ...]
     edit: str
     older: str
+    rungs: tuple[Rung, ...] = ()
+    edit_ladder: str = ""
     undo: int = 0
     token: str = ""
 

@@ -15,6 +15,7 @@ from referral.services.foresee_policy import AnswerStopped, OrderMoved, PolicyPr
 from referral.web.form import Form
 from referral.web.staff import present
 from referral.web.staff.clock import Clock
+from referral.web.staff.ladder_view import rungs
 from referral.web.staff.models import Badge, Fact, Link
 from referral.web.staff.policy_models import (
     CodeGroup,
@@ -57,6 +58,8 @@ def policy_page(view: PolicyView, clock: Clock, *, may_change: bool) -> PolicyPa
         ),
         history=tuple(_version(step, clock, in_force=policy.version) for step in view.history),
         edit="/policy/edit" if may_change else "",
+        rungs=rungs(view.ladder),
+        edit_ladder="/policy/ladder" if may_change else "",
         older=f"/policy?below={view.older}#history" if view.older else "",
     )
 

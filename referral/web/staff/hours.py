@@ -1,0 +1,136 @@
+"""Hours and closed days: of the clinic, and of each outside clinician's office."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from referral.domain.errors import InvalidInput
+from referral.services.find_calendar import find_calendar
+from referral.services.keep_calendar import clear_hours, close_days, open_days, set_hours
+from referral.storage.db import attempt
+from referral.web.dependencies import PostedDep, Visitor, staff
+from referral.web.policy import Permission
+from referral.web.staff.frame import SeeWork, clock_of, done, errors_of, form_of, show, texts
+from referral.web.staff.hours_view import hours_page, values_of
+
+router: Final = APIRouter()
+See = Annotated[Visitor, staff(Permission.SEE_POLICY)]
+Change = Annotated[Visitor, staff(Permission.CHANGE_POLICY)]
+Manage = Annotated[Visitor, staff(Permission.MANAGE_DIRECTORY)]
+_Typed = Mapping[str, str]
+_NONE: Final[Mapping[str, str]] = {}
+
+
+@router.get("/settings/hours")
+def show_hours(request: Request, visitor: See) -> Response:
+    """When the clinic's letters leave, its closed days, and the holidays to come."""
+    return _page(request, visitor, None, _NONE, _NONE)
+
+
+@router.post("/settings/hours")
+def save_hours(request: Request, visitor: Change, posted: PostedDep) -> Response:
+    """What is planned follows."""
+    return _save(request, visitor, None, texts(posted))
+
+
+@router.post("/settings/hours/closed-days")
+def add_closed_days(request: Request, visitor: Manage, posted: PostedDep) -> Response:
+    """Days on which the clinic sends nothing and that do not count."""
+    return _close(request, visitor, None, texts(posted))
+
+
+@router.get("/directory/{clinician_id}/hours")
+def show_office(request: Request, clinician_id: str, visitor: SeeWork) -> Response:
+    """When an office takes letters, and when it is away."""
+    return _page(request, visitor, clinician_id, _NONE, _NONE)
+
+
+@router.post("/directory/{clinician_id}/hours")
+def save_office(request: Request, clinician_id: str, visitor: Manage, posted: PostedDep) -> Response:
+    """Hours of their own."""
+    return _save(request, visitor, clinician_id, texts(posted))
+
+
+@router.post("/directory/{clinician_id}/hours/clear")
+def clear_office(clinician_id: str, visitor: Manage) -> Response:
+    """Back to the clinic's hours; doing it twice is harmless."""
+    clear_hours(visitor.session, visitor.actor, clinician_id, visitor.now)
+    return done(visitor, f"/directory/{clinician_id}/hours", "hours-saved")
+
+
+@router.post("/directory/{clinician_id}/hours/closed-days")
+def add_absence(request: Request, clinician_id: str, visitor: Manage, posted: PostedDep) -> Response:
+    """The clinician is away, or the office is closed."""
+    return _close(request, visitor, clinician_id, texts(posted))
+
+
+@router.post("/closed-days/{closure_id}/remove")
+def remove_closed_days(closure_id: str, visitor: Manage) -> Response:
+    """Open again from today on."""
+    closure = open_days(visitor.session, visitor.actor, closure_id, visitor.now)
+    return done(visitor, _path(closure.clinician_id), "days-opened")
+
+
+def _path(clinician_id: str | None) -> str:
+    return f"/directory/{clinician_id}/hours" if clinician_id else "/settings/hours"
+
+
+def _save(request: Request, visitor: Visitor, clinician_id: str | None, typed: _Typed) -> Response:
+    def act() -> None:
+        times = (typed.get("opens", ""), typed.get("closes", ""), typed.get("sends", ""))
+        weekdays = [str(day) for day in range(5) if clinician_id and typed.get(f"closed_{day}")]
+        set_hours(visitor.session, visitor.actor, clinician_id, times, weekdays, visitor.now)
+
+    return _try(request, visitor, clinician_id, typed, act, "hours-saved")
+
+
+def _close(request: Request, visitor: Visitor, clinician_id: str | None, typed: _Typed) -> Response:
+    def act() -> None:
+        days = (typed.get("first_on", ""), typed.get("last_on", ""), typed.get("words", ""))
+        close_days(visitor.session, visitor.actor, clinician_id, days, visitor.now)
+
+    return _try(request, visitor, clinician_id, typed, act, "days-closed")
+
+
+def _try(
+    request: Request,
+    visitor: Visitor,
+    clinician_id: str | None,
+    typed: _Typed,
+    act: Callable[[], None],
+    notice: str,
+) -> Response:
+    """A refusal shows the page again with what was typed, and has changed nothing."""
+    try:
+        with attempt(visitor.session):
+            act()
+    except InvalidInput as error:
+        return _page(request, visitor, clinician_id, typed, errors_of(error, {}, "first_on"), 400)
+    return done(visitor, _path(clinician_id), notice)
+
+
+def _page(
+    request: Request,
+    visitor: Visitor,
+    clinician_id: str | None,
+    typed: _Typed,
+    errors: _Typed,
+    status: int = 200,
+) -> Response:
+    view = find_calendar(visitor.session, clinician_id, visitor.now)
+    values = typed if "opens" in typed else {**values_of(view.hours), **typed}
+    form = form_of(visitor, values, errors)
+    own = Permission.MANAGE_DIRECTORY if clinician_id else Permission.CHANGE_POLICY
+    page = hours_page(
+        view,
+        clock_of(visitor),
+        form,
+        may_set=visitor.may(own),
+        may_close=visitor.may(Permission.MANAGE_DIRECTORY),
+    )
+    active = "directory" if clinician_id else "policy"
+    return show(request, visitor, "staff/hours.html.j2", active, page, status)
