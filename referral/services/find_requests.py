@@ -8,14 +8,18 @@ from datetime import datetime
 from typing import Any
 
 from referral.domain.audit import Action, Actor, AuditEntry
+from referral.domain.calendar import Closure
 from referral.domain.codes import POSITIVE, Decision, Strength
 from referral.domain.form import BY_LINK_ID
 from referral.domain.gate import Recommendation, needs_review
 from referral.domain.policy import Policy
+from referral.services.climb import carrier_of, climb_of, ladder_and_calendar
 from referral.services.find_orders import OrderState, states_of
-from referral.services.follow_requests import Followed
+from referral.services.follow_requests import Followed, last_letter
+from referral.services.foresee_steps import Foreseen, foresee_steps
+from referral.services.move_ladder import is_paused, last_move
 from referral.services.receipt import evidence_id
-from referral.storage import accounts, audit, clinics, documents, orders, recommendations, referrals
+from referral.storage import accounts, audit, clinics, closures, documents, orders, recommendations, referrals
 from referral.storage.db import Session
 from referral.storage.referrals import ReferralEvent
 
@@ -59,7 +63,11 @@ class Answered:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestView:
-    """Everything about one request. `question_words` are by the id of their document."""
+    """Everything about one request. `question_words` are by the id of their document.
+
+    `coming` is all that happens by itself from now on; `away` the clinician's absence of now or the next one;
+    `undo` the newest change of the plan that can be taken back.
+    """
 
     followed: Followed
     state: OrderState
@@ -68,6 +76,10 @@ class RequestView:
     users: dict[str, str]
     question_words: dict[str, str]
     answer: Answered | None
+    coming: tuple[Foreseen, ...] = ()
+    paused: bool = False
+    away: Closure | None = None
+    undo: ReferralEvent | None = None
 
 
 def find_request(
@@ -86,15 +98,31 @@ def find_request(
         detail={"narrative": may_read_answers},
     )
     audit.record(session, actor, entry)
+    followed = next(f for f in state.requests if f.referral.id == referral_id)
     return RequestView(
-        followed=next(f for f in state.requests if f.referral.id == referral_id),
+        followed=followed,
         state=state,
         policy=policy,
         events=events,
         users={id: user.name for id, user in accounts.get_users(session).items()},
         question_words=_questions(session, events) if may_read_answers else {},
         answer=_answer(session, referral_id, state, policy, may_read_answers),
+        **(_plan(session, followed, now) if followed.referral.is_open else {}),
     )
+
+
+def _plan(session: Session, followed: Followed, now: datetime) -> dict[str, Any]:
+    referral, clinician = followed.referral, followed.clinician
+    ladder, calendar = ladder_and_calendar(session, referral)
+    last = carrier_of(last_letter(followed.messages))
+    today = calendar.local_date(now)
+    absences = closures.of(session, [clinician.id])[clinician.id]
+    return {
+        "coming": foresee_steps(climb_of(referral), ladder, calendar, clinician, last, now),
+        "paused": is_paused(referral, calendar, now),
+        "away": next((closure for closure in absences if closure.last_on >= today), None),
+        "undo": last_move(session, referral),
+    }
 
 
 def _questions(session: Session, events: tuple[ReferralEvent, ...]) -> dict[str, str]:

@@ -119,11 +119,11 @@ def _wants_call(referral: Referral, ladder: Ladder, question: ReferralEvent | No
     return any(rung.step is Step.CALL for rung in ladder.rungs[: referral.climbed])
 
 
-def last_reached(messages: Iterable[Message]) -> Message | None:
-    """The newest letter that was handed over; `messages` are newest first."""
-    return next((m for m in messages if m.state in REACHED and m.kind in WITH_LINK), None)
+def last_letter(messages: Iterable[Message]) -> Message | None:
+    """The newest letter that was handed over, or is on its way; `messages` are newest first."""
+    return next((m for m in messages if m.state in (*REACHED, *WAITING) and m.kind in WITH_LINK), None)
 
 
 def _channel(rung: Rung, clinician: Clinician, messages: tuple[Message, ...]) -> Channel | None:
-    contact = contact_for(rung, clinician, carrier_of(last_reached(messages)))
+    contact = contact_for(rung, clinician, carrier_of(last_letter(messages)))
     return contact.channel if contact else None

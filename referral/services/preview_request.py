@@ -16,6 +16,7 @@ from referral.domain.policy import Policy
 from referral.domain.records import Clinician, Contact, Order, Patient, Referral
 from referral.domain.reminders import Climb, due_date
 from referral.services.calendars import calendar_of
+from referral.services.foresee_steps import Foreseen, foresee_steps
 from referral.services.letter_content import Asked, request_letter
 from referral.services.letter_words import first_page_words
 from referral.services.send_new_request import Draft, matching_order, open_requests
@@ -29,11 +30,15 @@ _NO_CODE: Final = Minted("preview", "preview", "the printed code")
 
 @dataclass(frozen=True, slots=True)
 class Sending:
-    """By which contact, None where there is none, and when, in the recipient's business hours."""
+    """By which contact, None where there is none, and when, in the recipient's business hours.
+
+    `steps` are what follows by itself if nobody answers.
+    """
 
     contact: Contact | None
     leaves_at: datetime
     due_at: datetime
+    steps: tuple[Foreseen, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,8 +102,11 @@ def _sending(session: Session, clinician: Clinician, now: datetime) -> Sending:
     _, ladder = clinics.policy_in_force(session)
     calendar = calendar_of(session, clinician)
     leaves_at = calendar.next_opening(now)
-    due_at = due_date(ladder, calendar, Climb(started_at=leaves_at))
-    return Sending(contacts.best(clinician.contacts), leaves_at, due_at)
+    climb = Climb(started_at=leaves_at)
+    contact = contacts.for_request(ladder, clinician.contacts)
+    last = (contact.id, contact.channel) if contact else None
+    steps = foresee_steps(climb, ladder, calendar, clinician, last, now)
+    return Sending(contact, leaves_at, due_date(ladder, calendar, climb), steps)
 
 
 def _patient(session: Session, draft: Draft) -> Patient | None:

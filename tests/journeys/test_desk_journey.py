@@ -149,10 +149,10 @@ def test_the_front_desk_asks_and_treatment_opens_and_closes_without_a_mouse(
     number = number_of(desk)
     request_path = desk.url
     # Then the page says what happened and what comes next by itself
-    reload_until(desk, "Reminder by e-mail, ")
+    reload_until(desk, "Reminder by e-mail")
     main = desk.inner_text("main")
     assert "Closed" in main
-    assert re.search(r"Next, by itself\s+Reminder by e-mail, ", main)
+    assert re.search(r"Next, by itself\s+Reminder by e-mail\s", main)
     assert re.search(r"Request by e-mail: sent.*letter made.*Asked", main, re.DOTALL)
     look(desk, "desk-04-request")
     # but keeps the letter closed as long as its link could answer in the clinician's place

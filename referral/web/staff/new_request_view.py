@@ -17,6 +17,7 @@ from referral.web.dependencies import Visitor
 from referral.web.staff import present
 from referral.web.staff.clock import Clock
 from referral.web.staff.frame import clock_of, form_of, new_key
+from referral.web.staff.ladder_models import DatedStep
 from referral.web.staff.models import Choice, Fact, Link
 from referral.web.staff.new_clinician import typed_clinician
 from referral.web.staff.new_request_choices import (
@@ -27,6 +28,7 @@ from referral.web.staff.new_request_choices import (
 )
 from referral.web.staff.new_request_form import Typed, draft_of
 from referral.web.staff.patients import LANGUAGES
+from referral.web.staff.plan_view import dated
 from referral.web.staff.request_models import Duplicate, Finder, Need, NewRequestPage
 
 _FOUND: Final = 8
@@ -121,6 +123,7 @@ def new_request_page(
         else present.ineligible(shown.clinician.kind, policy),
         summary=_summary(shown, draft_of(typed), clock),
         letter=shown.letter,
+        steps=_steps(shown, clock),
         send_label="Place the order" if shown.needed is False else "Send request",
     )
 
@@ -197,6 +200,14 @@ def _summary(shown: Preview, draft: Draft, clock: Clock) -> tuple[Fact, ...]:
     if shown.needed and shown.clinician is not None:
         facts += _sending(shown, clock)
     return tuple(facts)
+
+
+def _steps(shown: Preview, clock: Clock) -> tuple[DatedStep, ...]:
+    """What follows by itself; nothing where the request itself cannot leave."""
+    ready = shown.patient_name and shown.needed and shown.sending is not None
+    if not ready or shown.sending is None or shown.sending.contact is None:
+        return ()
+    return tuple(dated(step, clock) for step in shown.sending.steps)
 
 
 def _sending(shown: Preview, clock: Clock) -> list[Fact]:

@@ -18,7 +18,14 @@ from referral.services.judge_recommendation import (
     review_recommendation,
     revoke_recommendation,
 )
-from referral.services.move_ladder import pause_request, resume_request
+from referral.services.move_ladder import (
+    extend_request,
+    hold_request,
+    note_back_on,
+    pause_request,
+    resume_request,
+    undo_move,
+)
 from referral.services.resend import resend
 from referral.web.dependencies import PostedDep, Visitor
 from referral.web.policy import Permission
@@ -66,23 +73,44 @@ def _resend(visitor: Visitor, referral_id: str, typed: Typed) -> str:
 
 
 def _pause(visitor: Visitor, referral_id: str, typed: Typed) -> str:
-    try:
-        until = date.fromisoformat(typed.get("pause_until", ""))
-    except ValueError:
-        raise InvalidInput(
-            Issue("Give the day until which to pause.", ("pause_until",), "required")
-        ) from None
-    ahead = (until - clock_of(visitor).today).days
-    if not 0 < ahead <= 180:
-        text = "Choose a day after today, at most half a year ahead."
-        raise InvalidInput(Issue(text, ("pause_until",), "value"))
+    until = _day(typed, "pause_until", "Give the day until which to pause.")
     pause_request(visitor.session, visitor.actor, referral_id, version_of(typed), until, visitor.now)
     return "paused"
+
+
+def _hold(visitor: Visitor, referral_id: str, typed: Typed) -> str:
+    hold_request(visitor.session, visitor.actor, referral_id, version_of(typed), visitor.now)
+    return "held"
 
 
 def _resume(visitor: Visitor, referral_id: str, typed: Typed) -> str:
     resume_request(visitor.session, visitor.actor, referral_id, version_of(typed), visitor.now)
     return "resumed"
+
+
+def _extend(visitor: Visitor, referral_id: str, typed: Typed) -> str:
+    text = typed.get("extend_days", "").strip()
+    days = int(text) if text.isascii() and text.isdecimal() and len(text) < 4 else 0
+    extend_request(visitor.session, visitor.actor, referral_id, version_of(typed), days, visitor.now)
+    return "extended"
+
+
+def _away(visitor: Visitor, referral_id: str, typed: Typed) -> str:
+    back_on = _day(typed, "back_on", "Give the day on which they are back.")
+    note_back_on(visitor.session, visitor.actor, referral_id, version_of(typed), back_on, visitor.now)
+    return "away"
+
+
+def _undo(visitor: Visitor, referral_id: str, typed: Typed) -> str:
+    undo_move(visitor.session, visitor.actor, referral_id, version_of(typed), visitor.now)
+    return "undone"
+
+
+def _day(typed: Typed, name: str, missing: str) -> date:
+    try:
+        return date.fromisoformat(typed.get(name, ""))
+    except ValueError:
+        raise InvalidInput(Issue(missing, (name,), "required")) from None
 
 
 def _confirm(visitor: Visitor, referral_id: str, typed: Typed) -> str:
@@ -146,7 +174,11 @@ def _cancel(visitor: Visitor, referral_id: str, typed: Typed) -> str:
 _STEPS: Final[Steps] = {
     "resend": (Permission.ASK, _resend),
     "pause": (Permission.ASK, _pause),
+    "hold": (Permission.ASK, _hold),
     "resume": (Permission.ASK, _resume),
+    "away": (Permission.ASK, _away),
+    "extend": (Permission.ASK, _extend),
+    "undo": (Permission.ASK, _undo),
     "confirm": (Permission.ASK, _confirm),
     "review": (Permission.REVIEW, _review),
     "renewal": (Permission.ASK, _renewal),

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from referral.web.form import Form
 from referral.web.staff.booking_models import OrderBookings
 from referral.web.staff.classify_models import CodeChoices
+from referral.web.staff.ladder_models import DatedStep
 from referral.web.staff.life_models import LifeSection
 from referral.web.staff.models import (
     Badge,
@@ -65,16 +66,22 @@ class NewRequestPage:
     warning: str = ""
     summary: tuple[Fact, ...] = ()
     letter: tuple[str, ...] = ()
+    steps: tuple[DatedStep, ...] = ()
     send_label: str = "Send request"
 
 
 @dataclass(frozen=True, slots=True)
-class NextStep:
-    """What happens by itself, when, and by which rule."""
+class PlanCard:
+    """All that happens by itself, in order; `still` says in a sentence why it is nothing.
 
-    title: str
-    when: When
-    why: str
+    `badge` is a pause, a hold or an absence. `undo` names the newest change that this person may take back.
+    """
+
+    steps: tuple[DatedStep, ...]
+    still: str
+    badge: Badge | None
+    note: str
+    undo: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +148,7 @@ class RequestPage:
     actions: tuple[str, ...] = ()
     channels: tuple[Choice, ...] = ()
     reasons: tuple[Choice, ...] = ()
-    next_step: NextStep | None = None
+    plan: PlanCard | None = None
     answer: Answer | None = None
     failed: str = ""
 

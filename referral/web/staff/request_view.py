@@ -18,7 +18,8 @@ from referral.web.policy import Permission
 from referral.web.staff import present, story
 from referral.web.staff.clock import Clock, born, days
 from referral.web.staff.models import Badge, Choice, Fact, Link
-from referral.web.staff.request_models import Answer, NextStep, RedFlag, RequestPage
+from referral.web.staff.plan_view import plan_card
+from referral.web.staff.request_models import Answer, RedFlag, RequestPage
 from referral.web.staff.rows import is_living, message_row
 from referral.web.staff.timeline import timeline
 
@@ -53,7 +54,7 @@ def request_page(
         actions=tuple(_actions(visitor, view)),
         channels=_channels(followed, form),
         reasons=tuple(Choice(code, words) for code, words in present.CANCEL_REASONS.items()),
-        next_step=_next_step(followed, clock),
+        plan=plan_card(view, clock, may_act=visitor.may(Permission.ASK)),
         answer=_answer(view.answer, followed, clock, may_read=receipts) if view.answer else None,
         failed=failed,
     )
@@ -94,12 +95,14 @@ def _actions(visitor: Visitor, view: RequestView) -> Iterator[str]:
     if answer is not None and answer.needs_call(view.policy) and visitor.may(Permission.ASK):
         yield "confirm"
     if referral.is_open and visitor.may(Permission.ASK):
-        if view.followed.question is not None:
+        if referral.held_at is not None or view.paused:
             yield "resume"
         if in_order(view.followed.clinician.contacts):
             yield "resend"
         if referral.held_at is None:
             yield "pause"
+        yield "away"
+        yield "extend"
     living = answer is not None and not answer.recommendation.voided
     usable = view.state.order.status in ("on-hold", "active")
     if answer is not None and living and answer.positive and usable and visitor.may(Permission.ASK):
@@ -121,22 +124,6 @@ def _channels(followed: Followed, form: Form) -> tuple[Choice, ...]:
         Choice(channel, present.CHANNEL[channel].capitalize(), address, checked=channel == suggested)
         for channel, address in best.items()
     )
-
-
-def _next_step(followed: Followed, clock: Clock) -> NextStep | None:
-    zone = followed.clinician.time_zone
-    there = (
-        "" if zone == clock.zone.key else f" Their clock is that of {zone.split('/')[-1].replace('_', ' ')}."
-    )
-    hours = f"Letters leave in the recipient’s business hours only.{there}"
-    if followed.letter is not None and followed.letter_at is not None:
-        kind = present.MESSAGE_KIND[followed.letter.kind]
-        by = present.CHANNEL[followed.letter.channel]
-        return NextStep(f"{kind} goes out by {by}", clock.moment(followed.letter_at), hours)
-    if followed.planned is None or followed.planned_at is None:
-        return None
-    rung = f"Step {followed.planned.ordinal} of the ladder, counted in business days. "
-    return NextStep(story.next_title(followed), clock.moment(followed.planned_at), rung + hours)
 
 
 def _answer(answer: Answered, followed: Followed, clock: Clock, *, may_read: bool) -> Answer:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from referral.domain.codes import Decision, Verdict
+from typing import Final
+
+from referral.domain.codes import Channel, Decision, Verdict
 from referral.domain.npi import KIND_LABEL
 from referral.domain.outgoing import MessageState
-from referral.services.attach_fax import HELD_FOR as HELD_FOR_FAX
+from referral.domain.reminders import Audience, Rung, Step
 from referral.services.find_orders import OrderState
 from referral.services.follow_requests import Followed
+from referral.services.hold_ladder import HeldFor
 from referral.web.staff.clock import Clock, days
 from referral.web.staff.models import Gate
 from referral.web.staff.present import CHANNEL, indications, titled, verdict_words
@@ -85,12 +88,18 @@ def _reached(followed: Followed) -> bool:
     return any(m.state in (MessageState.ACCEPTED, MessageState.DELIVERED) for m in followed.messages)
 
 
+_HELD: Final[dict[str, str]] = {
+    HeldFor.GUESSING: "wrong tries have locked the link: call, then send it again",
+    HeldFor.FAX: "answered by fax; please write down what it says",
+    HeldFor.STAFF: "on hold until somebody lets it go on",
+}
+
+
 def _what_next(followed: Followed, clock: Clock) -> str:
     if followed.referral.held_at is not None:
-        if followed.referral.held_for == HELD_FOR_FAX:
-            return "answered by fax; please write down what it says"
-        waits = "the clinician waits for the clinic"
-        return waits if followed.question else "wrong tries have locked the link: call, then send it again"
+        if followed.question is not None:
+            return "the clinician waits for the clinic"
+        return _HELD.get(followed.referral.held_for or "", "it waits for the clinic")
     title = next_title(followed)
     if not title or followed.planned_at is None:
         return "nothing more happens by itself"
@@ -101,11 +110,25 @@ def next_title(followed: Followed) -> str:
     """What the next rung does, empty when there is none."""
     if followed.planned is None:
         return ""
-    by = f" by {CHANNEL[followed.channel]}" if followed.channel else ""
+    return step_title(followed.planned.rung, followed.channel)
+
+
+_WHO: Final = {
+    Audience.FRONT_DESK: "The front desk",
+    Audience.CLINICIAN: "A clinician of the clinic",
+    Audience.MEDICAL_DIRECTOR: "The medical director",
+}
+
+
+def step_title(rung: Rung, channel: Channel | None) -> str:
+    """What a rung does, as a title."""
+    by = f" by {CHANNEL[channel]}" if channel else ""
+    who = _WHO[rung.audience] if rung.audience else ""
     return {
-        "remind": f"Reminder{by}",
-        "remind-other-channel": f"Reminder{by}",
-        "call": "You are asked to call",
-        "suggest-another": "You are asked to try a second clinician",
-        "expire": "The request expires",
-    }[followed.planned.step]
+        Step.REMIND: f"Reminder{by}",
+        Step.REMIND_OTHER_CHANNEL: f"Reminder{by}",
+        Step.CALL: f"{who} is asked to call",
+        Step.SUGGEST_ANOTHER: f"{who} is asked to try a second clinician",
+        Step.ESCALATE: f"{who} is told",
+        Step.EXPIRE: "The request expires",
+    }[rung.step]

@@ -12,9 +12,10 @@ from referral.domain.outgoing import MessageKind
 from referral.services.find_requests import RequestView
 from referral.storage.referrals import ReferralEvent
 from referral.web.staff import present
-from referral.web.staff.clock import Clock
+from referral.web.staff.clock import Clock, days
 from referral.web.staff.life_view import CAUSE
 from referral.web.staff.models import Link
+from referral.web.staff.plan_view import plans
 from referral.web.staff.request_models import Event
 
 _Detail = dict[str, Any]
@@ -57,6 +58,14 @@ _LOOKS: Final[dict[str, tuple[str, str, str]]] = {
     "fax-transcribed": ("open", "fax", "The fax is written down"),
     "paused": ("waiting", "pause", "Reminders paused"),
     "resumed": ("info", "waiting", "Reminders go on"),
+    "held": ("waiting", "pause", "Put on hold"),
+    "extended": ("info", "waiting", "Given more time"),
+    "away": ("waiting", "pause", "The clinician is away"),
+    "undone": ("neutral", "neutral", "Undone"),
+    "replanned": ("info", "waiting", "The plan has moved"),
+    "step-taken": ("neutral", "mail", "The letter that goes another way takes the place of a reminder"),
+    "step-escalate": ("waiting", "warning", "Somebody of the clinic was told"),
+    "attended": ("open", "user", "Seen to"),
     "cancelled": ("neutral", "neutral", "Cancelled"),
     "expired": ("closed", "closed", "Expired without an answer"),
     "accepted": ("open", "open", "Accepted by the medical director"),
@@ -75,6 +84,12 @@ _LOOKS: Final[dict[str, tuple[str, str, str]]] = {
     "step-call": ("waiting", "phone", "Put on the list of calls"),
     "step-suggest-another": ("waiting", "user", "Time to ask a second clinician"),
 }
+_WHY_MOVED: Final = {
+    "hours": "other hours",
+    "closed-days": "closed days were added",
+    "opened-days": "closed days were taken back",
+    "calendar": "hours or closed days were changed",
+}
 _MACHINES: Final = frozenset({"worker", "sweep", "system"})
 
 
@@ -88,7 +103,7 @@ def _event(event: ReferralEvent, view: RequestView, clock: Clock) -> Event:
         event.event, ("neutral", "neutral", event.event.replace("-", " ").capitalize())
     )
     made = _TITLES.get(event.event)
-    parts = [_detail(event, view, clock), _by(event, view)]
+    parts = [_detail(event, view, clock), _by(event, view), plans(event.detail, clock)]
     return Event(
         state=state,
         icon=icon,
@@ -164,6 +179,10 @@ def _on_day(name: str, words: str) -> Callable[[_Detail, RequestView, Clock], st
 
 _DETAILS: Final[dict[str, Callable[[_Detail, RequestView, Clock], str]]] = {
     "paused": _on_day("until", "until"),
+    "away": _on_day("until", "back on"),
+    "extended": lambda detail, _view, _clock: f"by {days(detail['days'])}",
+    "undone": lambda detail, _view, _clock: _LOOKS[detail["undone"]][2],
+    "replanned": lambda detail, _view, _clock: _WHY_MOVED.get(detail["why"], ""),
     "renewed": _on_day("until", "valid until"),
     "renewal-asked": lambda detail, _view, _clock: f"by {present.CHANNEL[Channel(detail['channel'])]}",
     "voided": lambda detail, _view, _clock: CAUSE[Cause(detail["cause"])] if "cause" in detail else "",
