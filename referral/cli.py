@@ -23,6 +23,7 @@ from referral import (
     cli_outbox,
     cli_overrides,
     cli_restore,
+    cli_simulate,
     cli_treatment,
     logs,
 )
@@ -49,6 +50,7 @@ app.command()(cli_overrides.overrides)
 app.add_typer(cli_restore.restore_mode)
 app.command()(cli_restore.reconcile)
 app.command()(cli_restore.reopen)
+app.command()(cli_simulate.simulate)
 app.command()(cli_treatment.start_treatment)
 
 

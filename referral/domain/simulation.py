@@ -16,27 +16,33 @@ from referral.domain import contacts
 from referral.domain.calendar import BusinessCalendar
 from referral.domain.codes import Channel
 from referral.domain.outgoing import (
+    AGAIN,
     MAX_TRIES,
     ONLY_WHILE_OPEN,
     REMINDERS,
     SWITCHED,
+    WITH_LETTER,
     WITH_LINK,
     MessageKind,
+    free_ordinal,
     retry_delay,
 )
-from referral.domain.records import Contact, Experience, Lesson
+from referral.domain.records import Bar, Contact, Experience, Lesson
 from referral.domain.reminders import (
     Climb,
     Ladder,
     Planned,
     Step,
     advanced,
+    after_switch,
     comes_up_at,
+    ended_early,
     from_first_delivery,
     next_step,
     paused_until,
     reminder_due,
     resumed,
+    stopped,
 )
 
 # No request lives longer; a scenario that would is cut off here.
@@ -77,7 +83,7 @@ class Trouble:
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """A message that was decided at `decided_at` and has not left."""
+    """A message that was decided at `decided_at`; `sent_at` is None while it has not left."""
 
     kind: MessageKind
     ordinal: int
@@ -85,23 +91,26 @@ class Letter:
     decided_at: datetime
     not_before: datetime
     tries: int = 0
+    sent_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
     """Where a request stands when the pretend clock starts.
 
-    `handed` are the contacts of the letters that were handed over, oldest first, without those that failed;
-    `refused` are the ids of the contacts that refused one.
+    `handed` are the letters that were handed over, oldest first, without those that failed; `refused` are
+    the ids of the contacts that refused one; `stopped` the ordinals of reminders that never left.
     """
 
     climb: Climb
     contacts: tuple[Contact, ...]
     waiting: tuple[Letter, ...] = ()
-    handed: tuple[tuple[str, Channel], ...] = ()
+    handed: tuple[Letter, ...] = ()
     refused: frozenset[str] = frozenset()
+    stopped: frozenset[int] = frozenset()
     delivered: bool = False
     held_at: datetime | None = None
+    paused_until: date | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,10 +171,11 @@ class _Run:
     contacts: dict[str, Contact]
     waiting: list[Letter]
     handed: list[Letter]
-    earlier: tuple[tuple[str, Channel], ...]
     refused: set[str]
+    stopped: set[int]
     delivered: bool
     held_at: datetime | None
+    paused_until: date | None
     next_step_at: datetime | None = None
     is_open: bool = True
     entries: list[Entry] = field(default_factory=list)
@@ -178,11 +188,12 @@ class _Run:
             climb=standing.climb,
             contacts={contact.id: contact for contact in standing.contacts},
             waiting=list(standing.waiting),
-            handed=[],
-            earlier=standing.handed,
+            handed=list(standing.handed),
             refused=set(standing.refused),
+            stopped=set(standing.stopped),
             delivered=standing.delivered,
             held_at=standing.held_at,
+            paused_until=standing.paused_until,
         )
         run._replan(standing.climb)
         return run
@@ -221,7 +232,9 @@ class _Run:
         return moment
 
     def _note(self, at: datetime, event: str, letter: Letter | None = None, **values: object) -> None:
-        about = {"kind": letter.kind, "channel": letter.contact.channel} if letter else {}
+        about: dict[str, object] = {}
+        if letter is not None:
+            about = {"kind": letter.kind, "channel": letter.contact.channel, "ordinal": letter.ordinal}
         self.entries.append(Entry(at=at, event=event, **(about | values)))  # type: ignore[arg-type]
 
     # ---------- what people and providers do ----------
@@ -236,42 +249,75 @@ class _Run:
         elif happening.cause is Cause.CANCEL:
             self._close(now, "cancelled", MessageKind.CANCELLED)
         elif happening.cause is Cause.RESUME:
-            if self.held_at is not None:
-                self._replan(resumed(self.climb, self.scenario.calendar, self.held_at, now))
-                self._note(now, "resumed")
+            self._go_on(now)
         else:
             self._stand_still(happening, now)
 
+    def _go_on(self, now: datetime) -> None:
+        """A hold or a pause ends; nothing where there is neither."""
+        calendar, until = self.scenario.calendar, self.paused_until
+        if self.held_at is not None:
+            self._replan(resumed(self.climb, calendar, self.held_at, now))
+        elif until is not None and calendar.local_date(now) <= until:
+            self.paused_until = None
+            self._replan(ended_early(self.climb, calendar, until, now))
+        else:
+            return
+        self._note(now, "resumed")
+
     def _stand_still(self, happening: Happening, now: datetime) -> None:
-        """Reminders that have not left stay here."""
+        """Reminders that have not left stay here, and come again when it goes on."""
+        ordinals = {letter.ordinal for letter in self.waiting if letter.kind is MessageKind.REMINDER}
+        self.stopped |= ordinals
+        self.climb = stopped(self.climb, (ordinal % AGAIN for ordinal in ordinals))
+        self._drop(REMINDERS)
         if happening.until is not None:
             calendar = self.scenario.calendar
+            self.paused_until = happening.until
             self._replan(paused_until(self.climb, calendar, now, happening.until))
             self._note(now, "paused", until=calendar.at(happening.until, calendar.closes))
         else:
             self.held_at = now
             self._replan(replace(self.climb, held=True))
             self._note(now, "asked-question")
-        self._drop(REMINDERS)
 
     def _bounce(self, channel: Channel | None, now: datetime) -> None:
-        """The newest letter that was handed over by this channel comes back."""
+        """The newest letter that was handed over by this channel comes back: nobody is reached there."""
         sent = [letter for letter in self.handed if letter.contact.channel == channel]
         if sent:
             self.handed.remove(sent[-1])
-            self.delivered = bool(self.handed or self.earlier)
+            self.delivered = bool(self.handed)
+            contact = self.contacts[sent[-1].contact.id]
+            self.contacts[contact.id] = replace(contact, barred_for=Bar.BAD_ADDRESS, verified_at=None)
             self._failed(sent[-1], now, "failed-after-all")
 
     def _failed(self, letter: Letter, now: datetime, event: str = "not-delivered") -> None:
         self._learn(letter, Lesson.FAILED, now)
         self.refused.add(letter.contact.id)
         self._note(now, event, letter)
-        if letter.kind not in WITH_LINK or not self.is_open:
-            return
-        ways = tuple(self.contacts.values())
+        if letter.kind in WITH_LINK and self.is_open:
+            self._switch(letter, now)
+
+    def _switch(self, letter: Letter, now: datetime) -> None:
+        """Another way at once, but never as the second letter of a day."""
+        ways, calendar = tuple(self.contacts.values()), self.scenario.calendar
         other = contacts.after_refusal(ways, self.refused, letter.contact.channel)
-        if other is not None:
-            self._queue(letter.kind, letter.ordinal + SWITCHED, other, now)
+        rest = [one for one in (*self.waiting, *self.handed) if one.contact.id not in self.refused]
+        is_letter = letter.kind in WITH_LETTER
+        if other is None or (is_letter and any(self._goes_today(one, now) for one in rest)):
+            return
+        self._queue(letter.kind, letter.ordinal + SWITCHED, other, now)
+        taken = after_switch(self.climb, self.scenario.ladder, calendar, now) if is_letter else None
+        if taken is not None:
+            self._replan(taken)
+            self._note(now, "step-taken", ordinal=taken.climbed)
+
+    def _goes_today(self, letter: Letter, now: datetime) -> bool:
+        """On the recipient's day on which what is queued now would leave."""
+        calendar = self.scenario.calendar
+        leaves = letter.sent_at or calendar.next_opening(max(letter.not_before, now))
+        today = calendar.local_date(calendar.next_opening(now))
+        return letter.kind in WITH_LETTER and calendar.local_date(leaves) == today
 
     def _close(self, now: datetime, event: str, told: MessageKind) -> None:
         self.is_open, self.next_step_at = False, None
@@ -307,7 +353,8 @@ class _Run:
         )
         contact = contacts.for_step(planned.rung, tuple(self.contacts.values()), self._last())
         if contact is not None:
-            self._queue(MessageKind.REMINDER, planned.ordinal, contact, now)
+            ordinal = free_ordinal(planned.ordinal, self.stopped)
+            self._queue(MessageKind.REMINDER, ordinal, contact, now)
 
     def _deliver(self, now: datetime) -> None:
         for letter in [letter for letter in self.waiting if letter.not_before <= now]:
@@ -333,13 +380,13 @@ class _Run:
 
     def _handed_over(self, letter: Letter, now: datetime) -> None:
         if letter.kind in WITH_LINK:
-            self.handed.append(letter)
+            self.handed.append(replace(letter, sent_at=now))
             moved = None if self.delivered else from_first_delivery(self.climb, self.scenario.calendar, now)
             self.delivered = True
             if moved is not None and self.is_open:
                 self._replan(moved)
         self._learn(letter, Lesson.SENT, now)
-        self._note(now, "sent", letter)
+        self._note(now, "sent", letter, wanted_at=letter.decided_at)
 
     def _learn(self, letter: Letter, lesson: Lesson, now: datetime) -> None:
         """The newest news of a message takes the place of the older, as in storage/contacts.learn()."""
@@ -352,10 +399,10 @@ class _Run:
 
     def _last(self) -> tuple[str, Channel] | None:
         """The contact of the newest letter that was handed over."""
-        if self.handed:
-            newest = max(self.handed, key=lambda letter: (letter.decided_at, letter.ordinal))
-            return newest.contact.id, newest.contact.channel
-        return self.earlier[-1] if self.earlier else None
+        if not self.handed:
+            return None
+        newest = max(self.handed, key=lambda letter: (letter.decided_at, letter.ordinal))
+        return newest.contact.id, newest.contact.channel
 
     def _queue(self, kind: MessageKind, ordinal: int, contact: Contact, now: datetime) -> None:
         self.waiting.append(Letter(kind, ordinal, contact, decided_at=now, not_before=now))

@@ -193,7 +193,9 @@ def happen(world: World, referral_id: str, happening: Happening) -> None:
             assert happening.channel is not None
             sent = outbox.find(session, referral_id=referral_id, states=(MessageState.ACCEPTED,))
             newest = next(message for message in sent if message.channel == happening.channel)
-            report = Report("pretended", f"{newest.id}", newest.id, Fate.FAILED, "no such mailbox", now)
+            report = Report(
+                "pretended", f"{newest.id}", newest.id, Fate.FAILED, "nobody here", now, bad_address=True
+            )
             assert take_report(session, report, now)
 
 
@@ -201,13 +203,14 @@ def told(world: World, referral_id: str) -> list[Entry]:
     """The timeline that the services have kept, in the words of a simulation."""
     with world.clinic.transaction() as session:
         kept = referrals.events(session, referral_id)
+        ordinals = {str(m.id): m.ordinal for m in outbox.find(session, referral_id=referral_id)}
     return [
         Entry(
             at=event.at,
             event=event.event,
             kind=MessageKind(event.detail["kind"]) if "kind" in event.detail else None,
             channel=Channel(event.detail["channel"]) if "channel" in event.detail else None,
-            ordinal=event.detail.get("ordinal"),
+            ordinal=event.detail.get("ordinal", ordinals.get(event.detail.get("message", ""))),
             skipped=tuple(event.detail.get("skipped", ())),
         )
         for event in kept
