@@ -217,7 +217,8 @@ def test_a_forged_report_is_refused_and_changes_nothing(case: Case, channel: Cha
 
 def test_a_report_is_bound_to_its_message_and_clinic(case: Case, other_clinic: ClinicFixture) -> None:
     """A truly signed report cannot be shown about another message."""
-    for channel, status in ((Channel.SMS, "undelivered"), (Channel.FAX, "failure")):
+    sms, fax = ("undelivered", "delivered"), ("failure", "completed")
+    for channel, status in [*((Channel.SMS, word) for word in sms), *((Channel.FAX, word) for word in fax)]:
         one, other = case.send(channel), case.send(channel)
         name = "sms" if channel is Channel.SMS else "fax"
         answer = case.tell(one, status, to=case.here(other, name))

@@ -173,11 +173,19 @@ def _detail(event: ReferralEvent, view: RequestView, clock: Clock) -> str:
     return "the words are for clinical staff" if hidden else ""
 
 
+def _reason(detail: _Detail, _view: RequestView, _clock: Clock) -> str:
+    """As the provider's answer was put into our words; nobody is named in it."""
+    reason = str(detail.get("reason", ""))
+    return f"{reason[:1].upper()}{reason[1:]}"
+
+
 def _on_day(name: str, words: str) -> Callable[[_Detail, RequestView, Clock], str]:
     return lambda detail, _view, clock: f"{words} {clock.day(date.fromisoformat(detail[name])).text}"
 
 
 _DETAILS: Final[dict[str, Callable[[_Detail, RequestView, Clock], str]]] = {
+    "not-delivered": _reason,
+    "failed-after-all": _reason,
     "paused": _on_day("until", "until"),
     "away": _on_day("until", "back on"),
     "extended": lambda detail, _view, _clock: f"by {days(detail['days'])}",
