@@ -167,11 +167,11 @@ def verify(service: Service, planted: Planted) -> None:
         listed = visit.get(f"/directory?q={CLINICIAN['clinician_family']}")
         found = re.search(r"/directory/[0-9a-f-]{36}", listed)
         assert found is not None
-        steps = re.findall(r'action="(/directory/[^"]+/verify)"', visit.get(found[0]))
-        assert len(steps) >= 2
-        for step in steps:
-            visit.get(found[0])
-            visit.post(step)
+        pages = re.findall(r'href="(/directory/[^"]+/contacts/[^"]+)"', visit.get(found[0]))
+        assert len(pages) >= 2
+        for page in pages:
+            visit.get(page)
+            visit.post(f"{page}/verify", {"spoke_with": "the front desk"})
 
 
 def code_of(desk: Browser, number: str) -> str:

@@ -8,6 +8,7 @@ from math import ceil
 from typing import Final
 
 from referral.domain.codes import Channel
+from referral.domain.outgoing import MessageKind
 from referral.domain.records import Bar, Contact, Experience, Lesson
 from referral.domain.reminders import Ladder, Rung, Step
 
@@ -79,6 +80,7 @@ class Health(StrEnum):
     UNUSED = "unused"
 
 
+FAILING: Final = frozenset({Health.WRONG_RECIPIENT, Health.BAD_ADDRESS, Health.FAILED})
 _SICK: Final = {Bar.WRONG_RECIPIENT: Health.WRONG_RECIPIENT, Bar.BAD_ADDRESS: Health.BAD_ADDRESS}
 _BEST_FIRST: Final = (Lesson.ANSWERED, Lesson.DELIVERED, Lesson.SENT)
 
@@ -113,6 +115,15 @@ def needs_call(contact: Contact) -> bool:
 def best(contacts: tuple[Contact, ...]) -> Contact | None:
     """The contact to try first; None when nothing on file can carry a letter or a link."""
     return next(iter(in_order(contacts)), None)
+
+
+def may_carry(contact: Contact, kind: MessageKind) -> bool:
+    """The record of an answer does not go to a fax number that nobody has confirmed, by a call or an answer.
+
+    What asks does: until then a wrong number has cost one letter with a name and a year of birth.
+    """
+    unsure = needs_call(contact) and health(contact) is not Health.ANSWERED
+    return contact.barred_for is not Bar.WRONG_RECIPIENT and not (unsure and kind is MessageKind.THANK_YOU)
 
 
 def usable(contacts: tuple[Contact, ...], id: str) -> Contact | None:

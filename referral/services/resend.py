@@ -5,14 +5,15 @@ from __future__ import annotations
 from datetime import datetime
 
 from referral.domain.audit import Action, Actor, AuditEntry
-from referral.domain.codes import Channel
 from referral.domain.contacts import in_order
 from referral.domain.errors import InvalidInput, Issue
-from referral.domain.outgoing import MessageKind
+from referral.domain.outgoing import WITH_LETTER, MessageKind
+from referral.domain.records import Contact, Referral
 from referral.domain.referral import Event, next_status
+from referral.services.follow_requests import WAITING
 from referral.services.hold_ladder import go_on_after_guessing
 from referral.services.queue_message import queue_message
-from referral.storage import audit, directory, referrals
+from referral.storage import audit, directory, outbox, referrals
 from referral.storage.db import Session
 
 
@@ -33,15 +34,31 @@ def resend(
         raise InvalidInput(
             Issue(f"This clinician has no such contact on file (there is: {names}).", ("resend_channel",))
         )
+    _send(session, actor, referral, contact, now)
+
+
+def resend_to(
+    session: Session, actor: Actor, referral_id: str, version: int, contact: Contact, now: datetime
+) -> None:
+    """The same by one contact; where a letter waits to go there already, that one is enough."""
+    referral = referrals.get(session, referral_id, lock=True)
+    referrals.require_version(referral, version)
+    next_status(Event.RESEND, referral.status)
+    waiting = outbox.find(session, referral_id=referral_id, states=WAITING)
+    if not any(message.contact_id == contact.id and message.kind in WITH_LETTER for message in waiting):
+        _send(session, actor, referral, contact, now)
+
+
+def _send(session: Session, actor: Actor, referral: Referral, contact: Contact, now: datetime) -> None:
     queue_message(session, referral, MessageKind.REQUEST, contact, now)
     # The version moves, so that a second click on the same page is told that the first one counted.
     go_on_after_guessing(session, referrals.change(session, referral), now)
-    referrals.note(session, referral_id, "resent", actor.id, now, channel=Channel(channel))
+    referrals.note(session, referral.id, "resent", actor.id, now, channel=contact.channel)
     entry = AuditEntry(
         action=Action.EXECUTE,
         subtype="resend",
-        entity=f"ServiceRequest/{referral_id}",
+        entity=f"ServiceRequest/{referral.id}",
         patient_id=referral.patient_id,
-        detail={"channel": channel},
+        detail={"channel": contact.channel},
     )
     audit.record(session, actor, entry)

@@ -14,6 +14,7 @@ from referral.domain import contacts
 from referral.domain.calendar import BusinessCalendar
 from referral.domain.codes import Channel
 from referral.domain.contacts import Health
+from referral.domain.outgoing import MessageKind
 from referral.domain.records import Bar, Contact, Experience, Lesson
 
 NOW = datetime(2026, 11, 3, 17, 0, tzinfo=UTC)
@@ -179,6 +180,18 @@ def test_a_fax_number_that_nobody_confirmed_is_called() -> None:
     assert contacts.needs_call(contact(FAX))
     assert not contacts.needs_call(contact(FAX, verified=True))
     assert not contacts.needs_call(contact(EMAIL))
+
+
+def test_the_record_of_an_answer_goes_to_no_number_that_nobody_confirmed() -> None:
+    unsure, known = contact(FAX), contact(FAX, verified=True)
+    assert contacts.may_carry(unsure, MessageKind.REQUEST)
+    assert contacts.may_carry(unsure, MessageKind.REMINDER)
+    assert not contacts.may_carry(unsure, MessageKind.THANK_YOU)
+    assert contacts.may_carry(contact(FAX, answered()), MessageKind.THANK_YOU)
+    assert contacts.may_carry(known, MessageKind.THANK_YOU)
+    assert contacts.may_carry(contact(EMAIL), MessageKind.THANK_YOU)
+    wrong = contact(EMAIL, barred_for=Bar.WRONG_RECIPIENT)
+    assert not any(contacts.may_carry(wrong, kind) for kind in MessageKind)
 
 
 def test_another_channel_is_paper_where_there_is_paper() -> None:

@@ -33,6 +33,7 @@ from referral.storage import directory, documents, outbox, print_batches, tables
 from referral.storage.print_batches import Item
 from referral.web.policy import Permission, may
 from referral.web.staff import bookings as booking_pages
+from referral.web.staff import contacts as contact_pages
 from referral.web.staff import fax_inbox as fax_pages
 from referral.web.staff import order as order_pages
 from referral.web.staff import overrides as override_pages
@@ -54,6 +55,9 @@ _STEPS: Final = {
     "/orders/{order_id}/{step}": {name: rule[0] for name, rule in order_pages._STEPS.items()},
     "/bookings/{booking_id}/{step}": {name: rule[0] for name, rule in booking_pages._STEPS.items()},
     "/chairs/{chair_id}/{step}": {name: rule[0] for name, rule in booking_pages._CHAIR_STEPS.items()},
+    "/directory/{clinician_id}/contacts/{contact_id}/{step}": {
+        name: rule[0] for name, rule in contact_pages._STEPS.items()
+    },
     "/print/{batch_id}/{step}": {name: rule[0] for name, rule in paper_pages._STEPS.items()},
     "/fax-inbox/{fax_id}/{step}": {name: rule[0] for name, rule in fax_pages._STEPS.items()},
     "/overrides/{override_id}/{step}": dict.fromkeys(override_pages._ACTS, Permission.DECIDE_OVERRIDE),

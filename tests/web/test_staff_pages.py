@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from datetime import date, timedelta
 from typing import Any
@@ -222,21 +223,26 @@ def test_a_clinician_is_added_found_by_city_and_verified_by_somebody_else(
     assert "Ada Sample" in robin.get("/directory?q=springfield")
     robin.get(page)
     assert "please ask a colleague to call" in robin.text
+    contact = re.findall(rf'href="({page}/contacts/[^"]+)"', robin.page)[0]
+    robin.get(contact)
+    assert "a colleague has to call" in robin.text
     assert "/verify" not in robin.page
     nico = open_desk(clinic, Role.CLINICIAN)
     nico.get(page)
     assert "please ask a colleague" not in nico.text
-    verify = nico.page.split(f'action="{page}/contacts/')[1].split('"')[0]
-    refused = robin.post(f"{page}/contacts/{verify}")
+    refused = robin.post(f"{contact}/verify", spoke_with="Ana")
     assert robin.status == 403
     assert "Somebody else of the clinic has to call." in refused
-    assert "The contact is verified" in nico.post(f"{page}/contacts/{verify}")
+    nico.get(contact)
+    assert "Whom did you speak with?" in nico.post(f"{contact}/verify", spoke_with="")
+    assert "The contact is verified" in nico.post(f"{contact}/verify", spoke_with="Ana")
+    assert "by a call with Ana" in nico.text
     with clinic.transaction() as session:
         added = directory.get_clinician(session, page.removeprefix("/directory/"))
     assert [contact.is_verified for contact in added.contacts].count(True) == 1
     assert added.time_zone == "America/Chicago"
-    nico.post(f"{page}/contacts/no-such-contact/verify")
-    assert nico.status == 400
+    nico.post(f"{page}/contacts/no-such-contact/verify", spoke_with="Ana")
+    assert nico.status == 404
 
 
 # ---- Outbox and documents

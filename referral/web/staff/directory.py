@@ -7,19 +7,18 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from referral.domain.codes import Channel
 from referral.domain.errors import InvalidInput
 from referral.domain.npi import KIND_LABEL
 from referral.domain.policy import Policy
 from referral.domain.records import Clinician, Contact
 from referral.services.find_people import PAGE, ClinicianView, find_clinician, list_clinicians
-from referral.services.keep_directory import add_clinician, verify_contact
+from referral.services.keep_directory import add_clinician
 from referral.storage import clinics, directory
 from referral.storage.db import attempt, hold
 from referral.web.dependencies import PostedDep, Visitor, staff
 from referral.web.form import Form
 from referral.web.policy import Permission
-from referral.web.staff import models, present
+from referral.web.staff import contact_view, models, present
 from referral.web.staff.clock import Clock
 from referral.web.staff.frame import (
     SeeWork,
@@ -36,7 +35,6 @@ from referral.web.staff.frame import (
 )
 from referral.web.staff.hours_view import hours_words
 from referral.web.staff.models import (
-    Badge,
     ClinicianPage,
     ClinicianRow,
     DirectoryPage,
@@ -49,12 +47,6 @@ from referral.web.staff.rows import request_row
 
 router: Final = APIRouter()
 Manage = Annotated[Visitor, staff(Permission.MANAGE_DIRECTORY)]
-_SOURCE: Final = {
-    "front-desk": "the front desk",
-    "ehr": "the record",
-    "patient": "the patient",
-    "nppes": "the NPI registry",
-}
 
 
 @router.get("/directory")
@@ -77,24 +69,9 @@ def _row(clinician: Clinician, policy: Policy) -> ClinicianRow:
         href=f"/directory/{clinician.id}",
         kind=KIND_LABEL[clinician.kind].capitalize(),
         practice=clinician.practice,
-        contacts=tuple(_small_badge(contact) for contact in clinician.contacts),
+        contacts=tuple(contact_view.small_badge(contact) for contact in clinician.contacts),
         warning=present.ineligible(clinician.kind, policy),
     )
-
-
-def _small_badge(contact: Contact) -> Badge:
-    words = present.CHANNEL[contact.channel].capitalize()
-    if _failed(contact):
-        return Badge("closed", f"{words} failed", present.CHANNEL_ICON[contact.channel])
-    state = "open" if contact.is_verified else "neutral"
-    label = f"{words}, verified" if contact.is_verified else words
-    return Badge(state, label, present.CHANNEL_ICON[contact.channel])
-
-
-def _failed(contact: Contact) -> bool:
-    """The last thing that is known of it is a failure."""
-    failure, success = contact.last_failure_at, contact.last_success_at
-    return failure is not None and (success is None or failure > success)
 
 
 @router.get("/directory/new")
@@ -142,17 +119,17 @@ def show_clinician(request: Request, clinician_id: str, visitor: SeeWork) -> Res
 def _page(visitor: Visitor, view: ClinicianView, clock: Clock) -> ClinicianPage:
     clinician = view.clinician
     own = view.entered_by == visitor.actor.id
-    may = visitor.may(Permission.MANAGE_DIRECTORY) and not own
+    may = visitor.may(Permission.MANAGE_DIRECTORY)
     return ClinicianPage(
         name=present.titled(clinician),
         kind=KIND_LABEL[clinician.kind].capitalize(),
         warning=present.ineligible(clinician.kind, view.policy),
         facts=_facts(clinician),
-        contacts=tuple(_contact(clinician, contact, clock, may_verify=may) for contact in clinician.contacts),
+        contacts=tuple(_contact(clinician, contact, clock, may_manage=may) for contact in clinician.contacts),
         requests=tuple(
             request_row(f, present.named(view.patients[f.referral.patient_id]), clock) for f in view.requests
         ),
-        version="",
+        add=f"/directory/{clinician.id}/contacts" if may else "",
         entered_by_you=own,
     )
 
@@ -172,37 +149,14 @@ def _hours(clinician: Clinician) -> str:
     return hours_words(clinician.hours) if clinician.hours else "Those of the clinic"
 
 
-def _contact(clinician: Clinician, contact: Contact, clock: Clock, *, may_verify: bool) -> models.Contact:
-    known = _failed(contact)
-    badge = Badge("open", "Verified", "shield") if contact.is_verified else Badge("waiting", "Not verified")
-    if known:
-        badge = Badge("closed", "Failed last time", "warning")
-    verified = f"Verified {clock.moment(contact.verified_at).text}." if contact.verified_at else ""
-    path = f"/directory/{clinician.id}/contacts/{contact.id}/verify"
+def _contact(clinician: Clinician, contact: Contact, clock: Clock, *, may_manage: bool) -> models.Contact:
     return models.Contact(
         channel=present.CHANNEL[contact.channel].capitalize(),
         icon=present.CHANNEL_ICON[contact.channel],
         value=present.address_of(contact),
-        source=_SOURCE.get(contact.source, "a connected system"),
-        verified=verified,
-        badge=badge,
-        history=_history(contact, clock),
-        verify=path if may_verify and not contact.is_verified else "",
+        source=contact_view.SOURCE.get(contact.source, "a connected system"),
+        verified=contact_view.verified(contact, clock),
+        badges=contact_view.badges(contact),
+        history=contact_view.why(contact, clock),
+        manage=f"/directory/{clinician.id}/contacts/{contact.id}" if may_manage else "",
     )
-
-
-def _history(contact: Contact, clock: Clock) -> str:
-    parts = []
-    if contact.last_success_at:
-        parts.append(f"Last worked {clock.moment(contact.last_success_at).text}.")
-    if contact.last_failure_at:
-        parts.append(f"Last failed {clock.moment(contact.last_failure_at).text}.")
-    never = "" if contact.channel is Channel.PHONE else "Not used yet."
-    return " ".join(parts) or never
-
-
-@router.post("/directory/{clinician_id}/contacts/{contact_id}/verify")
-def verify(clinician_id: str, contact_id: str, visitor: Manage) -> Response:
-    """Somebody who did not enter it has called and heard that it is right; doing it twice is harmless."""
-    verify_contact(visitor.session, visitor.actor, clinician_id, contact_id, visitor.now)
-    return done(visitor, f"/directory/{clinician_id}", "verified")

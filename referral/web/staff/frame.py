@@ -105,6 +105,20 @@ NOTICES: Final = {
     ),
     "clinician-known": Notice("info", "This clinician is in the directory already", "Nothing was added."),
     "verified": Notice("open", "The contact is verified"),
+    "contact-added": Notice("open", "The contact is kept", "A colleague should call to confirm it."),
+    "contact-doubted": Notice(
+        "waiting",
+        "The contact is kept, but it looks like a landline",
+        "Landlines get no text messages. Please ask whether it is a mobile number.",
+    ),
+    "contact-sent": Notice(
+        "open", "The contact is kept, and the letter goes there", "A colleague should call to confirm it."
+    ),
+    "contact-wrong": Notice(
+        "waiting",
+        "Nothing goes there any more",
+        "Open requests go on by another contact where there is one; the links that went there are closed.",
+    ),
     "reopening-approved": Notice("info", "You have approved", "A second person has to approve as well."),
     "reopened": Notice("open", "The clinic is open", "Gate, letters and portal work again."),
     "hours-saved": Notice("open", "The hours are saved", "What is planned follows them."),

@@ -335,16 +335,35 @@ class MessagePage:
 
 @dataclass(frozen=True, slots=True)
 class Contact:
-    """One way to reach a clinician. `verify` is where the form posts, empty when it is verified already."""
+    """One way to reach a clinician. `manage` is the page of it, empty for who may not change it."""
 
     channel: str
     icon: str
     value: str
     source: str
     verified: str
-    badge: Badge
+    badges: tuple[Badge, ...]
     history: str
-    verify: str = ""
+    manage: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ContactPage:
+    """`known` is the contact as it is, None on the page that adds one. `steps` are open to this person.
+
+    `not_yours` says why this person may not confirm it; `called` is the number to call, empty without one.
+    """
+
+    clinician: Link
+    back: str
+    href: str
+    title: str
+    form: Form
+    channels: tuple[Choice, ...]
+    sources: tuple[Choice, ...]
+    known: Contact | None = None
+    called: str = ""
+    not_yours: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -389,7 +408,7 @@ class ClinicianPage:
     facts: tuple[Fact, ...]
     contacts: tuple[Contact, ...]
     requests: tuple[RequestRow, ...]
-    version: str
+    add: str
     entered_by_you: bool
 
 

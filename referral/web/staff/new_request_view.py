@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from referral.domain.contacts import FAILING
+from referral.domain.contacts import health as contact_health
 from referral.domain.policy import Policy
 from referral.domain.records import Patient
 from referral.services.find_indications import find_indications
@@ -14,7 +16,7 @@ from referral.services.preview_request import Preview, preview_request
 from referral.services.send_new_request import Draft
 from referral.storage import clinics, directory
 from referral.web.dependencies import Visitor
-from referral.web.staff import present
+from referral.web.staff import contact_view, present
 from referral.web.staff.clock import Clock
 from referral.web.staff.frame import clock_of, form_of, new_key
 from referral.web.staff.ladder_models import DatedStep
@@ -217,9 +219,12 @@ def _sending(shown: Preview, clock: Clock) -> list[Fact]:
     if contact is None:
         return [*facts, Fact("By", "no e-mail, fax or address on file")]
     health = "verified" if contact.is_verified else "not verified by a call yet"
+    sick = [c for c in shown.clinician.contacts if contact_health(c) in FAILING]
     return [
         *facts,
-        Fact("By", f"{present.CHANNEL[contact.channel]} to {present.address_of(contact)}, {health}"),
+        Fact("By", f"{contact_view.by_words(contact)}, {health}"),
+        Fact("Because", contact_view.why(contact, clock)),
+        *(Fact("Not by", f"{contact_view.by_words(c)}. {contact_view.why(c, clock)}") for c in sick),
         Fact("Leaves", clock.soon(shown.sending.leaves_at)),
         Fact("Reply by", clock.moment(shown.sending.due_at).text),
     ]

@@ -8,6 +8,7 @@ from typing import Final
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from referral.domain.codes import Channel
 from referral.domain.errors import InvalidInput, Issue, ReferralError
 from referral.domain.life import Cause
 from referral.services.ask_renewal import ask_renewal
@@ -18,6 +19,7 @@ from referral.services.judge_recommendation import (
     review_recommendation,
     revoke_recommendation,
 )
+from referral.services.keep_contact import keep_contact
 from referral.services.move_ladder import (
     extend_request,
     hold_request,
@@ -26,9 +28,11 @@ from referral.services.move_ladder import (
     resume_request,
     undo_move,
 )
-from referral.services.resend import resend
+from referral.services.resend import resend, resend_to
+from referral.storage import referrals
 from referral.web.dependencies import PostedDep, Visitor
 from referral.web.policy import Permission
+from referral.web.staff.contacts import new_contact
 from referral.web.staff.frame import Ask, SeeWork, clock_of, form_of, show, version_of
 from referral.web.staff.present import CANCEL_REASONS
 from referral.web.staff.request_view import request_page
@@ -61,7 +65,9 @@ def _page(request: Request, visitor: Visitor, referral_id: str, shown: Shown) ->
         visitor.now,
         may_read_answers=visitor.may(Permission.SEE_ANSWER),
     )
-    form = form_of(visitor, shown.typed, shown.errors, version=str(view.followed.referral.version))
+    # A letter goes to a new contact unless that was unticked.
+    typed = shown.typed if shown.failed else {"send_there": "yes"}
+    form = form_of(visitor, typed, shown.errors, version=str(view.followed.referral.version))
     page = request_page(visitor, view, clock_of(visitor), form, shown.failed)
     return show(request, visitor, "staff/request.html.j2", "", page, shown.status)
 
@@ -70,6 +76,19 @@ def _resend(visitor: Visitor, referral_id: str, typed: Typed) -> str:
     channel = typed.get("resend_channel", "")
     resend(visitor.session, visitor.actor, referral_id, version_of(typed), channel, visitor.now)
     return "resent"
+
+
+def _contact(visitor: Visitor, referral_id: str, typed: Typed) -> str:
+    """Keep another contact, and send the letter there at once unless that was unticked."""
+    session, actor, now = visitor.session, visitor.actor, visitor.now
+    clinician_id = referrals.get(session, referral_id).clinician_id
+    kept = keep_contact(
+        session, actor, clinician_id, new_contact(typed, instead_of=typed.get("instead_of", "")), now
+    )
+    if not typed.get("send_there") or kept.channel is Channel.PHONE:
+        return "contact-added"
+    resend_to(session, actor, referral_id, version_of(typed), kept, now)
+    return "contact-sent"
 
 
 def _pause(visitor: Visitor, referral_id: str, typed: Typed) -> str:
@@ -173,6 +192,7 @@ def _cancel(visitor: Visitor, referral_id: str, typed: Typed) -> str:
 
 _STEPS: Final[Steps] = {
     "resend": (Permission.ASK, _resend),
+    "contact": (Permission.MANAGE_DIRECTORY, _contact),
     "pause": (Permission.ASK, _pause),
     "hold": (Permission.ASK, _hold),
     "resume": (Permission.ASK, _resume),

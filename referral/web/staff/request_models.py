@@ -147,6 +147,9 @@ class RequestPage:
     form: Form
     actions: tuple[str, ...] = ()
     channels: tuple[Choice, ...] = ()
+    contacts: tuple[Choice, ...] = ()
+    contact_kinds: tuple[Choice, ...] = ()
+    contact_sources: tuple[Choice, ...] = ()
     reasons: tuple[Choice, ...] = ()
     plan: PlanCard | None = None
     answer: Answer | None = None

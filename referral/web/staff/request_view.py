@@ -10,13 +10,15 @@ from referral.domain.codes import Channel
 from referral.domain.contacts import in_order
 from referral.domain.form import BY_LINK_ID, Item, Kind
 from referral.domain.npi import KIND_LABEL
+from referral.domain.records import Clinician, Contact
 from referral.services.find_requests import Answered, RequestView
 from referral.services.follow_requests import Followed
 from referral.web.dependencies import Visitor
 from referral.web.form import Form
 from referral.web.policy import Permission
-from referral.web.staff import present, story
+from referral.web.staff import contact_view, present, story
 from referral.web.staff.clock import Clock, born, days
+from referral.web.staff.contacts import SOURCES, channel_choices
 from referral.web.staff.models import Badge, Choice, Fact, Link
 from referral.web.staff.plan_view import plan_card
 from referral.web.staff.request_models import Answer, RedFlag, RequestPage
@@ -52,7 +54,10 @@ def request_page(
         ),
         form=form,
         actions=tuple(_actions(visitor, view)),
-        channels=_channels(followed, form),
+        channels=_channels(followed, form, clock),
+        contacts=contact_choices(followed.clinician),
+        contact_kinds=channel_choices(),
+        contact_sources=SOURCES,
         reasons=tuple(Choice(code, words) for code, words in present.CANCEL_REASONS.items()),
         plan=plan_card(view, clock, may_act=visitor.may(Permission.ASK)),
         answer=_answer(view.answer, followed, clock, may_read=receipts) if view.answer else None,
@@ -99,6 +104,7 @@ def _actions(visitor: Visitor, view: RequestView) -> Iterator[str]:
             yield "resume"
         if in_order(view.followed.clinician.contacts):
             yield "resend"
+        yield "contact"
         if referral.held_at is None:
             yield "pause"
         yield "away"
@@ -113,16 +119,28 @@ def _actions(visitor: Visitor, view: RequestView) -> Iterator[str]:
         yield "cancel"
 
 
-def _channels(followed: Followed, form: Form) -> tuple[Choice, ...]:
+def contact_choices(clinician: Clinician) -> tuple[Choice, ...]:
+    """What a new contact may stand instead of."""
+    known = tuple(Choice(c.id, f"Instead of {contact_view.by_words(c)}") for c in clinician.contacts)
+    return (Choice("", "One more way to reach them"), *known)
+
+
+def _channels(followed: Followed, form: Form, clock: Clock) -> tuple[Choice, ...]:
     """The best contact of each channel; the one that did not carry the last letter is suggested."""
-    best: dict[Channel, str] = {}
+    best: dict[Channel, Contact] = {}
     for contact in in_order(followed.clinician.contacts):
-        best.setdefault(contact.channel, present.address_of(contact))
+        best.setdefault(contact.channel, contact)
     used = followed.messages[0].channel if followed.messages else None
     suggested = form.value("resend_channel") or next((c for c in best if c != used), next(iter(best), ""))
     return tuple(
-        Choice(channel, present.CHANNEL[channel].capitalize(), address, checked=channel == suggested)
-        for channel, address in best.items()
+        Choice(
+            channel,
+            present.CHANNEL[channel].capitalize(),
+            f"{present.address_of(contact)}. {contact_view.why(contact, clock)}",
+            contact_view.badges(contact)[-1],
+            checked=channel == suggested,
+        )
+        for channel, contact in best.items()
     )
 
 

@@ -9,6 +9,7 @@ from fastapi import APIRouter
 from referral.web.staff import (
     bookings,
     classify,
+    contacts,
     directory,
     documents,
     fax_inbox,
@@ -41,6 +42,7 @@ for module in (
     order,
     bookings,
     patients,
+    contacts,
     directory,
     fax_inbox,
     outbox,
