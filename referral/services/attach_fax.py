@@ -4,24 +4,19 @@ from __future__ import annotations
 
 import uuid
 from datetime import datetime
-from typing import Final
 
 from referral.domain.audit import Action, Actor, AuditEntry
 from referral.domain.codes import Role
 from referral.domain.errors import Forbidden, InvalidInput, Issue, StaleVersion
 from referral.domain.fax import WAITING, FaxState, MatchedBy, require_step
-from referral.domain.outgoing import REMINDERS
 from referral.domain.records import Referral
 from referral.services import publish
 from referral.services.climb import going_on
-from referral.services.close_referral import stop_messages
+from referral.services.hold_ladder import HeldFor, hold, stop_reminders
 from referral.services.publish_fax import fax_attached, fax_taken_off
 from referral.storage import audit, documents, faxes, referrals
 from referral.storage.db import Session
 from referral.storage.faxes import Fax
-
-# Why a request is held: see services/hold_ladder.
-HELD_FOR: Final = "fax"
 
 
 def attach_fax(
@@ -169,16 +164,17 @@ def _copy(session: Session, fax: Fax, referral: Referral, now: datetime) -> str:
 def _hold(session: Session, referral: Referral, now: datetime) -> None:
     """Whoever has answered is not reminded. A hold for another reason stays that reason's."""
     if referral.held_at is None:
-        referral = referrals.change(session, referral, held_at=now, held_for=HELD_FOR, next_step_at=None)
-        publish.referral_changed(session, referral, now)
-    stop_messages(session, referral, REMINDERS, now)
+        held = hold(session, referral, HeldFor.FAX, now)
+        publish.referral_changed(session, held, now)
+    else:
+        stop_reminders(session, referral, now)
 
 
 def release(session: Session, referral: Referral, fax: Fax, now: datetime) -> Referral:
     """The ladder goes on where it was this fax, or one before it, that stopped it. The caller holds both."""
     others = [other for other in faxes.of_referral(session, referral.id) if other.id != fax.id]
     waits = any(other.state in WAITING for other in others)
-    held = referral.held_at is not None and referral.held_for == HELD_FOR
+    held = referral.held_at is not None and referral.held_for == HeldFor.FAX
     if not referral.is_open or not held or waits:
         return referral
     asked = referrals.latest_questions(session, [referral.id]).get(referral.id)

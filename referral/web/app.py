@@ -28,6 +28,7 @@ from referral.web import (
     fhir_validate,
     health,
     hooks,
+    hooks_fax_in,
     portal,
 )
 from referral.web.cors import CdsCors
@@ -80,6 +81,7 @@ def create_app(runtime: Runtime) -> FastAPI:
         portal.router,
         staff_routes.router,
         health.router,
+        hooks_fax_in.router,
         hooks.router,
     ):
         app.include_router(router)

@@ -15,6 +15,8 @@ from referral.fhir.operation_outcome import operation_outcome
 from referral.web.fhir_wire import FHIR_JSON, FHIR_XML, Wanted, answers_in_xml, resource_response
 
 MAX_BODY: Final = 1024 * 1024
+# Where more is taken, by the beginning of the path: a fax of 16 MiB in base64 (web/hooks_fax_in.py).
+LARGER: Final = {"/hooks/fax-in/": 24 * 1024 * 1024}
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _LENGTH: Final = re.compile(r"[0-9]{1,9}")
 _HEADERS: Final = {
@@ -90,12 +92,13 @@ class Frame:
             await send(message)
 
         length = headers.get("content-length", "0")
-        if not _LENGTH.fullmatch(length) or int(length) > MAX_BODY:
+        limit = next((most for start, most in LARGER.items() if scope["path"].startswith(start)), MAX_BODY)
+        if not _LENGTH.fullmatch(length) or int(length) > limit:
             await _refuse(scope, send_with_headers)
             return
-        await self._limited(scope, receive, send_with_headers)
+        await self._limited(scope, receive, send_with_headers, limit)
 
-    async def _limited(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _limited(self, scope: Scope, receive: Receive, send: Send, limit: int) -> None:
         """Counts what arrives without a length as well."""
         read, started = 0, False
 
@@ -103,7 +106,7 @@ class Frame:
             nonlocal read
             message = await receive()
             read += len(message.get("body", b""))
-            if read > MAX_BODY:
+            if read > limit:
                 raise TooLarge
             return message
 

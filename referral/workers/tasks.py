@@ -10,10 +10,14 @@ from typing import Any
 import structlog
 from celery.signals import worker_init
 
+from referral.channels.fax import FaxTransport
+from referral.channels.http_provider import InDoubt, NotSent
 from referral.channels.maildir import Maildir
+from referral.domain.codes import Channel
 from referral.domain.errors import Unavailable
 from referral.domain.subscription import KEPT
 from referral.letters.render import Renderer
+from referral.letters.scan import MAX_BYTES
 from referral.services import read_returned_mail as returned
 from referral.services.ask_renewal import ask_renewals
 from referral.services.change_facts import void_after_gaps
@@ -258,7 +262,18 @@ def _run_exports(clinic_id: str) -> None:
 @cache
 def _reading() -> Reading:
     made = runtime()
-    return Reading(database=made.database, now=made.now)
+    transport = made.channels.transport(Channel.FAX)
+    if not isinstance(transport, FaxTransport):
+        return Reading(database=made.database, now=made.now)
+    provider = transport
+
+    def fetch(reference: str) -> bytes:
+        try:
+            return provider.fetch_file(reference, MAX_BYTES)
+        except (NotSent, InDoubt) as error:
+            raise OSError(str(error)) from error
+
+    return Reading(database=made.database, now=made.now, fetch=fetch)
 
 
 def _fax_folder(clinic_id: str) -> Path | None:
