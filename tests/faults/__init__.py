@@ -1,0 +1,1 @@
+"""What goes wrong with machines, again and again: nothing lost, nothing doubled."""
