@@ -51,11 +51,14 @@ def served(server: socketserver.BaseServer) -> Iterator[None]:
 @pytest.fixture(params=["tcp", "unix"])
 def proxy(request: pytest.FixtureRequest, data_dir: Path) -> Iterator[FaultProxy]:
     path = str(data_dir / "echo")
-    server: socketserver.BaseServer
-    server = _Server(("127.0.0.1", 0), _Echo) if request.param == "tcp" else _UnixServer(path, _Echo)
-    target = path if request.param == "unix" else ("127.0.0.1", server.server_address[1])
-    with served(server), fault_proxy(target) as made:  # type: ignore[arg-type]
-        yield made
+    if request.param == "unix":
+        with served(_UnixServer(path, _Echo)), fault_proxy(path) as made:
+            yield made
+    else:
+        server = _Server(("127.0.0.1", 0), _Echo)
+        port = server.socket.getsockname()[1]
+        with served(server), fault_proxy(("127.0.0.1", port)) as made:
+            yield made
 
 
 @contextmanager

@@ -1,0 +1,364 @@
+"""Real engines, a real worker tree that is started again when it dies, and providers that count.
+
+Everything here may be killed. The clock of the service goes at the pace of the world, and jumps ahead only
+while no worker lives: a lease that runs out under somebody who works is another fault than a death.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import random
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+import psycopg
+from celery import Celery
+
+from referral.domain.codes import Channel
+from referral.domain.outgoing import ONLY_WHILE_OPEN, MessageKind, MessageState
+from referral.domain.records import Contact, Referral
+from referral.embedded import Engines
+from referral.services.close_referral import stop_messages
+from referral.services.queue_message import queue_message
+from referral.storage import directory as clinicians
+from referral.storage import migrate, referrals
+from referral.storage.db import Database, Session
+from referral.storage.vault import Vault
+from tests.database import MASTER_KEY, NOW, ClinicFixture, make_clinic
+from tests.processes import ROOT, children, eventually
+from tests.provider import PASSWORD, PROJECT, SECRET, USER
+from tests.services import people
+from tests.smtp import Mailbox, smtp_server
+
+# Tests kill processes, not the machine: what the system was given survives without being flushed.
+_ENGINE_SETTINGS: Final = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+LEASE_AND_MORE: Final = timedelta(seconds=61)
+FINISHED: Final = frozenset(
+    {
+        MessageState.ACCEPTED,
+        MessageState.DELIVERED,
+        MessageState.FAILED,
+        MessageState.UNKNOWN,
+        MessageState.CANCELLED,
+        MessageState.DEAD,
+    }
+)
+# How many of a hundred go by which channel; letters by fax are drawn, which takes its time.
+MIX: Final = {Channel.SMS: 85, Channel.EMAIL: 13, Channel.FAX: 2}
+
+
+def seed_of(name: str) -> int:
+    """A seed of its own for each run, printed; REFERRAL_SEED repeats one."""
+    given = int(os.environ.get("REFERRAL_TEST_SEED", "0")) or random.SystemRandom().randrange(1, 2**31)
+    print(f"{name}: seed {given} (REFERRAL_TEST_SEED={given} repeats it)")  # noqa: T201 - pytest shows it on failure
+    return given
+
+
+class Clock:
+    """A file that every process takes for now; a thread writes it twenty times a second."""
+
+    def __init__(self, file: Path, start: datetime) -> None:
+        self.file = file
+        self._begun = time.monotonic()
+        self._start = start
+        self._stop = threading.Event()
+        self._write()
+        self._thread = threading.Thread(target=self._go, name="pretended-clock", daemon=True)
+        self._thread.start()
+
+    def now(self) -> datetime:
+        return self._start + timedelta(seconds=time.monotonic() - self._begun)
+
+    def skip(self, time: timedelta) -> None:
+        self._start += time
+        self._write()
+
+    def stop(self) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _write(self) -> None:
+        unfinished = self.file.with_suffix(f".{threading.get_ident()}")
+        unfinished.write_text(self.now().isoformat())
+        unfinished.replace(self.file)
+
+    def _go(self) -> None:
+        while not self._stop.wait(0.05):
+            self._write()
+
+
+@dataclass
+class Worker:
+    """`referral worker`, started again whenever it ends."""
+
+    environment: dict[str, str]
+    log: Path
+    process: subprocess.Popen[bytes] | None = None
+    starts: int = 0
+    _stop: threading.Event = field(default_factory=threading.Event)
+
+    def start(self) -> None:
+        self._thread = threading.Thread(target=self._keep, name="worker-keeper", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stop.set()
+        self.kill()
+        self._thread.join(30)
+
+    def kill(self) -> None:
+        """All of it at once; its children die with it."""
+        if self.process is not None and self.process.poll() is None:
+            self.process.kill()
+
+    def pool(self) -> list[int]:
+        """Its children that draw and send."""
+        process = self.process
+        return list(children(process.pid)) if process is not None else []
+
+    def _keep(self) -> None:
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("REFERRAL_")}
+        while not self._stop.is_set():
+            with self.log.open("ab") as log:
+                self.process = subprocess.Popen(
+                    [sys.executable, "-m", "referral.cli", "worker"],
+                    cwd=ROOT,
+                    env={**inherited, **self.environment},
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                )
+            self.starts += 1
+            self.process.wait()
+            self._stop.wait(0.2)
+
+
+@dataclass
+class Provider:
+    """The fake provider in a process of its own, so that its work is not in the way of the test's."""
+
+    port: int
+    process: subprocess.Popen[str]
+
+    def state(self) -> dict[str, Any]:
+        with httpx.Client(trust_env=False, timeout=60) as client:
+            read: dict[str, Any] = client.get(f"http://127.0.0.1:{self.port}/_state").json()
+        return read
+
+    def script(self, **how: Any) -> None:
+        with httpx.Client(trust_env=False, timeout=60) as client:
+            client.post(f"http://127.0.0.1:{self.port}/_script", json=how).raise_for_status()
+
+
+@contextmanager
+def provider_process(*options: str) -> Iterator[Provider]:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.provider", "--port", "0", *options],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        found = re.search(r"listening on (\d+)", process.stdout.readline())
+        assert found is not None
+        yield Provider(int(found[1]), process)
+    finally:
+        process.kill()
+        process.communicate()
+
+
+@dataclass
+class Fleet:
+    """`asked` are requests of the clinic, each to a clinician with contacts of its own."""
+
+    directory: Path
+    engines: Engines
+    database: Database
+    clinic: ClinicFixture
+    clock: Clock
+    provider: Provider
+    mailbox: Mailbox
+    worker: Worker
+    asked: list[tuple[Referral, dict[Channel, Contact]]]
+    queued: int = 0
+
+    # ---- Work
+
+    def queue(self, count: int, rng: random.Random, channels: Sequence[Channel] = ()) -> None:
+        """So many messages of a kind that needs no letter, each decided as the service decides it."""
+        for _ in range(count):
+            self.queued += 1
+            referral, contacts = self.asked[self.queued % len(self.asked)]
+            channel = rng.choice(channels) if channels else rng.choices(list(MIX), list(MIX.values()))[0]
+            with self.database.transaction(self.clinic.id) as session:
+                now = self.clock.now()
+                assert queue_message(
+                    session, referral, MessageKind.CANCELLED, contacts[channel], now, ordinal=self.queued
+                )
+
+    def ring(self) -> None:
+        """Ask for a delivery; whoever was to do what was asked for before may be dead."""
+        spelled = self.engines.redis_url.replace("unix://", "redis+socket://")
+        ringer = Celery(broker=spelled.replace("?db=", "?virtual_host="), set_as_current=False)
+        with ringer.connection_for_write() as connection:
+            ringer.send_task("referral.deliver_due", queue="referral", connection=connection, expires=15)
+        ringer.close()
+
+    # ---- What has become of it
+
+    def states(self) -> Counter[MessageState]:
+        address = self.engines.admin_url.replace("postgresql+psycopg", "postgresql")
+        with psycopg.connect(address, autocommit=True) as connection:
+            rows = connection.execute(
+                "SELECT state, count(*) FROM message WHERE clinic_id = %s AND kind = 'cancelled'"
+                " GROUP BY state",
+                (self.clinic.id,),
+            ).fetchall()
+        return Counter({MessageState(state): count for state, count in rows})
+
+    def finished(self) -> int:
+        return sum(count for state, count in self.states().items() if state in FINISHED)
+
+    def rows(self) -> list[tuple[str, Channel, MessageState, int]]:
+        """(id, channel, state, generation) of every message."""
+        address = self.engines.admin_url.replace("postgresql+psycopg", "postgresql")
+        with psycopg.connect(address, autocommit=True) as connection:
+            found = connection.execute(
+                "SELECT id::text, channel, state, generation FROM message"
+                " WHERE clinic_id = %s AND kind = 'cancelled'",
+                (self.clinic.id,),
+            ).fetchall()
+        return [
+            (id, Channel(channel), MessageState(state), generation)
+            for id, channel, state, generation in found
+        ]
+
+    def drain(self, seconds: float) -> None:
+        """Until nothing is in hand or waits any more."""
+        deadline = time.monotonic() + seconds
+        while self.finished() < self.queued:
+            assert time.monotonic() < deadline, f"not drained: {dict(self.states())}\n{self.last_words()}"
+            self.ring()
+            threading.Event().wait(0.5)
+
+    def last_words(self) -> str:
+        lines = self.worker.log.read_text(errors="replace").splitlines() if self.worker.log.exists() else []
+        return "\n".join(lines[-15:])
+
+    # ---- Deaths
+
+    def kill_child(self, rng: random.Random) -> bool:
+        """One of the processes that draw and send; False where there is none at this moment."""
+        pool = self.worker.pool()
+        if not pool:
+            return False
+        try:
+            os.kill(rng.choice(pool), signal.SIGKILL)
+        except ProcessLookupError:
+            return False
+        return True
+
+    def kill_all(self) -> None:
+        """The whole tree; leases of the dead have run out when it is back."""
+        before = self.worker.starts
+        self.worker.kill()
+        self.clock.skip(LEASE_AND_MORE)
+        eventually(lambda: self.worker.starts > before, 60)
+
+
+@contextmanager
+def run_fleet(
+    *, requests: int = 20, provider_options: Sequence[str] = (), **environment: str
+) -> Iterator[Fleet]:
+    """`environment` overrides what the worker is given, for example the addresses of proxies."""
+    directory = Path(tempfile.mkdtemp(prefix="referral-test-"))
+    directory.chmod(0o711)  # root's PostgreSQL may have to pass as `nobody`
+    with ExitStack() as stack:
+        stack.callback(shutil.rmtree, directory, ignore_errors=True)
+        engines = stack.enter_context(Engines(directory / "data", postgres_settings=_ENGINE_SETTINGS))
+        migrate.upgrade(engines.admin_url)
+        provider = stack.enter_context(provider_process(*provider_options))
+        mailbox, mail_port = stack.enter_context(smtp_server())
+        database = Database(engines.app_url, Vault(base64.b64decode(MASTER_KEY)), pool_size=4)
+        stack.callback(database.close)
+        clock = Clock(directory / "now", NOW)
+        stack.callback(clock.stop)
+        account = f"http://{USER}:{PASSWORD}@127.0.0.1:{provider.port}"
+        worker = Worker(
+            {
+                "REFERRAL_DATABASE_URL": engines.app_url,
+                "REFERRAL_REDIS_URL": engines.redis_url,
+                "REFERRAL_MASTER_KEY": MASTER_KEY,
+                "REFERRAL_DATA_DIR": str(directory / "data"),
+                "REFERRAL_EMBEDDED": "true",
+                "REFERRAL_DEMO": "true",
+                "REFERRAL_LOG_FORMAT": "json",
+                "REFERRAL_PRETEND_NOW_FILE": str(clock.file),
+                "REFERRAL_SMTP_URL": f"smtp://127.0.0.1:{mail_port}",
+                "REFERRAL_MAIL_FROM": "Harbor Light Clinic <requests@harborlight.example>",
+                "REFERRAL_SMS_URL": f"twilio+{account}?from=%2B13035550100",
+                "REFERRAL_FAX_URL": (
+                    f"sinch+{account}/v3/projects/{PROJECT}?secret={SECRET}&from=%2B13035550143"
+                ),
+                **environment,
+            },
+            directory / "worker.log",
+        )
+        clinic = make_clinic(database)
+        asked = _asked(database, clinic, requests)
+        worker.start()
+        stack.callback(worker.stop)
+        yield Fleet(directory, engines, database, clinic, clock, provider, mailbox, worker, asked)
+
+
+def _asked(
+    database: Database, clinic: ClinicFixture, count: int
+) -> list[tuple[Referral, dict[Channel, Contact]]]:
+    """Requests whose own letters were stopped, so that nothing but what a test queues is sent."""
+    made = []
+    for number in range(count):
+        with database.transaction(clinic.id) as session:
+            order = people.order(session, clinic, people.patient(session, clinic))
+            asked = people.clinician(
+                session,
+                clinic,
+                npi="",
+                email=f"office-{number}@beaconhill.example",
+                fax=f"303-555-{1000 + number:04d}",
+            )
+            (referral,) = people.ask(session, clinic, order, asked)
+            _add_sms(session, clinic, asked.id, f"+1720555{2000 + number:04d}")
+            stop_messages(session, referral, ONLY_WHILE_OPEN, NOW)
+            contacts = {c.channel: c for c in clinicians.get_clinician(session, asked.id).contacts}
+            made.append((referrals.get(session, referral.id), contacts))
+    return made
+
+
+def _add_sms(session: Session, clinic: ClinicFixture, clinician_id: str, number: str) -> None:
+    contact = Contact(
+        id=f"sms-{number[1:]}", channel=Channel.SMS, address=number, source="directory", verified_at=NOW
+    )
+    clinicians.add_contact(session, clinician_id, contact, clinic.actor.id)
+
+
+def dump(state: dict[str, Any]) -> str:
+    """Counts of the provider, without its keys."""
+    return json.dumps({name: value for name, value in state.items() if name != "per_key"})
