@@ -15,7 +15,7 @@ from referral.domain.referral import Event, next_status
 from referral.services import publish
 from referral.services.queue_message import queue_message
 from referral.services.refresh_gate import refresh_gate
-from referral.storage import audit, credentials, directory, outbox, referrals
+from referral.storage import audit, calls, credentials, directory, outbox, referrals
 from referral.storage.db import Session
 
 
@@ -34,6 +34,7 @@ def close_referral(
     )
     credentials.revoke_all(session, referral.id, event, now)
     stop_messages(session, referral, ONLY_WHILE_OPEN, now)
+    calls.cancel_of(session, referral.id, now)
     publish.referral_changed(session, closed, now)
     return closed
 

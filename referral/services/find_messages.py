@@ -15,6 +15,7 @@ from referral.domain.codes import Channel
 from referral.domain.errors import NotFound
 from referral.domain.outgoing import MessageState
 from referral.domain.records import Clinician, Contact, Patient, Referral
+from referral.letters.words import words_of
 from referral.services.find_today import NOT_DELIVERED
 from referral.services.follow_requests import WAITING
 from referral.services.note_shown import note_shown
@@ -150,4 +151,7 @@ def _words(session: Session, message: Message) -> tuple[str, str]:
         return str(mail["Subject"] or ""), part.get_content() if part else ""
     if envelope.content_type.startswith("text/"):
         return "", envelope.content.decode()
+    if message.letter_id is None:
+        # A notice on paper: its page is all there is of it. A letter or a record is opened as what it is.
+        return "", words_of(envelope.content)
     return "", ""

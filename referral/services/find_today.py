@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from enum import StrEnum
@@ -16,11 +16,23 @@ from referral.domain.life import ASK_AHEAD, find_conflicts
 from referral.domain.outgoing import MessageState
 from referral.services.calendars import clinic_calendar
 from referral.services.find_bookings import Seat, seats_of
+from referral.services.find_calls import Call, find_calls
 from referral.services.find_orders import OrderState, states_of
 from referral.services.find_overrides import Emergency, emergencies
 from referral.services.follow_requests import WAITING, Followed
 from referral.services.note_shown import note_shown
-from referral.storage import bookings, clinics, faxes, orders, outbox, policies, referrals, standings
+from referral.storage import (
+    bookings,
+    clinics,
+    faxes,
+    orders,
+    outbox,
+    policies,
+    print_batches,
+    referrals,
+    standings,
+)
+from referral.storage import calls as call_tasks
 from referral.storage.db import Session
 from referral.storage.faxes import Fax
 from referral.storage.outbox import Message
@@ -39,6 +51,7 @@ class Reason(StrEnum):
 
     NOT_DELIVERED = "not-delivered"
     LINK_FROZEN = "link-frozen"
+    NOT_REACHED = "not-reached"
     NO_BIRTH_DATE = "no-birth-date"
     QUESTION = "question"
     REVIEW = "review"
@@ -81,12 +94,6 @@ class Coming:
     seat: Seat | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
-    followed: Followed
-    state: OrderState
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Today:
     infusions: tuple[Coming, ...]
@@ -96,6 +103,7 @@ class Today:
     blocked: int
     ready: int
     messages_waiting: int
+    letters_to_print: int = 0
     emergencies: tuple[Emergency, ...] = ()
 
 
@@ -110,7 +118,9 @@ def find_today(session: Session, actor: Actor, today: date, now: datetime) -> To
     released = seats_of(session, bookings.unnoted_releases(session, _RELEASES), now)
     stuck = {message.referral_id: message for message in outbox.stuck(session, NOT_DELIVERED)}
     locked_out = _locked_out(session, states)
-    attention = [item for state in states for item in _attention(state, stuck, locked_out)]
+    calls = find_calls(session, now)
+    calling = {call.followed.referral.id for call in calls}
+    attention = [item for state in states for item in _attention(state, stuck, locked_out, calling)]
     attention += _of_answers(session, states, now)
     attention += _of_codes(session, now)
     attention += _of_faxes(session, now)
@@ -118,13 +128,11 @@ def find_today(session: Session, actor: Actor, today: date, now: datetime) -> To
         Attention(reason=Reason.RELEASED, state=seat.state, since=seat.booking.changed_at, seat=seat)
         for seat in released
     ]
-    calls = [
-        Call(f, state) for state in states for f in state.requests if f.referral.is_open and f.wants_call
-    ]
     board = Today(
         infusions=tuple(_coming(session, states, seats, today)[:_CHAIRS]),
         attention=tuple(sorted(attention, key=lambda item: item.since)),
-        calls=tuple(sorted(calls, key=_urgency)),
+        calls=tuple(call for call in calls if call.task.due_at <= now),
+        letters_to_print=print_batches.count_waiting(session),
         requests_open=referrals.count_open(session),
         blocked=sum(not state.decision.open for state in states),
         ready=sum(state.decision.open for state in states),
@@ -196,14 +204,12 @@ def _of_faxes(session: Session, now: datetime) -> list[Attention]:
     return found
 
 
-def _urgency(call: Call) -> tuple[date, int]:
-    return call.state.order.first_infusion_on or date.max, -call.followed.waited
-
-
 def _locked_out(session: Session, states: list[OrderState]) -> dict[str, tuple[Reason, datetime]]:
-    """Open requests whose clinician wants to answer and cannot, until a person helps."""
+    """Open requests whose clinician wants to answer and cannot, or is not reached, until a person helps."""
     open_ids = {f.referral.id: state for state in states for f in state.requests if f.referral.is_open}
     found: dict[str, tuple[Reason, datetime]] = {}
+    for id, given_up_at in call_tasks.not_reached(session, list(open_ids)).items():
+        found[id] = (Reason.NOT_REACHED, given_up_at)
     # Sending again gives a fresh link, which mends it; so does a tenth try that was right.
     for id, event in referrals.latest_among(
         session, open_ids, ("portal-frozen", "resent", "resumed")
@@ -217,7 +223,10 @@ def _locked_out(session: Session, states: list[OrderState]) -> dict[str, tuple[R
 
 
 def _attention(
-    state: OrderState, stuck: dict[str, Message], locked_out: dict[str, tuple[Reason, datetime]]
+    state: OrderState,
+    stuck: dict[str, Message],
+    locked_out: dict[str, tuple[Reason, datetime]],
+    calling: Container[str],
 ) -> Iterator[Attention]:
     for followed in state.requests:
         referral = followed.referral
@@ -230,12 +239,18 @@ def _attention(
         if referral.id in locked_out:
             reason, since = locked_out[referral.id]
             yield Attention(reason=reason, state=state, since=since, followed=followed)
-        if referral.is_open and followed.question is not None and not followed.wants_call:
+        if referral.is_open and followed.question is not None and not _is_called(followed, calling):
             since = followed.question.at
             yield Attention(reason=Reason.QUESTION, state=state, since=since, followed=followed)
     about_order = _about_order(state)
     if about_order is not None:
         yield about_order
+
+
+def _is_called(followed: Followed, calling: Container[str]) -> bool:
+    """They have asked for a call, and it is on the list."""
+    asked = followed.question is not None and followed.question.event == "asked-call"
+    return asked and followed.referral.id in calling
 
 
 def _of_answers(session: Session, states: list[OrderState], now: datetime) -> Iterator[Attention]:

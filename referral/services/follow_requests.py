@@ -11,7 +11,7 @@ from referral.domain.calendar import BusinessCalendar
 from referral.domain.codes import Channel
 from referral.domain.outgoing import WITH_LINK, MessageState
 from referral.domain.records import Clinician, Referral
-from referral.domain.reminders import Ladder, Planned, Rung, Step, next_step
+from referral.domain.reminders import Ladder, Planned, Rung, next_step
 from referral.services.calendars import calendars_of
 from referral.services.climb import carrier_of, climb_of, contact_for, ladder_of
 from referral.storage import directory, outbox, referrals
@@ -48,7 +48,6 @@ class Followed:
     letter: Message | None = None
     letter_at: datetime | None = None
     question: ReferralEvent | None = None
-    wants_call: bool = False
 
 
 def follow(session: Session, found: Iterable[Referral], now: datetime) -> list[Followed]:
@@ -103,20 +102,12 @@ def _follow_one(
         letter=letter,
         letter_at=_when(letter.not_before, calendar, now) if letter else None,
         question=question,
-        wants_call=_wants_call(referral, ladder, question),
     )
 
 
 def _when(due: datetime, calendar: BusinessCalendar, now: datetime) -> datetime:
     """What is overdue happens at the next opening: nothing goes out at night."""
     return calendar.next_opening(max(due, now))
-
-
-def _wants_call(referral: Referral, ladder: Ladder, question: ReferralEvent | None) -> bool:
-    """The rung "the front desk calls" has been climbed, or the clinician has asked for a call."""
-    if referral.held_at is not None:
-        return question is not None and question.event == "asked-call"
-    return any(rung.step is Step.CALL for rung in ladder.rungs[: referral.climbed])
 
 
 def last_letter(messages: Iterable[Message]) -> Message | None:

@@ -8,6 +8,7 @@ from typing import Any
 from referral.domain import contacts
 from referral.domain.audit import Action, Actor, AuditEntry
 from referral.domain.calendar import BusinessCalendar
+from referral.domain.calls import CallOutcome
 from referral.domain.codes import BusinessStatus, TaskStatus
 from referral.domain.outgoing import SWITCHED, WITH_LETTER, WITH_LINK, MessageKind, MessageState
 from referral.domain.records import Lesson, Referral
@@ -64,10 +65,19 @@ def accepted(session: Session, message: Message, now: datetime, *, is_real: bool
 def reached(session: Session, message: Message, now: datetime) -> Referral:
     """Returns the request, whose ladder counts from now where this is its first letter that got through."""
     referral = referrals.get(session, message.referral_id, lock=True)
-    if message.kind in WITH_LETTER and not referral.is_open and referral.status is not TaskStatus.COMPLETED:
+    ended = not referral.is_open and referral.status is not TaskStatus.COMPLETED
+    if message.kind in WITH_LETTER and ended and referral.status_reason != CallOutcome.DO_NOT_CONTACT:
         # It was on its way while the request ended, when nobody could be told who had not had it.
         tell_clinician(session, referral, MessageKind.CANCELLED, now)
-    if referral.delivered_at is not None or message.kind not in WITH_LINK:
+    return referral if message.kind not in WITH_LINK else told(session, referral, now)
+
+
+def told(session: Session, referral: Referral, now: datetime) -> Referral:
+    """The clinician has the request, by a letter or on the telephone: once, and then the ladder counts.
+
+    The caller holds the request.
+    """
+    if referral.delivered_at is not None:
         return referral
     values: dict[str, Any] = {"delivered_at": now, **_day_0(session, referral, now)}
     if referral.business_status is BusinessStatus.DELIVERY_FAILED:

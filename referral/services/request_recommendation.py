@@ -9,7 +9,8 @@ from typing import Any
 
 from referral.domain import contacts
 from referral.domain.audit import Action, Actor, AuditEntry
-from referral.domain.codes import BusinessStatus, Requirement, TaskStatus
+from referral.domain.calls import CallReason
+from referral.domain.codes import BusinessStatus, Channel, Requirement, TaskStatus
 from referral.domain.errors import DuplicateRequest, InvalidInput, Issue, TransitionRefused
 from referral.domain.gate import who_may_recommend
 from referral.domain.npi import KIND_LABEL
@@ -20,6 +21,7 @@ from referral.domain.reminders import Climb, Ladder, due_date, next_step
 from referral.services import publish
 from referral.services.calendars import calendars_of
 from referral.services.climb import first_contact, ladder_of
+from referral.services.queue_call import queue_call
 from referral.services.queue_message import queue_message
 from referral.storage import audit, clinics, directory, orders, referrals
 from referral.storage.db import Session
@@ -113,15 +115,19 @@ def _clinicians(session: Session, patient: Patient, ids: tuple[str, ...], policy
                 f"policy; ask a {who_may_recommend(policy)}."
             )
             issues.append(Issue(text, where, "business-rule"))
-        if contacts.best(clinician.contacts) is None:
+        if contacts.best(clinician.contacts) is None and not _has_telephone(clinician):
             text = (
-                "This clinician has no e-mail address, fax number or postal address on file; "
-                "add one in the directory."
+                "This clinician has no e-mail address, fax number or postal address on file, and no "
+                "telephone; add one in the directory."
             )
             issues.append(Issue(text, where, "business-rule"))
     if issues:
         raise InvalidInput(*issues)
     return asked
+
+
+def _has_telephone(clinician: Clinician) -> bool:
+    return any(contact.channel is Channel.PHONE for contact in clinician.contacts)
 
 
 def _refuse_duplicates(session: Session, order: Order, asked: list[Clinician]) -> None:
@@ -199,6 +205,9 @@ def _send_first(
     contact = first_contact(ladder_of(session, referral), clinician)
     if contact is not None:
         queue_message(session, referral, MessageKind.REQUEST, contact, now, ordinal=1)
+    else:
+        # Somebody has to ask how it can be sent, or write down what is said.
+        queue_call(session, referral, CallReason.ONLY_CONTACT, now)
     _record(session, actor, "ask", f"ServiceRequest/{referral.id}", referral.patient_id)
 
 

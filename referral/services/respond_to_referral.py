@@ -9,6 +9,7 @@ from typing import Any
 
 from referral.domain.answers import Answers
 from referral.domain.audit import Action, Actor, AuditEntry
+from referral.domain.calls import CallReason
 from referral.domain.codes import BusinessStatus, Decision, Strength
 from referral.domain.errors import CredentialUnusable
 from referral.domain.gate import needs_review
@@ -27,6 +28,7 @@ from referral.services.hold_ladder import HeldFor, hold, stop_reminders
 from referral.services.keep_answer import Given, Signing, keep_answer
 from referral.services.learn_contact import learn_from_answer
 from referral.services.note_contradictions import note_contradictions
+from referral.services.queue_call import queue_call
 from referral.services.refresh_gate import refresh_gate, refresh_order
 from referral.storage import audit, clinics, credentials, directory, orders, recommendations, referrals
 from referral.storage.db import Session
@@ -112,7 +114,7 @@ def respond(session: Session, actor: Actor, response: Response, now: datetime) -
     if decision is Decision.NEEDS_INFORMATION:
         return _wait_for_visit(session, actor, referral, response.answers, now)
     if decision is Decision.NOT_MY_PATIENT:
-        return _give_back(session, actor, referral, now)
+        return give_back(session, actor, referral, now)
     return _opinion(session, actor, referral, clinician, response, response_id, now)
 
 
@@ -219,7 +221,8 @@ def _wait_until(session: Session, referral: Referral, visit: date, now: datetime
     return changed
 
 
-def _give_back(session: Session, actor: Actor, referral: Referral, now: datetime) -> Receipt:
+def give_back(session: Session, actor: Actor, referral: Referral, now: datetime) -> Receipt:
+    """Not their patient: the request ends and is the clinic's again. The caller holds it."""
     closed = close_referral(session, referral, Event.REJECT, now, reason="not-my-patient")
     detail = {"seen": referral.identified_at is not None}
     referrals.note(session, closed.id, "not-my-patient", actor.id, now, **detail)
@@ -244,6 +247,8 @@ def ask_clinic(
     publish.referral_changed(session, changed, now)
     note_id = publish.keep_words(session, changed, text, now) if text.strip() else None
     referrals.note(session, referral_id, f"asked-{kind}", actor.id, now, document=note_id)
+    if kind == "call":
+        queue_call(session, changed, CallReason.ASKED, now)
     _record(session, actor, f"asked-{kind}", changed)
     return changed
 

@@ -9,11 +9,13 @@ import structlog
 
 from referral.domain.audit import Action, Actor, AuditEntry
 from referral.domain.calendar import BusinessCalendar
+from referral.domain.calls import CallReason
 from referral.domain.outgoing import MessageKind, free_ordinal
 from referral.domain.records import Referral
 from referral.domain.reminders import Ladder, Planned, Step, advanced, comes_up_at, reminder_due
 from referral.services.climb import carrier_of, climb_of, contact_for, ladder_and_calendar, replanned
 from referral.services.close_referral import expire_referral
+from referral.services.queue_call import queue_call
 from referral.services.queue_message import queue_message
 from referral.storage import audit, directory, outbox, referrals
 from referral.storage.db import Session, attempt
@@ -67,6 +69,9 @@ def _climb(session: Session, actor: Actor, referral: Referral, now: datetime) ->
         return
     changed = _advance(session, referral, planned, ladder, calendar)
     _remind(session, changed, planned, now)
+    # A call that an outage has skipped is still to be made.
+    if any(ladder.rungs[n - 1].step is Step.CALL for n in (planned.ordinal, *planned.skipped)):
+        queue_call(session, changed, CallReason.LADDER, now)
     detail = {"ordinal": planned.ordinal, "skipped": list(planned.skipped)}
     referrals.note(session, referral.id, f"step-{planned.step}", "sweep", now, **detail)
     entry = AuditEntry(

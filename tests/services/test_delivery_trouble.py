@@ -18,6 +18,7 @@ from referral.services.queue_message import queue_message
 from referral.services.send_reminders import send_reminders
 from referral.storage import credentials, directory, documents, outbox, referrals, resources, tables
 from tests.database import NOW, ClinicFixture, Clock
+from tests.letters import pdf
 from tests.services import people
 from tests.services.sending import EVENING, Provider, asked, delivery, only_message
 from tests.smtp import Mailbox
@@ -235,7 +236,9 @@ def test_a_fresh_link_on_paper_can_be_typed_and_a_mailed_one_carries_no_code(
         contact = next(c for c in clinician.contacts if c.channel is channel)
         queue_message(session, referral, MessageKind.FRESH_LINK, contact, NOW)
     deliver_due(delivery(clinic, renderer, email=provider, fax=provider), clinic.id)
-    (words,) = (e.content.decode() for e in provider.sent if b"the new link that was asked for" in e.content)
+    read = pdf.text if typed else bytes.decode
+    sent = [read(e.content) for e in provider.sent if e.content.startswith(b"%PDF") is typed]
+    (words,) = (text for text in sent if "the new link that was asked for" in text)
     code = words.partition("type the code ")[2].partition(".")[0]
     assert (code != "") is typed
     assert "https://portal.example/r/" in words

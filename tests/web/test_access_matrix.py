@@ -19,6 +19,7 @@ import pytest
 from fastapi.routing import RouteContext
 from sqlalchemy import func, select
 
+from referral.domain.calls import CallReason
 from referral.domain.codes import Channel, Role
 from referral.domain.records import Referral
 from referral.services.book_chair import NewBooking, Slot, book_chair
@@ -26,9 +27,11 @@ from referral.services.interactions import INTERACTIONS
 from referral.services.judge_recommendation import review_recommendation
 from referral.services.keep_calendar import close_days
 from referral.services.keep_chairs import add_chair
+from referral.services.queue_call import queue_call
 from referral.services.respond_to_referral import ask_clinic
 from referral.services.smart_clients import NewClient, register_client
 from referral.services.treat import record_consultation, start_treatment
+from referral.storage import calls as call_tasks
 from referral.storage import directory, documents, outbox, print_batches, tables
 from referral.storage.print_batches import Item
 from referral.web.policy import Permission, may
@@ -146,6 +149,8 @@ def furnish(clinic: ClinicFixture, mark: str) -> Place:
             pages=1,
             postal_code="80203",
         )
+        queue_call(session, people.asked_once(session, clinic, npi="", family="Called"), CallReason.OWN, NOW)
+        call = call_tasks.find_open(session, 1)[0]
         batch = print_batches.add(session, str(uuid.uuid4()), clinic.actor.id, [sheet], NOW)
     with clinic.transaction() as session:
         found = directory.get_clinician(session, asked.id)
@@ -160,6 +165,7 @@ def furnish(clinic: ClinicFixture, mark: str) -> Place:
             "number": ["1"],
             "batch_id": [batch.id],
             "closure_id": [closed.id],
+            "call_id": [call.id],
             "client_id": [system.id],
             "patient_id": [patient.id],
             "clinician_id": [asked.id],

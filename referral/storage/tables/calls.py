@@ -39,19 +39,13 @@ call_task = Table(
     Index(None, "clinic_id", "referral_id"),
     # Asked for twice, called once.
     Index(
-        "uq_call_task_referral",
+        "uq_call_task_once",
         "clinic_id",
+        "why",
         "referral_id",
-        "why",
-        unique=True,
-        postgresql_where=text("state = 'open' AND referral_id IS NOT NULL"),
-    ),
-    Index(
-        "uq_call_task_contact",
-        "clinic_id",
         "contact_id",
-        "why",
         unique=True,
-        postgresql_where=text("state = 'open' AND referral_id IS NULL"),
+        postgresql_nulls_not_distinct=True,
+        postgresql_where=text("state = 'open'"),
     ),
 )

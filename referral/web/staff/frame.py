@@ -15,7 +15,7 @@ from starlette.responses import HTMLResponse, RedirectResponse
 
 from referral.bootstrap import Runtime
 from referral.domain.errors import ReferralError
-from referral.storage import clinics, faxes, mode, print_batches
+from referral.storage import calls, clinics, faxes, mode, print_batches
 from referral.web.dependencies import Visitor, cookie_name, staff
 from referral.web.form import Form
 from referral.web.pages import page as render
@@ -140,6 +140,27 @@ NOTICES: Final = {
     "booking-cancelled": Notice("open", "The booking is cancelled", "The chair is free again."),
     "missed": Notice("open", "Noted: the patient did not come"),
     "noted": Notice("open", "The release is noted", "It is off the Today board."),
+    "called-will-answer": Notice("open", "The call is recorded", "The reminders go on as planned."),
+    "called-other-channel": Notice("open", "The call is recorded", "It goes out again as you chose."),
+    "called-answer-given": Notice("open", "The call is recorded", "Write down what was answered."),
+    "called-back-on": Notice("open", "The call is recorded", "Nothing goes out before they are back."),
+    "called-no-answer": Notice(
+        "waiting", "The call is recorded", "It comes up again on the next business day."
+    ),
+    "called-not-reached": Notice(
+        "waiting", "Nobody was reached three times", "It is on the Today board: ask another clinician."
+    ),
+    "called-wrong-number": Notice(
+        "waiting", "The number is marked as wrong", "The call stays on the list for another number."
+    ),
+    "called-not-their-patient": Notice(
+        "waiting", "The request has ended", "Ask another clinician; the Today board reminds you."
+    ),
+    "called-do-not-contact": Notice(
+        "waiting", "The request has ended", "Nothing more goes to them. Ask another clinician."
+    ),
+    "called-number-right": Notice("open", "The contact is verified"),
+    "called-number-wrong": Notice("waiting", "The contact is marked as wrong", "It is used last now."),
     "batch-mailed": Notice(
         "open",
         "The letters are in the mail",
@@ -174,6 +195,7 @@ _PLACES: Final = {
     "faxes": Permission.SEE_DOCUMENT,
     "outbox": Permission.SEE_WORK,
     "print": Permission.PRINT,
+    "calls": Permission.SEE_WORK,
     "policy": Permission.SEE_POLICY,
     "systems": Permission.MANAGE_ACCOUNTS,
 }
@@ -212,6 +234,8 @@ def _counts(visitor: Visitor) -> dict[str, int]:
     found = {}
     if visitor.may(_PLACES["faxes"]):
         found["faxes"] = faxes.count_inbox(visitor.session)
+    if visitor.may(_PLACES["calls"]):
+        found["calls"] = calls.count_due(visitor.session, visitor.now)
     if visitor.may(_PLACES["print"]):
         found["print"] = print_batches.count_waiting(visitor.session)
     return {place: count for place, count in found.items() if count}

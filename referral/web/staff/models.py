@@ -195,7 +195,10 @@ class AttentionRow:
 
 @dataclass(frozen=True, slots=True)
 class CallRow:
-    """`waiting` is in business days, in words. `phone` is empty when the directory has none."""
+    """`waiting` is in business days, in words; `why` is why to call. `phone` is empty without a number.
+
+    `later` says when the next try is due, empty when it is now.
+    """
 
     clinician: str
     phone: str
@@ -204,6 +207,8 @@ class CallRow:
     waiting: str
     infusion: When | None
     action: Link
+    why: Badge
+    later: str = ""
 
 
 @dataclass(frozen=True, slots=True)

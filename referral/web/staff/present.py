@@ -116,6 +116,7 @@ _STATUS_REASON: Final = {
     **CANCEL_REASONS,
     "not-my-patient": "not their patient",
     "expired": "no answer in time",
+    "do-not-contact": "asked not to be contacted",
 }
 
 

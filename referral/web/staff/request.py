@@ -8,6 +8,7 @@ from typing import Final
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from referral.domain.calls import CallOutcome
 from referral.domain.codes import Channel
 from referral.domain.errors import InvalidInput, Issue, ReferralError
 from referral.domain.life import Cause
@@ -20,6 +21,7 @@ from referral.services.judge_recommendation import (
     revoke_recommendation,
 )
 from referral.services.keep_contact import keep_contact
+from referral.services.log_call import log_own_call
 from referral.services.move_ladder import (
     extend_request,
     hold_request,
@@ -32,8 +34,9 @@ from referral.services.resend import resend, resend_to
 from referral.storage import referrals
 from referral.web.dependencies import PostedDep, Visitor
 from referral.web.policy import Permission
+from referral.web.staff.calls import log_of, transcription
 from referral.web.staff.contacts import new_contact
-from referral.web.staff.frame import Ask, SeeWork, clock_of, form_of, show, version_of
+from referral.web.staff.frame import Ask, SeeWork, clock_of, form_of, show, texts, version_of
 from referral.web.staff.present import CANCEL_REASONS
 from referral.web.staff.request_view import request_page
 from referral.web.staff.steps import Shown, Steps, Typed, take
@@ -54,7 +57,10 @@ def take_step(request: Request, referral_id: str, step: str, visitor: Ask, poste
     def again(shown: Shown, _error: ReferralError) -> Response:
         return _page(request, visitor, referral_id, shown)
 
-    return take(request, visitor, _STEPS, step, (f"/requests/{referral_id}", referral_id), posted, again)
+    page = f"/requests/{referral_id}"
+    if step == "call" and texts(posted).get("call_outcome") == CallOutcome.ANSWER_GIVEN:
+        page = transcription(referral_id)
+    return take(request, visitor, _STEPS, step, (page, referral_id), posted, again)
 
 
 def _page(request: Request, visitor: Visitor, referral_id: str, shown: Shown) -> Response:
@@ -89,6 +95,12 @@ def _contact(visitor: Visitor, referral_id: str, typed: Typed) -> str:
         return "contact-added"
     resend_to(session, actor, referral_id, version_of(typed), kept, now)
     return "contact-sent"
+
+
+def _call(visitor: Visitor, referral_id: str, typed: Typed) -> str:
+    log, version = log_of(typed), version_of(typed)
+    task = log_own_call(visitor.session, visitor.actor, referral_id, version, log, visitor.now)
+    return f"called-{task.outcome}"
 
 
 def _pause(visitor: Visitor, referral_id: str, typed: Typed) -> str:
@@ -191,6 +203,7 @@ def _cancel(visitor: Visitor, referral_id: str, typed: Typed) -> str:
 
 
 _STEPS: Final[Steps] = {
+    "call": (Permission.ASK, _call),
     "resend": (Permission.ASK, _resend),
     "contact": (Permission.MANAGE_DIRECTORY, _contact),
     "pause": (Permission.ASK, _pause),

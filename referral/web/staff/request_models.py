@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from referral.web.form import Form
 from referral.web.staff.booking_models import OrderBookings
+from referral.web.staff.call_view import CallChoices
 from referral.web.staff.classify_models import CodeChoices
 from referral.web.staff.ladder_models import DatedStep
 from referral.web.staff.life_models import LifeSection
@@ -151,6 +152,7 @@ class RequestPage:
     contact_kinds: tuple[Choice, ...] = ()
     contact_sources: tuple[Choice, ...] = ()
     reasons: tuple[Choice, ...] = ()
+    call: CallChoices | None = None
     plan: PlanCard | None = None
     answer: Answer | None = None
     failed: str = ""

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import date
 from typing import Final
 
+from referral.domain.calls import CallReason
 from referral.domain.codes import Channel
 from referral.domain.contacts import in_order
 from referral.domain.form import BY_LINK_ID, Item, Kind
@@ -17,6 +18,7 @@ from referral.web.dependencies import Visitor
 from referral.web.form import Form
 from referral.web.policy import Permission
 from referral.web.staff import contact_view, present, story
+from referral.web.staff.call_view import call_choices
 from referral.web.staff.clock import Clock, born, days
 from referral.web.staff.contacts import SOURCES, channel_choices
 from referral.web.staff.models import Badge, Choice, Fact, Link
@@ -58,6 +60,7 @@ def request_page(
         contacts=contact_choices(followed.clinician),
         contact_kinds=channel_choices(),
         contact_sources=SOURCES,
+        call=call_choices(CallReason.OWN, followed.clinician, form.values),
         reasons=tuple(Choice(code, words) for code, words in present.CANCEL_REASONS.items()),
         plan=plan_card(view, clock, may_act=visitor.may(Permission.ASK)),
         answer=_answer(view.answer, followed, clock, may_read=receipts) if view.answer else None,
@@ -102,6 +105,7 @@ def _actions(visitor: Visitor, view: RequestView) -> Iterator[str]:
     if referral.is_open and visitor.may(Permission.ASK):
         if referral.held_at is not None or view.paused:
             yield "resume"
+        yield "call"
         if in_order(view.followed.clinician.contacts):
             yield "resend"
         yield "contact"

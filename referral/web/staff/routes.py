@@ -8,6 +8,7 @@ from fastapi import APIRouter
 
 from referral.web.staff import (
     bookings,
+    calls,
     classify,
     contacts,
     directory,
@@ -37,6 +38,7 @@ for module in (
     sign_in,
     today,
     new_request,
+    calls,
     request,
     overrides,
     order,

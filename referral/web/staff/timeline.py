@@ -6,12 +6,14 @@ from collections.abc import Callable, Iterator
 from datetime import date
 from typing import Any, Final
 
+from referral.domain.calls import CallOutcome, CallReason
 from referral.domain.codes import Channel, Decision
 from referral.domain.life import Cause
 from referral.domain.outgoing import MessageKind
 from referral.services.find_requests import RequestView
 from referral.storage.referrals import ReferralEvent
 from referral.web.staff import present
+from referral.web.staff.call_words import CALLED, WHY
 from referral.web.staff.clock import Clock, days
 from referral.web.staff.life_view import CAUSE
 from referral.web.staff.models import Link
@@ -81,7 +83,9 @@ _LOOKS: Final[dict[str, tuple[str, str, str]]] = {
     "conflict-kept": ("open", "open", "The medical director keeps it although another clinician refused"),
     "step-remind": ("info", "mail", "A reminder was due"),
     "step-remind-other-channel": ("info", "mail", "A reminder by another channel was due"),
-    "step-call": ("waiting", "phone", "Put on the list of calls"),
+    "call-queued": ("waiting", "phone", "Put on the list of calls"),
+    "called": ("info", "phone", "Called"),
+    "step-call": ("waiting", "phone", "Time to call"),
     "step-suggest-another": ("waiting", "user", "Time to ask a second clinician"),
 }
 _WHY_MOVED: Final = {
@@ -158,6 +162,7 @@ _TITLES: Final[dict[str, Callable[[_Detail], str]]] = {
     "message-cancelled": lambda detail: f"{_what(detail)}: cancelled",
     "letter-ready": lambda detail: f"{present.MESSAGE_KIND[MessageKind(detail['kind'])]}: letter made",
     "answered": _answered,
+    "called": lambda detail: f"Called: {CALLED[CallOutcome(detail['outcome'])].lower()}",
 }
 
 
@@ -186,6 +191,7 @@ def _on_day(name: str, words: str) -> Callable[[_Detail, RequestView, Clock], st
 _DETAILS: Final[dict[str, Callable[[_Detail, RequestView, Clock], str]]] = {
     "not-delivered": _reason,
     "failed-after-all": _reason,
+    "call-queued": lambda detail, _view, _clock: WHY[CallReason(detail["why"])].text.lower(),
     "paused": _on_day("until", "until"),
     "away": _on_day("until", "back on"),
     "extended": lambda detail, _view, _clock: f"by {days(detail['days'])}",

@@ -21,21 +21,21 @@ from referral.services.classify_indication import (
 from referral.services.find_bookings import Seat
 from referral.services.find_orders import OrderState
 from referral.services.find_overrides import REPORT_DAYS, count_overrides
-from referral.services.find_today import Attention, Call, Coming, Reason, Today, find_today
+from referral.services.find_today import Attention, Coming, Reason, Today, find_today
 from referral.storage import clinics
 from referral.storage.policies import CodeInUse
 from referral.web.dependencies import Visitor
 from referral.web.policy import Permission
 from referral.web.staff import override_view, present, story
 from referral.web.staff.booking_view import booking_row
+from referral.web.staff.call_view import call_row
 from referral.web.staff.classify_models import Classified, CodeChoices
 from referral.web.staff.classify_view import classified_notice, code_choices
-from referral.web.staff.clock import Clock, days
+from referral.web.staff.clock import Clock
 from referral.web.staff.frame import SignedIn, clock_of, query_of, show
 from referral.web.staff.models import (
     AttentionRow,
     Badge,
-    CallRow,
     Count,
     InfusionRow,
     Link,
@@ -48,6 +48,7 @@ router: Final = APIRouter()
 _BADGE: Final = {
     Reason.NOT_DELIVERED: Badge("closed", "Not delivered", "warning"),
     Reason.LINK_FROZEN: Badge("closed", "Link locked", "shield"),
+    Reason.NOT_REACHED: Badge("closed", "Not reached", "phone"),
     Reason.NO_BIRTH_DATE: Badge("closed", "No date of birth", "warning"),
     Reason.QUESTION: Badge("waiting", "Clinician asks", "mail"),
     Reason.REVIEW: Badge("waiting", "Answer to review", "eye"),
@@ -108,6 +109,7 @@ def _page(visitor: Visitor, today: Today, clock: Clock) -> TodayPage:
             Count("orders blocked", today.blocked, "/orders?state=blocked"),
             Count("orders ready to treat", today.ready, "/orders?state=open"),
             Count("messages on their way", today.messages_waiting, "/outbox?state=waiting"),
+            *_paper_count(today),
             *_emergency_count(visitor),
         ),
         infusions=tuple(_infusion(visitor, coming, clock) for coming in today.infusions),
@@ -115,7 +117,7 @@ def _page(visitor: Visitor, today: Today, clock: Clock) -> TodayPage:
             *(override_view.attention_row(item, clock) for item in today.emergencies),
             *(_attention(visitor, item, clock, effects) for item in today.attention),
         ),
-        calls=tuple(_call(call, clock) for call in today.calls),
+        calls=tuple(call_row(call, clock) for call in today.calls),
         reviews="/reviews" if visitor.may(Permission.REVIEW) else "",
         zone=clock.zone_name(visitor.now),
     )
@@ -128,6 +130,12 @@ def _effects(visitor: Visitor, today: Today) -> dict[Indication, CodeEffect]:
         return {}
     policy, _ = clinics.policy_in_force(visitor.session)
     return look_at_codes(visitor.session, policy, codes, visitor.now)
+
+
+def _paper_count(today: Today) -> tuple[Count, ...]:
+    """Nothing by post leaves by itself."""
+    count = today.letters_to_print
+    return (Count(f"letter{'' if count == 1 else 's'} to print and mail", count, "/print"),) if count else ()
 
 
 def _emergency_count(visitor: Visitor) -> tuple[Count, ...]:
@@ -234,6 +242,7 @@ def _sentence(visitor: Visitor, item: Attention) -> str:
         return _unclassified(visitor, item.code)
     return {
         Reason.LINK_FROZEN: f"Ten wrong tries have locked the link to {who}. Call, then send it again.",
+        Reason.NOT_REACHED: f"Three calls have not reached {who}. Ask another clinician.",
         Reason.NO_BIRTH_DATE: f"{who} wants to answer, but the date of birth of the patient is not on file.",
         Reason.QUESTION: f"{who} has asked the clinic something; reminders wait for your reply.",
         Reason.REVIEW: f"{who} has answered; a person has to look before it counts.",
@@ -274,18 +283,3 @@ def _action(visitor: Visitor, item: Attention, href: str) -> Link:
     if item.reason is Reason.UNCLASSIFIED:
         return Link("Classify" if may else "See order", f"/orders/{order.id}{'#classify' if may else ''}")
     return Link("Ask another", present.ask_href(order))
-
-
-def _call(call: Call, clock: Clock) -> CallRow:
-    infusion = call.state.order.first_infusion_on
-    waited = call.followed.waited
-    asked = call.followed.question is not None
-    return CallRow(
-        clinician=present.titled(call.followed.clinician),
-        phone=present.telephone_of(call.followed.clinician),
-        patient=present.named(call.state.patient),
-        href=f"/requests/{call.followed.referral.id}",
-        waiting="Asks to be called" if asked else f"Waiting {days(waited)}",
-        infusion=clock.day(infusion) if infusion else None,
-        action=Link("See request", f"/requests/{call.followed.referral.id}"),
-    )

@@ -70,11 +70,8 @@ CREATE INDEX ix_call_task_due ON call_task (clinic_id, due_at) WHERE state = 'op
 CREATE INDEX ix_call_task_clinic_id_referral_id ON call_task (clinic_id, referral_id);
 
 -- Asked for twice, called once.
-CREATE UNIQUE INDEX uq_call_task_referral ON call_task (clinic_id, referral_id, why)
-    WHERE state = 'open' AND referral_id IS NOT NULL;
-
-CREATE UNIQUE INDEX uq_call_task_contact ON call_task (clinic_id, contact_id, why)
-    WHERE state = 'open' AND referral_id IS NULL;
+CREATE UNIQUE INDEX uq_call_task_once ON call_task (clinic_id, why, referral_id, contact_id) NULLS NOT DISTINCT
+    WHERE state = 'open';
 
 ALTER TABLE print_batch ENABLE ROW LEVEL SECURITY;
 ALTER TABLE print_batch FORCE ROW LEVEL SECURITY;

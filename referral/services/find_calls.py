@@ -1,0 +1,87 @@
+"""Whom to call, about what, and by which number; a look leaves audit rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Final
+
+from referral.domain.audit import Action, Actor, AuditEntry
+from referral.domain.calls import CallState
+from referral.domain.errors import NotFound
+from referral.domain.records import Contact
+from referral.services.find_orders import OrderState, states_of
+from referral.services.follow_requests import Followed
+from referral.services.log_call import number_to_call
+from referral.services.note_shown import note_shown
+from referral.storage import audit, calls, orders, referrals
+from referral.storage.calls import CallTask
+from referral.storage.db import Session
+
+# More calls than anybody makes in a day; the others come up when these are made.
+_MOST: Final = 300
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One call with the request that it is about. `number` is the one to ring, None where none is on file.
+
+    `contact` is what has to be confirmed, None for a call about the request itself.
+    """
+
+    task: CallTask
+    followed: Followed
+    state: OrderState
+    number: Contact | None
+    contact: Contact | None = None
+
+
+def find_calls(session: Session, now: datetime) -> list[Call]:
+    """Open calls, by the date of the first infusion, then who waited longest. The caller notes the look."""
+    return sorted(_about(session, calls.find_open(session, _MOST), now), key=_urgency)
+
+
+def _urgency(call: Call) -> tuple[date, int, datetime]:
+    return call.state.order.first_infusion_on or date.max, -call.followed.waited, call.task.due_at
+
+
+def _about(session: Session, tasks: list[CallTask], now: datetime) -> list[Call]:
+    about = referrals.find_many(session, {task.referral_id for task in tasks if task.referral_id})
+    found = orders.get_many(session, {referral.order_id for referral in about.values()})
+    states = states_of(session, found.values(), now)
+    by_referral = {f.referral.id: (f, state) for state in states for f in state.requests}
+    return [_one(task, *by_referral[task.referral_id]) for task in tasks if task.referral_id in by_referral]
+
+
+def _one(task: CallTask, followed: Followed, state: OrderState) -> Call:
+    people = followed.clinician.contacts
+    return Call(
+        task=task,
+        followed=followed,
+        state=state,
+        number=number_to_call(followed.clinician),
+        contact=next((contact for contact in people if contact.id == task.contact_id), None),
+    )
+
+
+def list_calls(session: Session, actor: Actor, now: datetime) -> list[Call]:
+    """As find_calls(), with the audit rows of a look."""
+    found = find_calls(session, now)
+    note_shown(session, actor, "list-calls", (call.state.order.patient_id for call in found))
+    return found
+
+
+def open_call(session: Session, actor: Actor, call_id: str, now: datetime) -> Call:
+    """Raises NotFound, for another clinic's call and for one that has been made as well."""
+    task = calls.get(session, call_id) if calls.is_id(call_id) else None
+    found = _about(session, [task], now) if task and task.state is CallState.OPEN else []
+    if not found:
+        raise NotFound("This call is not to be made any more. The page of its request says what came of it.")
+    entry = AuditEntry(
+        action=Action.READ,
+        subtype="call",
+        entity=f"ServiceRequest/{found[0].followed.referral.id}",
+        patient_id=found[0].state.order.patient_id,
+    )
+    audit.record(session, actor, entry)
+    return found[0]

@@ -1,0 +1,162 @@
+"""Calls that people have to make: one row for each, open until something came of it."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import func, select, update
+from sqlalchemy.dialects.postgresql import distinct_on, insert
+
+from referral.domain.calls import CallOutcome, CallReason, CallState
+from referral.domain.errors import StaleVersion
+from referral.storage import tables
+from referral.storage.db import Session
+
+_TABLE: Final = tables.call_task
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallTask:
+    """About a request, a contact of its clinician, or both. `tries` counts calls that reached nobody."""
+
+    id: str
+    why: CallReason
+    referral_id: str | None
+    contact_id: str | None
+    state: CallState
+    due_at: datetime
+    tries: int
+    outcome: CallOutcome | None
+    created_at: datetime
+    done_by: str | None
+    done_at: datetime | None
+    version: int
+
+
+_FIELDS: Final = tuple(CallTask.__slots__)
+_COLUMNS: Final = tuple(_TABLE.c[name] for name in _FIELDS)
+
+
+def _to_task(row: Any) -> CallTask:
+    values = dict(zip(_FIELDS, row, strict=True))
+    values |= {"why": CallReason(values["why"]), "state": CallState(values["state"])}
+    values["outcome"] = CallOutcome(values["outcome"]) if values["outcome"] else None
+    return CallTask(**values)
+
+
+def put(
+    session: Session,
+    why: CallReason,
+    now: datetime,
+    *,
+    referral_id: str | None,
+    contact_id: str | None,
+    due_at: datetime,
+) -> str | None:
+    """The id; None where the same call is open already, which is no error."""
+    made = session.connection.scalar(
+        insert(_TABLE).on_conflict_do_nothing().returning(_TABLE.c.id),
+        {
+            "clinic_id": session.clinic,
+            "id": str(uuid.uuid4()),
+            "why": why,
+            "referral_id": referral_id,
+            "contact_id": contact_id,
+            "due_at": due_at,
+            "created_at": now,
+        },
+    )
+    return None if made is None else str(made)
+
+
+def is_id(text: str) -> bool:
+    """Whether it could be the id of a call."""
+    try:
+        return str(uuid.UUID(text)) == text
+    except ValueError:
+        return False
+
+
+def get(session: Session, id: str, *, lock: bool = False) -> CallTask | None:
+    """None where there is none in this clinic."""
+    query = select(*_COLUMNS).where(_TABLE.c.clinic_id == session.clinic, _TABLE.c.id == id)
+    row = session.connection.execute(query.with_for_update() if lock else query).one_or_none()
+    return _to_task(row) if row else None
+
+
+def find_open(session: Session, limit: int) -> list[CallTask]:
+    """Those that are due first come first."""
+    query = (
+        select(*_COLUMNS)
+        .where(_TABLE.c.clinic_id == session.clinic, _TABLE.c.state == CallState.OPEN)
+        .order_by(_TABLE.c.due_at, _TABLE.c.id)
+        .limit(limit)
+    )
+    return [_to_task(row) for row in session.connection.execute(query)]
+
+
+def of_referral(session: Session, referral_id: str) -> list[CallTask]:
+    """Open ones, those that are due first before the others."""
+    query = (
+        select(*_COLUMNS)
+        .where(
+            _TABLE.c.clinic_id == session.clinic,
+            _TABLE.c.referral_id == referral_id,
+            _TABLE.c.state == CallState.OPEN,
+        )
+        .order_by(_TABLE.c.due_at, _TABLE.c.id)
+    )
+    return [_to_task(row) for row in session.connection.execute(query)]
+
+
+def count_due(session: Session, now: datetime) -> int:
+    """Of the entered clinic."""
+    query = select(func.count()).where(
+        _TABLE.c.clinic_id == session.clinic, _TABLE.c.state == CallState.OPEN, _TABLE.c.due_at <= now
+    )
+    return int(session.connection.scalar(query) or 0)
+
+
+def not_reached(session: Session, referral_ids: list[str]) -> dict[str, datetime]:
+    """Of these requests, those whose newest call was given up, and when."""
+    newest = (
+        select(_TABLE.c.referral_id, _TABLE.c.outcome, _TABLE.c.done_at)
+        .where(_TABLE.c.clinic_id == session.clinic, _TABLE.c.referral_id.in_(referral_ids))
+        .order_by(_TABLE.c.referral_id, _TABLE.c.created_at.desc(), _TABLE.c.id)
+        .ext(distinct_on(_TABLE.c.referral_id))
+        .subquery()
+    )
+    query = select(newest.c.referral_id, newest.c.done_at).where(newest.c.outcome == CallOutcome.NOT_REACHED)
+    return {row.referral_id: row.done_at for row in session.connection.execute(query)}
+
+
+def change(session: Session, before: CallTask, **values: Any) -> CallTask:
+    """Write over the version that was read; StaleVersion if somebody else was first."""
+    row = session.connection.execute(
+        update(_TABLE)
+        .where(
+            _TABLE.c.clinic_id == session.clinic, _TABLE.c.id == before.id, _TABLE.c.version == before.version
+        )
+        .values(version=before.version + 1, **values)
+        .returning(*_COLUMNS)
+    ).one_or_none()
+    if row is None:
+        raise StaleVersion("Somebody else has logged this call. Reload the page and look.")
+    return _to_task(row)
+
+
+def cancel_of(session: Session, referral_id: str, now: datetime) -> int:
+    """The request has ended: nobody has to call about it. Returns how many calls it were."""
+    changed = session.connection.execute(
+        update(_TABLE)
+        .where(
+            _TABLE.c.clinic_id == session.clinic,
+            _TABLE.c.referral_id == referral_id,
+            _TABLE.c.state == CallState.OPEN,
+        )
+        .values(state=CallState.CANCELLED, done_at=now, version=_TABLE.c.version + 1)
+    )
+    return changed.rowcount

@@ -1,0 +1,90 @@
+"""The list of calls, and logging what came of one."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Final
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from referral.domain.calls import CallLog, CallOutcome
+from referral.domain.codes import Channel
+from referral.domain.errors import InvalidInput, Issue, NotFound, ReferralError
+from referral.services.find_calls import list_calls, open_call
+from referral.services.log_call import log_call
+from referral.storage import clinics
+from referral.storage.db import attempt
+from referral.web.dependencies import PostedDep, Visitor
+from referral.web.errors import status_of
+from referral.web.staff.call_view import call_page, calls_page
+from referral.web.staff.frame import Ask, SeeWork, clock_of, done, errors_of, form_of, show, texts, version_of
+from referral.web.staff.steps import Shown, Typed
+
+router: Final = APIRouter()
+
+
+@router.get("/calls")
+def show_calls(request: Request, visitor: SeeWork) -> Response:
+    """Whom to call, most urgent first."""
+    found = list_calls(visitor.session, visitor.actor, visitor.now)
+    return show(request, visitor, "staff/calls.html.j2", "calls", calls_page(found, clock_of(visitor)))
+
+
+@router.get("/calls/{call_id}")
+def show_call(request: Request, call_id: str, visitor: SeeWork) -> Response:
+    """One call: the number, what to say, what came of it."""
+    return _page(request, visitor, call_id, Shown())
+
+
+def _page(request: Request, visitor: Visitor, call_id: str, shown: Shown) -> Response:
+    call = open_call(visitor.session, visitor.actor, call_id, visitor.now)
+    form = form_of(visitor, shown.typed, shown.errors, version=str(call.task.version))
+    page = call_page(call, clinics.current(visitor.session), form, clock_of(visitor))
+    return show(request, visitor, "staff/call.html.j2", "calls", page, shown.status)
+
+
+@router.post("/calls/{call_id}")
+def log(request: Request, call_id: str, visitor: Ask, posted: PostedDep) -> Response:
+    """Log it, and go on: to the list, or to writing down the answer."""
+    request.state.entity = f"call/{call_id}"
+    typed = texts(posted)
+    try:
+        with attempt(visitor.session):
+            given, version = log_of(typed), version_of(typed)
+            task = log_call(visitor.session, visitor.actor, call_id, version, given, visitor.now)
+    except NotFound:
+        raise
+    except ReferralError as error:
+        shown = Shown(typed, errors_of(error, {}, "call_outcome"), "call", status_of(error))
+        return _page(request, visitor, call_id, shown)
+    # An answer on the telephone is written down at once.
+    said = task.outcome is CallOutcome.ANSWER_GIVEN
+    return done(visitor, transcription(task.referral_id) if said else "/calls", f"called-{task.outcome}")
+
+
+def log_of(typed: Typed) -> CallLog:
+    """What was ticked and typed; InvalidInput without a choice of the list."""
+    try:
+        outcome = CallOutcome(typed.get("call_outcome", ""))
+    except ValueError:
+        raise InvalidInput(Issue("Choose what came of the call.", ("call_outcome",), "required")) from None
+    channel, day = typed.get("call_channel", ""), typed.get("back_on", "")
+    return CallLog(
+        outcome=outcome,
+        channel=Channel(channel) if channel in set(Channel) else None,
+        back_on=_day(day),
+        spoke_with=typed.get("call_spoke_with", ""),
+    )
+
+
+def _day(text: str) -> date | None:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        return None
+
+
+def transcription(referral_id: str | None) -> str:
+    """Where an answer given on the telephone is written down."""
+    return f"/requests/{referral_id}/transcribe"
