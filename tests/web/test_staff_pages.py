@@ -10,10 +10,12 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
+from referral.domain.calls import CallReason
 from referral.domain.codes import Role
 from referral.domain.outgoing import MessageState
 from referral.domain.policy import ICD_10_CM, Indication
 from referral.domain.records import Referral
+from referral.services.queue_call import queue_call
 from referral.services.request_recommendation import NewOrder, place_order
 from referral.services.respond_to_referral import ask_clinic
 from referral.storage import audit, directory, documents, outbox, referrals, tables
@@ -169,8 +171,10 @@ def test_who_has_not_answered_after_the_third_rung_is_to_be_called(
 ) -> None:
     assert "Nobody to call." in section(robin, "To call")
     with clinic.transaction() as session:
-        referrals.change(session, referral, climbed=3, started_at=NOW - timedelta(days=8))
-    assert "Chidi Okafor, MD about Maria José Nguyễn Waiting 6 business days" in section(robin, "To call")
+        late = referrals.change(session, referral, climbed=3, started_at=NOW - timedelta(days=8))
+        queue_call(session, late, CallReason.LADDER, NOW)
+    words = "Chidi Okafor, MD about Maria José Nguyễn No answer yet Waiting 6 business days."
+    assert words in section(robin, "To call")
 
 
 # ---- Patients and directory
