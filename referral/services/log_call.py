@@ -24,7 +24,7 @@ from referral.domain.records import Bar, Clinician, Contact, Referral
 from referral.domain.referral import Event
 from referral.services.calendars import calendar_of
 from referral.services.close_referral import close_referral
-from referral.services.keep_directory import verify_contact
+from referral.services.confirm_contact import number_is_right, number_is_wrong
 from referral.services.move_ladder import note_back_on, resume_request
 from referral.services.note_delivery import told
 from referral.services.queue_call import queue_call
@@ -195,12 +195,14 @@ def _do_not_contact(call: _Call) -> None:
 
 def _number_right(call: _Call) -> None:
     if call.task.contact_id is not None:
-        verify_contact(call.session, call.actor, call.clinician.id, call.task.contact_id, call.now)
+        about, name = (call.clinician.id, call.task.contact_id), call.log.spoke_with
+        number_is_right(call.session, call.actor, *about, name, call.now)
 
 
 def _number_wrong(call: _Call) -> None:
+    """What went there, or was going there, goes another way at once."""
     if call.task.contact_id is not None:
-        contacts.bar(call.session, call.task.contact_id, Bar.BAD_ADDRESS, call.now)
+        number_is_wrong(call.session, call.actor, call.clinician.id, call.task.contact_id, call.now)
 
 
 def _fresh(call: _Call) -> Referral:

@@ -279,7 +279,7 @@ def test_a_number_is_confirmed_by_somebody_who_did_not_enter_it(clinic: ClinicFi
     assert number(clinic, referral, Channel.FAX).verified_at == NOW
 
 
-def test_a_number_that_turns_out_wrong_is_used_last(clinic: ClinicFixture, referral: Referral) -> None:
+def test_a_number_that_turns_out_wrong_is_not_used_again(clinic: ClinicFixture, referral: Referral) -> None:
     fax = number(clinic, referral, Channel.FAX)
     with clinic.transaction() as session:
         queue_call(session, referral, CallReason.CONFIRM_NUMBER, NOW, contact_id=fax.id)
@@ -287,7 +287,7 @@ def test_a_number_that_turns_out_wrong_is_used_last(clinic: ClinicFixture, refer
     with pytest.raises(InvalidInput, match="what came of the call"):
         log(clinic, task, CallOutcome.NOT_THEIR_PATIENT)
     log(clinic, task, CallOutcome.NUMBER_WRONG)
-    assert number(clinic, referral, Channel.FAX).barred_for is Bar.BAD_ADDRESS
+    assert number(clinic, referral, Channel.FAX).barred_for is Bar.WRONG_RECIPIENT
 
 
 def test_the_same_call_is_on_the_list_once(clinic: ClinicFixture, referral: Referral, task: CallTask) -> None:

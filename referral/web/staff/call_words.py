@@ -28,7 +28,7 @@ OUTCOME: Final = {
     CallOutcome.NOT_THEIR_PATIENT: ("Not their patient", "The request ends; you can ask another clinician."),
     CallOutcome.DO_NOT_CONTACT: ("Asked not to be contacted", "The request ends, and nothing more goes out."),
     CallOutcome.NUMBER_RIGHT: ("It is right", "The contact is verified, with your name."),
-    CallOutcome.NUMBER_WRONG: ("It is wrong", "It is marked and used last."),
+    CallOutcome.NUMBER_WRONG: ("It is wrong", "Nothing goes there any more; what was sent goes another way."),
 }
 # What came of it, on the timeline.
 CALLED: Final = {

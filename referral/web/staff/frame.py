@@ -160,7 +160,7 @@ NOTICES: Final = {
         "waiting", "The request has ended", "Nothing more goes to them. Ask another clinician."
     ),
     "called-number-right": Notice("open", "The contact is verified"),
-    "called-number-wrong": Notice("waiting", "The contact is marked as wrong", "It is used last now."),
+    "called-number-wrong": Notice("waiting", "The contact is marked as wrong", "Nothing goes there."),
     "batch-mailed": Notice(
         "open",
         "The letters are in the mail",
