@@ -97,7 +97,7 @@ def check_log(log: CallLog, reason: CallReason, today: date) -> None:
         ahead = (log.back_on - today).days if log.back_on else 0
         if not 0 < ahead <= 180:
             text = "Give the day on which they are back: after today, at most half a year ahead."
-            issues.append(Issue(text, ("back_on",), "value"))
+            issues.append(Issue(text, ("call_back_on",), "value"))
     if log.outcome is CallOutcome.NUMBER_RIGHT and len(log.spoke_with.strip()) < 3:
         issues.append(Issue("Whom did you speak with?", ("call_spoke_with",), "required"))
     if issues:

@@ -80,9 +80,9 @@ def test_a_call_is_logged_once_and_is_on_the_timeline(
 
 def test_what_was_typed_is_still_there_after_a_refusal(robin: Desk, call: str) -> None:
     robin.get(call)
-    robin.post(call, call_outcome="back-on", back_on="2026-11-03")
+    robin.post(call, call_outcome="back-on", call_back_on="2026-11-03")
     assert robin.status == 400
-    assert 'id="back_on-error"' in robin.page
+    assert 'id="call_back_on-error"' in robin.page
     assert 'value="back-on" checked' in robin.page
     assert 'value="2026-11-03"' in robin.page
 

@@ -69,7 +69,7 @@ def log_of(typed: Typed) -> CallLog:
         outcome = CallOutcome(typed.get("call_outcome", ""))
     except ValueError:
         raise InvalidInput(Issue("Choose what came of the call.", ("call_outcome",), "required")) from None
-    channel, day = typed.get("call_channel", ""), typed.get("back_on", "")
+    channel, day = typed.get("call_channel", ""), typed.get("call_back_on", "")
     return CallLog(
         outcome=outcome,
         channel=Channel(channel) if channel in set(Channel) else None,
