@@ -87,7 +87,10 @@ class PlanCard:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One entry of a timeline; `quote` are a clinician's own words, for those who may read them."""
+    """One entry of a timeline. `plan` says how the plan was and is.
+
+    `quote` are a clinician's own words, for those who may read them.
+    """
 
     state: str
     icon: str
@@ -96,6 +99,7 @@ class Event:
     detail: str = ""
     links: tuple[Link, ...] = ()
     quote: str = ""
+    plan: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -107,12 +107,13 @@ def _event(event: ReferralEvent, view: RequestView, clock: Clock) -> Event:
         event.event, ("neutral", "neutral", event.event.replace("-", " ").capitalize())
     )
     made = _TITLES.get(event.event)
-    parts = [_detail(event, view, clock), _by(event, view), plans(event.detail, clock)]
+    parts = [_detail(event, view, clock), _by(event, view)]
     return Event(
         state=state,
         icon=icon,
         title=made(event.detail) if made else title,
         when=clock.moment(event.at),
+        plan=plans(event.detail, clock),
         detail=" · ".join(part for part in parts if part),
         links=tuple(_links(event)),
         quote=view.question_words.get(str(event.detail.get("document", "")), ""),
