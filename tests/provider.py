@@ -97,6 +97,8 @@ class FakeProvider:
     lookups: int = 0
     connections: set[tuple[str, int]] = field(default_factory=set)
     port: int = 0
+    # Set when it has done with a submission what it was told, before any answer; a test waits for it.
+    reached: threading.Event = field(default_factory=threading.Event, repr=False)
 
     def __post_init__(self) -> None:
         self._numbers = itertools.count(1)
@@ -282,9 +284,12 @@ class FakeProvider:
         elif how == "error":
             await _json(send, 500, {})
         elif how in ("hang-before", "drop-before"):
+            self.reached.set()
             await self._leave(how, send)
         else:
-            await self._answer_accepted(self._accept(one), how, send)
+            accepted = self._accept(one)
+            self.reached.set()
+            await self._answer_accepted(accepted, how, send)
 
     async def _answer_accepted(self, one: Accepted, how: str, send: Send) -> None:
         if how == "gateway":
@@ -312,10 +317,8 @@ class FakeProvider:
         if known is not None:
             return self.accepted[known]
         self.per_key[one.key] += 1
-        if self.lean:
-            return one
-        self.accepted[one.id] = one
-        if one.key:
+        if not self.lean:
+            self.accepted[one.id] = one
             self._by_key[one.key] = one.id
         return one
 

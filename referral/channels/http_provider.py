@@ -73,7 +73,8 @@ class Answer:
         """How long the provider wants to be left alone, an hour at most; None where it does not say."""
         text = next((value for name, value in self.headers if name.lower() == "retry-after"), "").strip()
         try:
-            wait = timedelta(seconds=int(text)) if text.isdigit() else _date(text) - now
+            # Ten digits are more than an hour, and more of them no time at all.
+            wait = timedelta(seconds=int(text[:10])) if text.isdecimal() else _date(text) - now
         except (ValueError, OverflowError, TypeError):
             return None
         return min(max(wait, timedelta()), _LONGEST_WAIT)
@@ -257,6 +258,13 @@ def _readable(sock: Any) -> bool:
     waiting = select.poll()
     waiting.register(sock.fileno(), select.POLLIN)
     return bool(waiting.poll(0))
+
+
+def not_ours(answer: Answer, who: str, detail: str = "") -> Sent:
+    """What 4xx means where it is not about the recipient's number: our account, or this one request."""
+    about_account = answer.status in (401, 402, 403)
+    reason = f"the {who} provider answered {answer.status}{detail} to our request"
+    return Sent(Outcome.LATER, reason=reason, about_provider=about_account)
 
 
 def not_now(answer: Answer, who: str) -> Sent | None:

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from referral.channels.base import Fate, Outcome, Progress, Sent
 from referral.channels.fax import Fax
-from referral.channels.http_provider import Answer, Call
+from referral.channels.http_provider import Answer, Call, not_ours
 
 KEY_LABEL: Final = "referral-key"
 # The vendor tries a busy line again by itself: three times, five minutes apart.
@@ -95,7 +95,7 @@ class SinchFax:
             return Sent(Outcome.UNKNOWN, reason=reason)
         if answer.status in (400, 422) and _about_number(said):
             return Sent(Outcome.REFUSED, reason="the fax provider refuses this number", bad_address=True)
-        return Sent(Outcome.LATER, reason=f"the fax provider answered {answer.status} to our request")
+        return not_ours(answer, "fax")
 
     def search(self, to: str, since: datetime, page: int) -> Call:
         begun = since.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

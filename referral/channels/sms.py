@@ -13,7 +13,7 @@ from typing import Any, Final
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 from referral.channels.base import Envelope, Fate, Outcome, Progress, Sent, UnusableAddress
-from referral.channels.http_provider import Answer, Call, InDoubt, NotSent, Provider, not_now
+from referral.channels.http_provider import Answer, Call, InDoubt, NotSent, Provider, not_now, not_ours
 from referral.channels.numbers import e164
 
 _FORM: Final = (("Content-Type", "application/x-www-form-urlencoded"),)
@@ -175,7 +175,7 @@ def _taken(answer: Answer) -> Sent:
         words, bad = _REFUSED[code]
         return Sent(Outcome.REFUSED, reason=f"{words} ({code})", bad_address=bad)
     detail = f", code {code}" if isinstance(code, int) else ""
-    return Sent(Outcome.LATER, reason=f"the SMS provider answered {answer.status}{detail} to our request")
+    return not_ours(answer, "SMS", detail)
 
 
 def _moment(text: object) -> datetime | None:

@@ -14,9 +14,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from referral.channels.base import Envelope, Fate, Outcome
-from referral.channels.http_provider import Call, InDoubt, NotSent, Provider
+from referral.channels.http_provider import Answer, Call, InDoubt, NotSent, Provider
 from referral.channels.provider_urls import Account
 from referral.channels.sms import TwilioSms
+from tests.database import NOW
 from tests.provider import PASSWORD, USER, FakeProvider, provider_server
 
 WORDS = "A secure request is waiting: https://portal.example/r/abc/def"
@@ -99,6 +100,23 @@ def test_too_many_at_once_waits_as_long_as_the_provider_says(provider: FakeProvi
     assert (sent.outcome, sent.retry_after) == (Outcome.LATER, timedelta(seconds=42))
     provider.retry_after = 86400
     assert sms(provider.port).send(envelope()).retry_after == timedelta(hours=1)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("90", 90),
+        ("Tue, 03 Nov 2026 17:02:00 GMT", 120),
+        ("Tue, 03 Nov 2026 16:00:00 GMT", 0),
+        ("99999999999999999999", 3600),
+        ("soon", None),
+        ("", None),
+        ("-5", None),
+    ],
+)
+def test_how_long_to_wait_is_read_in_both_spellings(text: str, seconds: int | None) -> None:
+    wait = Answer(429, (("Retry-After", text),), b"").retry_after(NOW)
+    assert wait == (None if seconds is None else timedelta(seconds=seconds))
 
 
 def test_an_error_of_the_provider_is_tried_again_and_no_connection_as_well(provider: FakeProvider) -> None:

@@ -240,6 +240,22 @@ def test_a_failure_of_what_was_sent_again_since_is_of_no_interest(
     assert message_of(clinic, referral).state is MessageState.ACCEPTED
 
 
+def test_a_failure_that_comes_again_does_not_fail_what_was_sent_again_since(
+    clinic: ClinicFixture, renderer: Renderer
+) -> None:
+    """A bounce carries no reference: only its own name tells that it has been taken before."""
+    referral = asked(clinic)
+    id = sent(clinic, renderer, referral)
+    bounce = report(id, Fate.FAILED, reference=None)
+    assert told(clinic, bounce) == [True]
+    with clinic.transaction() as session:
+        message = outbox.get(session, id, lock=True)
+        assert message is not None
+        outbox.settle(session, message, MessageState.ACCEPTED, generation=2)
+    assert told(clinic, bounce, bounce) == [False, False]
+    assert message_of(clinic, referral).state is MessageState.ACCEPTED
+
+
 def test_reports_about_what_never_left_or_belongs_to_another_clinic_change_nothing(
     clinic: ClinicFixture, other_clinic: ClinicFixture, renderer: Renderer
 ) -> None:
