@@ -81,6 +81,9 @@ async def listen(host: str, port: int, maildir: Maildir, returns: ReturnAddresse
 class _Counted(SMTP):
     """Counts itself among the open ones while its connection lasts."""
 
+    # Longer than a line may be: what is returned was written by anybody, and nobody would send it once more.
+    line_length_limit = 1024 * 1024
+
     def __init__(self, open_ones: set[SMTP], taker: _Taker, **options: Any) -> None:
         super().__init__(taker, **options)
         self._open_ones = open_ones

@@ -1,0 +1,150 @@
+"""`referral outbox` on the test's database: what is shown names nobody, and what is decided has somebody's name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+
+from referral.channels.base import Outcome
+from referral.domain.codes import Role
+from referral.domain.outgoing import MessageState
+from referral.letters.render import Renderer
+from referral.services.accounts import NewUser, add_user
+from referral.services.deliver_messages import deliver_due
+from referral.storage import clinics, outbox, tables
+from tests.database import MASTER_KEY, NOW, ClinicFixture
+from tests.processes import referral
+from tests.services.conftest import renderer as renderer  # the same letters as there
+from tests.services.sending import Provider, asked, delivery
+
+PASSWORD = "correct horse battery staple"
+Command = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def command(data_dir: Path, clinic: ClinicFixture) -> Command:
+    """(exit code, what it said, what it complained about)"""
+
+    def run(*words: str, typed: str = "") -> tuple[int, str, str]:
+        done = referral(
+            data_dir,
+            *("outbox", *words),
+            typed=typed,
+            REFERRAL_DATABASE_URL=clinic.database.url,
+            REFERRAL_REDIS_URL="redis://127.0.0.1:1/0",
+            REFERRAL_MASTER_KEY=MASTER_KEY,
+        )
+        return done.returncode, done.stdout, done.stderr
+
+    return run
+
+
+def account(clinic: ClinicFixture, role: Role) -> str:
+    email = f"{role}-{clinic.id[:8]}@harborlight.example"
+    with clinic.transaction() as session:
+        add_user(session, clinic.actor, NewUser(email=email, name="Ada", role=role, password=PASSWORD))
+    return email
+
+
+def one_message(clinic: ClinicFixture, renderer: Renderer, outcome: Outcome) -> outbox.Message:
+    """A letter that has met this fate; the request has only one contact."""
+    about = asked(clinic, fax="", address=())
+    deliver_due(delivery(clinic, renderer, email=Provider(outcome)), clinic.id)
+    with clinic.transaction() as session:
+        return outbox.find(session, referral_id=about.id)[-1]
+
+
+def state_of(clinic: ClinicFixture, message: outbox.Message) -> tuple[str, int]:
+    with clinic.transaction() as session:
+        found = outbox.get(session, message.id)
+    assert found is not None
+    return found.state, found.generation
+
+
+def test_messages_are_listed_shown_and_decided_about(
+    clinic: ClinicFixture, renderer: Renderer, command: Command
+) -> None:
+    message = one_message(clinic, renderer, Outcome.UNKNOWN)
+    other = one_message(clinic, renderer, Outcome.ACCEPTED)
+    with clinic.transaction() as session:
+        slug = clinics.current(session).slug
+    by = ("--by", account(clinic, Role.FRONT_DESK), "--password-stdin")
+
+    code, said, _ = command("list", "--clinic", slug, "--state", "unknown", "--provider", "outbox")
+    assert code == 0
+    assert [line.split("\t")[0] for line in said.splitlines()] == [str(message.id)]
+    assert len(said.split("\t")) == 10
+    _, shown, _ = command("show", str(message.id), "--clinic", slug)
+    assert re.search(r"^state: +unknown$", shown, re.MULTILINE)
+    for word in ("Okafor", "Nguy", "beaconhill", "@", "303-555"):
+        assert word not in said + shown, word
+
+    code, said, why = command("retry", str(message.id), str(other.id), *by, typed=PASSWORD)
+    assert (code, said) == (1, "")
+    assert "Ask the recipient" in why
+    assert "has been handed over" in why
+    assert why.endswith("2 of 2 refused.\n")
+    assert state_of(clinic, message) == (MessageState.UNKNOWN, 1)
+
+    words = ("retry", str(other.id), str(message.id), "--yes-it-did-not-arrive", *by)
+    code, said, why = command(*words, typed=PASSWORD)
+    assert (code, said) == (1, f"{message.id}  is tried again.\n")
+    assert state_of(clinic, message) == (MessageState.READY, 2)
+    assert command("park", str(message.id), *by, typed=PASSWORD)[:2] == (0, f"{message.id}  is set aside.\n")
+    assert command("cancel", str(message.id), *by, typed=PASSWORD)[:2] == (
+        0,
+        f"{message.id}  is cancelled.\n",
+    )
+    assert state_of(clinic, message) == (MessageState.CANCELLED, 2)
+    with clinic.transaction() as session:
+        event = tables.audit_event
+        found = session.connection.scalars(
+            select(event.c.subtype).where(
+                event.c.clinic_id == clinic.id, event.c.entity == f"Communication/{message.id}"
+            )
+        ).all()
+    assert {"message", "message-retried", "message-parked", "message-cancelled"} <= set(found)
+
+
+def test_what_is_typed_wrong_is_said(clinic: ClinicFixture, command: Command) -> None:
+    with clinic.transaction() as session:
+        slug = clinics.current(session).slug
+    assert command("list", "--clinic", slug, "--older-than", "soon")[0::2] == (
+        1,
+        "--older-than takes minutes, hours or days, such as 30m, 12h or 3d.\n",
+    )
+    code, _, why = command("list", "--clinic", slug, "--provider", "pigeon")
+    assert (code, why) == (1, "There is no provider pigeon; there are: outbox, print\n")
+    code, _, why = command("show", "0" * 36, "--clinic", slug)
+    assert (code, why) == (1, f"Cannot go on: There is no message with id {'0' * 36}.\n")
+    code, _, why = command("list", "--clinic", "nobody")
+    assert code == 1
+    assert why.startswith("Name one clinic with --clinic")
+
+
+def test_only_people_who_may_ask_decide(clinic: ClinicFixture, command: Command) -> None:
+    id = "00000000-0000-0000-0000-000000000000"
+    admin = account(clinic, Role.ADMIN)
+    code, _, why = command("cancel", id, "--by", admin, "--password-stdin", typed=PASSWORD)
+    assert (code, why) == (1, "The role of this account may not decide about messages.\n")
+    code, _, why = command("cancel", id, "--by", admin, "--password-stdin", typed="wrong")
+    assert (code, why.startswith("E-mail and password do not match")) == (1, True)
+
+
+def test_old_messages_are_found_by_their_age(
+    clinic: ClinicFixture, renderer: Renderer, command: Command
+) -> None:
+    message = one_message(clinic, renderer, Outcome.UNKNOWN)
+    with clinic.transaction() as session:
+        slug = clinics.current(session).slug
+        row = tables.message.c.id == message.id
+        session.connection.execute(
+            tables.message.update().where(row).values(created_at=NOW - timedelta(days=36500))
+        )
+    ages = [command("list", "--clinic", slug, "--older-than", age)[1] != "" for age in ("30000d", "40000d")]
+    assert ages == [True, False]
