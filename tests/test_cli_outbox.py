@@ -1,4 +1,4 @@
-"""`referral outbox` on the test's database: what is shown names nobody, and what is decided has somebody's name."""
+"""`referral outbox`: what is shown names nobody, and whoever decides something is known."""
 
 from __future__ import annotations
 
@@ -19,16 +19,20 @@ from referral.services.deliver_messages import deliver_due
 from referral.storage import clinics, outbox, tables
 from tests.database import MASTER_KEY, NOW, ClinicFixture
 from tests.processes import referral
-from tests.services.conftest import renderer as renderer  # the same letters as there
+from tests.services import conftest as letters
 from tests.services.sending import Provider, asked, delivery
 
 PASSWORD = "correct horse battery staple"
+# The same letters as in the tests of the services.
+renderer = letters.renderer
 Command = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
 def command(data_dir: Path, clinic: ClinicFixture) -> Command:
-    """(exit code, what it said, what it complained about)"""
+    """(exit code, what it said, what it complained about), an hour after NOW."""
+    now = data_dir / "now"
+    now.write_text((NOW + timedelta(hours=1)).isoformat(), encoding="utf-8")
 
     def run(*words: str, typed: str = "") -> tuple[int, str, str]:
         done = referral(
@@ -38,6 +42,7 @@ def command(data_dir: Path, clinic: ClinicFixture) -> Command:
             REFERRAL_DATABASE_URL=clinic.database.url,
             REFERRAL_REDIS_URL="redis://127.0.0.1:1/0",
             REFERRAL_MASTER_KEY=MASTER_KEY,
+            REFERRAL_PRETEND_NOW_FILE=str(now),
         )
         return done.returncode, done.stdout, done.stderr
 
@@ -95,11 +100,9 @@ def test_messages_are_listed_shown_and_decided_about(
     code, said, why = command(*words, typed=PASSWORD)
     assert (code, said) == (1, f"{message.id}  is tried again.\n")
     assert state_of(clinic, message) == (MessageState.READY, 2)
-    assert command("park", str(message.id), *by, typed=PASSWORD)[:2] == (0, f"{message.id}  is set aside.\n")
-    assert command("cancel", str(message.id), *by, typed=PASSWORD)[:2] == (
-        0,
-        f"{message.id}  is cancelled.\n",
-    )
+    for word, done in (("park", "is set aside"), ("cancel", "is cancelled")):
+        code, said, _ = command(word, str(message.id), *by, typed=PASSWORD)
+        assert (code, said) == (0, f"{message.id}  {done}.\n")
     assert state_of(clinic, message) == (MessageState.CANCELLED, 2)
     with clinic.transaction() as session:
         event = tables.audit_event

@@ -1,4 +1,4 @@
-"""`referral inbound-mail`: takes in what was returned, by SMTP, and nothing else; what it acknowledged is kept."""
+"""`referral inbound-mail` takes in what was returned, and nothing else; what it acknowledged is kept."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_it_takes_in_returned_mail_and_only_that(data_dir: Path) -> None:
     with listening(data_dir, folder) as (program, port):
         assert hand_in(port, status_report(ADDRESS), ADDRESS) == {}
         (mail,) = Maildir(folder).waiting()
-        kept = mail.read_bytes().replace(b"\r\n", b"\n")
+        kept = mail.read_bytes().replace(b"\r\n", b"\n").rstrip(b"\n") + b"\n"
         assert kept == b"Delivered-To: " + ADDRESS.encode() + b"\n" + status_report(ADDRESS)
         assert mail.stat().st_mode & 0o077 == 0
 
@@ -115,16 +115,17 @@ def test_a_crowd_is_sent_away_and_leaves_room_again(data_dir: Path) -> None:
 
 
 def test_it_says_what_is_missing(data_dir: Path) -> None:
-    with running(
-        ["-m", "referral.cli", "inbound-mail"], data_dir, {"REFERRAL_DATA_DIR": str(data_dir)}
-    ) as it:
-        assert it.process.wait(60) == 2
-    assert "Set REFERRAL_BOUNCE_LISTEN" in it.stderr.read_text()
+    here = {"REFERRAL_DATA_DIR": str(data_dir)}
+    with running(["-m", "referral.cli", "inbound-mail"], data_dir, here) as program:
+        assert program.process.wait(60) == 2
+    assert "Set REFERRAL_BOUNCE_LISTEN" in program.stderr.read_text()
 
 
 def test_it_says_that_its_port_is_taken(data_dir: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         where = f"127.0.0.1:{taken.getsockname()[1]}"
-        with pytest.raises(AssertionError, match=f"Cannot take in mail on {where}"):
-            with listening(data_dir, data_dir / "bounces", REFERRAL_BOUNCE_LISTEN=where):
-                pass
+        with (
+            pytest.raises(AssertionError, match=f"Cannot take in mail on {where}"),
+            listening(data_dir, data_dir / "bounces", REFERRAL_BOUNCE_LISTEN=where),
+        ):
+            pass

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 import structlog
 from fastapi import APIRouter
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
+from referral.bootstrap import Runtime
 from referral.domain.errors import ReferralError
-from referral.services.observe import figures
+from referral.services.observe import Figure, figures
 from referral.storage import migrate, mode
 from referral.web.dependencies import RuntimeDep, public
 
@@ -47,11 +48,17 @@ def ready(runtime: RuntimeDep) -> Response:
 def metrics(runtime: RuntimeDep) -> Response:
     """Prometheus text, computed from the rows: every process gives the same answer."""
     registry = CollectorRegistry()
-    for name, help_text, value in _figures(runtime):
-        Gauge(name, help_text, registry=registry).set(value)
+    families: dict[str, Gauge] = {}
+    for figure in _figures(runtime):
+        if figure.name not in families:
+            names = tuple(figure.labels)
+            families[figure.name] = Gauge(figure.name, figure.meaning, names, registry=registry)
+        family = families[figure.name]
+        (family.labels(**figure.labels) if figure.labels else family).set(figure.value)
     return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 
 
-def _figures(runtime: Any) -> list[tuple[str, str, float]]:
+def _figures(runtime: Runtime) -> list[Figure]:
+    providers = {channel: transport.name for channel, transport in runtime.channels.transports.items()}
     with runtime.transaction() as session:
-        return figures(session, runtime.now())
+        return figures(session, runtime.now(), providers)
