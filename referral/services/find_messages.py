@@ -19,7 +19,7 @@ from referral.letters.words import words_of
 from referral.services.find_today import NOT_DELIVERED
 from referral.services.follow_requests import WAITING
 from referral.services.note_shown import note_shown
-from referral.storage import audit, directory, documents, outbox, referrals
+from referral.storage import audit, directory, documents, outbox, provider_events, referrals
 from referral.storage.db import Session
 from referral.storage.outbox import Message
 
@@ -87,7 +87,7 @@ def contact_of(message: Message, clinician: Clinician) -> Contact:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opened:
     """The stored bytes in readable form. `masked`: link and code were left out, as only the
-    recipient may use them."""
+    recipient may use them. `told_at` is when it arrived or failed, as its provider says."""
 
     sent: Sent
     subject: str
@@ -95,6 +95,7 @@ class Opened:
     masked: bool
     letter_size: int | None
     sent_at: datetime | None
+    told_at: datetime | None
 
 
 def is_for_recipient_alone(message: Message, real: Container[Channel]) -> bool:
@@ -133,6 +134,7 @@ def open_message(session: Session, actor: Actor, message_id: str, real: Containe
         masked=masked,
         letter_size=sizes.get(message.letter_id or ""),
         sent_at=message.finished_at if message.state in FILTERS["sent"] else None,
+        told_at=provider_events.last_told(session, message.id, message.state),
     )
 
 

@@ -6,6 +6,7 @@ import uuid
 from datetime import datetime
 from typing import Final
 
+from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
 
 from referral.storage import tables
@@ -42,3 +43,13 @@ def add(
         "received_at": now,
     }
     return session.connection.scalar(_ADD, values) is not None
+
+
+def last_told(session: Session, message_id: uuid.UUID, fate: str) -> datetime | None:
+    """When it became `fate`, as its provider says; None where that was not told by one."""
+    found: datetime | None = session.connection.scalar(
+        select(func.max(_TABLE.c.at)).where(
+            _TABLE.c.clinic_id == session.clinic, _TABLE.c.message_id == message_id, _TABLE.c.fate == fate
+        )
+    )
+    return found

@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import httpx
@@ -31,6 +31,7 @@ from tests.provider import PASSWORD, SECRET, FakeProvider, provider_server
 from tests.services.conftest import renderer  # noqa: F401 - the fixture
 from tests.services.sending import asked
 from tests.web.client import runtime as runtime_of
+from tests.web.desk import OpenDesk
 from tests.web.portal_case import serve
 
 PUBLIC = "https://portal.example"
@@ -194,6 +195,22 @@ def test_a_fax_carries_the_stored_letter_and_nothing_about_the_patient_beside_it
         assert documents.get(session, str(message.envelope_id)).content == one.content
     for secret in ("Nguy", "Maria", "1986", "depress", "etamine", "infusion", "F33"):
         assert secret not in json.dumps(one.fields)
+
+
+def test_staff_see_when_it_arrived_or_why_it_did_not(case: Case, open_desk: OpenDesk) -> None:
+    arrived, failed = case.send(Channel.FAX), case.send(Channel.FAX)
+    case.tell(arrived, "completed", at=NOW - timedelta(minutes=2))
+    case.tell(failed, "failure", error=17, message="busy", at=NOW - timedelta(minutes=2))
+    desk = open_desk(case.clinic)
+    assert "Delivered Tue, Nov 3, 9:58 AM" in desk.get(f"/outbox/{arrived}")
+    page = desk.get(f"/outbox/{failed}")
+    assert "Failed Tue, Nov 3, 9:58 AM" in page
+    assert "The line was busy or nobody answered (17)" in page
+    request = desk.get(f"/requests/{case.message(failed).referral_id}")
+    assert "Request by fax: sent, but not delivered after all" in request
+    assert "The line was busy or nobody answered (17)" in request
+    request = desk.get(f"/requests/{case.message(arrived).referral_id}")
+    assert "Request by fax: delivered" in request
 
 
 @pytest.mark.parametrize("channel", [Channel.SMS, Channel.FAX])

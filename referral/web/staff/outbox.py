@@ -107,6 +107,9 @@ def _facts(visitor: Visitor, opened: Opened, clock: Clock) -> tuple[Fact, ...]:
     if opened.sent_at is not None:
         label = "Sent" if message.sent_for_real else "Would have left"
         facts.append(Fact(label, clock.moment(opened.sent_at).text))
+    if opened.told_at is not None:
+        label = "Delivered" if message.state is MessageState.DELIVERED else "Failed"
+        facts.append(Fact(label, clock.moment(opened.told_at).text))
     if message.provider_reference and message.sent_for_real:
         facts.append(Fact("Reference", message.provider_reference))
     if opened.masked:
