@@ -29,5 +29,7 @@ def queue_call(
     )
     if made is None:
         return False
-    referrals.note(session, referral.id, "call-queued", "system", now, why=reason)
+    # The rung of the ladder is on the timeline already.
+    if reason is not CallReason.LADDER:
+        referrals.note(session, referral.id, "call-queued", "system", now, why=reason)
     return True

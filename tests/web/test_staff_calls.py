@@ -75,7 +75,6 @@ def test_a_call_is_logged_once_and_is_on_the_timeline(
     assert robin.status == 412
     timeline = robin.get(f"/requests/{referral.id}")
     assert "Called: nobody was reached" in timeline
-    assert "Put on the list of calls" in timeline
 
 
 def test_what_was_typed_is_still_there_after_a_refusal(robin: Desk, call: str) -> None:

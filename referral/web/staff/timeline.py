@@ -85,7 +85,7 @@ _LOOKS: Final[dict[str, tuple[str, str, str]]] = {
     "step-remind-other-channel": ("info", "mail", "A reminder by another channel was due"),
     "call-queued": ("waiting", "phone", "Put on the list of calls"),
     "called": ("info", "phone", "Called"),
-    "step-call": ("waiting", "phone", "Time to call"),
+    "step-call": ("waiting", "phone", "Put on the list of calls"),
     "step-suggest-another": ("waiting", "user", "Time to ask a second clinician"),
 }
 _WHY_MOVED: Final = {
