@@ -64,7 +64,6 @@ class Fax:
     sender: str
     recipient: str
     content: bytes
-    content_type: str
 
 
 def compose_fax(fax: Fax, message_id: str, now: datetime) -> bytes:
@@ -81,7 +80,7 @@ def compose_fax(fax: Fax, message_id: str, now: datetime) -> bytes:
     message["Message-ID"] = f"<{message_id}@{address.partition('@')[2]}>"
     message["Auto-Submitted"] = "auto-generated"
     message.set_content("The document is attached.\n")
-    maintype, _, subtype = fax.content_type.partition(";")[0].partition("/")
-    name = "fax.pdf" if subtype == "pdf" else "fax.txt"
+    is_pdf = fax.content.startswith(b"%PDF-")
+    maintype, subtype, name = ("application", "pdf", "fax.pdf") if is_pdf else ("text", "plain", "fax.txt")
     message.add_attachment(fax.content, maintype=maintype, subtype=subtype, filename=name)
     return message.as_bytes(policy=_WRITTEN)

@@ -230,12 +230,7 @@ class FaxMailTransport:
             return Sent(Outcome.REFUSED, reason="this is no fax number of North America")
         address = f"{number}@{self._gateway}"
         token = self._smtp.token(envelope) or str(envelope.key)
-        fax = Fax(
-            sender=self._mail_from,
-            recipient=address,
-            content=envelope.content,
-            content_type=envelope.content_type,
-        )
+        fax = Fax(sender=self._mail_from, recipient=address, content=envelope.content)
         mail = compose_fax(fax, token, datetime.now(UTC))
         return self._smtp.send(
             replace(envelope, address=address, content=mail, content_type="message/rfc822")

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -208,7 +208,8 @@ def _envelope_again(delivery: Delivery, clinic_id: str, message: Message) -> Env
 
 def _send(delivery: Delivery, clinic_id: str, message: Message, envelope: Envelope) -> None:
     transport = delivery.channels.transport(message.channel)
-    sent = transport.send(envelope)
+    reports_to = f"{delivery.base_url}/hooks/{transport.name}/{clinic_id}/{message.id}"
+    sent = transport.send(replace(envelope, reports_to=reports_to))
     if sent.outcome is Outcome.ACCEPTED:
         try:
             _note_accepted(delivery, clinic_id, message, transport, sent)
