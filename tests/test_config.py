@@ -157,3 +157,75 @@ def test_private_networks_are_opened_by_name(clean_environment: pytest.MonkeyPat
     assert settings.as_environment()["REFERRAL_OUTGOING_NETWORKS"] == "10.20.0.0/16,fd00::/8"
     with pytest.raises(SettingsError, match="REFERRAL_OUTGOING_NETWORKS: must be networks"):
         given(clean_environment, REFERRAL_OUTGOING_NETWORKS="10.20.0.1/16")
+
+
+MAIL = {
+    **SERVERS,
+    "REFERRAL_SMTP_URL": "smtps://mail.example",
+    "REFERRAL_MAIL_FROM": "Desk <desk@clinic.example>",
+}
+
+
+@pytest.mark.parametrize(
+    ("url", "refused"),
+    [
+        ("smtp://clinic:secret@mail.example", True),
+        ("smtp://clinic:secret@mail.example?starttls=0", True),
+        ("smtp://clinic:secret@mail.example?starttls=1", False),
+        ("smtps://clinic:secret@mail.example", False),
+        ("smtp://clinic:secret@127.0.0.1", False),
+        ("smtp://relay.example", False),
+    ],
+)
+def test_a_password_is_never_sent_in_plain_text(
+    clean_environment: pytest.MonkeyPatch, url: str, refused: bool
+) -> None:
+    if refused:
+        with pytest.raises(SettingsError, match="would send the password in plain text") as why:
+            given(clean_environment, **(MAIL | {"REFERRAL_SMTP_URL": url}))
+        assert "secret" not in str(why.value)
+    else:
+        assert given(clean_environment, **(MAIL | {"REFERRAL_SMTP_URL": url})).smtp is not None
+
+
+def test_where_mail_comes_back_follows_from_what_is_set(
+    clean_environment: pytest.MonkeyPatch, data_dir: Path
+) -> None:
+    settings = given(clean_environment, **MAIL)
+    assert (settings.returned_mail, settings.return_domain) == (None, "clinic.example")
+    settings = given(clean_environment, **MAIL, REFERRAL_BOUNCE_LISTEN="[::]:2525")
+    assert settings.returned_mail == data_dir / "bounces"
+    settings = given(
+        clean_environment, REFERRAL_BOUNCE_DIR="/var/mail/bounces", REFERRAL_BOUNCE_DOMAIN="Back.Example"
+    )
+    assert (settings.returned_mail, settings.return_domain) == (Path("/var/mail/bounces"), "back.example")
+    environment = settings.as_environment()
+    assert environment["REFERRAL_BOUNCE_DIR"] == "/var/mail/bounces"
+
+
+@pytest.mark.parametrize(
+    ("variables", "words"),
+    [
+        ({**SERVERS, "REFERRAL_BOUNCE_DIR": "/x"}, "REFERRAL_BOUNCE_DIR: needs a mail server"),
+        ({**SERVERS, "REFERRAL_FAX_MAIL": "fax.example"}, "REFERRAL_FAX_MAIL: needs a mail server"),
+        ({**MAIL, "REFERRAL_BOUNCE_DOMAIN": "back.example"}, "nobody would look for what comes back"),
+        ({**MAIL, "REFERRAL_BOUNCE_LISTEN": "2525"}, "must look like 0.0.0.0:2525"),
+        ({**MAIL, "REFERRAL_BOUNCE_LISTEN": "0.0.0.0:99999"}, "must look like 0.0.0.0:2525"),
+        ({**MAIL, "REFERRAL_FAX_MAIL": "fax@example"}, "must be a mail domain"),
+        ({**MAIL, "REFERRAL_SMTP_CA_FILE": "/nonexistent"}, "REFERRAL_SMTP_CA_FILE: cannot be read"),
+        ({**MAIL, "REFERRAL_SMTP_CA_FILE": __file__}, "REFERRAL_SMTP_CA_FILE: cannot be read"),
+        (
+            {
+                **MAIL,
+                "REFERRAL_FAX_MAIL": "fax.example",
+                "REFERRAL_FAX_URL": "sinch+https://KEY:SECRET@fax.example/v3/projects/ID",
+            },
+            "REFERRAL_FAX_MAIL: faxes leave by",
+        ),
+    ],
+)
+def test_what_does_not_fit_together_about_mail_is_said(
+    clean_environment: pytest.MonkeyPatch, variables: dict[str, str], words: str
+) -> None:
+    with pytest.raises(SettingsError, match=words):
+        given(clean_environment, **variables)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import pwd
 import re
 import signal
+import smtplib
+import socket
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +23,7 @@ from urllib.request import Request, urlopen
 import pytest
 from celery import Celery
 
+from referral.channels.return_address import ReturnAddresses
 from referral.embedded.processes import is_alive
 from tests.processes import ROOT, Running, children, eventually, referral, running
 
@@ -28,17 +33,18 @@ PARTS = {
     "beat": "referral.cli beat",
     "postgres": "postgres -D",
     "valkey": "valkey-server",
+    "mail": "referral.cli inbound-mail",
 }
 
 
 @contextmanager
-def service(data_dir: Path, prefix: tuple[str, ...] = ()) -> Iterator[tuple[Running, str]]:
+def service(data_dir: Path, prefix: tuple[str, ...] = (), **more: str) -> Iterator[tuple[Running, str]]:
     """Run it on a free port; give the program and its address once it says that it is ready."""
     output = data_dir / "output"
     output.mkdir(exist_ok=True)
     for name in ("out.txt", "err.txt"):
         (output / name).unlink(missing_ok=True)
-    environment = {"REFERRAL_DATA_DIR": str(data_dir / "data"), "REFERRAL_PORT": "0"}
+    environment = {"REFERRAL_DATA_DIR": str(data_dir / "data"), "REFERRAL_PORT": "0", **more}
     with running(["-m", "referral.cli", "serve"], output, environment, prefix) as program:
 
         def address() -> str | None:
@@ -94,6 +100,15 @@ def family(pid: int) -> list[int]:
     return [pid, *(below for child in children(pid) for below in family(child))]
 
 
+def hand_in_odd_mail(data_dir: Path, port: int) -> None:
+    """To the listener for returned mail: nothing that a machine can read."""
+    key = base64.b64decode((data_dir / "data" / "master.key").read_text())
+    returns = ReturnAddresses(key, "mail.harborlight.example")
+    address = returns.address(returns.token(str(uuid.uuid4()), uuid.uuid4(), 1))
+    with smtplib.SMTP("127.0.0.1", port, timeout=30) as server:
+        assert server.sendmail("", [address], "Subject: hello\r\n\r\nIs there anybody?\r\n") == {}
+
+
 def kill_and_see_it_return(program: Running, part: str, address: str) -> None:
     victim = eventually(lambda: pid_of(program, part))
     assert victim is not None
@@ -107,7 +122,14 @@ def kill_and_see_it_return(program: Running, part: str, address: str) -> None:
 
 
 def test_every_part_that_is_killed_comes_back_and_nothing_is_lost(data_dir: Path) -> None:
-    with service(data_dir) as (program, address):
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with service(
+        data_dir,
+        REFERRAL_SMTP_URL="smtp://127.0.0.1:1",
+        REFERRAL_MAIL_FROM="desk@mail.harborlight.example",
+        REFERRAL_BOUNCE_LISTEN=f"127.0.0.1:{port}",
+    ) as (program, address):
         added = referral(data_dir, "client", "add", "a script")
         assert added.returncode == 0
         token = added.stdout.removesuffix("\n")
@@ -120,6 +142,9 @@ def test_every_part_that_is_killed_comes_back_and_nothing_is_lost(data_dir: Path
             kill_and_see_it_return(program, part, address)
             assert eventually(lambda: status(f"{address}/fhir/Patient", token) == 200)
         assert eventually(lambda: worker_answers(data_dir), 60)
+        hand_in_odd_mail(data_dir, port)
+        set_aside = data_dir / "data" / "bounces" / ".failed" / "cur"
+        assert eventually(lambda: list(set_aside.glob("*")), 60)  # by the next sweep
         everybody = family(program.process.pid)
         assert program.stop(signal.SIGINT) == 0
         assert not any(is_alive(pid) for pid in everybody)
