@@ -23,7 +23,9 @@ from referral.channels.return_address import ReturnAddresses
 from referral.domain.outgoing import generation_of
 
 Security = Literal["none", "starttls", "tls"]
-_TIMEOUT_SECONDS: Final = 15
+# All of a send ends within it: whoever holds a message has a lease on it.
+_LONGEST_SECONDS: Final = 18.0
+_CONNECT_SECONDS: Final = 5.0
 # A connection that rested longer may have been given up by the other side.
 _LONGEST_REST: Final = 20.0
 _MOST_MESSAGES: Final = 100
@@ -45,10 +47,15 @@ class _Line:
     server: smtplib.SMTP
     carried: int = 0
     resting_since: float = 0.0
+    ends_at: float = 0.0
 
     @property
     def is_fresh(self) -> bool:
         return self.carried == 0
+
+    def hurry(self) -> None:
+        """What comes next may take as long as is left, and a moment at least."""
+        _hurry(self.server, self.ends_at)
 
     def hang_up(self) -> None:
         """Politely where the server still listens; the socket is closed in any case."""
@@ -79,13 +86,18 @@ class SmtpTransport:
         mail_from: str,
         ca_file: Path | None = None,
         returns: ReturnAddresses | None = None,
+        patience: float = _LONGEST_SECONDS,
     ) -> None:
-        """`ca_file`: authorities to trust in place of the system's. `returns` where bounces are read."""
+        """`ca_file`: authorities to trust in place of the system's. `returns` where bounces are read.
+
+        `patience` is for all of a send, in seconds.
+        """
         self._host, self._port, self._security = host, port, security
         self._user, self._password = user, password
         self._sender = parseaddr(mail_from)[1]
         self._trust = None if security == "none" else ssl.create_default_context(cafile=ca_file)
         self._returns = returns
+        self._patience = patience
         self._lock = threading.Lock()
         self._resting: list[_Line] = []
         weakref.finalize(self, _hang_up_all, self._resting)
@@ -99,9 +111,10 @@ class SmtpTransport:
         return self._returns.token(found[1], message_id, generation_of(message_id, envelope.key))
 
     def send(self, envelope: Envelope) -> Sent:
+        ends_at = time.monotonic() + self._patience
         while True:
             try:
-                line = self._line()
+                line = self._line(ends_at)
             except (OSError, smtplib.SMTPException) as error:
                 return Sent(Outcome.LATER, reason=f"no SMTP connection: {_no_connection(error)}")
             was_fresh = line.is_fresh
@@ -119,13 +132,14 @@ class SmtpTransport:
         """Bounces come as mail."""
         return Progress(Fate.PENDING)
 
-    def _line(self) -> _Line:
+    def _line(self, ends_at: float) -> _Line:
         """One that rests, or a new one; raises what smtplib and the system raise."""
         while True:
             with self._lock:
                 line = self._resting.pop() if self._resting else None
             if line is None:
-                return _Line(self._connect())
+                return _Line(self._connect(ends_at), ends_at=ends_at)
+            line.ends_at = ends_at
             if time.monotonic() - line.resting_since < _LONGEST_REST and line.carried < _MOST_MESSAGES:
                 return line
             line.hang_up()
@@ -136,17 +150,19 @@ class SmtpTransport:
         with self._lock:
             self._resting.append(line)
 
-    def _connect(self) -> smtplib.SMTP:
+    def _connect(self, ends_at: float) -> smtplib.SMTP:
         if self._security == "tls":
             server: smtplib.SMTP = smtplib.SMTP_SSL(
-                self._host, self._port, timeout=_TIMEOUT_SECONDS, context=self._trust
+                self._host, self._port, timeout=_CONNECT_SECONDS, context=self._trust
             )
         else:
-            server = smtplib.SMTP(self._host, self._port, timeout=_TIMEOUT_SECONDS)
+            server = smtplib.SMTP(self._host, self._port, timeout=_CONNECT_SECONDS)
         try:
+            _hurry(server, ends_at)
             if self._security == "starttls":
                 # Raises where the server does not offer it: nothing goes out in plain text then.
                 server.starttls(context=self._trust)
+                _hurry(server, ends_at)
             if self._user is not None:
                 self._sign_in(server, self._user)
             server.ehlo_or_helo_if_needed()
@@ -164,7 +180,7 @@ class SmtpTransport:
     def _on(self, line: _Line, envelope: Envelope) -> Sent | None:
         """None where the connection broke before the message, which has certainly not been taken then."""
         try:
-            sent = self._address(line.server, envelope)
+            sent = self._address(line, envelope)
         except (OSError, smtplib.SMTPException):
             line.server.close()
             return None
@@ -174,6 +190,7 @@ class SmtpTransport:
         except (OSError, smtplib.SMTPException):
             line.server.close()
             return sent
+        line.hurry()
         sent = sent or _hand_over(line.server, envelope)
         if sent.outcome is Outcome.UNKNOWN:
             line.server.close()
@@ -181,8 +198,9 @@ class SmtpTransport:
             self._rest(line)
         return sent
 
-    def _address(self, server: smtplib.SMTP, envelope: Envelope) -> Sent | None:
+    def _address(self, line: _Line, envelope: Envelope) -> Sent | None:
         """MAIL and RCPT one by one; what the server says against it, else None."""
+        server = line.server
         token = self.token(envelope)
         sender, mail_options, rcpt_options = self._sender, [], []
         if token is not None and self._returns is not None:
@@ -190,10 +208,12 @@ class SmtpTransport:
             if server.has_extn("dsn"):
                 mail_options = ["RET=HDRS", f"ENVID={token}"]
                 rcpt_options = ["NOTIFY=FAILURE,DELAY", f"ORCPT=rfc822;{_xtext(envelope.address)}"]
+        line.hurry()
         code, _ = server.mail(sender, mail_options)
         if code >= 400:
             # Our own address or sign-in is wrong: that says nothing about the recipient.
             return Sent(Outcome.LATER, reason=f"the mail server answered {code} to the sender")
+        line.hurry()
         code, _ = server.rcpt(envelope.address, rcpt_options)
         return _refused(code, "recipient") if code >= 400 else None
 
@@ -271,13 +291,23 @@ _TROUBLE: Final[dict[type[Exception], str]] = {
 def _refused(code: int, what: str) -> Sent:
     """4xx means later, 5xx never (RFC 5321, 4.2.1). The server's words may quote the address: not kept."""
     outcome = Outcome.LATER if code < 500 else Outcome.REFUSED
-    reason = f"the mail server answered {code} to the {what}"
-    return Sent(outcome, reason=reason, bad_address=what == "recipient" and code in _NO_SUCH_MAILBOX)
+    return Sent(
+        outcome,
+        reason=f"the mail server answered {code} to the {what}",
+        bad_address=what == "recipient" and code in _NO_SUCH_MAILBOX,
+        # Greylisting and full mailboxes are the recipient's.
+        about_provider=code == 421,
+    )
 
 
 def _xtext(address: str) -> str:
     """RFC 3461, 4: what a parameter may not hold is written in hexadecimal."""
     return "".join(c if "!" <= c <= "~" and c not in "+=" else f"+{ord(c):02X}" for c in address)
+
+
+def _hurry(server: smtplib.SMTP, ends_at: float) -> None:
+    if server.sock is not None:
+        server.sock.settimeout(max(ends_at - time.monotonic(), 0.5))
 
 
 def _hang_up_all(lines: list[_Line]) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
 import tempfile
+import threading
+import time
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -240,3 +243,42 @@ def test_what_is_no_fax_number_goes_to_no_gateway(served: tuple[Mailbox, int], n
 def test_mail_is_plain_ascii_on_the_way(served: tuple[Mailbox, int]) -> None:
     assert envelope().content.isascii()
     assert b"Auto-Submitted: auto-generated" in envelope().content
+
+
+@pytest.mark.parametrize(
+    ("answers", "about_provider"),
+    [
+        ({"recipient_answer": "450 4.2.0 greylisted, come back"}, False),
+        ({"answer": "451 4.7.1 greylisted, come back"}, False),
+        ({"sender_answer": "451 not now"}, True),
+    ],
+)
+def test_what_concerns_the_recipient_alone_is_not_held_against_the_server(
+    served: tuple[Mailbox, int], answers: dict[str, str], about_provider: bool
+) -> None:
+    box, port = served
+    for name, answer in answers.items():
+        setattr(box, name, answer)
+    sent = transport(port).send(envelope())
+    assert (sent.outcome, sent.about_provider) == (Outcome.LATER, about_provider)
+
+
+def test_a_server_that_says_nothing_is_given_up_in_time() -> None:
+    """It greets, and then keeps still: all of a send has one limit, whatever it waits for."""
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        held: list[socket.socket] = []
+
+        def greet() -> None:
+            connection, _ = mute.accept()
+            connection.sendall(b"220 mute.example\r\n")
+            held.append(connection)
+
+        thread = threading.Thread(target=greet)
+        thread.start()
+        started = time.monotonic()
+        sent = transport(mute.getsockname()[1], patience=1.0).send(envelope())
+        took = time.monotonic() - started
+        thread.join()
+        held[0].close()
+    assert sent.outcome is Outcome.LATER
+    assert 0.5 < took < 8

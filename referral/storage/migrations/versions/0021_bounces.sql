@@ -1,4 +1,4 @@
--- Mail that came back (docs/adr/0019). Of the whole installation, so without a clinic: most of it belongs to none, and
+-- Mail that came back (docs/adr/0022). Of the whole installation, so without a clinic: most of it belongs to none, and
 -- the digest of a mail says nothing about anybody. It makes each mail count once, and feeds the metrics.
 
 CREATE TABLE returned_mail (
