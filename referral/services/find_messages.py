@@ -19,7 +19,7 @@ from referral.letters.words import words_of
 from referral.services.find_today import NOT_DELIVERED
 from referral.services.follow_requests import WAITING
 from referral.services.note_shown import note_shown
-from referral.storage import audit, directory, documents, outbox, provider_events, referrals
+from referral.storage import audit, contacts, directory, documents, outbox, provider_events, referrals
 from referral.storage.db import Session
 from referral.storage.outbox import Message
 
@@ -29,6 +29,7 @@ FILTERS: Final[dict[str, tuple[MessageState, ...]]] = {
     "waiting": WAITING,
     "sent": (MessageState.ACCEPTED, MessageState.DELIVERED),
     "failed": NOT_DELIVERED,
+    "parked": (MessageState.UNKNOWN, MessageState.DEAD),
     "cancelled": (MessageState.CANCELLED,),
 }
 # What only the recipient may use: the portal link, and the six digits of a one-time code.
@@ -46,12 +47,26 @@ class Sent:
     contact: Contact
 
 
-def list_messages(
-    session: Session, actor: Actor, words: str, state: str, page: int
-) -> tuple[list[Sent], bool]:
-    """Page `page` from 1, newest first, and whether there are more; an unknown filter shows all."""
-    states = FILTERS.get(state, FILTERS[""])
-    found = outbox.listed(session, words, states, limit=PAGE + 1, offset=(page - 1) * PAGE)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What of the outbox is shown: a filter of FILTERS, a channel, words; what is unknown or "" is all."""
+
+    words: str = ""
+    state: str = ""
+    channel: str = ""
+
+
+def list_messages(session: Session, actor: Actor, wanted: Wanted, page: int) -> tuple[list[Sent], bool]:
+    """Page `page` from 1, newest first, and whether there are more."""
+    states = FILTERS.get(wanted.state, FILTERS[""])
+    found = outbox.listed(
+        session,
+        wanted.words,
+        states,
+        limit=PAGE + 1,
+        offset=(page - 1) * PAGE,
+        channel=next((channel for channel in Channel if channel == wanted.channel), None),
+    )
     shown = _about(session, found[:PAGE])
     note_shown(session, actor, "list-messages", (sent.patient.id for sent in shown))
     return shown, len(found) > PAGE
@@ -61,13 +76,15 @@ def _about(session: Session, messages: list[Message]) -> list[Sent]:
     about = referrals.find_many(session, {m.referral_id for m in messages})
     patients = directory.get_patients(session, {r.patient_id for r in about.values()})
     clinicians = directory.get_clinicians(session, {r.clinician_id for r in about.values()})
+    # Also those that are no longer in use: what was sent is shown with where it went.
+    went_to = contacts.get_many(session, {m.contact_id for m in messages})
     return [
         Sent(
             message=message,
             referral=about[message.referral_id],
             patient=patients[about[message.referral_id].patient_id],
             clinician=clinicians[about[message.referral_id].clinician_id],
-            contact=contact_of(message, clinicians[about[message.referral_id].clinician_id]),
+            contact=went_to[message.contact_id],
         )
         for message in messages
     ]
@@ -87,12 +104,14 @@ def contact_of(message: Message, clinician: Clinician) -> Contact:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opened:
     """The stored bytes in readable form. `masked`: link and code were left out, as only the
-    recipient may use them. `told_at` is when it arrived or failed, as its provider says."""
+    recipient may use them. `headers` are those of a mail that a reader is shown. `told_at` is when it arrived
+    or failed, as its provider says."""
 
     sent: Sent
     subject: str
     body: str
     masked: bool
+    headers: tuple[tuple[str, str], ...]
     letter_size: int | None
     sent_at: datetime | None
     told_at: datetime | None
@@ -113,11 +132,12 @@ def open_message(session: Session, actor: Actor, message_id: str, real: Containe
     Whoever reads here must not be able to answer in the clinician's place, so what has left or is going to
     leave is shown without its link and code. `real` are the channels that have a provider.
     """
-    message = outbox.get(session, message_id) if _is_id(message_id) else None
+    message = outbox.get(session, message_id)
     if message is None:
         raise NotFound(f"There is no message with id {message_id}.")
     sent = _about(session, [message])[0]
-    subject, body = _words(session, message)
+    words = _words(session, message)
+    body = words.body
     masked = is_for_recipient_alone(message, real) and bool(_SECRET.search(body))
     entry = AuditEntry(
         action=Action.READ,
@@ -129,7 +149,8 @@ def open_message(session: Session, actor: Actor, message_id: str, real: Containe
     sizes = documents.sizes(session, [message.letter_id]) if message.letter_id else {}
     return Opened(
         sent=sent,
-        subject=subject,
+        subject=words.subject,
+        headers=words.headers,
         body=_SECRET.sub("[only in the recipient's copy]", body) if masked else body,
         masked=masked,
         letter_size=sizes.get(message.letter_id or ""),
@@ -138,22 +159,30 @@ def open_message(session: Session, actor: Actor, message_id: str, real: Containe
     )
 
 
-def _is_id(text: str) -> bool:
-    return re.fullmatch(r"[0-9a-fA-F-]{36}", text) is not None
+@dataclass(frozen=True, slots=True)
+class _Words:
+    subject: str = ""
+    body: str = ""
+    headers: tuple[tuple[str, str], ...] = ()
 
 
-def _words(session: Session, message: Message) -> tuple[str, str]:
-    """(subject, text) of the stored bytes; a letter on paper speaks for itself."""
+# What a mail program shows above the text.
+_SHOWN: Final = ("From", "To", "Subject", "Date", "Reply-To")
+
+
+def _words(session: Session, message: Message) -> _Words:
+    """Of the stored bytes; a letter on paper speaks for itself."""
     if message.envelope_id is None:
-        return "", ""
+        return _Words()
     envelope = documents.get(session, str(message.envelope_id))
     if envelope.content_type == "message/rfc822":
         mail = message_from_bytes(envelope.content, policy=mail_policy)
         part = mail.get_body(("plain",))
-        return str(mail["Subject"] or ""), part.get_content() if part else ""
+        headers = tuple((name, str(mail[name])) for name in _SHOWN if mail[name])
+        return _Words(str(mail["Subject"] or ""), part.get_content() if part else "", headers)
     if envelope.content_type.startswith("text/"):
-        return "", envelope.content.decode()
+        return _Words(body=envelope.content.decode())
     if message.letter_id is None:
         # A notice on paper: its page is all there is of it. A letter or a record is opened as what it is.
-        return "", words_of(envelope.content)
-    return "", ""
+        return _Words(body=words_of(envelope.content))
+    return _Words()

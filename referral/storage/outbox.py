@@ -305,10 +305,18 @@ def of_referrals(session: Session, referral_ids: Iterable[str]) -> list[Message]
 
 
 def listed(
-    session: Session, words: str, states: Iterable[MessageState], *, limit: int, offset: int
+    session: Session,
+    words: str,
+    states: Iterable[MessageState],
+    *,
+    limit: int,
+    offset: int,
+    channel: Channel | None = None,
 ) -> list[Message]:
     """Newest first; `words` is part of a request number or of a recipient's address or name, '' for all."""
     query = select(*_COLUMNS).where(_TABLE.c.clinic_id == session.clinic, _TABLE.c.state.in_(list(states)))
+    if channel is not None:
+        query = query.where(_TABLE.c.channel == channel)
     if words.strip():
         like = f"%{folded(words).replace('%', '').replace('_', '')}%"
         query = (

@@ -39,6 +39,7 @@ from referral.web.staff import bookings as booking_pages
 from referral.web.staff import contacts as contact_pages
 from referral.web.staff import fax_inbox as fax_pages
 from referral.web.staff import order as order_pages
+from referral.web.staff import outbox as outbox_pages
 from referral.web.staff import overrides as override_pages
 from referral.web.staff import paper as paper_pages
 from referral.web.staff import request as request_pages
@@ -61,6 +62,7 @@ _STEPS: Final = {
     "/directory/{clinician_id}/contacts/{contact_id}/{step}": {
         name: rule[0] for name, rule in contact_pages._STEPS.items()
     },
+    "/outbox/{message_id}/{step}": {name: rule[0] for name, rule in outbox_pages._STEPS.items()},
     "/print/{batch_id}/{step}": {name: rule[0] for name, rule in paper_pages._STEPS.items()},
     "/fax-inbox/{fax_id}/{step}": {name: rule[0] for name, rule in fax_pages._STEPS.items()},
     "/overrides/{override_id}/{step}": dict.fromkeys(override_pages._ACTS, Permission.DECIDE_OVERRIDE),

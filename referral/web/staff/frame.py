@@ -114,6 +114,9 @@ NOTICES: Final = {
     "contact-sent": Notice(
         "open", "The contact is kept, and the letter goes there", "A colleague should call to confirm it."
     ),
+    "message-retried": Notice("open", "It is tried again", "What became of it stands below in a moment."),
+    "message-parked": Notice("waiting", "It is set aside", "It stays until somebody tries it again."),
+    "message-cancelled": Notice("open", "It is cancelled", "It does not leave."),
     "contact-wrong": Notice(
         "waiting",
         "Nothing goes there any more",

@@ -308,8 +308,10 @@ class OutboxPage:
     unsent: str
     query: str
     states: tuple[Choice, ...]
+    channels: tuple[Choice, ...]
     rows: tuple[MessageRow, ...]
     paging: Paging
+    filtered: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -323,7 +325,9 @@ class Attachment:
 class MessagePage:
     """`unsent` says in a sentence why nothing left the house, empty when it did. `body` keeps its lines.
 
-    `links` are the links of the body, to be followed from here; `error` says why a failed one failed.
+    `look` is mail, sms or paper; `headers` are those of a mail; `size` says how long a text message is.
+    `links` are the links of the body, to be followed from here; `fate` says what became of it and what to
+    do. `actions` are open to this person; each posts to `{href}/{action}`.
     """
 
     kind: str
@@ -335,7 +339,14 @@ class MessagePage:
     links: tuple[Link, ...]
     attachments: tuple[Attachment, ...]
     about: Link
-    error: str = ""
+    href: str
+    form: Form
+    fate: str
+    look: str
+    headers: tuple[Fact, ...] = ()
+    size: str = ""
+    actions: tuple[str, ...] = ()
+    may_have_arrived: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-import re
 from typing import Final
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from referral.domain.codes import Channel
-from referral.domain.outgoing import MessageState
-from referral.services.find_messages import PAGE, Opened, Sent, list_messages, open_message
-from referral.web.dependencies import Visitor
+from referral.domain.errors import ReferralError
+from referral.services.cancel_message import cancel_message
+from referral.services.find_messages import PAGE, Sent, Wanted, list_messages, open_message
+from referral.services.park_message import park_message
+from referral.services.retry_message import retry_message
+from referral.web.dependencies import PostedDep, Visitor
 from referral.web.policy import Permission
 from referral.web.staff import present
 from referral.web.staff.clock import Clock
-from referral.web.staff.frame import SeeWork, clock_of, page_number, paging, query_of, show
-from referral.web.staff.models import Attachment, Choice, Fact, Link, MessagePage, MessageRow, OutboxPage
+from referral.web.staff.frame import Ask, SeeWork, clock_of, form_of, page_number, paging, query_of, show
+from referral.web.staff.message_view import message_page
+from referral.web.staff.models import Choice, Link, MessageRow, OutboxPage
 from referral.web.staff.rows import is_living, message_row
+from referral.web.staff.steps import Shown, Steps, Typed, take
 
 router: Final = APIRouter()
 _STATES: Final = {
@@ -25,23 +29,28 @@ _STATES: Final = {
     "waiting": "On their way",
     "sent": "Sent",
     "failed": "Not delivered",
+    "parked": "Set aside for a person",
     "cancelled": "Not needed any more",
 }
-_OVER: Final = (MessageState.ACCEPTED, MessageState.DELIVERED)
+_WRITTEN: Final = (Channel.EMAIL, Channel.FAX, Channel.SMS, Channel.POST)
 
 
 @router.get("/outbox")
 def show_outbox(request: Request, visitor: SeeWork) -> Response:
     """Every message, newest first."""
-    words, chosen = query_of(request, "q"), query_of(request, "state")
+    wanted = Wanted(
+        words=query_of(request, "q"), state=query_of(request, "state"), channel=query_of(request, "channel")
+    )
     clock = clock_of(visitor)
-    found, more = list_messages(visitor.session, visitor.actor, words, chosen, page_number(request))
+    found, more = list_messages(visitor.session, visitor.actor, wanted, page_number(request))
     page = OutboxPage(
         unsent=_unsent_channels(visitor),
-        query=words,
-        states=tuple(Choice(value, label, checked=value == chosen) for value, label in _STATES.items()),
+        query=wanted.words,
+        states=tuple(Choice(value, label, checked=value == wanted.state) for value, label in _STATES.items()),
+        channels=_channels(wanted.channel),
         rows=tuple(_row(visitor, sent, clock) for sent in found),
         paging=paging(request, PAGE, len(found), more=more),
+        filtered=wanted != Wanted(),
     )
     return show(request, visitor, "staff/outbox.html.j2", "outbox", page)
 
@@ -49,7 +58,20 @@ def show_outbox(request: Request, visitor: SeeWork) -> Response:
 def _row(visitor: Visitor, sent: Sent, clock: Clock) -> MessageRow:
     receipts = visitor.may(Permission.SEE_ANSWER)
     living = is_living(visitor, sent.message, sent.referral)
-    return message_row(sent.message, sent.clinician, clock, _about(sent), receipts=receipts, living=living)
+    return message_row(
+        sent.message,
+        sent.clinician,
+        clock,
+        _about(sent),
+        receipts=receipts,
+        living=living,
+        contact=sent.contact,
+    )
+
+
+def _channels(chosen: str) -> tuple[Choice, ...]:
+    every = [("", "All"), *((channel, present.CHANNEL[channel].capitalize()) for channel in _WRITTEN)]
+    return tuple(Choice(value, label, checked=value == chosen) for value, label in every)
 
 
 def _about(sent: Sent) -> Link:
@@ -60,8 +82,7 @@ def _about(sent: Sent) -> Link:
 def _unsent_channels(visitor: Visitor) -> str:
     """Which channels have no provider here, as a sentence; empty when every one has."""
     channels = visitor.runtime.channels
-    written = (Channel.EMAIL, Channel.FAX, Channel.SMS, Channel.POST)
-    kept = [present.CHANNEL[c] for c in written if c not in channels.real]
+    kept = [present.CHANNEL[c] for c in _WRITTEN if c not in channels.real]
     if not kept:
         return ""
     names = kept[0] if len(kept) == 1 else f"{', '.join(kept[:-1])} and {kept[-1]}"
@@ -71,77 +92,45 @@ def _unsent_channels(visitor: Visitor) -> str:
 @router.get("/outbox/{message_id}")
 def show_message(request: Request, message_id: str, visitor: SeeWork) -> Response:
     """One message as its recipient gets it."""
-    real = visitor.runtime.channels.real
-    opened = open_message(visitor.session, visitor.actor, message_id, real)
-    return show(
-        request, visitor, "staff/message.html.j2", "outbox", _page(visitor, opened, clock_of(visitor))
-    )
+    return _message(request, visitor, message_id, Shown())
 
 
-def _page(visitor: Visitor, opened: Opened, clock: Clock) -> MessagePage:
-    sent, message = opened.sent, opened.sent.message
-    kept = message.state in _OVER and not message.sent_for_real
-    return MessagePage(
-        kind=f"{present.MESSAGE_KIND[message.kind]} by {present.CHANNEL[message.channel]}",
-        badge=present.message_badge(message),
-        unsent=f"No provider is set up for {present.CHANNEL[message.channel]}; it stays here."
-        if kept
-        else "",
-        facts=_facts(visitor, opened, clock),
-        subject=opened.subject,
-        body=opened.body
-        or ("The letter itself is the message." if message.letter_id else "It is being made."),
-        links=_links(visitor, opened),
-        attachments=_attachments(visitor, opened),
-        about=Link(sent.referral.number, f"/requests/{sent.referral.id}"),
-        error=_error(opened),
-    )
+@router.post("/outbox/{message_id}/{step}")
+def take_step(request: Request, message_id: str, step: str, visitor: Ask, posted: PostedDep) -> Response:
+    """Try again, set aside or cancel; a refusal shows the message with the reason."""
+
+    def again(shown: Shown, _error: ReferralError) -> Response:
+        return _message(request, visitor, message_id, shown)
+
+    about = (f"/outbox/{message_id}", message_id)
+    return take(request, visitor, _STEPS, step, about, posted, again, "Communication")
 
 
-def _facts(visitor: Visitor, opened: Opened, clock: Clock) -> tuple[Fact, ...]:
-    sent, message = opened.sent, opened.sent.message
-    facts = [
-        Fact("To", f"{present.titled(sent.clinician)}, {present.address_of(sent.contact)}"),
-        Fact("Decided", clock.moment(message.created_at).text),
-    ]
-    if opened.sent_at is not None:
-        label = "Sent" if message.sent_for_real else "Would have left"
-        facts.append(Fact(label, clock.moment(opened.sent_at).text))
-    if opened.told_at is not None:
-        label = "Delivered" if message.state is MessageState.DELIVERED else "Failed"
-        facts.append(Fact(label, clock.moment(opened.told_at).text))
-    if message.provider_reference and message.sent_for_real:
-        facts.append(Fact("Reference", message.provider_reference))
-    if opened.masked:
-        facts.append(Fact("Left out here", "link and code: only the recipient may use them"))
-    if message.letter_id and is_living(visitor, message, sent.referral):
-        facts.append(Fact("Letter", "carries the link too; it can be read here once the request is closed"))
-    return tuple(facts)
+def _message(request: Request, visitor: Visitor, message_id: str, shown: Shown) -> Response:
+    opened = open_message(visitor.session, visitor.actor, message_id, visitor.runtime.channels.real)
+    form = form_of(visitor, shown.typed, shown.errors)
+    page = message_page(visitor, opened, clock_of(visitor), form)
+    return show(request, visitor, "staff/message.html.j2", "outbox", page, shown.status)
 
 
-def _links(visitor: Visitor, opened: Opened) -> tuple[Link, ...]:
-    """Only links to our own portal are ever made clickable."""
-    own = re.escape(visitor.runtime.settings.base_url)
-    found = re.findall(rf"{own}/\S+", opened.body)
-    return tuple(Link("Open the link as the clinician", href) for href in dict.fromkeys(found))
+def _retry(visitor: Visitor, message_id: str, typed: Typed) -> str:
+    sure = bool(typed.get("did_not_arrive"))
+    retry_message(visitor.session, visitor.actor, message_id, visitor.now, did_not_arrive=sure)
+    return "message-retried"
 
 
-def _attachments(visitor: Visitor, opened: Opened) -> tuple[Attachment, ...]:
-    message = opened.sent.message
-    if opened.letter_size is None or not message.letter_id:
-        return ()
-    letter = present.is_letter(message)
-    if not letter and not visitor.may(Permission.SEE_ANSWER):
-        return ()
-    if is_living(visitor, message, opened.sent.referral):
-        return ()
-    label = "Letter" if letter else "Signed answer"
-    size = f"PDF, {max(1, opened.letter_size // 1024)} KB"
-    return (Attachment(label, f"/documents/{message.letter_id}", size),)
+def _park(visitor: Visitor, message_id: str, _typed: Typed) -> str:
+    park_message(visitor.session, visitor.actor, message_id, visitor.now)
+    return "message-parked"
 
 
-def _error(opened: Opened) -> str:
-    message = opened.sent.message
-    if message.state in (*_OVER, MessageState.CANCELLED) or not message.last_error:
-        return ""
-    return f"{message.last_error[:1].upper()}{message.last_error[1:]}"
+def _cancel(visitor: Visitor, message_id: str, _typed: Typed) -> str:
+    cancel_message(visitor.session, visitor.actor, message_id, visitor.now)
+    return "message-cancelled"
+
+
+_STEPS: Final[Steps] = {
+    "retry": (Permission.ASK, _retry),
+    "park": (Permission.ASK, _park),
+    "cancel": (Permission.ASK, _cancel),
+}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from referral.domain.codes import TaskStatus
-from referral.domain.records import Clinician, Referral
+from referral.domain.records import Clinician, Contact, Referral
 from referral.services.find_messages import contact_of, is_for_recipient_alone
 from referral.services.find_orders import OrderState
 from referral.services.follow_requests import Followed
@@ -61,9 +61,13 @@ def message_row(
     *,
     receipts: bool,
     living: bool,
+    contact: Contact | None = None,
 ) -> MessageRow:
-    """`receipts`: whoever looks may read signed answers. `living`: its link may still answer the request."""
-    contact = contact_of(message, clinician)
+    """`contact` is where it went, where that may not be one of the clinician's any more.
+
+    `receipts`: whoever looks may read signed answers. `living`: its link may still answer the request.
+    """
+    contact = contact or contact_of(message, clinician)
     letter = present.is_letter(message)
     may_read = not living if letter else receipts
     document = message.letter_id if message.letter_id and may_read else ""
