@@ -15,7 +15,7 @@ from referral.services import publish
 from referral.services.keep_contact import stop_waiting
 from referral.services.keep_directory import verify_contact
 from referral.services.queue_message import queue_message
-from referral.storage import audit, contacts, credentials, directory, outbox, referrals
+from referral.storage import audit, calls, contacts, credentials, directory, outbox, referrals
 from referral.storage.db import Session
 from referral.storage.outbox import Message
 
@@ -34,6 +34,7 @@ def number_is_right(
     if not 2 <= len(name) <= 120:
         raise InvalidInput(Issue("Whom did you speak with?", ("spoke_with",), "required"))
     verify_contact(session, actor, clinician_id, contact_id, now, how=name)
+    calls.cancel_about(session, contact_id, now)
 
 
 def number_is_wrong(
@@ -48,6 +49,7 @@ def number_is_wrong(
     if contact_id not in {contact.id for contact in clinician.contacts}:
         raise InvalidInput(Issue("There is no such contact.", ("contact",), "not-found"))
     contacts.bar(session, contact_id, Bar.WRONG_RECIPIENT, now)
+    calls.cancel_about(session, contact_id, now)
     detail: dict[str, Any] = {"contact": contact_id}
     entity = f"PractitionerRole/{clinician_id}"
     entry = AuditEntry(action=Action.UPDATE, subtype="wrong-recipient", entity=entity, detail=detail)

@@ -15,7 +15,7 @@ from referral.domain.records import Clinician, Contact, Referral
 from referral.fhir.contact_values import normal_address
 from referral.services import publish
 from referral.services.queue_message import queue_message
-from referral.storage import audit, contacts, directory, outbox, referrals
+from referral.storage import audit, calls, contacts, directory, outbox, referrals
 from referral.storage.db import Session
 from referral.storage.outbox import Message
 
@@ -56,6 +56,7 @@ def keep_contact(
         raise InvalidInput(Issue(text, ("contact_address",), "duplicate")) from None
     if new.instead_of:
         contacts.replace(session, new.instead_of, now)
+        calls.cancel_about(session, new.instead_of, now)
     kept = next(c for c in directory.get_clinician(session, clinician_id).contacts if c.id == id)
     for referral, message in _stopped(session, clinician_id, new.instead_of, now):
         queue_message(session, referral, message.kind, kept, now)

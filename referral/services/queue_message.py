@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from referral.domain.outgoing import MessageKind
+from referral.domain.calls import CallReason
+from referral.domain.contacts import needs_call
+from referral.domain.outgoing import WITH_LINK, MessageKind
 from referral.domain.records import Contact, Referral
 from referral.services import publish
-from referral.storage import outbox
+from referral.services.queue_call import queue_call
+from referral.storage import calls, outbox
 from referral.storage.db import Session
 
 
@@ -23,7 +26,8 @@ def queue_message(
 ) -> bool:
     """Queue one message; False when this ordinal was queued before, which makes repeating harmless.
 
-    It is rendered at once; business hours hold back only the sending.
+    It is rendered at once; business hours hold back only the sending. The first letter to a fax number that
+    nobody has confirmed makes a call to confirm it (docs/adr/0022).
     """
     if ordinal is None:
         ordinal = outbox.next_ordinal(session, referral.id, kind)
@@ -40,4 +44,6 @@ def queue_message(
     if message_id is None:
         return False
     publish.message(session, referral, str(message_id), kind, contact.channel, now)
+    if kind in WITH_LINK and needs_call(contact) and not calls.waits_about(session, contact.id):
+        queue_call(session, referral, CallReason.CONFIRM_NUMBER, now, contact_id=contact.id)
     return True

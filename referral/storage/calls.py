@@ -160,3 +160,28 @@ def cancel_of(session: Session, referral_id: str, now: datetime) -> int:
         .values(state=CallState.CANCELLED, done_at=now, version=_TABLE.c.version + 1)
     )
     return changed.rowcount
+
+
+def _about_number(session: Session, contact_id: str) -> tuple[Any, ...]:
+    return (
+        _TABLE.c.clinic_id == session.clinic,
+        _TABLE.c.contact_id == contact_id,
+        _TABLE.c.why == CallReason.CONFIRM_NUMBER,
+        _TABLE.c.state == CallState.OPEN,
+    )
+
+
+def waits_about(session: Session, contact_id: str) -> bool:
+    """Somebody has to confirm this number already, for whichever request."""
+    query = select(func.count()).where(*_about_number(session, contact_id))
+    return bool(session.connection.scalar(query))
+
+
+def cancel_about(session: Session, contact_id: str, now: datetime) -> int:
+    """It is known whose number it is, or it is used no more. Returns how many calls it were."""
+    changed = session.connection.execute(
+        update(_TABLE)
+        .where(*_about_number(session, contact_id))
+        .values(state=CallState.CANCELLED, done_at=now, version=_TABLE.c.version + 1)
+    )
+    return changed.rowcount

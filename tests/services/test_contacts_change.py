@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import select
 
 from referral.domain import contacts as rules
+from referral.domain.calls import CallReason, CallState
 from referral.domain.codes import BusinessStatus, Channel, Strength
 from referral.domain.errors import Forbidden, InvalidInput
 from referral.domain.outgoing import MessageState
@@ -199,3 +200,45 @@ def test_a_wrong_number_is_not_made_up_for_twice(clinic: ClinicFixture, renderer
         fax = contact_of(session, referral, Channel.FAX)
         number_is_wrong(session, clinic.actor, referral.clinician_id, fax.id, NOW)
         assert sending.only_message(session, referral).channel is Channel.EMAIL
+
+
+def calls_about(session: Session, contact: Contact) -> list[tuple[CallReason, CallState]]:
+    table = tables.call_task
+    rows = session.connection.execute(
+        select(table.c.why, table.c.state).where(table.c.contact_id == contact.id)
+    )
+    return [(CallReason(row.why), CallState(row.state)) for row in rows]
+
+
+def test_the_first_fax_to_a_number_that_nobody_confirmed_makes_one_call(clinic: ClinicFixture) -> None:
+    with clinic.transaction() as session:
+        referral = people.asked_once(session, clinic, email="", verified=False)
+        fax = contact_of(session, referral, Channel.FAX)
+        assert calls_about(session, fax) == [(CallReason.CONFIRM_NUMBER, CallState.OPEN)]
+        ines = people.patient(session, clinic, given="Ines", family="Arutyunyan")
+        asked = directory.get_clinician(session, referral.clinician_id)
+        people.ask(session, clinic, people.order(session, clinic, ines), asked)
+        assert len(calls_about(session, fax)) == 1
+        number_is_right(session, people.colleague(clinic), referral.clinician_id, fax.id, "Ana", NOW)
+        assert calls_about(session, fax) == [(CallReason.CONFIRM_NUMBER, CallState.CANCELLED)]
+
+
+@pytest.mark.parametrize("changes", [{"email": ""}, {"verified": False}])
+def test_a_confirmed_fax_and_a_mailbox_make_no_call(
+    clinic: ClinicFixture, changes: dict[str, object]
+) -> None:
+    with clinic.transaction() as session:
+        people.asked_once(session, clinic, **changes)
+        found = session.connection.scalars(select(tables.call_task.c.id)).all()
+    assert found == []
+
+
+def test_a_number_that_is_wrong_or_replaced_is_not_called_about_any_more(clinic: ClinicFixture) -> None:
+    with clinic.transaction() as session:
+        referral = people.asked_once(session, clinic, email="", verified=False)
+        fax = contact_of(session, referral, Channel.FAX)
+        new = change(session, clinic, referral, Channel.FAX, "303-555-0199")
+        assert [state for _, state in calls_about(session, fax)] == [CallState.CANCELLED]
+        assert [state for _, state in calls_about(session, new)] == [CallState.OPEN]
+        number_is_wrong(session, clinic.actor, referral.clinician_id, new.id, NOW)
+        assert [state for _, state in calls_about(session, new)] == [CallState.CANCELLED]
