@@ -74,6 +74,8 @@ class SmtpTransport:
     is_real = True
     repeatable = False
     at_once = 4
+    # For all of a send, in seconds.
+    patience = _LONGEST_SECONDS
 
     def __init__(
         self,
@@ -86,18 +88,13 @@ class SmtpTransport:
         mail_from: str,
         ca_file: Path | None = None,
         returns: ReturnAddresses | None = None,
-        patience: float = _LONGEST_SECONDS,
     ) -> None:
-        """`ca_file`: authorities to trust in place of the system's. `returns` where bounces are read.
-
-        `patience` is for all of a send, in seconds.
-        """
+        """`ca_file`: authorities to trust in place of the system's. `returns` where bounces are read."""
         self._host, self._port, self._security = host, port, security
         self._user, self._password = user, password
         self._sender = parseaddr(mail_from)[1]
         self._trust = None if security == "none" else ssl.create_default_context(cafile=ca_file)
         self._returns = returns
-        self._patience = patience
         self._lock = threading.Lock()
         self._resting: list[_Line] = []
         weakref.finalize(self, _hang_up_all, self._resting)
@@ -111,7 +108,7 @@ class SmtpTransport:
         return self._returns.token(found[1], message_id, generation_of(message_id, envelope.key))
 
     def send(self, envelope: Envelope) -> Sent:
-        ends_at = time.monotonic() + self._patience
+        ends_at = time.monotonic() + self.patience
         while True:
             try:
                 line = self._line(ends_at)

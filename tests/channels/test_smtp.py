@@ -276,7 +276,9 @@ def test_a_server_that_says_nothing_is_given_up_in_time() -> None:
         thread = threading.Thread(target=greet)
         thread.start()
         started = time.monotonic()
-        sent = transport(mute.getsockname()[1], patience=1.0).send(envelope())
+        mail = transport(mute.getsockname()[1])
+        mail.patience = 1.0
+        sent = mail.send(envelope())
         took = time.monotonic() - started
         thread.join()
         held[0].close()
