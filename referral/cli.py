@@ -105,6 +105,7 @@ def worker() -> None:
     # Pool processes are forked by Celery; they must not outlive a worker that is killed.
     os.register_at_fork(after_in_child=lambda: die_with_parent(signal.SIGKILL))
     with _one_part() as settings:
+        from referral.workers.celery_app import EAR, QUEUE
         from referral.workers.celery_app import app as celery_app
 
         _look_for_a_restore(settings)
@@ -116,6 +117,7 @@ def worker() -> None:
                 "worker",
                 "--pool=prefork",
                 f"--concurrency={settings.worker_concurrency}",
+                f"--queues={QUEUE},{EAR}",
                 "--without-mingle",
                 "--without-gossip",
             ]

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import threading
 from functools import cache
 from typing import Any, Final
 
 import structlog
 from celery import Celery
-from celery.signals import worker_process_init, worker_ready, worker_shutting_down
+from celery.signals import task_received, worker_process_init, worker_ready, worker_shutting_down
+from celery.worker import state
 
 from referral.bootstrap import Runtime, build_runtime
 from referral.config import load_settings
 from referral.logs import configure
 from referral.storage import bell
 from referral.workers import broker
+from referral.workers.watchdog import SAY_SECONDS, Watchdog, end_worker
 
 log = structlog.get_logger(__name__)
 SWEEP_SECONDS: Final = 15.0
@@ -22,6 +26,8 @@ CHAIN_SECONDS: Final = 60.0
 FORGET_SECONDS: Final = 3600.0
 POLL_SECONDS: Final = 120.0
 QUEUE: Final = "referral"
+# This worker's own (see watchdog); made before it forks, so that all of it means the same one.
+EAR: Final = f"{QUEUE}.ear.{socket.gethostname()}.{os.getpid()}"
 
 settings = load_settings()
 broker.install()
@@ -115,6 +121,30 @@ def _listen_for_work(**_: Any) -> None:
 @worker_shutting_down.connect
 def _stop_listening(**_: Any) -> None:
     _stopping.set()
+
+
+@app.task(name="referral.ear")
+def ear() -> None:
+    """Nothing: that it arrived is all."""
+
+
+@worker_ready.connect
+def _watch(**_: Any) -> None:
+    """Let the worker notice when it hears nothing any more."""
+    dog = Watchdog(say=_say, has_room=_has_room, end=end_worker, stopping=_stopping)
+    task_received.connect(dog.hear, weak=False)
+    threading.Thread(target=dog.watch, name="watchdog", daemon=True).start()
+
+
+def _say() -> None:
+    """By a new connection: an old one may be what has died."""
+    with app.connection_for_write() as connection:
+        ear.apply_async(queue=EAR, expires=SAY_SECONDS * 3, retry=False, connection=connection)
+
+
+def _has_room() -> bool:
+    """An idle worker takes what comes; how many more a busy one takes is Celery's own affair."""
+    return not state.reserved_requests
 
 
 def _ring_for_ever(channel: str, when_rung: str, when_silent: str) -> None:

@@ -25,6 +25,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import psycopg
@@ -41,6 +42,7 @@ from referral.storage import migrate, referrals
 from referral.storage.db import Database, Session
 from referral.storage.vault import Vault
 from tests.database import MASTER_KEY, NOW, ClinicFixture, make_clinic
+from tests.faults.proxy import FaultProxy, fault_proxy
 from tests.processes import ROOT, children, eventually
 from tests.provider import PASSWORD, PROJECT, SECRET, USER
 from tests.services import people
@@ -198,6 +200,7 @@ class Fleet:
     mailbox: Mailbox
     worker: Worker
     asked: list[tuple[Referral, dict[Channel, Contact]]]
+    proxies: dict[str, FaultProxy]
     queued: int = 0
 
     # ---- Work
@@ -286,9 +289,9 @@ class Fleet:
 
 @contextmanager
 def run_fleet(
-    *, requests: int = 20, provider_options: Sequence[str] = (), **environment: str
+    *, requests: int = 20, provider_options: Sequence[str] = (), proxied: Sequence[str] = ()
 ) -> Iterator[Fleet]:
-    """`environment` overrides what the worker is given, for example the addresses of proxies."""
+    """The worker reaches what is `proxied`, of database, redis and provider, through a fault proxy."""
     directory = Path(tempfile.mkdtemp(prefix="referral-test-"))
     directory.chmod(0o711)  # root's PostgreSQL may have to pass as `nobody`
     with ExitStack() as stack:
@@ -301,11 +304,18 @@ def run_fleet(
         stack.callback(database.close)
         clock = Clock(directory / "now", NOW)
         stack.callback(clock.stop)
-        account = f"http://{USER}:{PASSWORD}@127.0.0.1:{provider.port}"
+        targets: dict[str, tuple[str, int] | str] = {
+            "database": f"{parse_qs(urlsplit(engines.app_url).query)['host'][0]}/.s.PGSQL.5432",
+            "redis": urlsplit(engines.redis_url).path,
+            "provider": ("127.0.0.1", provider.port),
+        }
+        proxies = {name: stack.enter_context(fault_proxy(targets[name])) for name in proxied}
+        provider_port = proxies["provider"].port if "provider" in proxies else provider.port
+        account = f"http://{USER}:{PASSWORD}@127.0.0.1:{provider_port}"
         worker = Worker(
             {
-                "REFERRAL_DATABASE_URL": engines.app_url,
-                "REFERRAL_REDIS_URL": engines.redis_url,
+                "REFERRAL_DATABASE_URL": _through(proxies.get("database"), engines.app_url),
+                "REFERRAL_REDIS_URL": _through(proxies.get("redis"), engines.redis_url),
                 "REFERRAL_MASTER_KEY": MASTER_KEY,
                 "REFERRAL_DATA_DIR": str(directory / "data"),
                 "REFERRAL_EMBEDDED": "true",
@@ -318,7 +328,6 @@ def run_fleet(
                 "REFERRAL_FAX_URL": (
                     f"sinch+{account}/v3/projects/{PROJECT}?secret={SECRET}&from=%2B13035550143"
                 ),
-                **environment,
             },
             directory / "worker.log",
         )
@@ -326,7 +335,17 @@ def run_fleet(
         asked = _asked(database, clinic, requests)
         worker.start()
         stack.callback(worker.stop)
-        yield Fleet(directory, engines, database, clinic, clock, provider, mailbox, worker, asked)
+        yield Fleet(directory, engines, database, clinic, clock, provider, mailbox, worker, asked, proxies)
+
+
+def _through(proxy: FaultProxy | None, url: str) -> str:
+    """The address of an engine by TCP and a proxy, or as it is."""
+    if proxy is None:
+        return url
+    if url.startswith("unix://"):
+        return f"redis://127.0.0.1:{proxy.port}/0"
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.username}@127.0.0.1:{proxy.port}{parts.path}"
 
 
 def _asked(
