@@ -40,6 +40,8 @@ from referral.storage.policies import CodeInUse
 
 _CHAIRS: Final = 15
 _RELEASES: Final = 30
+# Counting ends here; the board says "or more".
+COUNTED: Final = 10_000
 # More orders in use than this, and the board shows those with the nearest infusions.
 _WATCHED: Final = 300
 _FAXES: Final = 50
@@ -133,7 +135,7 @@ def find_today(session: Session, actor: Actor, today: date, now: datetime) -> To
         attention=tuple(sorted(attention, key=lambda item: item.since)),
         calls=tuple(call for call in calls if call.task.due_at <= now),
         letters_to_print=print_batches.count_waiting(session),
-        requests_open=referrals.count_open(session),
+        requests_open=referrals.count_open(session, at_most=COUNTED),
         blocked=sum(not state.decision.open for state in states),
         ready=sum(state.decision.open for state in states),
         messages_waiting=outbox.count(session, WAITING),

@@ -10,15 +10,17 @@ import structlog
 from referral.domain.audit import Action, Actor, AuditEntry
 from referral.domain.calendar import BusinessCalendar
 from referral.domain.calls import CallReason
-from referral.domain.outgoing import MessageKind, free_ordinal
+from referral.domain.outgoing import WITH_LINK, MessageKind, MessageState, free_ordinal
 from referral.domain.records import Referral
 from referral.domain.reminders import Ladder, Planned, Step, advanced, comes_up_at, reminder_due
 from referral.services.climb import carrier_of, climb_of, contact_for, ladder_and_calendar, replanned
 from referral.services.close_referral import expire_referral
+from referral.services.follow_requests import REACHED
 from referral.services.queue_call import queue_call
 from referral.services.queue_message import queue_message
-from referral.storage import audit, directory, outbox, referrals
+from referral.storage import audit, closures, directory, outbox, referrals
 from referral.storage.db import Session, attempt
+from referral.storage.outbox import Message
 
 log = structlog.get_logger(__name__)
 _BATCH: Final = 50
@@ -34,16 +36,30 @@ def send_reminders(session: Session, now: datetime) -> int:
     """
     actor = Actor(session.clinic, "system", "sweep")
     due = referrals.find_due(session, now, _BATCH)
+    sent = _read_together(session, due)
     for referral in due:
-        _climb_safely(session, actor, referral, now)
+        _climb_safely(session, actor, referral, sent[referral.id], now)
     return len(due)
 
 
-def _climb_safely(session: Session, actor: Actor, referral: Referral, now: datetime) -> None:
+def _read_together(session: Session, due: list[Referral]) -> dict[str, list[Message]]:
+    """What every climb needs, one statement for each kind of row; returns the messages by request."""
+    found: dict[str, list[Message]] = {referral.id: [] for referral in due}
+    if due:
+        clinicians = directory.get_clinicians(session, {referral.clinician_id for referral in due})
+        closures.of(session, clinicians)
+        for message in outbox.of_referrals(session, found):
+            found[message.referral_id].append(message)
+    return found
+
+
+def _climb_safely(
+    session: Session, actor: Actor, referral: Referral, sent: list[Message], now: datetime
+) -> None:
     """One request's trouble is not another's; it comes up again later and holds nobody up."""
     try:
         with attempt(session):
-            _climb(session, actor, referral, now)
+            _climb(session, actor, referral, sent, now)
     except Exception:
         log.exception("remind.failed", request=referral.number)
         referrals.change(session, referral, next_step_at=now + _AGAIN)
@@ -54,7 +70,7 @@ def is_full(count: int) -> bool:
     return count >= _BATCH
 
 
-def _climb(session: Session, actor: Actor, referral: Referral, now: datetime) -> None:
+def _climb(session: Session, actor: Actor, referral: Referral, sent: list[Message], now: datetime) -> None:
     ladder, calendar = ladder_and_calendar(session, referral)
     climb = climb_of(referral)
     planned = reminder_due(climb, ladder, calendar, now)
@@ -68,7 +84,7 @@ def _climb(session: Session, actor: Actor, referral: Referral, now: datetime) ->
         expire_referral(session, actor, referral, now)
         return
     changed = _advance(session, referral, planned, ladder, calendar)
-    _remind(session, changed, planned, now)
+    _remind(session, changed, planned, sent, now)
     # A call that an outage has skipped is still to be made.
     if any(ladder.rungs[n - 1].step is Step.CALL for n in (planned.ordinal, *planned.skipped)):
         queue_call(session, changed, CallReason.LADDER, now)
@@ -91,10 +107,16 @@ def _advance(
     return referrals.change(session, referral, **replanned(climb, ladder, calendar))
 
 
-def _remind(session: Session, referral: Referral, planned: Planned, now: datetime) -> None:
+def _remind(
+    session: Session, referral: Referral, planned: Planned, sent: list[Message], now: datetime
+) -> None:
     """Steps that a person takes send nothing: they are on the Today board, read from the request itself."""
     clinician = directory.get_clinician(session, referral.clinician_id)
-    contact = contact_for(planned.rung, clinician, carrier_of(outbox.last_letter(session, referral.id)))
+    last = next((m for m in sent if m.state in REACHED and m.kind in WITH_LINK), None)
+    contact = contact_for(planned.rung, clinician, carrier_of(last))
     if contact is not None:
-        ordinal = free_ordinal(planned.ordinal, outbox.stopped_reminders(session, referral.id))
+        cancelled = {
+            m.ordinal for m in sent if m.kind is MessageKind.REMINDER and m.state is MessageState.CANCELLED
+        }
+        ordinal = free_ordinal(planned.ordinal, cancelled)
         queue_message(session, referral, MessageKind.REMINDER, contact, now, ordinal=ordinal)

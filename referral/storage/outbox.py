@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import and_, case, func, not_, or_, select, true, update
-from sqlalchemy.dialects.postgresql import distinct_on, insert
+from sqlalchemy import and_, case, func, not_, or_, select, true, tuple_, update
+from sqlalchemy.dialects.postgresql import insert
 
 from referral.domain.codes import Channel
 from referral.domain.outgoing import LEASE, MAX_CRASHES, WITH_LETTER, WITH_LINK, MessageKind, MessageState
@@ -19,6 +19,7 @@ from referral.storage.db import Session
 from referral.storage.projections import folded
 
 _TABLE: Final = tables.message
+_TROUBLES: Final = 2000
 _WAITING: Final = (MessageState.QUEUED, MessageState.READY)
 _HELD: Final = (MessageState.RENDERING, MessageState.SENDING)
 
@@ -340,21 +341,44 @@ def _same(left: Any, right: Any) -> Any:
 
 
 def stuck(session: Session, states: Iterable[MessageState]) -> list[Message]:
-    """The newest letter of each open request, where it has ended in one of `states`; oldest first."""
-    newest = (
+    """The newest letter of each open request, where it has ended in one of `states`; oldest first.
+
+    Looks at the newest 2,000 that ended so: what went wrong before them belongs to requests of long ago.
+    """
+    newer = _TABLE.alias("newer")
+    troubled = (
         select(*_COLUMNS)
-        .join(tables.referral, _same(tables.referral.c.id, _TABLE.c.referral_id))
         .where(
             _TABLE.c.clinic_id == session.clinic,
-            tables.referral.c.closed_at.is_(None),
+            _TABLE.c.state.in_(list(states)),
             _TABLE.c.kind.in_(list(WITH_LINK)),
         )
-        .order_by(_TABLE.c.referral_id, _TABLE.c.created_at.desc(), _TABLE.c.ordinal.desc())
-        .ext(distinct_on(_TABLE.c.referral_id))
+        .order_by(_TABLE.c.created_at.desc())
+        .limit(_TROUBLES)
         .subquery()
     )
-    query = select(*(newest.c[name] for name in _FIELDS)).where(newest.c.state.in_(list(states)))
-    return [_to_message(row) for row in session.connection.execute(query.order_by(newest.c.created_at))]
+    followed = (
+        select(newer.c.id)
+        .where(
+            newer.c.clinic_id == session.clinic,
+            newer.c.referral_id == troubled.c.referral_id,
+            newer.c.kind.in_(list(WITH_LINK)),
+            tuple_(newer.c.created_at, newer.c.ordinal) > tuple_(troubled.c.created_at, troubled.c.ordinal),
+        )
+        .exists()
+    )
+    query = (
+        select(*(troubled.c[name] for name in _FIELDS))
+        .join(
+            tables.referral,
+            and_(
+                tables.referral.c.clinic_id == session.clinic, tables.referral.c.id == troubled.c.referral_id
+            ),
+        )
+        .where(tables.referral.c.closed_at.is_(None), not_(followed))
+        .order_by(troubled.c.created_at)
+    )
+    return [_to_message(row) for row in session.connection.execute(query)]
 
 
 def count(session: Session, states: Iterable[MessageState]) -> int:

@@ -45,6 +45,14 @@ infusion_order = Table(
     UniqueConstraint("clinic_id", "patient_id", "id"),
     ForeignKeyConstraint(["clinic_id", "patient_id"], ["patient.clinic_id", "patient.id"]),
     Index(None, "clinic_id", "status", "first_infusion_on"),
+    Index(
+        "ix_infusion_order_usable",
+        "clinic_id",
+        "first_infusion_on",
+        "created_at",
+        "id",
+        postgresql_where=text("status IN ('on-hold', 'active')"),
+    ),
     CheckConstraint(
         "status IN ('on-hold', 'active', 'completed', 'revoked', 'entered-in-error')", name="status"
     ),

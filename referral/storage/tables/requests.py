@@ -182,7 +182,7 @@ message = Table(
     Index(
         "ix_message_trouble",
         "clinic_id",
-        "state",
+        "created_at",
         postgresql_where=text("state IN ('failed', 'unknown', 'dead')"),
     ),
     Index("ix_message_by_hand", "clinic_id", "created_at", postgresql_where=text("state = 'by-hand'")),

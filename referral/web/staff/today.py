@@ -21,7 +21,7 @@ from referral.services.classify_indication import (
 from referral.services.find_bookings import Seat
 from referral.services.find_orders import OrderState
 from referral.services.find_overrides import REPORT_DAYS, count_overrides
-from referral.services.find_today import Attention, Coming, Reason, Today, find_today
+from referral.services.find_today import COUNTED, Attention, Coming, Reason, Today, find_today
 from referral.storage import clinics
 from referral.storage.policies import CodeInUse
 from referral.web.dependencies import Visitor
@@ -105,7 +105,7 @@ def _page(visitor: Visitor, today: Today, clock: Clock) -> TodayPage:
     return TodayPage(
         date=clock.day(clock.today),
         counts=(
-            Count("requests wait for an answer", today.requests_open, "/orders?state=requested"),
+            Count(_requests(today.requests_open), today.requests_open, "/orders?state=requested"),
             Count("orders blocked", today.blocked, "/orders?state=blocked"),
             Count("orders ready to treat", today.ready, "/orders?state=open"),
             Count("messages on their way", today.messages_waiting, "/outbox?state=waiting"),
@@ -121,6 +121,11 @@ def _page(visitor: Visitor, today: Today, clock: Clock) -> TodayPage:
         reviews="/reviews" if visitor.may(Permission.REVIEW) else "",
         zone=clock.zone_name(visitor.now),
     )
+
+
+def _requests(count: int) -> str:
+    more = "or more " if count >= COUNTED else ""
+    return f"{more}requests wait for an answer"
 
 
 def _effects(visitor: Visitor, today: Today) -> dict[Indication, CodeEffect]:

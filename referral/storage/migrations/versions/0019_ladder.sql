@@ -45,8 +45,11 @@ CREATE TABLE replanning (
 
 CREATE INDEX ix_replanning_unfinished ON replanning (clinic_id, id) WHERE finished_at IS NULL;
 
--- What the Today board asks for, however many messages went well.
-CREATE INDEX ix_message_trouble ON message (clinic_id, state) WHERE state IN ('failed', 'unknown', 'dead');
+-- What the Today board asks for, however many messages went well and however many orders are in use.
+CREATE INDEX ix_message_trouble ON message (clinic_id, created_at) WHERE state IN ('failed', 'unknown', 'dead');
+
+CREATE INDEX ix_infusion_order_usable ON infusion_order (clinic_id, first_infusion_on, created_at, id)
+    WHERE status IN ('on-hold', 'active');
 
 DO $$
 DECLARE
