@@ -20,6 +20,8 @@ MOST_BYTES: Final = 256 * 1024
 _DEEPEST: Final = 6
 _MOST_PARTS: Final = 50
 _NESTING: Final = re.compile(rb"^content-type:[ \t]*(?:multipart|message)/", re.IGNORECASE | re.MULTILINE)
+# What such a sender writes for people to read is no out-of-office note, however it is marked.
+_SERVER: Final = re.compile(r"\b(?:mailer-daemon|postmaster)\b", re.IGNORECASE)
 _STATUS: Final = re.compile(r"\b([245])\.\d{1,3}\.\d{1,3}\b")
 
 
@@ -111,7 +113,10 @@ def _read(mail: Message) -> ReturnedMail:
         reason = _in_words(said) if news in (News.FAILED, News.DELAYED) else None
     elif disposition is not None:
         news, reason, named = _of_disposition(_blocks(disposition))
-    elif _is_automatic(mail):
+    elif mail.get("X-Failed-Recipients") is not None:
+        # Exim's mark, also where it writes no report.
+        news, reason, named = News.FAILED, _in_words(""), []
+    elif _is_automatic(mail) and not _SERVER.search(str(mail.get("From", ""))):
         news, reason, named = News.AUTOMATIC_REPLY, None, []
     else:
         raise Unreadable("it is no report that a machine can read")

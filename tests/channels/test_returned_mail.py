@@ -94,10 +94,23 @@ def test_out_of_office_is_no_bounce_whatever_it_says() -> None:
     assert read_mail(out_of_office(TO)) == ReturnedMail(News.AUTOMATIC_REPLY, None, (TO,))
 
 
+def test_the_mark_of_exim_is_enough() -> None:
+    mail = read_mail(
+        b"From: Mail Delivery System <Mailer-Daemon@x.example>\nAuto-Submitted: auto-replied\n"
+        b"X-Failed-Recipients: desk@beaconhill.example\nTo: "
+        + TO.encode()
+        + b"\n\nThis message was created\n"
+    )
+    assert (mail.news, mail.bad_address) == (News.FAILED, False)
+    assert mail.reason == "their mail server gave no reason"
+
+
 @pytest.mark.parametrize(
     "mail",
     [
         b"",
+        # A server that writes for people only: somebody has to read it, it is no absence.
+        b"From: MAILER-DAEMON@x.example\nAuto-Submitted: auto-generated\n\nI could not deliver this.",
         b"\x00" * 500,
         b"Subject: hello\n\nWhy do you write to me? Action: failed, Status: 5.1.1",
         b"Content-Type: multipart/report; boundary=x\n\n--x\nContent-Type: message/delivery-status\n\n--x--",
