@@ -43,6 +43,18 @@ class Letter:
         return self.wanted and self.item is not None and self.item.fate is PaperFate.WAITING
 
     @property
+    def returned(self) -> bool:
+        """It was mailed, and came back."""
+        mailed = self.item is not None and self.item.fate is PaperFate.MAILED
+        return mailed and self.message.state is MessageState.FAILED
+
+    @property
+    def may_return(self) -> bool:
+        """It is in the mail, as far as anybody knows."""
+        mailed = self.item is not None and self.item.fate is PaperFate.MAILED
+        return mailed and self.message.state is MessageState.ACCEPTED
+
+    @property
     def taken_out(self) -> bool:
         """It was in the batch and is not wanted any more."""
         if self.item is None:

@@ -23,7 +23,7 @@ from referral.services.calendars import calendars_of
 from referral.services.climb import first_contact, ladder_of
 from referral.services.queue_call import queue_call
 from referral.services.queue_message import queue_message
-from referral.storage import audit, clinics, directory, orders, referrals
+from referral.storage import audit, calls, clinics, directory, orders, referrals
 from referral.storage.db import Session
 
 
@@ -107,8 +107,16 @@ def _clinicians(session: Session, patient: Patient, ids: tuple[str, ...], policy
         text = "The patient's date of birth is missing: the letter and the identity check need it."
         issues.append(Issue(text, ("Patient.birthDate",), "required"))
     asked = [directory.get_clinician(session, id) for id in dict.fromkeys(ids)]
+    unwelcome = calls.unwelcome(session, [clinician.id for clinician in asked])
     for clinician in asked:
         where = ("ServiceRequest.performer",)
+        since = unwelcome.get(clinician.id)
+        if since is not None and not _confirmed_after(clinician, since):
+            text = (
+                f"This clinician has asked on {since:%B %d, %Y} not to be contacted. Ask another one, or let "
+                "a colleague call and verify a contact first."
+            )
+            issues.append(Issue(text, where, "business-rule"))
         if clinician.kind not in policy.eligible:
             text = (
                 f"A recommendation from a {KIND_LABEL[clinician.kind]} does not count under the clinic's "
@@ -124,6 +132,10 @@ def _clinicians(session: Session, patient: Patient, ids: tuple[str, ...], policy
     if issues:
         raise InvalidInput(*issues)
     return asked
+
+
+def _confirmed_after(clinician: Clinician, moment: datetime) -> bool:
+    return any(one.verified_at is not None and one.verified_at > moment for one in clinician.contacts)
 
 
 def _has_telephone(clinician: Clinician) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import func, select, update
+from sqlalchemy import and_, func, select, update
 from sqlalchemy.dialects.postgresql import distinct_on, insert
 
 from referral.domain.calls import CallOutcome, CallReason, CallState
@@ -131,6 +131,24 @@ def not_reached(session: Session, referral_ids: list[str]) -> dict[str, datetime
     )
     query = select(newest.c.referral_id, newest.c.done_at).where(newest.c.outcome == CallOutcome.NOT_REACHED)
     return {row.referral_id: row.done_at for row in session.connection.execute(query)}
+
+
+def unwelcome(session: Session, clinician_ids: list[str]) -> dict[str, datetime]:
+    """Of these clinicians, those who have asked on the telephone not to be contacted, and when last."""
+    referral = tables.referral
+    query = (
+        select(referral.c.clinician_id, func.max(_TABLE.c.done_at))
+        .join(
+            referral, and_(referral.c.clinic_id == _TABLE.c.clinic_id, referral.c.id == _TABLE.c.referral_id)
+        )
+        .where(
+            _TABLE.c.clinic_id == session.clinic,
+            _TABLE.c.outcome == CallOutcome.DO_NOT_CONTACT,
+            referral.c.clinician_id.in_(clinician_ids),
+        )
+        .group_by(referral.c.clinician_id)
+    )
+    return {row[0]: row[1] for row in session.connection.execute(query)}
 
 
 def change(session: Session, before: CallTask, **values: Any) -> CallTask:

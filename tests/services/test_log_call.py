@@ -15,6 +15,7 @@ from referral.domain.records import Bar, Contact, Referral
 from referral.services.close_referral import cancel_referral
 from referral.services.find_calls import find_calls, list_calls, open_call
 from referral.services.find_today import Reason, find_today
+from referral.services.keep_directory import verify_contact
 from referral.services.log_call import log_call, log_own_call
 from referral.services.queue_call import queue_call
 from referral.services.respond_to_referral import ask_clinic
@@ -247,6 +248,15 @@ def test_who_asks_not_to_be_contacted_hears_nothing_more(
     with clinic.transaction() as session:
         sent = outbox.find(session, referral_id=referral.id)
     assert [(m.kind, m.state) for m in sent] == [(MessageKind.REQUEST, "cancelled")]
+    with clinic.transaction() as session:
+        order = people.order(session, clinic, people.patient(session, clinic))
+        asked = directory.get_clinician(session, referral.clinician_id)
+    with clinic.transaction() as session, pytest.raises(InvalidInput, match="not to be contacted"):
+        people.ask(session, clinic, order, asked, now=NOW)
+    with clinic.transaction() as session:
+        later = NOW + timedelta(days=1)
+        verify_contact(session, people.colleague(clinic), asked.id, asked.contacts[0].id, later)
+        people.ask(session, clinic, order, asked, now=later)
 
 
 def test_an_answer_on_the_telephone_keeps_the_call_until_it_is_written_down(

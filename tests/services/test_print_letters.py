@@ -15,7 +15,7 @@ from referral.channels.print_batch import PrintTransport, Sheets
 from referral.domain.codes import Channel
 from referral.domain.errors import NotFound, StaleVersion, TransitionRefused
 from referral.domain.outgoing import MessageKind, MessageState
-from referral.domain.records import Referral
+from referral.domain.records import Bar, Contact, Referral
 from referral.letters.render import Renderer
 from referral.services.close_referral import cancel_referral
 from referral.services.deliver_messages import deliver_due
@@ -30,7 +30,8 @@ from referral.services.print_letters import (
 )
 from referral.services.resend import resend
 from referral.services.send_reminders import send_reminders
-from referral.storage import audit, documents, outbox, referrals, resources
+from referral.services.take_returned_letter import take_returned_letter
+from referral.storage import audit, directory, documents, outbox, referrals, resources
 from referral.storage.outbox import Message
 from referral.storage.print_batches import PaperFate
 from tests.database import NOW, ClinicFixture
@@ -348,6 +349,33 @@ def test_notices_and_records_by_post_have_an_address_for_the_window(
     assert pdf.text(record, 2) == ""
     assert "Record of an answer" in pdf.text(record, 3)
     assert pdf.problems(record) == ""
+
+
+def test_a_letter_that_comes_back_is_sent_by_another_channel(
+    clinic: ClinicFixture, renderer: Renderer
+) -> None:
+    referral = asked(clinic, email="", fax="")
+    deliver(clinic, renderer)
+    printed(clinic, renderer)
+    (letter,) = messages(clinic, referral)
+    with clinic.transaction() as session, pytest.raises(TransitionRefused, match="was not mailed"):
+        take_returned_letter(session, clinic.actor, BATCH, str(letter.id), LATER)
+    confirm(clinic)
+    with clinic.transaction() as session:
+        found = Contact(
+            id="fax-found-later", channel=Channel.FAX, address="+13035550120", source="front-desk"
+        )
+        directory.add_contact(session, referral.clinician_id, found, None)
+    with clinic.transaction() as session:
+        take_returned_letter(session, clinic.actor, BATCH, str(letter.id), LATER)
+    with clinic.transaction() as session:
+        contacts = directory.get_clinician(session, referral.clinician_id).contacts
+        assert next(c for c in contacts if c.channel is Channel.POST).barred_for is Bar.BAD_ADDRESS
+        assert [one.returned for one in find_batch(session, BATCH).letters] == [True]
+        assert "failed-after-all" in [event.event for event in referrals.events(session, referral.id)]
+    with clinic.transaction() as session, pytest.raises(TransitionRefused, match="come back before"):
+        take_returned_letter(session, clinic.actor, BATCH, str(letter.id), LATER)
+    assert [m.channel for m in messages(clinic, referral) if m.state is MessageState.QUEUED] == [Channel.FAX]
 
 
 def test_staff_send_again_by_post(clinic: ClinicFixture, letters: list[Referral], renderer: Renderer) -> None:

@@ -94,6 +94,13 @@ def test_a_batch_is_made_printed_and_confirmed(
     text = robin.get(f"/requests/{letters[0].id}")
     assert "Printed and mailed Tue, Nov 3, 10:00 AM · by Robin Desk" in text
     assert "Request by post: sent" in text
+    with clinic.transaction() as session:
+        message = outbox.find(session, referral_id=letters[0].id)[0]
+    robin.get(batch)
+    assert "Noted: the letter came back" in robin.post(f"{batch}/letters/{message.id}/came-back")
+    assert "Came back" in robin.text
+    robin.post(f"{batch}/letters/{message.id}/came-back")
+    assert robin.status == 422
 
 
 def test_what_was_answered_meanwhile_is_said_in_words(

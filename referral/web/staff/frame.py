@@ -170,6 +170,11 @@ NOTICES: Final = {
         "Where nothing had arrived before, the reminders count from today.",
     ),
     "batch-closed": Notice("open", "The batch is closed"),
+    "letter-returned": Notice(
+        "waiting",
+        "Noted: the letter came back",
+        "The address comes last from now on.",
+    ),
     "letter-put-back": Notice("waiting", "The letter waits again", "It comes with the next batch."),
     "fax-assigned": Notice(
         "open", "The fax is with its request", "Reminders stand still until somebody has written it down."

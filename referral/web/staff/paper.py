@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Final
@@ -9,6 +11,7 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from referral.domain.audit import Actor
 from referral.domain.errors import ReferralError
 from referral.letters.render import Renderer
 from referral.services.find_paper import find_batch, find_pile
@@ -20,8 +23,9 @@ from referral.services.print_letters import (
     print_one,
     put_back,
 )
+from referral.services.take_returned_letter import take_returned_letter
 from referral.storage import accounts
-from referral.storage.db import attempt
+from referral.storage.db import Session, attempt
 from referral.web.dependencies import PostedDep, Visitor, staff
 from referral.web.errors import status_of
 from referral.web.policy import Permission
@@ -101,14 +105,32 @@ def print_again(request: Request, batch_id: str, message_id: str, visitor: Print
 @router.post("/print/{batch_id}/letters/{message_id}/put-back")
 def not_mailed(request: Request, batch_id: str, message_id: str, visitor: Print) -> Response:
     """One letter waits for another batch."""
+    return _about_one(request, visitor, (batch_id, message_id), put_back, "letter-put-back")
+
+
+@router.post("/print/{batch_id}/letters/{message_id}/came-back")
+def came_back(request: Request, batch_id: str, message_id: str, visitor: Print) -> Response:
+    """One letter lies in the clinic's own letter box again."""
+    return _about_one(request, visitor, (batch_id, message_id), take_returned_letter, "letter-returned")
+
+
+def _about_one(
+    request: Request,
+    visitor: Visitor,
+    ids: tuple[str, str],
+    act: Callable[[Session, Actor, str, str, datetime], None],
+    notice: str,
+) -> Response:
+    """`ids` are those of the batch and of the message."""
+    batch_id, message_id = ids
     request.state.entity = f"Communication/{message_id}"
     try:
         with attempt(visitor.session):
-            put_back(visitor.session, visitor.actor, batch_id, message_id, visitor.now)
+            act(visitor.session, visitor.actor, batch_id, message_id, visitor.now)
     except ReferralError as error:
         shown = Shown(errors={"letters": str(error)}, failed="letters", status=status_of(error))
         return _batch(request, visitor, batch_id, shown)
-    return done(visitor, f"/print/{batch_id}", "letter-put-back")
+    return done(visitor, f"/print/{batch_id}", notice)
 
 
 @router.post("/print/{batch_id}/{step}")

@@ -25,6 +25,7 @@ class PaperRow:
     badge: Badge
     detail: str = ""
     href: str = ""
+    may_return: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,13 +98,16 @@ def _row(letter: Letter, clock: Clock, batch: str = "") -> PaperRow:
         since=clock.moment(message.created_at),
         badge=badge,
         detail=_detail(letter),
-        href=f"{batch}/letters/{message.id}" if batch and letter.waits else "",
+        href=f"{batch}/letters/{message.id}" if batch and (letter.waits or letter.may_return) else "",
+        may_return=letter.may_return,
     )
 
 
 def _badge(letter: Letter) -> Badge:
     if letter.item is None:
         return Badge("waiting", "To be printed", "printer")
+    if letter.returned:
+        return Badge("closed", "Came back", "warning")
     return _FATE[PaperFate.TAKEN_OUT if letter.taken_out else letter.item.fate]
 
 
@@ -114,6 +118,8 @@ def _detail(letter: Letter) -> str:
         return f"to {', '.join(letter.clinician.address[-1:])}" if letter.clinician.address else ""
     if letter.taken_out:
         return "Answered or closed meanwhile. If it is on paper already, shred it; do not mail it."
+    if letter.returned:
+        return "The address does not reach them. The request goes another way, if there is one."
     if item.fate is PaperFate.PUT_BACK:
         return "It waits for the next batch."
     paper = f"{present.counted(item.sheets, 'sheet')}, ZIP {item.postal_code or 'unknown'}"
