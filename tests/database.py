@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from sqlalchemy import delete
 
 from referral.domain.audit import Actor
 from referral.domain.codes import Role
 from referral.services.set_up_clinic import NewClinic, set_up_clinic
-from referral.storage import migrate
+from referral.storage import migrate, tables
 from referral.storage.db import Database, Session
 from referral.storage.vault import Vault
 
@@ -76,6 +77,8 @@ def make_clinic(database: Database) -> ClinicFixture:
             },
         )
         clinic_id = set_up_clinic(session, new, NOW)
+        # Providers belong to the installation: what one test has found out about one is not another's.
+        session.connection.execute(delete(tables.provider))
     return ClinicFixture(database, clinic_id, Actor(clinic_id, "staff", "user-1", Role.FRONT_DESK))
 
 

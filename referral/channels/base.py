@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
@@ -11,6 +12,7 @@ from typing import Protocol
 from referral.channels.return_address import ReturnAddresses
 from referral.domain.codes import Channel
 from referral.domain.errors import ReferralError
+from referral.domain.providers import Limits
 
 
 class UnusableAddress(ReferralError):
@@ -34,8 +36,9 @@ class Outcome(StrEnum):
 class Sent:
     """`reason` is a short technical sentence without personal data; `reference` is the provider's.
 
-    `retry_after` is how long it wants to be left alone. `about_provider` is False where a LATER concerns this
-    recipient only. `bad_address`: this number or mailbox does not exist, or is none of its kind.
+    `bad_address` says that this mailbox or number does not exist: a busy line or a full mailbox is none.
+    `retry_after` is how long the provider has asked us to stay away. `about_provider` is False where LATER
+    concerns this recipient alone, such as a busy line: that says nothing about the provider.
     """
 
     outcome: Outcome
@@ -81,7 +84,8 @@ class Transport(Protocol):
     """`name` is the provider, as caps, circuit breaker and metrics count it.
 
     `is_real` is False where nothing leaves the house. `repeatable` is True where a second send with the same
-    key is harmless. `at_once` is how many calls one worker process may have open at a time.
+    key is harmless. `at_once` is how many calls one worker process may have open at a time. No call takes
+    longer than LONGEST_CALL.
     """
 
     name: str
@@ -96,7 +100,8 @@ class Transport(Protocol):
     def look_up(self, envelope: Envelope, since: datetime) -> Sent | None:
         """What the provider knows of an envelope whose outcome is unknown, first tried at `since`.
 
-        ACCEPTED with its reference, LATER where it certainly never had it, None where it cannot say.
+        ACCEPTED with its reference, REFUSED where it was tried and given up, LATER where it certainly never
+        had it, UNKNOWN where it cannot be asked just now, None where it cannot say.
         """
         ...
 
@@ -125,16 +130,23 @@ class OutboxViewer:
 
 @dataclass(frozen=True, slots=True)
 class Channels:
-    """One transport per channel of this installation. `returns` where mail that comes back is read."""
+    """One transport per channel of this installation.
+
+    `returns` is where mail that comes back is read; `limits` are those of providers by name.
+    """
 
     transports: dict[Channel, Transport]
     mail_from: str
     returns: ReturnAddresses | None = None
+    limits: Mapping[str, Limits] = field(default_factory=dict)
 
     @property
     def real(self) -> frozenset[Channel]:
         """Channels by which something leaves the house."""
         return frozenset(channel for channel, transport in self.transports.items() if transport.is_real)
+
+    def limits_of(self, transport: Transport) -> Limits:
+        return self.limits.get(transport.name, Limits())
 
     def transport(self, channel: Channel) -> Transport:
         return self.transports[channel]

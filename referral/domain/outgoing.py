@@ -14,6 +14,12 @@ MAX_TRIES: Final = 8
 # A row that killed its worker at this many claims is parked: a poison row must not stop the queue.
 MAX_CRASHES: Final = 3
 LEASE: Final = timedelta(seconds=60)
+# The longest that one call to a provider takes: every transport gives up within it.
+LONGEST_CALL: Final = timedelta(seconds=20)
+# Providers keep idempotency keys for a day at least; a try after this is no repetition any more.
+KEY_KEPT: Final = timedelta(hours=20)
+# A call whose outcome nobody knows is looked into after this: the provider may still be at work on it.
+DOUBT: Final = timedelta(seconds=30)
 _LONGEST_WAIT: Final = timedelta(hours=1)
 
 
@@ -51,6 +57,33 @@ ONLY_WHILE_OPEN: Final = frozenset(
 )
 # Those that make sense after an answer, as long as the recommendation stands.
 WHILE_STANDING: Final = frozenset({MessageKind.RENEWAL, MessageKind.FRESH_LINK, MessageKind.IDENTITY_CODE})
+
+
+class Lane(StrEnum):
+    """Whom a message may not wait behind. LETTER takes long to draw; URGENT is waited for at this moment."""
+
+    URGENT = "urgent"
+    TEXT = "text"
+    LETTER = "letter"
+
+
+def lane_of(kind: MessageKind) -> Lane:
+    """The sealed record of an answer is drawn like a letter."""
+    if kind in AT_ONCE:
+        return Lane.URGENT
+    return Lane.LETTER if kind in WITH_LETTER or kind is MessageKind.THANK_YOU else Lane.TEXT
+
+
+# How many are drawn together: a letter takes up to half a second.
+DRAWN_TOGETHER: Final = {Lane.URGENT: 20, Lane.TEXT: 100, Lane.LETTER: 2}
+
+
+def together(lane: Lane, crashes: int) -> int:
+    """How many messages to draw at once that have already lost a worker `crashes` times.
+
+    The one that takes its workers down is found among ever fewer, and innocent ones outlive it.
+    """
+    return {0: DRAWN_TOGETHER[lane], 1: min(8, DRAWN_TOGETHER[lane])}.get(crashes, 1)
 
 
 def makes_sense(kind: MessageKind, *, is_open: bool, stands: bool) -> bool:

@@ -41,8 +41,8 @@ def close_referral(
 
 def stop_messages(session: Session, referral: Referral, kinds: frozenset[MessageKind], now: datetime) -> None:
     """What has not left yet stays here; the caller holds the row's lock."""
-    for message_id in outbox.cancel_waiting(session, referral.id, now, kinds):
-        publish.message_cancelled(session, str(message_id), now)
+    stopped = outbox.cancel_waiting(session, referral.id, now, kinds)
+    publish.messages_cancelled(session, [str(id) for id in stopped], now)
 
 
 def tell_clinician(

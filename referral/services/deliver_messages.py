@@ -1,275 +1,157 @@
-"""Delivers what is due: claim, render, store, send, record; no call to the outside inside a transaction.
+"""Delivers what is due in one clinic: draw and store, then send and record; both by the batch.
 
-Messages are claimed one by one: a lease covers the work on one message, however long the queue and however
-slow a provider is. Each is worked on in short transactions. Whoever dies in between leaves a lease that runs
-out: what was being rendered is rendered again; what was being sent is sent again only where that is harmless,
-else parked.
+The loop never waits for a provider: while calls are out it draws, records what has ended, and looks for what
+somebody is waiting for. So an identity code is never behind letters or behind a provider that hangs.
 """
 
 from __future__ import annotations
 
-import random
+import queue
+import time
+import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
 import structlog
 
-from referral.channels.base import Channels, Envelope, Outcome, Sent, Transport, UnusableAddress
-from referral.domain.credential import CODE_LIFETIME
-from referral.domain.errors import ReferralError, StaleVersion, Unavailable
-from referral.domain.outgoing import (
-    AT_ONCE,
-    LEASE,
-    MAX_TRIES,
-    WHILE_STANDING,
-    MessageKind,
-    MessageState,
-    makes_sense,
-    provider_key,
-    retry_delay,
-)
-from referral.domain.records import Referral
-from referral.services import note_delivery
-from referral.services.calendars import calendar_of
-from referral.services.prepare_message import Recipient, Renderer, draw, gather, store
-from referral.storage import directory, documents, outbox, referrals, standings
-from referral.storage.db import Database, Session
+from referral.domain.codes import Channel
+from referral.domain.errors import Unavailable
+from referral.domain.outgoing import Lane
+from referral.services.batches import Delivery
+from referral.services.calls import Batch, Call, begin, close_batch, open_batch
+from referral.services.draw_batch import draw_lane, draw_left
+from referral.services.look_into_doubt import claim_doubtful
+from referral.services.record_outcomes import record
+from referral.services.send_batch import claim
+from referral.storage import dispatch
+from referral.storage.dispatch import Work
 from referral.storage.outbox import Message
+
+__all__ = ["Delivery", "deliver_due"]
 
 log = structlog.get_logger(__name__)
 # A task ends well before Celery would end it; what is left is the next task's, or the next sweep's.
 _LONGEST: Final = timedelta(seconds=40)
+# How often the loop looks for urgent messages while it waits for calls to end.
+_LOOK_SECONDS: Final = 0.25
+# A provider that has room again within this time is waited for; else the next sweep comes back.
+_WORTH_WAITING: Final = timedelta(seconds=2)
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Delivery:
-    """What delivering needs; one per worker process. `fraction` gives the jitter of retries, in [0, 1)."""
-
-    database: Database
-    channels: Channels
-    renderer: Renderer
-    base_url: str
-    now: Callable[[], datetime]
-    fraction: Callable[[], float] = random.random
+Claim = Callable[[Delivery, str, Batch], tuple[list[Call], list[Message]]]
 
 
 def deliver_due(delivery: Delivery, clinic_id: str) -> int:
     """Work off what is due in one clinic; returns how many messages were taken. Safe to run twice.
 
-    Ends after 40 seconds even if more is due.
+    Begins nothing new after 40 seconds even if more is due, and ends when the last call has.
     """
-    started, taken = delivery.now(), 0
-    while delivery.now() - started < _LONGEST:
-        with delivery.database.transaction(clinic_id) as session:
-            claimed = outbox.claim(session, delivery.now(), 1)
-        if not claimed:
-            break
-        _deliver_safely(delivery, clinic_id, claimed[0])
-        taken += 1
-    return taken
+    return _Round(delivery, clinic_id).run()
 
 
-def _deliver_safely(delivery: Delivery, clinic_id: str, message: Message) -> None:
-    """One message's trouble is not another's. Before the call it is tried again; after it nobody knows."""
-    try:
-        if outbox.is_poison(message):
-            _end(delivery, clinic_id, message, MessageState.DEAD, "It has stopped its worker several times.")
-            return
-        resumed = message.state is MessageState.SENDING
-        find = _envelope_again if resumed else _envelope_safely
-        envelope = find(delivery, clinic_id, message)
-        if envelope is not None:
-            _send(delivery, clinic_id, message, envelope)
-    except Exception:
-        # The row stays as it is: when its lease has run out, it is treated like one whose worker died.
-        log.exception("message.left", message=str(message.id), kind=message.kind)
+@dataclass(slots=True)
+class _Round:
+    """`out` are the batches whose calls have not ended, `shut` when a provider without room may have some."""
 
+    delivery: Delivery
+    clinic_id: str
+    began: float = field(default_factory=time.monotonic)
+    taken: set[uuid.UUID] = field(default_factory=set)
+    out: dict[tuple[str, Channel], Batch] = field(default_factory=dict)
+    shut: dict[Channel, datetime] = field(default_factory=dict)
+    done: queue.SimpleQueue[Batch] = field(default_factory=queue.SimpleQueue)
+    letters_next: bool = False
 
-def _envelope_safely(delivery: Delivery, clinic_id: str, message: Message) -> Envelope | None:
-    """What is to be handed over now; None when it waits or has ended, which is recorded then."""
-    try:
-        return _envelope(delivery, clinic_id, message)
-    except (Unavailable, StaleVersion) as error:
-        _retry(delivery, clinic_id, message, str(error))
-    except UnusableAddress as error:
-        _end(delivery, clinic_id, message, MessageState.FAILED, str(error))
-    except ReferralError as error:
-        _end(delivery, clinic_id, message, MessageState.DEAD, str(error))
-    except Exception as error:
-        log.exception("message.failed", message=str(message.id), kind=message.kind)
-        _retry(delivery, clinic_id, message, f"internal error ({type(error).__name__})")
-    return None
-
-
-def _envelope(delivery: Delivery, clinic_id: str, message: Message) -> Envelope | None:
-    if message.envelope_id is None and not _prepare(delivery, clinic_id, message):
-        return None
-    with delivery.database.transaction(clinic_id) as session:
-        return _last_look(session, message, delivery.now())
-
-
-def _prepare(delivery: Delivery, clinic_id: str, message: Message) -> bool:
-    """Draw and store the bytes; False when they are not wanted any more."""
-    now = delivery.now()
-    with delivery.database.transaction(clinic_id) as session:
-        wanted = _wanted(session, message, now)
-        if wanted is None:
-            return False
-        material = gather(session, message, wanted.to, delivery.base_url, now)
-        seal_key = session.vault.open(material.clinic.wrapped_key, material.clinic.seal_key, "seal-key")
-    finished = draw(message, material, delivery.renderer, delivery.channels, seal_key, now)
-    with delivery.database.transaction(clinic_id) as session:
-        # Drawing takes its time, and nothing is stamped long before it is committed (docs/adr/0017).
-        now = delivery.now()
-        # Looked at again under the locks: a link must not be stored after all links were revoked.
-        if _wanted(session, message, now) is None:
-            return False
-        values = store(session, message, material, finished, now)
-        outbox.move(session, message, MessageState.RENDERING, **values)
-        note_delivery.prepared(session, message, finished.letter_id, now)
-    return True
-
-
-@dataclass(frozen=True, slots=True)
-class _Wanted:
-    current: Message
-    to: Recipient
-
-
-def _wanted(session: Session, message: Message, now: datetime) -> _Wanted | None:
-    """Request and message, locked in this order, if this claim still holds and the message makes sense.
-
-    What does not make sense any more is ended here.
-    """
-    referral = referrals.get(session, message.referral_id, lock=True)
-    current = outbox.get(session, message.id, lock=True)
-    if current is None or current.attempts != message.attempts or current.state is not MessageState.RENDERING:
-        return None
-    too_late = message.kind is MessageKind.IDENTITY_CODE and now - message.created_at >= CODE_LIFETIME
-    if too_late or not _makes_sense(session, message, referral):
-        note_delivery.cancelled(session, current, now)
-        return None
-    clinician = directory.get_clinician(session, referral.clinician_id)
-    contact = next((c for c in clinician.contacts if c.id == message.contact_id), None)
-    if contact is None:
-        note_delivery.ended(session, current, MessageState.FAILED, "this contact is no longer on file", now)
-        return None
-    return _Wanted(current, Recipient(referral, clinician, contact))
-
-
-def _makes_sense(session: Session, message: Message, referral: Referral) -> bool:
-    stands = message.kind in WHILE_STANDING and standings.stands(session, referral.id)
-    return makes_sense(message.kind, is_open=referral.is_open, stands=stands)
-
-
-def _last_look(session: Session, message: Message, now: datetime) -> Envelope | None:
-    """Just before the call: still wanted, and within hours? None when not to be sent now."""
-    wanted = _wanted(session, message, now)
-    if wanted is None:
-        return None
-    if message.kind is MessageKind.THANK_YOU and outbox.last_letter(session, message.referral_id) is None:
-        # Its record is drawn. The answer came another way, and this clinician has had no letter of ours.
-        note_delivery.cancelled(session, wanted.current, now)
-        return None
-    calendar = calendar_of(session, wanted.to.clinician)
-    if message.kind not in AT_ONCE and not calendar.is_open(now):
-        opening = calendar.next_opening(now)
-        outbox.move(session, message, MessageState.READY, not_before=opening, lease_until=None)
-        return None
-    content = documents.get(session, str(wanted.current.envelope_id)).content
-    outbox.move(session, message, MessageState.SENDING, lease_until=now + LEASE)
-    return Envelope(
-        address=wanted.to.contact.address,
-        content=content,
-        key=provider_key(message.id, message.generation),
-    )
-
-
-def _envelope_again(delivery: Delivery, clinic_id: str, message: Message) -> Envelope | None:
-    """Its sender died during the call: repeat where the provider knows the key, else let a person decide."""
-    if delivery.channels.transport(message.channel).repeatable:
-        with delivery.database.transaction(clinic_id) as session:
-            referral = referrals.get(session, message.referral_id)
-            clinician = directory.get_clinician(session, referral.clinician_id)
-            contact = next((c for c in clinician.contacts if c.id == message.contact_id), None)
-            if contact is not None and _makes_sense(session, message, referral):
-                content = documents.get(session, str(message.envelope_id)).content
-                return Envelope(
-                    address=contact.address,
-                    content=content,
-                    key=provider_key(message.id, message.generation),
-                )
-    reason = "the worker stopped while it was being sent"
-    _end(delivery, clinic_id, message, MessageState.UNKNOWN, reason)
-    return None
-
-
-def _send(delivery: Delivery, clinic_id: str, message: Message, envelope: Envelope) -> None:
-    transport = delivery.channels.transport(message.channel)
-    reports_to = f"{delivery.base_url}/hooks/{transport.name}/{clinic_id}/{message.id}"
-    sent = transport.send(replace(envelope, reports_to=reports_to))
-    if sent.outcome is Outcome.ACCEPTED:
+    def run(self) -> int:
+        started = self.delivery.now()
         try:
-            _note_accepted(delivery, clinic_id, message, transport, sent)
-        except (Unavailable, StaleVersion):
-            # A client has changed the Task at this moment, or a connection broke: once more on a fresh one.
-            _note_accepted(delivery, clinic_id, message, transport, sent)
-    elif sent.outcome is Outcome.BY_HAND:
-        _lay_aside(delivery, clinic_id, message)
-    elif sent.outcome is Outcome.LATER:
-        _retry(delivery, clinic_id, message, sent.reason or "the provider did not answer")
-    else:
-        state = MessageState.FAILED if sent.outcome is Outcome.REFUSED else MessageState.UNKNOWN
-        _end(delivery, clinic_id, message, state, sent.reason or "", bad_address=sent.bad_address)
+            while True:
+                is_late = self.delivery.now() - started >= _LONGEST or self._seconds() >= _LONGEST.seconds
+                busy = False if is_late else self._go_on()
+                busy = self._finish(0.0 if busy else _LOOK_SECONDS) or busy
+                if not busy and not self.out and (is_late or not self._room_comes_soon()):
+                    return len(self.taken)
+        finally:
+            # After an error, too: what was called has an outcome, and it is recorded if that is possible.
+            while self.out:
+                self._finish(_LOOK_SECONDS)
 
+    def _seconds(self) -> float:
+        return time.monotonic() - self.began
 
-def _lay_aside(delivery: Delivery, clinic_id: str, message: Message) -> None:
-    """For a person, who hands it over and says so (services/print_letters). Until then it can be stopped."""
-    with delivery.database.transaction(clinic_id) as session:
-        referral = referrals.get(session, message.referral_id, lock=True)
-        if _makes_sense(session, message, referral):
-            outbox.move(session, message, MessageState.BY_HAND, last_error=None, lease_until=None)
+    def _go_on(self) -> bool:
+        """Begin and draw what is due; False where there was nothing to begin or to draw."""
+        with self.delivery.database.transaction(self.clinic_id) as session:
+            work = dispatch.work(session, self.delivery.now())
+        begun = [
+            *(self._send("urgent", channel, claim) for channel in sorted(work.urgent)),
+            *(self._send("left", channel, claim_doubtful) for channel in sorted(work.left_sending)),
+            *(self._send("due", channel, claim) for channel in sorted(work.send)),
+        ]
+        return self._draw(work) or any(begun)
+
+    def _draw(self, work: Work) -> bool:
+        """One batch, the most urgent one; texts and letters take turns."""
+        if Lane.URGENT in work.draw:
+            drawn = draw_lane(self.delivery, self.clinic_id, Lane.URGENT)
+        elif work.left_drawing:
+            drawn = draw_left(self.delivery, self.clinic_id)
+        elif work.draw:
+            letters = Lane.LETTER in work.draw and (self.letters_next or Lane.TEXT not in work.draw)
+            self.letters_next = not letters
+            drawn = draw_lane(self.delivery, self.clinic_id, Lane.LETTER if letters else Lane.TEXT)
         else:
-            note_delivery.cancelled(session, message, delivery.now())
+            return False
+        self.taken.update(message.id for message in drawn)
+        return bool(drawn)
 
+    def _send(self, sort: str, channel: Channel, find: Claim) -> bool:
+        """Begin one batch, unless one of its sort is still out; True where something was done."""
+        if (sort, channel) in self.out or self.shut.get(channel, self.delivery.now()) > self.delivery.now():
+            return False
+        batch = open_batch(self.delivery, channel, self.done, is_urgent=sort == "urgent")
+        if isinstance(batch, datetime):
+            self.shut[channel] = batch
+            return False
+        calls: list[Call] = []
+        try:
+            calls, seen = find(self.delivery, self.clinic_id, batch)
+        finally:
+            if not calls:
+                self._close(batch)
+        self.taken.update(message.id for message in seen)
+        if calls:
+            self.out[sort, channel] = batch
+            begin(self.delivery, batch, calls)
+        return bool(seen)
 
-def _note_accepted(
-    delivery: Delivery, clinic_id: str, message: Message, transport: Transport, sent: Sent
-) -> None:
-    now = delivery.now()
-    values = {"provider_reference": sent.reference, "sent_for_real": transport.is_real, "finished_at": now}
-    with delivery.database.transaction(clinic_id) as session:
-        referrals.get(session, message.referral_id, lock=True)
-        if outbox.move(session, message, MessageState.ACCEPTED, last_error=None, **values):
-            note_delivery.accepted(session, message, now, is_real=transport.is_real)
+    def _finish(self, seconds: float) -> bool:
+        """Record batches that have ended, waiting up to `seconds` for the first; True where there was one."""
+        ended = False
+        while self.out:
+            try:
+                batch = self.done.get(timeout=seconds) if seconds and not ended else self.done.get_nowait()
+            except queue.Empty:
+                break
+            ended = True
+            self.out = {key: one for key, one in self.out.items() if one is not batch}
+            record(self.delivery, self.clinic_id, batch)
+            self._close(batch)
+        return ended
 
+    def _close(self, batch: Batch) -> None:
+        try:
+            close_batch(self.delivery, batch)
+        except Unavailable:
+            # Its places are free when their lease has run out.
+            log.warning("provider.not-settled", provider=batch.transport.name)
 
-def _retry(delivery: Delivery, clinic_id: str, message: Message, reason: str) -> None:
-    """Certainly not sent: later again, eight times in all."""
-    if message.tries + 1 >= MAX_TRIES:
-        _end(delivery, clinic_id, message, MessageState.DEAD, reason)
-        return
-    not_before = delivery.now() + retry_delay(message.tries + 1, delivery.fraction())
-    with delivery.database.transaction(clinic_id) as session:
-        current = outbox.get(session, message.id, lock=True)
-        if current is not None:
-            state = MessageState.READY if current.envelope_id else MessageState.QUEUED
-            values = {"tries": message.tries + 1, "last_error": reason, "lease_until": None}
-            outbox.move(session, message, state, not_before=not_before, **values)
-
-
-def _end(
-    delivery: Delivery,
-    clinic_id: str,
-    message: Message,
-    state: MessageState,
-    reason: str,
-    *,
-    bad_address: bool = False,
-) -> None:
-    """Failed, unknown or dead: recorded once, and shown to the people who can do something."""
-    with delivery.database.transaction(clinic_id) as session:
-        referrals.get(session, message.referral_id, lock=True)
-        note_delivery.ended(session, message, state, reason, delivery.now(), bad_address=bad_address)
+    def _room_comes_soon(self) -> bool:
+        """Wait a moment where a provider that is full now will have room soon."""
+        now = self.delivery.now()
+        soon = [at for at in self.shut.values() if now < at <= now + _WORTH_WAITING]
+        if not soon:
+            return False
+        time.sleep((min(soon) - now).total_seconds())
+        return True

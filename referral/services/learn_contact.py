@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 
 from referral.domain.outgoing import MessageState
@@ -16,7 +17,13 @@ _ARRIVED = (MessageState.ACCEPTED, MessageState.DELIVERED)
 
 def learn_from_message(session: Session, message: Message, lesson: Lesson, now: datetime) -> None:
     """The newest news of a message counts, but nothing takes the place of an answer."""
-    contacts.learn(session, message.contact_id, Experience(message_id=str(message.id), lesson=lesson, at=now))
+    learn_from_messages(session, [message], lesson, now)
+
+
+def learn_from_messages(session: Session, messages: Iterable[Message], lesson: Lesson, now: datetime) -> None:
+    """As learn_from_message() for many, whatever their contacts."""
+    news = [(m.contact_id, Experience(message_id=str(m.id), lesson=lesson, at=now)) for m in messages]
+    contacts.learn_many(session, news)
 
 
 def learn_bad_address(session: Session, message: Message, now: datetime) -> None:

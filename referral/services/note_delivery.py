@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -14,12 +16,14 @@ from referral.domain.outgoing import SWITCHED, WITH_LETTER, WITH_LINK, MessageKi
 from referral.domain.records import Lesson, Referral
 from referral.domain.reminders import after_switch, from_first_delivery
 from referral.services import publish
-from referral.services.climb import climb_of, ladder_and_calendar, replanned
+from referral.services.calendars import calendars_of
+from referral.services.climb import climb_of, ladder_and_calendar, ladder_of, replanned
 from referral.services.close_referral import tell_clinician
-from referral.services.learn_contact import learn_bad_address, learn_from_message
+from referral.services.learn_contact import learn_bad_address, learn_from_message, learn_from_messages
 from referral.services.queue_message import queue_message
 from referral.storage import audit, directory, outbox, referrals
 from referral.storage.db import Session
+from referral.storage.dispatch import Held
 from referral.storage.outbox import Message
 
 
@@ -39,65 +43,99 @@ def prepared(session: Session, message: Message, letter_id: str | None, now: dat
 
 
 def accepted(session: Session, message: Message, now: datetime, *, is_real: bool) -> None:
-    """Handed over: the first letter delivers the request; every message is recorded as a disclosure."""
-    referral = reached(session, message, now)
-    detail = {"message": str(message.id), "kind": message.kind, "channel": message.channel, "real": is_real}
-    referrals.note(session, referral.id, "sent", "worker", now, **detail)
+    """As accepted_many() for one; the request is locked here."""
+    referral = referrals.get(session, message.referral_id, lock=True)
+    accepted_many(session, [Held(message, referral)], now, is_real=is_real)
+
+
+def accepted_many(session: Session, taken: Sequence[Held], now: datetime, *, is_real: bool) -> None:
+    """Handed over: the first letter delivers its request; every message is recorded as a disclosure.
+
+    The caller holds the requests, and has written the state of the messages.
+    """
+    reached_many(session, taken, now)
+    for held in taken:
+        message = held.message
+        detail = {"message": str(message.id), "kind": message.kind, "channel": message.channel}
+        referrals.note(session, held.referral.id, "sent", "worker", now, **detail, real=is_real)
     if is_real:
-        learn_from_message(session, message, Lesson.SENT, now)
-    publish.message_done(session, str(message.id), now)
-    entry = AuditEntry(
+        learn_from_messages(session, [held.message for held in taken], Lesson.SENT, now)
+    publish.messages_done(session, [str(held.message.id) for held in taken], now)
+    audit.record(session, worker(session), *(_disclosure(held, is_real=is_real) for held in taken))
+
+
+def _disclosure(held: Held, *, is_real: bool) -> AuditEntry:
+    message = held.message
+    return AuditEntry(
         action=Action.READ,
         subtype="disclose",
         entity=f"Communication/{message.id}",
-        patient_id=referral.patient_id,
+        patient_id=held.referral.patient_id,
         detail={
             "kind": message.kind,
             "channel": message.channel,
             "contact": message.contact_id,
             "real": is_real,
-            "recipient": f"PractitionerRole/{referral.clinician_id}",
+            "recipient": f"PractitionerRole/{held.referral.clinician_id}",
         },
     )
-    audit.record(session, worker(session), entry)
 
 
-def reached(session: Session, message: Message, now: datetime) -> Referral:
-    """Returns the request, whose ladder counts from now where this is its first letter that got through."""
-    referral = referrals.get(session, message.referral_id, lock=True)
-    ended = not referral.is_open and referral.status is not TaskStatus.COMPLETED
-    if message.kind in WITH_LETTER and ended and referral.status_reason != CallOutcome.DO_NOT_CONTACT:
-        # It was on its way while the request ended, when nobody could be told who had not had it.
-        tell_clinician(session, referral, MessageKind.CANCELLED, now)
-    return referral if message.kind not in WITH_LINK else told(session, referral, now)
+def reached(session: Session, message: Message, now: datetime) -> None:
+    """As reached_many() for one; the request is locked here."""
+    reached_many(session, [Held(message, referrals.get(session, message.referral_id, lock=True))], now)
+
+
+def reached_many(session: Session, taken: Iterable[Held], now: datetime) -> None:
+    """The ladder of a request counts from now where this is its first letter that got through."""
+    first: dict[str, Referral] = {}
+    for held in taken:
+        referral, kind = held.referral, held.message.kind
+        ended = not referral.is_open and referral.status is not TaskStatus.COMPLETED
+        if kind in WITH_LETTER and ended and referral.status_reason != CallOutcome.DO_NOT_CONTACT:
+            # It was on its way while the request ended, when nobody could be told who had not had it.
+            tell_clinician(session, referral, MessageKind.CANCELLED, now)
+        if kind in WITH_LINK:
+            first[referral.id] = referral
+    told_many(session, first.values(), now)
 
 
 def told(session: Session, referral: Referral, now: datetime) -> Referral:
-    """The clinician has the request, by a letter or on the telephone: once, and then the ladder counts.
+    """As told_many() for one; returns it as it is now."""
+    return next(iter(told_many(session, [referral], now)), referral)
 
-    The caller holds the request.
+
+def told_many(session: Session, asked: Iterable[Referral], now: datetime) -> list[Referral]:
+    """The clinicians have the requests, by letter or on the telephone: once, and then the ladders count.
+
+    Returns those that are changed by it. The caller holds the requests.
     """
-    if referral.delivered_at is not None:
-        return referral
-    values: dict[str, Any] = {"delivered_at": now, **_day_0(session, referral, now)}
+    first = [referral for referral in asked if referral.delivered_at is None]
+    if not first:
+        return []
+    clinicians = directory.get_clinicians(session, {referral.clinician_id for referral in first})
+    calendars = calendars_of(session, clinicians.values())
+    moved = [_delivered(session, referral, calendars[referral.clinician_id], now) for referral in first]
+    changed = referrals.change_many(session, moved)
+    publish.referrals_changed(session, changed, now)
+    return changed
+
+
+def _delivered(session: Session, referral: Referral, calendar: BusinessCalendar, now: datetime) -> Referral:
+    values: dict[str, Any] = {"delivered_at": now}
+    climb = from_first_delivery(climb_of(referral), calendar, now) if referral.is_open else None
+    if climb is not None:
+        # The ladder counts from now, because the first delivery was late.
+        values |= {"started_at": now, **replanned(climb, ladder_of(session, referral), calendar)}
     if referral.business_status is BusinessStatus.DELIVERY_FAILED:
         values |= {"business_status": BusinessStatus.SENT}
-    referral = referrals.change(session, referral, **values)
-    publish.referral_changed(session, referral, now)
-    return referral
-
-
-def _day_0(session: Session, referral: Referral, now: datetime) -> dict[str, Any]:
-    """The columns of a request whose ladder counts from now, because its first delivery was late."""
-    ladder, calendar = ladder_and_calendar(session, referral)
-    moved = from_first_delivery(climb_of(referral), calendar, now) if referral.is_open else None
-    return {"started_at": now, **replanned(moved, ladder, calendar)} if moved else {}
+    return replace(referral, **values)
 
 
 def cancelled(session: Session, message: Message, now: datetime) -> None:
     """It makes no sense any more. The caller holds the request, see referrals.get()."""
     if outbox.move(session, message, MessageState.CANCELLED, finished_at=now):
-        publish.message_cancelled(session, str(message.id), now)
+        publish.messages_cancelled(session, [str(message.id)], now)
 
 
 def ended(

@@ -8,7 +8,8 @@ from __future__ import annotations
 import base64
 import json
 import uuid
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final, Protocol
 from zoneinfo import ZoneInfo
@@ -17,16 +18,18 @@ from referral.channels import email, print_batch, texts
 from referral.channels.base import Channels
 from referral.domain.codes import Channel
 from referral.domain.credential import CODE_LIFETIME, LIFETIME, Minted, expires_at, mint
-from referral.domain.life import Purpose, newest_living
-from referral.domain.outgoing import WITH_LETTER, WITH_LINK, MessageKind
+from referral.domain.life import Purpose, Standing, newest_living
+from referral.domain.outgoing import WITH_LETTER, WITH_LINK, MessageKind, MessageState
 from referral.domain.records import Clinician, Contact, Referral
 from referral.letters.content import NoticeLetter, ReceiptRecord, RequestLetter, long_date
 from referral.letters.seal import Sealer
 from referral.services.letter_content import Asked, Told, notice_letter, request_letter
 from referral.services.receipt import receipt_record
-from referral.storage import clinics, credentials, directory, documents, orders, standings
+from referral.storage import clinics, credentials, directory, documents, orders
 from referral.storage.clinics import Clinic
+from referral.storage.credentials import NewCredential
 from referral.storage.db import Session
+from referral.storage.documents import NewDocument
 from referral.storage.outbox import Message
 
 _PAPER: Final = {Channel.FAX: "fax", Channel.POST: "print"}
@@ -68,18 +71,25 @@ class Material:
 
 @dataclass(frozen=True, slots=True)
 class Recipient:
-    """The request of a message, and the clinician and contact it goes to, as just found to be on file."""
+    """The request of a message, and the clinician and contact it goes to, as just found to be on file.
+
+    `answers` are what was answered to the request; an open one may have them left out.
+    """
 
     referral: Referral
     clinician: Clinician
     contact: Contact
+    answers: Sequence[Standing] = ()
 
 
 def gather(session: Session, message: Message, to: Recipient, base_url: str, now: datetime) -> Material:
-    """Read what the message is about; whom it goes to is not looked up twice. Nothing is written."""
+    """What the message is about; whom it goes to is not looked up twice. Nothing is written.
+
+    A text costs no statement of its own.
+    """
     clinic = clinics.current(session)
     referral, clinician, contact = to.referral, to.clinician, to.contact
-    purpose, ends_at = _use_of_link(session, referral, now)
+    purpose, ends_at = _use_of_link(to, now)
     minted = mint(purpose=purpose) if message.kind in WITH_LINK else None
     letter = receipt = receipt_id = None
     if message.kind in WITH_LETTER and minted is not None:
@@ -120,11 +130,11 @@ def gather(session: Session, message: Message, to: Recipient, base_url: str, now
     )
 
 
-def _use_of_link(session: Session, referral: Referral, now: datetime) -> tuple[Purpose, datetime]:
+def _use_of_link(to: Recipient, now: datetime) -> tuple[Purpose, datetime]:
     """To answer while the request is open; afterwards to keep or take back what was answered."""
-    if referral.is_open:
-        return Purpose.ANSWER, referral.due_at
-    standing = newest_living(standings.of_referral(session, referral.id))
+    if to.referral.is_open:
+        return Purpose.ANSWER, to.referral.due_at
+    standing = newest_living(list(to.answers))
     # A recommendation whose time is over can still be renewed.
     return Purpose.STANDING, max(standing.valid_until if standing else now, now + LIFETIME)
 
@@ -214,42 +224,67 @@ def _finished(
     )
 
 
-def store(
-    session: Session, message: Message, material: Material, finished: Finished, now: datetime
-) -> dict[str, Any]:
-    """Keep the bytes and the credential; returns what the message row must remember."""
-    referral = material.referral
-    about: dict[str, Any] = {"patient_id": referral.patient_id, "referral_id": referral.id, "now": now}
-    if finished.letter is not None and finished.letter_id is not None:
-        documents.add(
-            session,
-            id=finished.letter_id,
-            kind=finished.letter_kind,
-            content_type="application/pdf",
-            content=finished.letter,
-            **about,
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """A message with all that was made of it."""
+
+    message: Message
+    material: Material
+    finished: Finished
+
+
+def store(session: Session, drawings: Sequence[Drawing], now: datetime) -> list[Message]:
+    """Keep bytes and credentials with one statement each; returns what the messages are to become."""
+    stored = [(drawing, str(uuid.uuid4())) for drawing in drawings]
+    documents.add_many(session, [new for drawing, id in stored for new in _documents(drawing, id)], now)
+    made = [credential for drawing in drawings if (credential := _credential(drawing, now))]
+    credentials.add_many(session, made, now)
+    return [
+        replace(
+            drawing.message,
+            state=MessageState.READY,
+            letter_id=drawing.finished.letter_id,
+            envelope_id=envelope_id,
+            secret_note=None,
         )
-    envelope_id = str(uuid.uuid4())
-    documents.add(
-        session,
+        for drawing, envelope_id in stored
+    ]
+
+
+def _documents(drawing: Drawing, envelope_id: str) -> list[NewDocument]:
+    finished, referral = drawing.finished, drawing.material.referral
+    about = {"patient_id": referral.patient_id, "referral_id": referral.id}
+    envelope = NewDocument(
         id=envelope_id,
         kind="envelope",
         content_type=finished.content_type,
         content=finished.envelope,
         **about,
     )
-    if material.minted is not None:
-        credentials.add(
-            session,
-            material.minted,
-            referral_id=referral.id,
-            message_id=message.id,
-            channel=message.channel,
-            contact_verified=material.contact.is_verified,
-            now=now,
-            expires_at=expires_at(now, material.ends_at),
-        )
-    return {"letter_id": finished.letter_id, "envelope_id": envelope_id, "secret_note": None}
+    if finished.letter is None or finished.letter_id is None:
+        return [envelope]
+    letter = NewDocument(
+        id=finished.letter_id,
+        kind=finished.letter_kind,
+        content_type="application/pdf",
+        content=finished.letter,
+        **about,
+    )
+    return [letter, envelope]
+
+
+def _credential(drawing: Drawing, now: datetime) -> NewCredential | None:
+    material = drawing.material
+    if material.minted is None:
+        return None
+    return NewCredential(
+        minted=material.minted,
+        referral_id=material.referral.id,
+        message_id=drawing.message.id,
+        channel=drawing.message.channel,
+        contact_verified=material.contact.is_verified,
+        expires_at=expires_at(now, material.ends_at),
+    )
 
 
 def canonical(value: Any) -> bytes:

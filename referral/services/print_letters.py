@@ -64,7 +64,7 @@ def _end_unwanted(session: Session, letter: Letter, now: datetime) -> None:
         return
     referrals.get(session, letter.referral.id, lock=True)
     if outbox.end_waiting(session, message.id, MessageState.CANCELLED, finished_at=now):
-        publish.message_cancelled(session, str(message.id), now)
+        publish.messages_cancelled(session, [str(message.id)], now)
 
 
 def _in_order(session: Session, letters: Iterable[Letter]) -> list[Item]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -224,15 +224,25 @@ def _questionnaire_task_id(row: records.Referral) -> str:
 
 def referral_changed(session: Session, changed: records.Referral, now: datetime) -> None:
     """Both Tasks and SR-R say what the row says; the request gets a new version only where it differs."""
-    begun = changed.identified_at
-    managed = task_mapping.coordination_changes(changed, modified_at=now, begun_at=begun)
-    resources.amend(session, "Task", changed.task_id, managed, now)
-    managed = task_mapping.questionnaire_changes(changed, modified_at=now)
-    resources.amend(session, "Task", _questionnaire_task_id(changed), managed, now)
-    request = resources.read(session, "ServiceRequest", changed.id).document
-    changes = request_mapping.request_changes(changed)
-    if any(request.get(name) != value for name, value in changes.items()):
-        resources.amend(session, "ServiceRequest", changed.id, changes, now)
+    referrals_changed(session, [changed], now)
+
+
+def referrals_changed(session: Session, changed: Sequence[records.Referral], now: datetime) -> None:
+    """As referral_changed() for many, with a few statements in all."""
+    tasks: dict[str, dict[str, Any]] = {}
+    for row in changed:
+        begun = row.identified_at
+        tasks[row.task_id] = task_mapping.coordination_changes(row, modified_at=now, begun_at=begun)
+        tasks[_questionnaire_task_id(row)] = task_mapping.questionnaire_changes(row, modified_at=now)
+    resources.amend_many(session, "Task", tasks, now)
+    stored = resources.find_many(session, [f"ServiceRequest/{row.id}" for row in changed])
+    requests: dict[str, dict[str, Any]] = {}
+    for row in changed:
+        request = stored[f"ServiceRequest/{row.id}"].document
+        changes = request_mapping.request_changes(row)
+        if any(request.get(name) != value for name, value in changes.items()):
+            requests[row.id] = changes
+    resources.amend_many(session, "ServiceRequest", requests, now)
 
 
 def message(
@@ -256,9 +266,9 @@ def message_waits(session: Session, message_id: str, now: datetime) -> None:
     _message_changed(session, message_id, MessageState.QUEUED, now)
 
 
-def message_done(session: Session, message_id: str, now: datetime) -> None:
-    """Handed over to the channel."""
-    _message_changed(session, message_id, MessageState.ACCEPTED, now, sent_at=now)
+def messages_done(session: Session, message_ids: Iterable[str], now: datetime) -> None:
+    """Handed over to their channels."""
+    _messages_changed(session, message_ids, MessageState.ACCEPTED, now, sent_at=now)
 
 
 def message_delivered(
@@ -276,16 +286,28 @@ def message_failed(session: Session, message_id: str, reason: str, now: datetime
 
 def message_cancelled(session: Session, message_id: str, now: datetime) -> None:
     """It will not be sent: no longer needed."""
-    _message_changed(session, message_id, MessageState.CANCELLED, now)
+    messages_cancelled(session, [message_id], now)
+
+
+def messages_cancelled(session: Session, message_ids: Iterable[str], now: datetime) -> None:
+    """They will not be sent: no longer needed."""
+    _messages_changed(session, message_ids, MessageState.CANCELLED, now)
 
 
 def _message_changed(
     session: Session, message_id: str, state: MessageState, now: datetime, **more: Any
 ) -> None:
+    _messages_changed(session, [message_id], state, now, **more)
+
+
+def _messages_changed(
+    session: Session, message_ids: Iterable[str], state: MessageState, now: datetime, **more: Any
+) -> None:
     attempt = communication_mapping.Attempt(
-        id=message_id, kind=MessageKind.REQUEST, channel=Channel.EMAIL, state=state, **more
+        id="", kind=MessageKind.REQUEST, channel=Channel.EMAIL, state=state, **more
     )
-    resources.amend(session, "Communication", message_id, communication_mapping.changes(attempt), now)
+    changes = communication_mapping.changes(attempt)
+    resources.amend_many(session, "Communication", dict.fromkeys(message_ids, changes), now)
 
 
 # ---- Answers

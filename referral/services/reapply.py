@@ -170,7 +170,7 @@ def _sent(work: _Work, event: SafetyEvent) -> None:
     if referral is None:
         return
     if restored.finish_message(work.session, event.subject, event.at):
-        publish.message_done(work.session, event.subject, event.at)
+        publish.messages_done(work.session, [event.subject], event.at)
     elif not restored.has_contact(work.session, str(detail["contact_id"])) or not restored.put_sent(
         work.session, event.subject, referral.id, detail, event.at
     ):

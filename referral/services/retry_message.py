@@ -45,6 +45,7 @@ def retry_message(
         last_error=None,
         provider_reference=None,
         finished_at=None,
+        sending_since=None,
     )
     publish.message_waits(session, str(message.id), now)
     note_decision(session, actor, referral, message, "message-retried", now)

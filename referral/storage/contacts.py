@@ -6,8 +6,9 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Text, bindparam, case, cast, func, literal_column, not_, or_, select, update
-from sqlalchemy.dialects.postgresql import JSONB, JSONPATH, insert
+import orjson
+from sqlalchemy import not_, or_, select, text, update
+from sqlalchemy.dialects.postgresql import insert
 
 from referral.domain.codes import Channel
 from referral.domain.errors import DuplicateRequest
@@ -58,55 +59,55 @@ def get_many(session: Session, ids: Iterable[str]) -> dict[str, Contact]:
     return {row.id: to_contact(row) for row in rows}
 
 
-# The news of a message takes the place of older news of the same one.
-_OTHERS: Final = func.jsonb_path_query_array(
-    table.c.experience,
-    literal_column("'$[*] ? (@.m != $m)'::jsonpath", JSONPATH),
-    func.jsonb_build_object("m", cast(bindparam("message"), Text)),
+_HOLD: Final = text(
+    "SELECT id, experience, last_success_at, last_failure_at FROM contact"
+    " WHERE clinic_id = :clinic AND id = ANY (:ids) ORDER BY id FOR NO KEY UPDATE"
 )
-_LEARN: Final = (
-    update(table)
-    .where(
-        table.c.clinic_id == bindparam("clinic"),
-        table.c.id == bindparam("contact"),
-        # Nothing is better known than that somebody has answered by it.
-        not_(table.c.experience.contains(bindparam("answered", type_=JSONB))),
-    )
-    .values(
-        experience=func.jsonb_path_query_array(
-            func.jsonb_build_array(bindparam("news", type_=JSONB)).op("||")(_OTHERS),
-            literal_column(f"'$[0 to {_REMEMBERED - 1}]'::jsonpath", JSONPATH),
-        ),
-        last_success_at=case(
-            (bindparam("worked"), bindparam("at", type_=table.c.last_success_at.type)),
-            else_=table.c.last_success_at,
-        ),
-        last_failure_at=case(
-            (bindparam("worked"), table.c.last_failure_at),
-            else_=bindparam("at", type_=table.c.last_success_at.type),
-        ),
-    )
+_LEARN: Final = text(
+    "UPDATE contact c SET experience = v.experience, last_success_at = v.last_success_at,"
+    " last_failure_at = v.last_failure_at"
+    " FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS v (id text, experience jsonb,"
+    " last_success_at timestamptz, last_failure_at timestamptz)"
+    " WHERE c.clinic_id = :clinic AND c.id = v.id"
 )
 
 
 def learn(session: Session, contact_id: str, news: Experience) -> None:
-    """Remember what became of a message. One statement: concurrent messages by one contact lose nothing."""
+    """Remember what became of a message."""
+    learn_many(session, [(contact_id, news)])
+
+
+def learn_many(session: Session, news: Iterable[tuple[str, Experience]]) -> None:
+    """Remember what became of messages, by contact, oldest first. Concurrent ones lose nothing.
+
+    The contacts are locked in the order of their ids: two batches never wait for each other in a circle.
+    """
     forget_clinicians(session)
-    kept: dict[str, Any] = {"m": news.message_id, "l": news.lesson, "at": news.at.isoformat()}
-    if news.hours is not None:
-        kept["h"] = round(news.hours, 2)
-    session.connection.execute(
-        _LEARN,
-        {
-            "clinic": session.clinic,
-            "contact": contact_id,
-            "message": news.message_id,
-            "answered": [{"m": news.message_id, "l": Lesson.ANSWERED}],
-            "news": kept,
-            "worked": news.lesson is not Lesson.FAILED,
-            "at": news.at,
-        },
-    )
+    by_contact: dict[str, list[Experience]] = {}
+    for contact_id, one in news:
+        by_contact.setdefault(contact_id, []).append(one)
+    held = session.connection.execute(_HOLD, {"clinic": session.clinic, "ids": list(by_contact)}).all()
+    rows = [changed for row in held if (changed := _learnt(row, by_contact[row.id]))]
+    if rows:
+        given = {"clinic": session.clinic, "rows": orjson.dumps(rows).decode()}
+        session.connection.execute(_LEARN, given)
+
+
+def _learnt(row: Any, news: Iterable[Experience]) -> dict[str, Any] | None:
+    """The news of a message takes the place of older news of the same one, but never of an answer."""
+    kept = list(row.experience)
+    values = {"last_success_at": row.last_success_at, "last_failure_at": row.last_failure_at}
+    changed = False
+    for one in news:
+        if any(known["m"] == one.message_id and known["l"] == Lesson.ANSWERED for known in kept):
+            continue
+        newest: dict[str, Any] = {"m": one.message_id, "l": one.lesson, "at": one.at.isoformat()}
+        if one.hours is not None:
+            newest["h"] = round(one.hours, 2)
+        kept = [newest, *(known for known in kept if known["m"] != one.message_id)][:_REMEMBERED]
+        values["last_failure_at" if one.lesson is Lesson.FAILED else "last_success_at"] = one.at
+        changed = True
+    return {"id": row.id, "experience": kept, **values} if changed else None
 
 
 def bar(session: Session, contact_id: str, reason: Bar, now: datetime) -> None:

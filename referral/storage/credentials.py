@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import and_, case, delete, exists, insert, not_, or_, select, update
+from sqlalchemy import and_, case, delete, exists, insert, not_, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from referral.domain.codes import Channel
@@ -70,22 +70,58 @@ def add(
     expires_at: datetime,
 ) -> None:
     """Keep the digests of a minted credential; the secret and the code themselves are nowhere."""
-    session.connection.execute(
-        insert(portal_credential).inline(),
-        {
-            "clinic_id": session.clinic,
-            "selector": minted.selector,
-            "referral_id": referral_id,
-            "message_id": message_id,
-            "secret_digest": minted.secret_digest,
-            "code_digest": minted.code_digest,
-            "channel": channel,
-            "contact_verified": contact_verified,
-            "created_at": now,
-            "expires_at": expires_at,
-            "purpose": minted.purpose,
-        },
+    new = NewCredential(
+        minted=minted,
+        referral_id=referral_id,
+        message_id=message_id,
+        channel=channel,
+        contact_verified=contact_verified,
+        expires_at=expires_at,
     )
+    add_many(session, [new], now)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewCredential:
+    """As Credential, before it is kept."""
+
+    minted: Minted
+    referral_id: str
+    message_id: uuid.UUID
+    channel: Channel
+    contact_verified: bool
+    expires_at: datetime
+
+
+_ADD_MANY: Final = text(
+    "INSERT INTO portal_credential (clinic_id, selector, referral_id, message_id, secret_digest, code_digest,"
+    " channel, contact_verified, expires_at, purpose, created_at)"
+    " SELECT :clinic, c.*, :now FROM unnest(CAST(:selectors AS text[]), CAST(:referrals AS text[]),"
+    " CAST(:messages AS uuid[]), CAST(:secrets AS bytea[]), CAST(:codes AS bytea[]),"
+    " CAST(:channels AS text[]), CAST(:verified AS boolean[]), CAST(:ends AS timestamptz[]),"
+    " CAST(:purposes AS text[])) AS c"
+)
+
+
+def add_many(session: Session, new: Iterable[NewCredential], now: datetime) -> None:
+    """Keep the digests of minted credentials; the secrets and the codes themselves are nowhere."""
+    made = list(new)
+    if not made:
+        return
+    given = {
+        "clinic": session.clinic,
+        "now": now,
+        "selectors": [one.minted.selector for one in made],
+        "referrals": [one.referral_id for one in made],
+        "messages": [one.message_id for one in made],
+        "secrets": [one.minted.secret_digest for one in made],
+        "codes": [one.minted.code_digest for one in made],
+        "channels": [str(one.channel) for one in made],
+        "verified": [one.contact_verified for one in made],
+        "ends": [one.expires_at for one in made],
+        "purposes": [str(one.minted.purpose) for one in made],
+    }
+    session.connection.execute(_ADD_MANY, given)
 
 
 def find_by_link(session: Session, selector: str, secret: str) -> Credential | None:

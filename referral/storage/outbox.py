@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import and_, case, func, not_, or_, select, true, tuple_, update
+from sqlalchemy import and_, func, not_, or_, select, true, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 
 from referral.domain.codes import Channel
-from referral.domain.outgoing import LEASE, MAX_CRASHES, WITH_LETTER, WITH_LINK, MessageKind, MessageState
+from referral.domain.outgoing import WITH_LETTER, WITH_LINK, Lane, MessageKind, MessageState, lane_of
 from referral.domain.records import Contact
 from referral.storage import tables
 from referral.storage.db import Session
@@ -28,7 +28,9 @@ _HELD: Final = (MessageState.RENDERING, MessageState.SENDING)
 class Message:
     """One row. `attempts` counts claims and is the fence: whoever finishes a row must hold its newest claim.
 
-    `tries` counts what went wrong and is tried again; waiting for business hours is none.
+    `tries` counts what went wrong and is tried again; waiting for business hours is none. `crashes` counts
+    workers that died with it. `in_doubt`: it was handed over and nobody knows whether it arrived, since
+    `sending_since`.
     """
 
     id: uuid.UUID
@@ -51,17 +53,22 @@ class Message:
     sent_for_real: bool
     created_at: datetime
     finished_at: datetime | None
+    lane: Lane = Lane.TEXT
+    in_doubt: bool = False
+    sending_since: datetime | None = None
 
 
-_FIELDS: Final = tuple(Message.__slots__)
-_COLUMNS: Final = tuple(_TABLE.c[name] for name in _FIELDS)
+FIELDS: Final = tuple(Message.__slots__)
+_COLUMNS: Final = tuple(_TABLE.c[name] for name in FIELDS)
 
 
-def _to_message(row: Any) -> Message:
-    values = dict(zip(_FIELDS, row, strict=True))
+def to_message(row: Any) -> Message:
+    """From the columns FIELDS in their order."""
+    values = dict(zip(FIELDS, row, strict=True))
     values["kind"] = MessageKind(values["kind"])
     values["channel"] = Channel(values["channel"])
     values["state"] = MessageState(values["state"])
+    values["lane"] = Lane(values["lane"])
     return Message(**values)
 
 
@@ -97,6 +104,7 @@ def put(
             "ordinal": ordinal,
             "channel": contact.channel,
             "contact_id": contact.id,
+            "lane": lane_of(kind),
             "not_before": not_before,
             "created_at": now,
             "secret_note": secret_note,
@@ -115,59 +123,15 @@ def next_ordinal(session: Session, referral_id: str, kind: MessageKind) -> int:
     return int(last or 0) + 1
 
 
-def claim(session: Session, now: datetime, limit: int) -> list[Message]:
-    """Take messages that are due, with a lease; a lease that ran out is a crash of whoever held it.
-
-    A crash while rendering is harmless and tried again. A crash while sending leaves the outcome unknown:
-    such rows come back in state SENDING and the caller decides by the channel (never a blind resend).
-    """
-    due = (
-        select(_TABLE.c.id)
-        .where(
-            _TABLE.c.clinic_id == session.clinic,
-            # Asked once per statement: nothing leaves after a restore until the clinic is reopened.
-            not_(select(func.is_restoring()).scalar_subquery()),
-            or_(
-                and_(_TABLE.c.state.in_(_WAITING), _TABLE.c.not_before <= now),
-                and_(_TABLE.c.state.in_(_HELD), _TABLE.c.lease_until < now),
-            ),
-        )
-        .order_by(_TABLE.c.not_before)
-        .limit(limit)
-        .with_for_update(skip_locked=True, key_share=True)
-        # A common table expression is worked out once; a subquery may be repeated and lock more each time.
-        .cte("due")
-    )
-    rows = session.connection.execute(
-        update(_TABLE)
-        .where(_TABLE.c.clinic_id == session.clinic, _TABLE.c.id == due.c.id)
-        .values(
-            attempts=_TABLE.c.attempts + 1,
-            crashes=_TABLE.c.crashes + case((_TABLE.c.state.in_(_HELD), 1), else_=0),
-            lease_until=now + LEASE,
-            state=case(
-                (_TABLE.c.state == MessageState.SENDING, _TABLE.c.state), else_=MessageState.RENDERING
-            ),
-        )
-        .returning(*_COLUMNS)
-    )
-    return [_to_message(row) for row in rows]
-
-
-def is_poison(message: Message) -> bool:
-    """A row that took its workers down is set aside: it must not stop the queue."""
-    return message.crashes >= MAX_CRASHES
-
-
 def move(session: Session, message: Message, state: MessageState, **values: Any) -> bool:
-    """Write the next state if this attempt still holds the row; False when somebody else has it now."""
+    """Write the next state if this attempt is still the newest; False when somebody else has claimed it."""
     changed = session.connection.execute(
         update(_TABLE)
         .where(
             _TABLE.c.clinic_id == session.clinic,
             _TABLE.c.id == message.id,
             _TABLE.c.attempts == message.attempts,
-            _TABLE.c.state.in_(_HELD),
+            _TABLE.c.state.in_((*_WAITING, *_HELD)),
         )
         .values(state=state, **values)
     )
@@ -179,7 +143,7 @@ def settle(session: Session, message: Message, state: MessageState, **values: An
     session.connection.execute(
         update(_TABLE)
         .where(_TABLE.c.clinic_id == session.clinic, _TABLE.c.id == message.id)
-        .values(state=state, lease_until=None, **values)
+        .values(state=state, lease_until=None, in_doubt=False, **values)
     )
 
 
@@ -230,13 +194,13 @@ def get(session: Session, id: uuid.UUID | str, *, lock: bool = False) -> Message
         return None
     query = select(*_COLUMNS).where(_TABLE.c.clinic_id == session.clinic, _TABLE.c.id == id)
     row = session.connection.execute(query.with_for_update(key_share=True) if lock else query).one_or_none()
-    return _to_message(row) if row else None
+    return to_message(row) if row else None
 
 
 def get_many(session: Session, ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, Message]:
     """By id; what does not exist is missing."""
     query = select(*_COLUMNS).where(_TABLE.c.clinic_id == session.clinic, _TABLE.c.id.in_(list(ids)))
-    return {row.id: _to_message(row) for row in session.connection.execute(query)}
+    return {row.id: to_message(row) for row in session.connection.execute(query)}
 
 
 def find(
@@ -259,7 +223,7 @@ def find(
     if before is not None:
         query = query.where(_TABLE.c.created_at <= before)
     rows = session.connection.execute(query.order_by(_TABLE.c.created_at.desc(), _TABLE.c.id).limit(limit))
-    return [_to_message(row) for row in rows]
+    return [to_message(row) for row in rows]
 
 
 def last_letter(session: Session, referral_id: str) -> Message | None:
@@ -281,6 +245,21 @@ def stopped_reminders(session: Session, referral_id: str) -> frozenset[int]:
     return frozenset(found)
 
 
+def with_letter(session: Session, referral_ids: Iterable[str]) -> frozenset[str]:
+    """Those of these requests of which a message with a link has been handed over."""
+    found = session.connection.scalars(
+        select(_TABLE.c.referral_id)
+        .distinct()
+        .where(
+            _TABLE.c.clinic_id == session.clinic,
+            _TABLE.c.referral_id.in_(list(referral_ids)),
+            _TABLE.c.state.in_((MessageState.ACCEPTED, MessageState.DELIVERED)),
+            _TABLE.c.kind.in_(list(WITH_LINK)),
+        )
+    )
+    return frozenset(found)
+
+
 def letters_of(session: Session, referral_id: str) -> list[Message]:
     """All letters about the request itself, in whatever state, newest first."""
     rows = session.connection.execute(
@@ -292,7 +271,7 @@ def letters_of(session: Session, referral_id: str) -> list[Message]:
         )
         .order_by(_TABLE.c.created_at.desc(), _TABLE.c.ordinal.desc())
     )
-    return [_to_message(row) for row in rows]
+    return [to_message(row) for row in rows]
 
 
 def of_referrals(session: Session, referral_ids: Iterable[str]) -> list[Message]:
@@ -302,7 +281,7 @@ def of_referrals(session: Session, referral_ids: Iterable[str]) -> list[Message]
         .where(_TABLE.c.clinic_id == session.clinic, _TABLE.c.referral_id.in_(list(referral_ids)))
         .order_by(_TABLE.c.created_at.desc(), _TABLE.c.ordinal.desc(), _TABLE.c.id)
     )
-    return [_to_message(row) for row in rows]
+    return [to_message(row) for row in rows]
 
 
 def listed(
@@ -333,7 +312,7 @@ def listed(
             )
         )
     ordered = query.order_by(_TABLE.c.created_at.desc(), _TABLE.c.id)
-    return [_to_message(row) for row in session.connection.execute(ordered.limit(limit).offset(offset))]
+    return [to_message(row) for row in session.connection.execute(ordered.limit(limit).offset(offset))]
 
 
 def _same(left: Any, right: Any) -> Any:
@@ -368,7 +347,7 @@ def stuck(session: Session, states: Iterable[MessageState]) -> list[Message]:
         .exists()
     )
     query = (
-        select(*(troubled.c[name] for name in _FIELDS))
+        select(*(troubled.c[name] for name in FIELDS))
         .join(
             tables.referral,
             and_(
@@ -378,7 +357,7 @@ def stuck(session: Session, states: Iterable[MessageState]) -> list[Message]:
         .where(tables.referral.c.closed_at.is_(None), not_(followed))
         .order_by(troubled.c.created_at)
     )
-    return [_to_message(row) for row in session.connection.execute(query)]
+    return [to_message(row) for row in session.connection.execute(query)]
 
 
 def count(session: Session, states: Iterable[MessageState]) -> int:
@@ -394,8 +373,12 @@ def depth(session: Session, now: datetime) -> tuple[int, float]:
     count, oldest = session.connection.execute(
         select(func.count(), func.min(_TABLE.c.not_before)).where(
             _TABLE.c.clinic_id == session.clinic,
-            _TABLE.c.state.in_((*_WAITING, *_HELD)),
-            _TABLE.c.not_before <= now,
+            # Each arm has an index of its own.
+            or_(
+                and_(_TABLE.c.state == MessageState.QUEUED, _TABLE.c.not_before <= now),
+                and_(_TABLE.c.state == MessageState.READY, _TABLE.c.not_before <= now),
+                and_(_TABLE.c.state.in_(_HELD), _TABLE.c.not_before <= now),
+            ),
         )
     ).one()
     return int(count), (now - oldest).total_seconds() if oldest else 0.0

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
+import orjson
 from sqlalchemy import and_, func, not_, select, text, update
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.dialects.postgresql import insert as upsert
@@ -19,8 +20,8 @@ from referral.storage.db import Session, flush
 
 _TABLE: Final = tables.referral
 _ORDER: Final = tables.infusion_order
-_FIELDS: Final = tuple(Referral.__slots__)
-_SELECT: Final = select(*(_TABLE.c[name] for name in _FIELDS))
+FIELDS: Final = tuple(Referral.__slots__)
+_SELECT: Final = select(*(_TABLE.c[name] for name in FIELDS))
 
 
 _NUMBERS: Final = text("SELECT take_numbers(CAST(:clinic AS uuid), :year, :count)")
@@ -46,7 +47,7 @@ _ADD: Final = (
 def add(session: Session, referrals: Iterable[Referral]) -> None:
     """Raises DuplicateRequest when a clinician has an open request for the same order already."""
     rows = [
-        {"clinic_id": session.clinic, **{name: getattr(referral, name) for name in _FIELDS}}
+        {"clinic_id": session.clinic, **{name: getattr(referral, name) for name in FIELDS}}
         for referral in referrals
     ]
     # One by one: then the answer says of each whether it was written.
@@ -55,8 +56,9 @@ def add(session: Session, referrals: Iterable[Referral]) -> None:
             raise DuplicateRequest("There is an open request to this clinician already.", row["id"])
 
 
-def _to_referral(row: Any) -> Referral:
-    values = dict(zip(_FIELDS, row, strict=True))
+def to_referral(row: Any) -> Referral:
+    """From the columns FIELDS in their order."""
+    values = dict(zip(FIELDS, row, strict=True))
     values["status"] = TaskStatus(values["status"])
     values["business_status"] = (
         BusinessStatus(values["business_status"]) if values["business_status"] else None
@@ -80,7 +82,7 @@ def get(session: Session, id: str, *, lock: bool = False) -> Referral:
     row = session.connection.execute(query).one_or_none()
     if row is None:
         raise NotFound(f"There is no request with id {id}.")
-    return _to_referral(row)
+    return to_referral(row)
 
 
 def find_by_id(session: Session, id: str) -> Referral | None:
@@ -88,7 +90,7 @@ def find_by_id(session: Session, id: str) -> Referral | None:
     row = session.connection.execute(
         _SELECT.where(_TABLE.c.clinic_id == session.clinic, _TABLE.c.id == id)
     ).one_or_none()
-    return _to_referral(row) if row else None
+    return to_referral(row) if row else None
 
 
 def find_by_task(session: Session, task_id: str) -> Referral | None:
@@ -96,7 +98,7 @@ def find_by_task(session: Session, task_id: str) -> Referral | None:
     row = session.connection.execute(
         _SELECT.where(_TABLE.c.clinic_id == session.clinic, _TABLE.c.task_id == task_id)
     ).one_or_none()
-    return _to_referral(row) if row else None
+    return to_referral(row) if row else None
 
 
 def find_by_number(session: Session, words: str, limit: int) -> list[Referral]:
@@ -107,7 +109,7 @@ def find_by_number(session: Session, words: str, limit: int) -> list[Referral]:
         .order_by(_TABLE.c.created_at.desc(), _TABLE.c.id)
         .limit(limit)
     )
-    return [_to_referral(row) for row in rows]
+    return [to_referral(row) for row in rows]
 
 
 def find(
@@ -130,7 +132,7 @@ def find(
     query = query.order_by(_TABLE.c.created_at.desc(), _TABLE.c.id).limit(limit)
     if lock:
         query = query.with_for_update(key_share=True)
-    return [_to_referral(row) for row in session.connection.execute(query)]
+    return [to_referral(row) for row in session.connection.execute(query)]
 
 
 def of_orders(session: Session, order_ids: Iterable[str]) -> list[Referral]:
@@ -140,7 +142,7 @@ def of_orders(session: Session, order_ids: Iterable[str]) -> list[Referral]:
             _TABLE.c.created_at.desc(), _TABLE.c.id
         )
     )
-    return [_to_referral(row) for row in rows]
+    return [to_referral(row) for row in rows]
 
 
 def find_many(session: Session, ids: Iterable[str]) -> dict[str, Referral]:
@@ -148,7 +150,7 @@ def find_many(session: Session, ids: Iterable[str]) -> dict[str, Referral]:
     rows = session.connection.execute(
         _SELECT.where(_TABLE.c.clinic_id == session.clinic, _TABLE.c.id.in_(list(ids)))
     )
-    return {row.id: _to_referral(row) for row in rows}
+    return {row.id: to_referral(row) for row in rows}
 
 
 def exists(session: Session, id: str) -> bool:
@@ -171,7 +173,7 @@ def find_due(session: Session, now: datetime, limit: int) -> list[Referral]:
         .limit(limit)
         .with_for_update(of=(_ORDER, _TABLE), skip_locked=True, key_share=True)
     )
-    return [_to_referral(row) for row in rows]
+    return [to_referral(row) for row in rows]
 
 
 def change(session: Session, before: Referral, **values: Any) -> Referral:
@@ -182,11 +184,44 @@ def change(session: Session, before: Referral, **values: Any) -> Referral:
             _TABLE.c.clinic_id == session.clinic, _TABLE.c.id == before.id, _TABLE.c.version == before.version
         )
         .values(version=before.version + 1, **values)
-        .returning(*(_TABLE.c[name] for name in _FIELDS))
+        .returning(*(_TABLE.c[name] for name in FIELDS))
     ).one_or_none()
     if row is None:
         raise StaleVersion("Somebody else has changed this request. Reload it and try again.")
-    return _to_referral(row)
+    return to_referral(row)
+
+
+# What a delivery may move. All of them are written, as they are in the values given.
+_MOVED: Final = {
+    "business_status": "text",
+    "delivered_at": "timestamptz",
+    "started_at": "timestamptz",
+    "due_at": "timestamptz",
+    "next_step_at": "timestamptz",
+    "climbed": "integer",
+    "shifted_days": "integer",
+    "extended_days": "integer",
+}
+_CHANGE_MANY: Final = text(
+    "UPDATE referral r SET version = r.version + 1, "  # noqa: S608 - made of constants
+    + ", ".join(f"{name} = v.{name}" for name in _MOVED)
+    + " FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS v (id text, version integer, "
+    + ", ".join(f"{name} {kind}" for name, kind in _MOVED.items())
+    + ") WHERE r.clinic_id = :clinic AND r.id = v.id AND r.version = v.version"
+)
+
+
+def change_many(session: Session, changed: Iterable[Referral]) -> list[Referral]:
+    """Write what a first delivery has moved in these, in one statement; returns them as they are now.
+
+    Each has the version that was read. StaleVersion if somebody else was first with any of them.
+    """
+    wanted = list(changed)
+    rows = [{name: getattr(referral, name) for name in ("id", "version", *_MOVED)} for referral in wanted]
+    given = {"clinic": session.clinic, "rows": orjson.dumps(rows).decode()}
+    if wanted and session.connection.execute(_CHANGE_MANY, given).rowcount != len(wanted):
+        raise StaleVersion("Somebody else has changed one of these requests.")
+    return [replace(referral, version=referral.version + 1) for referral in wanted]
 
 
 def require_version(referral: Referral, version: int) -> None:

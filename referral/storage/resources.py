@@ -7,11 +7,12 @@ ours.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
+import orjson
 from sqlalchemy import Text, bindparam, cast, select, text, tuple_, union_all
 
 from referral.domain.errors import NotFound, StaleVersion
@@ -278,13 +279,64 @@ def make_entries_again(session: Session, after: tuple[str, str], limit: int) -> 
     return (rows[-1].type, rows[-1].id) if rows else None
 
 
+_HOLD_MANY: Final = text(
+    "SELECT id, version, last_updated, body::text AS body FROM resource"
+    " WHERE clinic_id = :clinic AND type = :type AND id = ANY (:ids) ORDER BY id FOR NO KEY UPDATE"
+)
+_UPDATE_MANY: Final = text(
+    "UPDATE resource r SET version = r.version + 1, body = v.body, last_updated = :now,"
+    " patient_id = v.patient_id, method = NULL"
+    " FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS v (id text, body jsonb, patient_id text)"
+    " WHERE r.clinic_id = :clinic AND r.type = :type AND r.id = v.id"
+)
+_FORGET_MANY: Final = text(
+    "DELETE FROM search_entry WHERE clinic_id = :clinic AND type = :type AND id = ANY (:ids)"
+)
+
+
+def amend_many(session: Session, type: str, changes: Mapping[str, dict[str, Any]], now: datetime) -> None:
+    """As amend() for many resources of one type, by id, in three statements. Raises NotFound.
+
+    They are locked in the order of their ids, so that two batches never wait for each other in a circle.
+    """
+    here = [id for id in changes if (type, id) in session.late.resources]
+    for id in here:
+        amend(session, type, id, changes[id], now)
+    ids = [id for id in changes if id not in here]
+    if not ids:
+        return
+    about = {"clinic": session.clinic, "type": type}
+    held = session.connection.execute(_HOLD_MANY, {**about, "ids": ids}).all()
+    if len(held) != len(ids):
+        raise NotFound(f"A {type} that was to be changed does not exist.")
+    rows = []
+    for row in held:
+        session.kept.setdefault(("before", type, row.id), row.version)
+        document = _amended(decode_stored(row.body), changes[row.id])
+        stored, made = _prepare(session, document, row.version + 1, now)
+        rows.append(
+            {
+                "id": row.id,
+                "body": orjson.Fragment(stored.body.encode()),
+                "patient_id": made["patient_id"],
+            }
+        )
+        _project(session, stored)
+    given = {**about, "now": now, "rows": orjson.dumps(rows).decode()}
+    session.connection.execute(_UPDATE_MANY, given)
+    session.connection.execute(_FORGET_MANY, {**about, "ids": ids})
+
+
+def _amended(document: dict[str, Any], managed: dict[str, Any]) -> dict[str, Any]:
+    """Managed elements laid over a document; None removes an element."""
+    changed = overlay(document, {name: value for name, value in managed.items() if value is not None})
+    for name, value in managed.items():
+        if value is None:
+            changed.pop(name, None)
+    return changed
+
+
 def amend(session: Session, type: str, id: str, managed: dict[str, Any], now: datetime) -> Stored:
     """Lay managed elements over the current version and write the next one; None removes an element."""
     current = read(session, type, id)
-    document = overlay(
-        current.document, {name: value for name, value in managed.items() if value is not None}
-    )
-    for name, value in managed.items():
-        if value is None:
-            document.pop(name, None)
-    return replace(session, document, current.version, now)
+    return replace(session, _amended(current.document, managed), current.version, now)

@@ -29,7 +29,7 @@ _COLUMNS: Final = """
                          AND x.recommendation_id = r.id ORDER BY x.id LIMIT 1) x ON true
      WHERE r.clinic_id = :clinic"""
 _OF_ORDERS: Final = text(f"{_COLUMNS} AND r.order_id = ANY (:ids) ORDER BY r.answered_at, r.id")
-_OF_REFERRAL: Final = text(f"{_COLUMNS} AND r.referral_id = :id ORDER BY r.answered_at, r.id")
+_OF_REFERRALS: Final = text(f"{_COLUMNS} AND r.referral_id = ANY (:ids) ORDER BY r.answered_at, r.id")
 
 _IN_USE: Final = """
       JOIN infusion_order o ON o.clinic_id = r.clinic_id AND o.id = r.order_id
@@ -101,8 +101,17 @@ def of_orders(session: Session, order_ids: Iterable[str]) -> list[Standing]:
 
 def of_referral(session: Session, referral_id: str) -> list[Standing]:
     """Every answer to this request, oldest first: the first one and its renewals."""
-    rows = session.connection.execute(_OF_REFERRAL, {"clinic": session.clinic, "id": referral_id})
-    return [_to_standing(row) for row in rows]
+    return of_referrals(session, [referral_id])[referral_id]
+
+
+def of_referrals(session: Session, referral_ids: Iterable[str]) -> dict[str, list[Standing]]:
+    """Every answer to these requests, oldest first, by request; an empty list where there is none."""
+    found: dict[str, list[Standing]] = {id: [] for id in referral_ids}
+    if found:
+        rows = session.connection.execute(_OF_REFERRALS, {"clinic": session.clinic, "ids": list(found)})
+        for row in rows:
+            found[row.referral_id].append(_to_standing(row))
+    return found
 
 
 def _to_standing(row: Any) -> Standing:
@@ -132,7 +141,12 @@ def _to_standing(row: Any) -> Standing:
 
 def stands(session: Session, referral_id: str) -> bool:
     """Whether a recommendation that answers this request has not been voided, past its time or not."""
-    return any(answer.is_living and answer.is_positive for answer in of_referral(session, referral_id))
+    return is_standing(of_referral(session, referral_id))
+
+
+def is_standing(answers: Iterable[Standing]) -> bool:
+    """As stands(), of answers that were read before."""
+    return any(answer.is_living and answer.is_positive for answer in answers)
 
 
 def to_look_at(session: Session, strong: Iterable[str], now: datetime, limit: int) -> list[str]:

@@ -6,6 +6,7 @@ import email
 from datetime import UTC, datetime, timedelta
 from email.policy import SMTP
 
+import pytest
 from sqlalchemy import text, update
 
 from referral.domain.codes import BusinessStatus, Channel, TaskStatus
@@ -196,15 +197,23 @@ def test_a_worker_killed_while_mailing_is_parked_and_while_showing_is_repeated(
 
 def test_a_message_that_kills_its_workers_is_set_aside(clinic: ClinicFixture, renderer: Renderer) -> None:
     referral = asked(clinic)
+
+    class Killing:
+        """Takes its worker down whenever a letter is to be drawn."""
+
+        def __getattr__(self, name: str) -> object:
+            raise KeyboardInterrupt
+
     for number in range(3):
-        hold(clinic, referral, MessageState.RENDERING)
-        with clinic.transaction() as session:
-            claimed = outbox.claim(session, NOW + timedelta(minutes=number, seconds=1), 10)
-        assert len(claimed) == 1
-    hold(clinic, referral, MessageState.RENDERING)
-    deliver_due(delivery(clinic, renderer, NOW + timedelta(hours=1)), clinic.id)
+        with pytest.raises(KeyboardInterrupt):
+            deliver_due(
+                delivery(clinic, Killing(), NOW + timedelta(minutes=2 * number)),  # type: ignore[arg-type]
+                clinic.id,
+            )
+    deliver_due(delivery(clinic, renderer, NOW + timedelta(minutes=6)), clinic.id)
     with clinic.transaction() as session:
-        assert only_message(session, referral).state is MessageState.DEAD
+        message = only_message(session, referral)
+    assert (message.state, message.crashes) == (MessageState.DEAD, 3)
 
 
 def test_nothing_leaves_after_the_request_was_cancelled(

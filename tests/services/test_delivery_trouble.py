@@ -48,7 +48,8 @@ def test_a_slow_provider_is_no_crash_of_the_messages_that_wait_behind_it(
 ) -> None:
     requests = [asked(clinic) for _ in range(3)]
     provider = Provider()
-    work = delivery(clinic, renderer, email=provider)
+    deliver_due(delivery(clinic, renderer, EVENING), clinic.id)
+    work = delivery(clinic, renderer, EVENING + timedelta(hours=13), email=provider)
 
     def minutes_pass_and_another_worker_comes() -> None:
         provider.then = list

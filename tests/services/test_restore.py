@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from referral.domain.codes import Channel, Role, Verdict
 from referral.domain.credential import expires_at, mint
 from referral.domain.errors import Forbidden, GateClosed, TransitionRefused
-from referral.domain.outgoing import MessageKind, MessageState
+from referral.domain.outgoing import Lane, MessageKind, MessageState
 from referral.domain.policy import Policy
 from referral.domain.records import Order, Referral
 from referral.domain.reminders import Ladder
@@ -34,6 +34,7 @@ from referral.storage import (
     api_clients,
     clinics,
     credentials,
+    dispatch,
     mode,
     orders,
     outbox,
@@ -213,7 +214,7 @@ def test_gate_dispatch_and_ladder_are_closed_and_the_advice_says_why(installatio
         decision = read_decision(session, clinic.actor, referral.order_id, NOW)
         assert (decision.open, decision.verdict) == (False, Verdict.SATISFIED)
         assert "restored from a backup" in decision.reasons[0]
-        assert outbox.claim(session, NOW, 10) == []
+        assert dispatch.to_draw(session, Lane.LETTER, NOW, 10) == []
         assert waiting.next_step_at is not None
         assert send_reminders(session, waiting.next_step_at + timedelta(days=9)) == 0
 

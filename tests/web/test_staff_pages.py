@@ -94,9 +94,8 @@ def test_a_letter_that_did_not_arrive_waits_for_a_person_until_the_next_one_goes
     clinic: ClinicFixture, robin: Desk, referral: Referral
 ) -> None:
     with clinic.transaction() as session:
-        outbox.move(
-            session, outbox.claim(session, NOW, 5)[0], MessageState.FAILED, last_error="550", finished_at=NOW
-        )
+        message = outbox.find(session, referral_id=referral.id)[0]
+        outbox.move(session, message, MessageState.FAILED, last_error="550", finished_at=NOW)
     assert "The letter to Chidi Okafor, MD by e-mail did not arrive." in section(robin, "Needs me")
     robin.get(f"/requests/{referral.id}")
     robin.post(f"/requests/{referral.id}/resend", resend_channel="fax")
@@ -258,7 +257,7 @@ def deliver(session: Session, referral: Referral, *, real: bool) -> str:
     head = "Subject: A secure request\r\nContent-Type: text/plain; charset=utf-8\r\n"
     mail = f"{head}\r\nHello,\r\n{LINK}\r\n".encode()
     envelope = keep(session, "envelope", mail, referral, "message/rfc822")
-    claimed = outbox.claim(session, NOW, 5)[0]
+    claimed = outbox.find(session, referral_id=referral.id)[0]
     done: dict[str, Any] = {
         "letter_id": letter,
         "envelope_id": envelope,

@@ -36,6 +36,7 @@ from referral.storage.tables.override import override_decision, override_request
 from referral.storage.tables.paper import print_batch, print_item
 from referral.storage.tables.people import clinician, contact, patient
 from referral.storage.tables.portal import portal_credential, portal_session, portal_throttle
+from referral.storage.tables.providers import provider
 from referral.storage.tables.records import resource, resource_history, search_entry
 from referral.storage.tables.reports import provider_event, provider_poll
 from referral.storage.tables.requests import document, message, referral, referral_event, request_number
@@ -84,6 +85,7 @@ __all__ = [
     "portal_throttle",
     "print_batch",
     "print_item",
+    "provider",
     "provider_event",
     "provider_poll",
     "recommendation",

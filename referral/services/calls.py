@@ -1,0 +1,132 @@
+"""Calls to a provider: as many at the same time as it has places left, and then what it was like."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import structlog
+
+from referral.channels.base import Envelope, Outcome, Sent, Transport
+from referral.domain.codes import Channel
+from referral.domain.outgoing import LEASE, LONGEST_CALL
+from referral.domain.providers import Answered
+from referral.services.batches import Delivery
+from referral.storage import providers
+from referral.storage.outbox import Message
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True, kw_only=True)
+class Call:
+    """One message that was claimed to be sent, or to be asked about (`asks`).
+
+    `repeats_at` is set where it may be sent again with the same key, but not before then. `sent` is the
+    answer. `was_made` stays False where the lease would not have covered the call any more.
+    """
+
+    message: Message
+    envelope: Envelope
+    asks: bool = False
+    repeats_at: datetime | None = None
+    sent: Sent | None = None
+    was_made: bool = False
+
+    @property
+    def is_failure(self) -> bool:
+        """Whether the answer tells something against the provider, rather than about one recipient."""
+        if self.sent is None:
+            return False
+        bad = (Outcome.UNKNOWN,) if self.asks else (Outcome.LATER, Outcome.UNKNOWN)
+        return self.sent.outcome in bad and self.sent.about_provider
+
+
+@dataclass(slots=True, kw_only=True)
+class Batch:
+    """Calls of one channel that go out at the same time; `places` is how many there may be.
+
+    It puts itself into `done` when the last of them has ended.
+    """
+
+    channel: Channel
+    transport: Transport
+    places: int
+    holder: str
+    lease_until: datetime
+    done: queue.SimpleQueue[Batch]
+    is_urgent: bool
+    calls: list[Call] = field(default_factory=list)
+    ended: list[Call] = field(default_factory=list)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+
+def open_batch(
+    delivery: Delivery, channel: Channel, done: queue.SimpleQueue[Batch], *, is_urgent: bool
+) -> Batch | datetime:
+    """Take places at the provider, as many as it has left; where it has none, when to ask again."""
+    transport, holder, now = delivery.channels.transport(channel), uuid.uuid4().hex, delivery.now()
+    limits = delivery.channels.limits_of(transport)
+    with delivery.database.transaction() as session:
+        grant = providers.take(session, transport.name, limits, holder, transport.at_once, now, LEASE)
+    if not grant.calls:
+        return grant.again_at
+    return Batch(
+        channel=channel,
+        transport=transport,
+        places=grant.calls,
+        holder=holder,
+        lease_until=now + LEASE,
+        done=done,
+        is_urgent=is_urgent,
+    )
+
+
+def begin(delivery: Delivery, batch: Batch, calls: Sequence[Call]) -> None:
+    """All at the same time, each in a thread."""
+    batch.calls.extend(calls)
+    pool = delivery.pools.of(batch.transport, urgent=batch.is_urgent)
+    for call in batch.calls:
+        pool.submit(_make, delivery, batch, call)
+
+
+def _make(delivery: Delivery, batch: Batch, call: Call) -> None:
+    """In a thread: nothing here touches the database, and nothing is raised."""
+    try:
+        if delivery.now() + LONGEST_CALL <= batch.lease_until:
+            call.was_made = True
+            call.sent = _answer(batch.transport, call)
+    except Exception as error:
+        log.exception("call.failed", message=str(call.message.id), provider=batch.transport.name)
+        call.sent = Sent(Outcome.UNKNOWN, reason=f"internal error ({type(error).__name__})")
+    finally:
+        with batch.lock:
+            batch.ended.append(call)
+            is_last = len(batch.ended) == len(batch.calls)
+        if is_last:
+            batch.done.put(batch)
+
+
+def _answer(transport: Transport, call: Call) -> Sent | None:
+    since = call.message.sending_since
+    if call.asks and since is not None:
+        return transport.look_up(call.envelope, since)
+    return transport.send(call.envelope)
+
+
+def close_batch(delivery: Delivery, batch: Batch) -> None:
+    """Give the places back, and tell all workers what the provider was like."""
+    made = [call for call in batch.ended if call.was_made]
+    errors = [call.sent.reason for call in made if call.sent is not None and call.is_failure]
+    waits = [call.sent.retry_after for call in made if call.sent is not None and call.sent.retry_after]
+    answered = Answered(
+        calls=[not call.is_failure for call in made],
+        error=errors[-1] if errors else None,
+        retry_after=max(waits, default=None),
+    )
+    with delivery.database.transaction() as session:
+        providers.settle(session, batch.transport.name, batch.holder, answered, delivery.now())

@@ -1,0 +1,95 @@
+"""Which messages of a batch may still go out, and to whom: looked at before drawing and before sending."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Final
+
+from referral.domain.credential import CODE_LIFETIME
+from referral.domain.life import Standing
+from referral.domain.outgoing import WHILE_STANDING, MessageKind, MessageState, makes_sense
+from referral.domain.records import Bar
+from referral.services import note_delivery, publish
+from referral.services.prepare_message import Recipient
+from referral.storage import directory, dispatch, standings
+from referral.storage.db import Session
+from referral.storage.dispatch import Change, Held
+from referral.storage.outbox import Message
+
+_GONE: Final = "this contact is no longer on file"
+_SOMEBODY_ELSE: Final = "this contact reaches somebody else"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A message that makes sense, and to whom it goes."""
+
+    message: Message
+    to: Recipient
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """A message that cannot go to its contact any more, and why."""
+
+    held: Held
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sorted:
+    """`senseless` are those that nobody needs any more, `lost` those whose contact is not to be used."""
+
+    wanted: list[Wanted] = field(default_factory=list)
+    senseless: list[Held] = field(default_factory=list)
+    lost: list[Lost] = field(default_factory=list)
+
+
+def sort(session: Session, batch: Sequence[Held], now: datetime) -> Sorted:
+    """Looks only. With the requests locked, what it finds holds until the transaction ends."""
+    clinicians = directory.get_clinicians(session, {held.referral.clinician_id for held in batch})
+    asked = [held.referral.id for held in batch if _depends_on_answers(held)]
+    answers = standings.of_referrals(session, asked)
+    found = Sorted()
+    for held in batch:
+        given = answers.get(held.referral.id, [])
+        if not _makes_sense(held, given, now):
+            found.senseless.append(held)
+            continue
+        clinician = clinicians[held.referral.clinician_id]
+        contact = next((c for c in clinician.contacts if c.id == held.message.contact_id), None)
+        if contact is None:
+            found.lost.append(Lost(held, _GONE))
+        elif contact.barred_for is Bar.WRONG_RECIPIENT:
+            found.lost.append(Lost(held, _SOMEBODY_ELSE))
+        else:
+            to = Recipient(held.referral, clinician, contact, given)
+            found.wanted.append(Wanted(held.message, to))
+    return found
+
+
+def _depends_on_answers(held: Held) -> bool:
+    return held.message.kind in WHILE_STANDING or not held.referral.is_open
+
+
+def _makes_sense(held: Held, answers: Iterable[Standing], now: datetime) -> bool:
+    kind = held.message.kind
+    if kind is MessageKind.IDENTITY_CODE and now - held.message.created_at >= CODE_LIFETIME:
+        return False
+    stands = kind in WHILE_STANDING and standings.is_standing(answers)
+    return makes_sense(kind, is_open=held.referral.is_open, stands=stands)
+
+
+def cancel(session: Session, messages: Sequence[Message], now: datetime) -> None:
+    """They make no sense any more. The caller holds their requests and their newest claims."""
+    changes = [Change(m, replace(m, state=MessageState.CANCELLED, finished_at=now)) for m in messages]
+    dispatch.write(session, changes)
+    publish.messages_cancelled(session, [str(message.id) for message in messages], now)
+
+
+def end_lost(session: Session, batch: Iterable[Lost], now: datetime) -> None:
+    """Each goes another way at once where there is one."""
+    for lost in batch:
+        note_delivery.ended(session, lost.held.message, MessageState.FAILED, lost.reason, now)
