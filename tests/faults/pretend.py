@@ -32,6 +32,7 @@ from tests.services.sending import delivery
 
 # Not a divisor of a day: over the days it comes to all hours.
 _BETWEEN: Final = timedelta(hours=11)
+_SWEEP: Final = timedelta(seconds=15)
 _WAITING: Final = (MessageState.QUEUED, MessageState.READY)
 # Events that a simulation does not tell: nothing is sent, asked or ended by them.
 _SILENT: Final = frozenset({"asked", "letter-ready"})
@@ -70,10 +71,14 @@ class PretendProvider:
     refuses: bool = False
     troubles: tuple[Trouble, ...] = ()
     taken: list[tuple[datetime, Envelope]] = field(default_factory=list)
-    name: str = "pretended"
     is_real: bool = True
     repeatable: bool = True
     at_once: int = 1
+    name: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        # Each channel has a provider of its own: the trouble of one is not the other's.
+        self.name = f"pretended-{self.channel}"
 
     def send(self, envelope: Envelope) -> Sent:
         now = self.now()
@@ -153,7 +158,8 @@ class World:
             if due is None and not coming:
                 return
             ahead = [moment for moment in (due, *coming[:1], self.now + _BETWEEN) if moment is not None]
-            self.clock.now = max(min(ahead), self.now + timedelta(microseconds=1))
+            # What was due and did not go waits for its provider to be probed: until the next sweep.
+            self.clock.now = min(ahead) if min(ahead) > self.now else self.now + _SWEEP
 
 
 def pretend(clinic: ClinicFixture, renderer: Renderer, scenario: Scenario) -> World:
