@@ -67,6 +67,7 @@ def print_it(robin: Desk) -> bytes:
 def test_a_batch_is_made_printed_and_confirmed(
     robin: Desk, clinic: ClinicFixture, letters: list[Referral]
 ) -> None:
+    assert "waits to be printed and mailed" in robin.get(f"/requests/{letters[0].id}")
     text = robin.get("/print")
     assert "Print 2 waiting" in text
     assert "Make a batch of 2" in text

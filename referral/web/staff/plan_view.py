@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import date, datetime
 from typing import Any, Final
 
+from referral.domain.outgoing import MessageState
 from referral.services.find_requests import RequestView
 from referral.services.follow_requests import Followed
 from referral.services.foresee_steps import Foreseen
@@ -61,6 +62,8 @@ def _steps(view: RequestView, clock: Clock) -> Iterator[DatedStep]:
     letter, at = view.followed.letter, view.followed.letter_at
     if letter is not None and at is not None:
         text = f"{present.MESSAGE_KIND[letter.kind]} goes out by {present.CHANNEL[letter.channel]}"
+        if letter.state is MessageState.BY_HAND:
+            text = f"{present.MESSAGE_KIND[letter.kind]} waits to be printed and mailed"
         yield DatedStep(clock.moment(at), text, "mail")
     for step in view.coming:
         yield dated(step, clock)

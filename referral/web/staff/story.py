@@ -78,8 +78,10 @@ def of_request(followed: Followed, clock: Clock, *, naming: bool = True) -> str:
     """
     who = f" {titled(followed.clinician)}" if naming else ""
     if followed.letter is not None and followed.letter_at is not None and not _reached(followed):
-        by = CHANNEL[followed.letter.channel]
-        return f"The letter{' to' + who if who else ''} goes out by {by} {clock.soon(followed.letter_at)}."
+        letter = f"The letter{' to' + who if who else ''}"
+        if followed.letter.state is MessageState.BY_HAND:
+            return f"{letter} waits to be printed and mailed."
+        return f"{letter} goes out by {CHANNEL[followed.letter.channel]} {clock.soon(followed.letter_at)}."
     asked = "today" if followed.waited == 0 else f"{days(followed.waited)} ago"
     return f"Asked{who} {asked}; {_what_next(followed, clock)}."
 
