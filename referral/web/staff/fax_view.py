@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 from referral.domain.codes import TaskStatus
 from referral.domain.fax import FaxSource, FaxState, MatchedBy
 from referral.domain.form import ITEMS
+from referral.domain.records import Clinician
 from referral.letters.scan import REASONS
 from referral.services.find_faxes import About, Candidate, FaxView, Listed, Why
 from referral.storage.faxes import Fax
@@ -228,10 +229,12 @@ def page_shown(fax: Fax, number: int, turn: int) -> PageShown | None:
 
 
 def prefilled(about: About | None) -> dict[str, list[str]]:
-    """The signature as the directory has it; what stands on the fax is what counts."""
-    if about is None:
-        return {}
-    clinician = about.followed.clinician
+    """The form of a fax before anybody has typed."""
+    return signature_on_file(about.followed.clinician) if about else {}
+
+
+def signature_on_file(clinician: Clinician) -> dict[str, list[str]]:
+    """The signature as the directory has it; what was signed or said is what counts."""
     values = {
         "signer-name": clinician.name,
         "signer-credentials": clinician.credentials,

@@ -189,6 +189,7 @@ NOTICES: Final = {
     "fax-transcribed": Notice(
         "open", "What the fax says is written down", "The scan is kept with the answer as its evidence."
     ),
+    "call-transcribed": Notice("open", "The answer is recorded", "It was given by telephone and read back."),
     "chair-added": Notice("open", "The chair is added", "It can be booked at once."),
     "chair-in-use": Notice("open", "The chair is in use again"),
     "chair-out-of-use": Notice("open", "The chair is out of use", "It takes no new bookings."),

@@ -136,6 +136,7 @@ class RequestPage:
     """`actions` are the steps open to this person now: resend, pause, resume, confirm, review, void, cancel.
 
     Each posts to `{href}/{action}`. `failed` is the one whose form came back with errors, and is shown open.
+    `fax` leads to a fax that waits to be written down, `record` to the form for an answer by telephone.
     """
 
     number: str
@@ -160,6 +161,8 @@ class RequestPage:
     plan: PlanCard | None = None
     answer: Answer | None = None
     failed: str = ""
+    fax: str = ""
+    record: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from referral.domain.npi import KIND_LABEL
 from referral.domain.records import Clinician, Contact
 from referral.services.find_requests import Answered, RequestView
 from referral.services.follow_requests import Followed
+from referral.services.hold_ladder import HeldFor
 from referral.web.dependencies import Visitor
 from referral.web.form import Form
 from referral.web.policy import Permission
@@ -65,7 +66,19 @@ def request_page(
         plan=plan_card(view, clock, may_act=visitor.may(Permission.ASK)),
         answer=_answer(view.answer, followed, clock, may_read=receipts) if view.answer else None,
         failed=failed,
+        fax=_waiting_fax(view),
+        record=f"/requests/{referral.id}/transcribe"
+        if referral.is_open and visitor.may(Permission.ASK)
+        else "",
     )
+
+
+def _waiting_fax(view: RequestView) -> str:
+    """The fax that holds the reminders, '' for none."""
+    if view.followed.referral.held_for != HeldFor.FAX:
+        return ""
+    came = [event.detail["fax"] for event in view.events if event.event == "fax-received"]
+    return f"/fax-inbox/{came[-1]}" if came else ""
 
 
 def _facts(view: RequestView, clock: Clock) -> tuple[Fact, ...]:

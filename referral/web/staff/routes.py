@@ -24,6 +24,7 @@ from referral.web.staff import (
     paper,
     patients,
     policy,
+    record_answer,
     request,
     restore,
     reviews,
@@ -33,12 +34,14 @@ from referral.web.staff import (
 )
 
 router: Final = APIRouter(include_in_schema=False, tags=["staff"])
-# New before one: `/requests/new` is not the id of a request, and an override is no step of an order.
+# New before one: `/requests/new` is not the id of a request, an override is no step of an order, and an
+# answer by telephone has a page of its own.
 for module in (
     sign_in,
     today,
     new_request,
     calls,
+    record_answer,
     request,
     overrides,
     order,
