@@ -24,6 +24,13 @@ _OPINION: Final = frozenset({*POSITIVE, Decision.NOT_RECOMMENDED})
 # Where an item has no condition of its own, its section has: nobody plans the follow-up of a course that was
 # advised against.
 _SECTION_FITS: Final = {"care": _OPINION, "follow-up": POSITIVE}
+# On one page all questions stand beside each other, whatever the answer is.
+_ONLY_FOR: Final = {
+    "conditions": "Only if it is recommended with conditions.",
+    "reason-code": "Only if it is not recommended.",
+    "reason": "Only if it is not recommended.",
+    "visit-planned": "Only if they need to see the patient first.",
+}
 _DETAILS: Final = {
     Decision.RECOMMENDED: "It fits, as far as you can tell from your records.",
     Decision.RECOMMENDED_WITH_CONDITIONS: "It fits if something is seen to first; you say what.",
@@ -147,7 +154,12 @@ def paper_sections(kind: ClinicianKind, values: Values) -> tuple[Section, ...]:
                 key,
                 title,
                 tuple(
-                    replace(question, is_required=item.required, is_conditional=item.needed_when is not None)
+                    replace(
+                        question,
+                        hint=_ONLY_FOR.get(item.link_id, question.hint),
+                        is_required=item.required,
+                        is_conditional=item.needed_when is not None,
+                    )
                     for item, question in zip(items, questions, strict=True)
                 ),
             )

@@ -26,6 +26,7 @@ import psycopg
 import redis
 from celery import Celery
 
+from referral.services.demo import SLUG
 from tests.processes import ROOT, Running, children, eventually, running
 from tests.smtp import Mailbox, smtp_server
 
@@ -109,6 +110,11 @@ class Service:
     clock: Clock
     post: PostOffice
     environment: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def fax_folder(self) -> Path:
+        """Where a machine puts the faxes of the demo clinic."""
+        return Path(self.environment["REFERRAL_FAX_IN_DIR"]) / SLUG
 
     def command(self, *arguments: str) -> str:
         """Run another command of ours beside the service; what it prints."""
@@ -196,6 +202,7 @@ def run_service(now: datetime) -> Iterator[Service]:
         "REFERRAL_DATA_DIR": str(directory / "data"),
         "REFERRAL_PORT": "0",
         "REFERRAL_PRETEND_NOW_FILE": str(clock.file),
+        "REFERRAL_FAX_IN_DIR": str(directory / "fax-in"),
         "REFERRAL_SMTP_URL": f"smtp://127.0.0.1:{post.port}",
         "REFERRAL_MAIL_FROM": "Harbor Light Clinic <requests@harborlight.example>",
     }
