@@ -155,12 +155,14 @@ def _actions(visitor: Visitor, view: FaxView) -> Iterator[str]:
 
 def _candidate(item: Candidate, form: Form, clock: Clock) -> Choice:
     referral = item.about.followed.referral
-    asked = f"asked {clock.date_of(referral.created_at)}"
+    asked = f"Asked {clock.date_of(referral.created_at)}"
+    day = item.about.state.patient.birth_date
+    born = f", born {day.year}" if day else ""
     ended = "" if referral.is_open else ", closed"
     return Choice(
         value=referral.id,
-        label=f"{referral.number}: {_link(item.about).label}",
-        detail=f"{_WHY[item.why]} {asked.capitalize()}{ended}.",
+        label=f"{referral.number}: {_link(item.about).label}{born}",
+        detail=f"{_WHY[item.why]} {asked}{ended}.",
         checked=form.value("referral_id") == referral.id,
     )
 
