@@ -14,6 +14,7 @@ from referral.domain.form import BY_LINK_ID
 from referral.domain.gate import Recommendation, needs_review
 from referral.domain.policy import Policy
 from referral.services.climb import carrier_of, climb_of, ladder_and_calendar
+from referral.services.find_escalations import Escalation, find_escalations
 from referral.services.find_orders import OrderState, states_of
 from referral.services.follow_requests import Followed, last_letter
 from referral.services.foresee_steps import Foreseen, foresee_steps
@@ -80,6 +81,7 @@ class RequestView:
     paused: bool = False
     away: Closure | None = None
     undo: ReferralEvent | None = None
+    escalations: tuple[Escalation, ...] = ()
 
 
 def find_request(
@@ -107,6 +109,7 @@ def find_request(
         users={id: user.name for id, user in accounts.get_users(session).items()},
         question_words=_questions(session, events) if may_read_answers else {},
         answer=_answer(session, referral_id, state, policy, may_read_answers),
+        escalations=tuple(e for e in find_escalations(session, [state]) if e.followed is followed),
         **(_plan(session, followed, now) if followed.referral.is_open else {}),
     )
 

@@ -14,9 +14,11 @@ from referral.domain.fax import WAITING as WAITING_FAXES
 from referral.domain.fax import FaxState
 from referral.domain.life import ASK_AHEAD, find_conflicts
 from referral.domain.outgoing import MessageState
+from referral.domain.reminders import Step
 from referral.services.calendars import clinic_calendar
 from referral.services.find_bookings import Seat, seats_of
 from referral.services.find_calls import Call, find_calls
+from referral.services.find_escalations import Escalation, find_escalations
 from referral.services.find_orders import OrderState, states_of
 from referral.services.find_overrides import Emergency, emergencies
 from referral.services.follow_requests import WAITING, Followed
@@ -51,6 +53,8 @@ NOT_DELIVERED: Final = (MessageState.FAILED, MessageState.UNKNOWN, MessageState.
 class Reason(StrEnum):
     """Why something stays still until a person acts."""
 
+    ESCALATED = "escalated"
+    SUGGEST_ANOTHER = "suggest-another"
     NOT_DELIVERED = "not-delivered"
     LINK_FROZEN = "link-frozen"
     NOT_REACHED = "not-reached"
@@ -71,6 +75,9 @@ class Reason(StrEnum):
     FAX_DIFFERS = "fax-differs"
 
 
+_OF_STEP: Final = {Step.SUGGEST_ANOTHER: Reason.SUGGEST_ANOTHER, Step.ESCALATE: Reason.ESCALATED}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attention:
     """`followed` is the request that it is about, `seat` the booking; None where it is the order itself.
@@ -85,6 +92,7 @@ class Attention:
     message: Message | None = None
     seat: Seat | None = None
     code: CodeInUse | None = None
+    escalation: Escalation | None = None
     fax: Fax | None = None
 
 
@@ -125,6 +133,16 @@ def find_today(session: Session, actor: Actor, today: date, now: datetime) -> To
     attention = [item for state in states for item in _attention(state, stuck, locked_out, calling)]
     attention += _of_answers(session, states, now)
     attention += _of_codes(session, now)
+    attention += [
+        Attention(
+            reason=_OF_STEP[item.step],
+            state=item.state,
+            since=item.since,
+            followed=item.followed,
+            escalation=item,
+        )
+        for item in find_escalations(session, states)
+    ]
     attention += _of_faxes(session, now)
     attention += [
         Attention(reason=Reason.RELEASED, state=seat.state, since=seat.booking.changed_at, seat=seat)

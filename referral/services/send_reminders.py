@@ -88,7 +88,11 @@ def _climb(session: Session, actor: Actor, referral: Referral, sent: list[Messag
     # A call that an outage has skipped is still to be made.
     if any(ladder.rungs[n - 1].step is Step.CALL for n in (planned.ordinal, *planned.skipped)):
         queue_call(session, changed, CallReason.LADDER, now)
-    detail = {"ordinal": planned.ordinal, "skipped": list(planned.skipped)}
+    # What a person was to do in an outage is still to be done.
+    for rung in (ladder.rungs[n - 1] for n in planned.skipped):
+        if rung.step in (Step.SUGGEST_ANOTHER, Step.ESCALATE):
+            referrals.note(session, referral.id, f"step-{rung.step}", "sweep", now, to=rung.audience)
+    detail = {"ordinal": planned.ordinal, "skipped": list(planned.skipped), "to": planned.rung.audience}
     referrals.note(session, referral.id, f"step-{planned.step}", "sweep", now, **detail)
     entry = AuditEntry(
         action=Action.EXECUTE,

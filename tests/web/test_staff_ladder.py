@@ -11,7 +11,9 @@ from referral.domain.records import Referral
 from referral.domain.reminders import Ladder, Step
 from referral.services.find_policy import find_policy
 from referral.services.respond_to_referral import ask_clinic
+from referral.services.send_reminders import send_reminders
 from referral.storage import audit, clinics, closures, referrals
+from referral.web.staff.escalation_view import TO_THE_PATIENT
 from tests.database import NOW, ClinicFixture
 from tests.services import people
 from tests.services.sending import asked
@@ -287,3 +289,36 @@ def test_an_answered_request_has_nothing_to_come(
     with clinic.transaction() as session:
         people.respond_with(session, clinic, referral)
     assert "Next, by itself" not in robin.get(f"/requests/{referral.id}")
+
+
+# ---- Brought up for people
+
+
+def test_what_may_be_said_to_the_patient_names_nothing_and_is_in_their_language(
+    elena: Desk, robin: Desk, clinic: ClinicFixture
+) -> None:
+    with clinic.transaction() as session:
+        patient = people.patient(session, clinic, language="es", telephone="303-555-0144")
+        order = people.order(session, clinic, patient)
+        (referral,) = people.ask(session, clinic, order, people.clinician(session, clinic))
+        referrals.change(session, referral, climbed=3, next_step_at=NOW)
+    with clinic.transaction() as session:
+        day_8 = NOW.replace(day=16, hour=16, minute=5)
+        send_reminders(session, day_8)
+    text = robin.get(f"/requests/{referral.id}")
+    assert "For the front desk: ask a second clinician, and tell the patient." in text
+    assert TO_THE_PATIENT["es"] in text
+    assert TO_THE_PATIENT["en"] not in text
+    assert "3035550144" in text.replace("-", "").replace(" ", "")
+    assert "Nothing was sent to the patient." in text
+    assert "Try a second clinician" in elena.get("/")
+    text = robin.get(f"/requests/{referral.id}")
+    assert "It is off the Today board" in robin.post(f"/requests/{referral.id}/attend")
+    assert "The ladder asks for a person" not in robin.text
+    assert "Try a second clinician" not in elena.get("/")
+
+
+def test_the_words_for_patients_tell_nothing_about_them() -> None:
+    for words in TO_THE_PATIENT.values():
+        for told in ("ketamin", "depress", "psych", "psiq", "treatment", "tratamiento", "clinic", "clínica"):
+            assert told not in words.lower()

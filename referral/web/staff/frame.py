@@ -45,6 +45,7 @@ NOTICES: Final = {
     ),
     "resent": Notice("open", "It goes out again", "A new letter with a new link is being made."),
     "paused": Notice("open", "The reminders are paused", "The due date has moved with them."),
+    "attended": Notice("open", "Seen to", "It is off the Today board; the ladder goes on."),
     "held": Notice("open", "The request is on hold", "Nothing goes out until somebody lets it go on."),
     "extended": Notice("open", "The request has more time", "The other steps stay where they were."),
     "away": Notice("open", "The absence is noted", "Everything planned for this clinician moves behind it."),

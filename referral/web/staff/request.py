@@ -14,6 +14,7 @@ from referral.domain.errors import InvalidInput, Issue, ReferralError
 from referral.domain.life import Cause
 from referral.services.ask_renewal import ask_renewal
 from referral.services.close_referral import cancel_referral
+from referral.services.find_escalations import attend
 from referral.services.find_requests import find_request
 from referral.services.judge_recommendation import (
     confirm_by_phone,
@@ -132,6 +133,11 @@ def _away(visitor: Visitor, referral_id: str, typed: Typed) -> str:
     return "away"
 
 
+def _attend(visitor: Visitor, referral_id: str, typed: Typed) -> str:
+    attend(visitor.session, visitor.actor, referral_id, version_of(typed), visitor.now)
+    return "attended"
+
+
 def _undo(visitor: Visitor, referral_id: str, typed: Typed) -> str:
     undo_move(visitor.session, visitor.actor, referral_id, version_of(typed), visitor.now)
     return "undone"
@@ -212,6 +218,7 @@ _STEPS: Final[Steps] = {
     "away": (Permission.ASK, _away),
     "extend": (Permission.ASK, _extend),
     "undo": (Permission.ASK, _undo),
+    "attend": (Permission.ASK, _attend),
     "confirm": (Permission.ASK, _confirm),
     "review": (Permission.REVIEW, _review),
     "renewal": (Permission.ASK, _renewal),

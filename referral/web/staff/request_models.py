@@ -86,6 +86,20 @@ class PlanCard:
 
 
 @dataclass(frozen=True, slots=True)
+class BroughtUp:
+    """What the ladder asks people to do. `words` may be said to the patient, in `language`, at `contacts`.
+
+    `ask` leads to asking a second clinician, empty where nobody suggests it.
+    """
+
+    sentences: tuple[str, ...]
+    words: str
+    language: str
+    contacts: tuple[Fact, ...]
+    ask: str
+
+
+@dataclass(frozen=True, slots=True)
 class Event:
     """One entry of a timeline. `plan` says how the plan was and is.
 
@@ -159,6 +173,7 @@ class RequestPage:
     reasons: tuple[Choice, ...] = ()
     call: CallChoices | None = None
     plan: PlanCard | None = None
+    brought_up: BroughtUp | None = None
     answer: Answer | None = None
     failed: str = ""
     fax: str = ""

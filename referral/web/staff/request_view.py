@@ -22,6 +22,7 @@ from referral.web.staff import contact_view, present, story
 from referral.web.staff.call_view import call_choices
 from referral.web.staff.clock import Clock, born, days
 from referral.web.staff.contacts import SOURCES, channel_choices
+from referral.web.staff.escalation_view import brought_up
 from referral.web.staff.models import Badge, Choice, Fact, Link
 from referral.web.staff.plan_view import plan_card
 from referral.web.staff.request_models import Answer, RedFlag, RequestPage
@@ -63,6 +64,7 @@ def request_page(
         contact_sources=SOURCES,
         call=call_choices(CallReason.OWN, followed.clinician, form.values),
         reasons=tuple(Choice(code, words) for code, words in present.CANCEL_REASONS.items()),
+        brought_up=brought_up(view.escalations),
         plan=plan_card(view, clock, may_act=visitor.may(Permission.ASK)),
         answer=_answer(view.answer, followed, clock, may_read=receipts) if view.answer else None,
         failed=failed,
@@ -116,16 +118,7 @@ def _actions(visitor: Visitor, view: RequestView) -> Iterator[str]:
     if answer is not None and answer.needs_call(view.policy) and visitor.may(Permission.ASK):
         yield "confirm"
     if referral.is_open and visitor.may(Permission.ASK):
-        if referral.held_at is not None or view.paused:
-            yield "resume"
-        yield "call"
-        if in_order(view.followed.clinician.contacts):
-            yield "resend"
-        yield "contact"
-        if referral.held_at is None:
-            yield "pause"
-        yield "away"
-        yield "extend"
+        yield from _while_open(view)
     living = answer is not None and not answer.recommendation.voided
     usable = view.state.order.status in ("on-hold", "active")
     if answer is not None and living and answer.positive and usable and visitor.may(Permission.ASK):
@@ -134,6 +127,22 @@ def _actions(visitor: Visitor, view: RequestView) -> Iterator[str]:
         yield "void"
     if referral.is_open and visitor.may(Permission.ASK):
         yield "cancel"
+
+
+def _while_open(view: RequestView) -> Iterator[str]:
+    referral = view.followed.referral
+    if view.escalations:
+        yield "attend"
+    if referral.held_at is not None or view.paused:
+        yield "resume"
+    yield "call"
+    if in_order(view.followed.clinician.contacts):
+        yield "resend"
+    yield "contact"
+    if referral.held_at is None:
+        yield "pause"
+    yield "away"
+    yield "extend"
 
 
 def contact_choices(clinician: Clinician) -> tuple[Choice, ...]:

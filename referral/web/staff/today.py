@@ -26,7 +26,7 @@ from referral.storage import clinics
 from referral.storage.policies import CodeInUse
 from referral.web.dependencies import Visitor
 from referral.web.policy import Permission
-from referral.web.staff import override_view, present, story
+from referral.web.staff import escalation_view, override_view, present, story
 from referral.web.staff.booking_view import booking_row
 from referral.web.staff.call_view import call_row
 from referral.web.staff.classify_models import Classified, CodeChoices
@@ -52,6 +52,8 @@ _BADGE: Final = {
     Reason.NO_BIRTH_DATE: Badge("closed", "No date of birth", "warning"),
     Reason.QUESTION: Badge("waiting", "Clinician asks", "mail"),
     Reason.REVIEW: Badge("waiting", "Answer to review", "eye"),
+    Reason.ESCALATED: Badge("waiting", "No answer yet", "warning"),
+    Reason.SUGGEST_ANOTHER: Badge("waiting", "Try a second clinician", "user"),
     Reason.DECLINED: Badge("closed", "Not recommended"),
     Reason.GIVEN_BACK: Badge("closed", "Not their patient"),
     Reason.EXPIRED_REQUEST: Badge("closed", "No answer"),
@@ -243,6 +245,8 @@ def _sentence(visitor: Visitor, item: Attention) -> str:
     if item.reason is Reason.NOT_DELIVERED and item.message is not None:
         kind = "The reminder" if item.message.kind is MessageKind.REMINDER else "The letter"
         return f"{kind} to {who} by {present.CHANNEL[item.message.channel]} did not arrive."
+    if item.escalation is not None:
+        return escalation_view.sentence(item.escalation)
     if item.code is not None:
         return _unclassified(visitor, item.code)
     return {
@@ -271,6 +275,8 @@ _AT_REQUEST: Final = {
     Reason.NO_BIRTH_DATE: ("See request", ""),
     Reason.QUESTION: ("Read and reply", "#timeline"),
     Reason.REVIEW: ("Review", "#actions"),
+    Reason.ESCALATED: ("Look", "#brought-up"),
+    Reason.SUGGEST_ANOTHER: ("See to it", "#brought-up"),
     Reason.EXPIRING: ("Still true?", "#renewal"),
 }
 

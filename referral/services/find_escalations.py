@@ -1,0 +1,72 @@
+"""What the ladder has brought up for people, until one of them has seen to it; and seeing to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from referral.domain.audit import Action, Actor, AuditEntry
+from referral.domain.errors import TransitionRefused
+from referral.domain.records import Referral
+from referral.domain.reminders import ASKING, Audience, Step
+from referral.services.find_orders import OrderState
+from referral.services.follow_requests import Followed
+from referral.storage import audit, referrals
+from referral.storage.db import Session
+
+_STEPS: Final = (Step.SUGGEST_ANOTHER, Step.ESCALATE)
+_ATTENDED: Final = "attended"
+
+
+@dataclass(frozen=True, slots=True)
+class Escalation:
+    """`to` is whose task it is, since when."""
+
+    followed: Followed
+    state: OrderState
+    step: Step
+    to: Audience
+    since: datetime
+
+
+def find_escalations(session: Session, states: Iterable[OrderState]) -> list[Escalation]:
+    """Of open requests: rungs that were climbed and nobody has seen to.
+
+    A second clinician who was asked since answers the suggestion.
+    """
+    places = {f.referral.id: (f, state) for state in states for f in state.requests if f.referral.is_open}
+    found = []
+    for step in _STEPS:
+        newest = referrals.latest_among(session, places, (f"step-{step}", _ATTENDED)) if places else {}
+        for id, event in newest.items():
+            followed, state = places[id]
+            if event.event == _ATTENDED or (step is Step.SUGGEST_ANOTHER and _asked_since(state, event.at)):
+                continue
+            to = Audience(event.detail.get("to") or ASKING[step])
+            found.append(Escalation(followed, state, step, to, event.at))
+    return found
+
+
+def _asked_since(state: OrderState, moment: datetime) -> bool:
+    return any(other.referral.created_at >= moment for other in state.requests)
+
+
+def attend(session: Session, actor: Actor, referral_id: str, version: int, now: datetime) -> Referral:
+    """Somebody has seen to what the ladder brought up; it leaves the Today board. The ladder goes on."""
+    referral = referrals.get(session, referral_id, lock=True)
+    referrals.require_version(referral, version)
+    if not referral.is_open:
+        raise TransitionRefused("This request has ended; there is nothing left to see to.", "Task.status")
+    # The version moves, so that a second click on the same page is told that the first one counted.
+    changed = referrals.change(session, referral)
+    referrals.note(session, referral_id, _ATTENDED, actor.id, now)
+    entry = AuditEntry(
+        action=Action.UPDATE,
+        subtype="attend",
+        entity=f"ServiceRequest/{referral_id}",
+        patient_id=referral.patient_id,
+    )
+    audit.record(session, actor, entry)
+    return changed
