@@ -11,7 +11,7 @@ from referral.domain import contacts as rules
 from referral.domain.calls import CallReason, CallState
 from referral.domain.codes import BusinessStatus, Channel, Strength
 from referral.domain.errors import Forbidden, InvalidInput
-from referral.domain.outgoing import MessageState
+from referral.domain.outgoing import MessageKind, MessageState
 from referral.domain.records import Bar, Contact, Experience, Lesson, Referral
 from referral.letters.render import Renderer
 from referral.services.confirm_contact import number_is_right, number_is_wrong
@@ -242,3 +242,21 @@ def test_a_number_that_is_wrong_or_replaced_is_not_called_about_any_more(clinic:
         assert [state for _, state in calls_about(session, new)] == [CallState.OPEN]
         number_is_wrong(session, clinic.actor, referral.clinician_id, new.id, NOW)
         assert [state for _, state in calls_about(session, new)] == [CallState.CANCELLED]
+
+
+@pytest.mark.parametrize(
+    ("verified", "thanked"), [(False, MessageState.CANCELLED), (True, MessageState.ACCEPTED)]
+)
+def test_the_record_of_an_answer_is_not_faxed_to_a_number_that_nobody_confirmed(
+    clinic: ClinicFixture, renderer: Renderer, verified: bool, thanked: MessageState
+) -> None:
+    fax = sending.Provider()
+    referral = sending.asked(clinic, email="", address=(), verified=verified)
+    deliver_due(sending.delivery(clinic, renderer, fax=fax), clinic.id)
+    with clinic.transaction() as session:
+        people.respond_with(session, clinic, referral)
+    deliver_due(sending.delivery(clinic, renderer, fax=fax), clinic.id)
+    with clinic.transaction() as session:
+        states = {m.kind: m.state for m in outbox.find(session, referral_id=referral.id)}
+    assert states[MessageKind.THANK_YOU] is thanked
+    assert len(fax.sent) == 1 + verified
