@@ -260,3 +260,14 @@ def test_the_record_of_an_answer_is_not_faxed_to_a_number_that_nobody_confirmed(
         states = {m.kind: m.state for m in outbox.find(session, referral_id=referral.id)}
     assert states[MessageKind.THANK_YOU] is thanked
     assert len(fax.sent) == 1 + verified
+
+
+def test_whatever_was_queued_to_a_stranger_does_not_leave(clinic: ClinicFixture, renderer: Renderer) -> None:
+    fax = sending.Provider()
+    referral = sending.asked(clinic, email="", verified=False)
+    with clinic.transaction() as session:
+        contacts.bar(session, contact_of(session, referral, Channel.FAX).id, Bar.WRONG_RECIPIENT, NOW)
+    deliver_due(sending.delivery(clinic, renderer, fax=fax), clinic.id)
+    with clinic.transaction() as session:
+        assert sending.only_message(session, referral).state is MessageState.CANCELLED
+    assert fax.sent == []
