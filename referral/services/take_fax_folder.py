@@ -17,11 +17,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+import structlog
+
 from referral.domain.fax import FaxSource, FaxState
 from referral.letters.scan import MAX_BYTES
 from referral.services.take_fax import Arrived, Reading, read_carefully, settle, take_fax
 from referral.storage import faxes
 
+log = structlog.get_logger(__name__)
 SETTLED: Final = 20.0
 _NAMES: Final = (".tif", ".tiff", ".pdf")
 # A machine that knows the sender's number may put it first: +13035550120-2026….tif
@@ -46,13 +49,21 @@ def whole_files(folder: Path, at: float | None = None) -> Iterator[Path]:
 
 
 def take_folder(reading: Reading, clinic_id: str, folder: Path) -> int:
-    """Take every whole file of the clinic's folder; returns how many. One process at a time does it."""
+    """Take every whole file of the clinic's folder; returns how many. One process at a time does it.
+
+    A file that cannot be read or moved stays where it is, and does not stop the others.
+    """
     taken = 0
     with reading.database.alone(f"fax-folder/{clinic_id}") as first:
         if not first:
             return 0
         for path in whole_files(folder):
-            _take(reading, clinic_id, path)
+            try:
+                _take(reading, clinic_id, path)
+            except OSError as error:
+                # Neither its name nor its path: a machine may have put a number or a person into them.
+                log.warning("fax.file_left", cause=type(error).__name__, clinic=clinic_id)
+                continue
             taken += 1
     return taken
 

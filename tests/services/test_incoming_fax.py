@@ -267,6 +267,21 @@ def test_only_whole_files_are_taken(data_dir: Path) -> None:
     assert list(whole_files(data_dir / "missing")) == []
 
 
+def test_a_file_that_cannot_be_moved_stays_and_does_not_stop_the_others(
+    clinic: ClinicFixture, data_dir: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    stuck = paper.put(data_dir, "+13035550199-1.tif", paper.blank(1))
+    # What cannot be read lies in `refused`, and there is something else of that name.
+    bad = paper.put(data_dir, "+13035550198-2.tif", b"II*\0 nothing")
+    (data_dir / "refused").write_text("no folder")
+    assert take_folder(reading(clinic), clinic.id, data_dir) == 1
+    assert bad.exists()
+    assert not stuck.exists()
+    assert {fax.state for fax in all_faxes(clinic)} == {FaxState.UNMATCHED, FaxState.UNREADABLE}
+    assert "fax.file_left" in caplog.text
+    assert "0198" not in caplog.text
+
+
 _CRASH = """
 import os, signal, sys
 from pathlib import Path
