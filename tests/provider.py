@@ -140,7 +140,7 @@ class FakeProvider:
     def tell(self, id: str, status: str, **how: Any) -> int:
         """Call back about one message; returns the answer's status. See callback() for `how`."""
         url, headers, body = self.callback(id, status, **how)
-        with httpx.Client(trust_env=False, timeout=30) as client:
+        with httpx.Client(trust_env=False, timeout=60) as client:
             return client.post(url, headers=headers, content=body).status_code
 
     def callback(

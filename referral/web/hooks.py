@@ -12,6 +12,7 @@ from typing import Annotated, Final
 
 import structlog
 from fastapi import APIRouter, Depends, Request
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from referral.bootstrap import Runtime
@@ -31,12 +32,15 @@ _WHY: Final = public("the provider's signature is checked before anything is rea
 
 
 async def _whole(request: Request) -> bytes | None:
-    """The body, None where it is too large for any report."""
+    """The body, None where it is too large for any report, or its sender has gone."""
     received = bytearray()
-    async for chunk in request.stream():
-        received += chunk
-        if len(received) > _LARGEST:
-            return None
+    try:
+        async for chunk in request.stream():
+            received += chunk
+            if len(received) > _LARGEST:
+                return None
+    except ClientDisconnect:
+        return None
     return bytes(received)
 
 
