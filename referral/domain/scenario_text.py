@@ -48,7 +48,10 @@ class Read:
 
 
 def read(typed: Typed, calendar: BusinessCalendar, starts_at: datetime) -> Read:
-    """Raises InvalidInput with everything that could not be read; its expression is the field."""
+    """Raises InvalidInput with everything that could not be read.
+
+    Its expression is the field, with `-until` for the second moment of a span.
+    """
     reading = _Reading(calendar, calendar.next_opening(starts_at))
     happenings = tuple(reading.happenings(typed))
     troubles = tuple(reading.troubles(typed))
@@ -92,7 +95,12 @@ class _Reading:
     issues: list[Issue] = field(default_factory=list)
 
     def refuse(self, name: str, text: str, wanted: str) -> None:
-        self.issues.append(Issue(f"“{text[:60]}” cannot be read here. Write {wanted}.", (name,), "value"))
+        said = (
+            f"“{text[:60]}” cannot be read here. Write"
+            if text.strip()
+            else "Something is missing here. Write"
+        )
+        self.issues.append(Issue(f"{said} {wanted}.", (name,), "value"))
 
     def happenings(self, typed: Typed) -> Iterable[Happening]:
         for text in typed.bounce:
@@ -135,7 +143,7 @@ class _Reading:
 
     def span(self, name: str, text: str) -> tuple[datetime, datetime] | None:
         start, _, end = text.partition("..")
-        found = self.moment(name, start, _MIDNIGHT), self.moment(name, end, _MIDNIGHT)
+        found = self.moment(name, start, _MIDNIGHT), self.moment(f"{name}-until", end, _MIDNIGHT)
         if found[0] is None or found[1] is None:
             return None
         if not found[0] <= found[1] <= found[0] + timedelta(days=MOST_DAYS):

@@ -71,6 +71,8 @@ _STATES: Final = {
     "WY": ("Wyoming", "America/Denver"),
 }
 STATES: Final = tuple(_STATES)
+# Every zone that a practice in the United States can be in, by name.
+ZONES: Final = tuple(sorted({zone for _, zone in _STATES.values()}))
 _ZONE_OF: Final = {
     written.casefold(): zone for code, (name, zone) in _STATES.items() for written in (code, name)
 }

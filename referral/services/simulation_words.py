@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Final
@@ -43,9 +43,12 @@ class Line:
     channel: Channel | None = None
 
 
-def lines(found: Simulated) -> tuple[Line, ...]:
-    """In the order of time. A rung that sends a letter at once is one line with it."""
-    return tuple(_Lines(found).all())
+def lines(found: Simulated, say: Callable[[datetime], str] | None = None) -> tuple[Line, ...]:
+    """In the order of time. A rung that sends a letter at once is one line with it.
+
+    `say` puts a moment into words, as local() does where it is left out.
+    """
+    return tuple(_Lines(found, say or (lambda moment: local(moment, found))).all())
 
 
 def local(moment: datetime, found: Simulated) -> str:
@@ -62,6 +65,7 @@ def day_words(day: date) -> str:
 @dataclass(slots=True)
 class _Lines:
     found: Simulated
+    say: Callable[[datetime], str]
     climbed: Entry | None = None
 
     def all(self) -> Iterator[Line]:
@@ -99,7 +103,7 @@ class _Lines:
         if entry.event == "sent":
             return Line(entry.at, "sent", f"{what} goes out by {by}", self._why_sent(entry), entry.channel)
         if entry.event == "try-again":
-            until = local(entry.until, self.found) if entry.until else "later"
+            until = self.say(entry.until) if entry.until else "later"
             why = f"Its provider takes nothing just now. Tried again on {until}."
             return Line(entry.at, entry.event, f"{what} cannot leave by {by}", why, entry.channel)
         other = "It goes another way at once where there is one; the front desk sees it."
@@ -107,7 +111,7 @@ class _Lines:
 
     def _why_sent(self, entry: Entry) -> str:
         wanted = entry.wanted_at or entry.at
-        since = local(wanted, self.found)
+        since = self.say(wanted)
         waited = f"It waits since {since} for business hours, or for a way out." if entry.at > wanted else ""
         if entry.ordinal is not None and entry.ordinal > SWITCHED:
             return f"Instead of the one that did not arrive. {waited}".strip()
@@ -124,7 +128,7 @@ class _Lines:
         rungs = self.found.scenario.ladder.rungs
         said = f"Step {entry.ordinal} of {len(rungs)}, business day {self._rung(entry).business_day}."
         if entry.wanted_at is not None and entry.at != entry.wanted_at:
-            said += f" It was due on {local(entry.wanted_at, self.found)}."
+            said += f" It was due on {self.say(entry.wanted_at)}."
         if entry.skipped:
             steps = " and ".join(str(ordinal) for ordinal in entry.skipped)
             said += f" Step {steps} had come due meanwhile and is left out: one letter, not a backlog."

@@ -29,6 +29,7 @@ from referral.web.staff import (
     restore,
     reviews,
     sign_in,
+    simulator,
     systems,
     today,
 )
@@ -60,6 +61,7 @@ for module in (
     documents,
     restore,
     reviews,
+    simulator,
     systems,
 ):
     router.include_router(module.router)
