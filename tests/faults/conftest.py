@@ -1,0 +1,5 @@
+"""What these harnesses share with the tests of the services."""
+
+from tests.services.conftest import renderer
+
+__all__ = ["renderer"]
