@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
@@ -31,6 +31,8 @@ class Audience(StrEnum):
     MEDICAL_DIRECTOR = "medical-director"
 
 
+# When a request comes up again that had to be put off.
+PUT_OFF: Final = timedelta(minutes=15)
 # Steps that send something; the others are a person's task, or the end.
 REMINDING: Final = frozenset({Step.REMIND, Step.REMIND_OTHER_CHANNEL})
 # Steps that are a person's task, and whose it is where the ladder says nothing else.
@@ -164,6 +166,14 @@ def reminder_due(climb: Climb, ladder: Ladder, calendar: BusinessCalendar, now: 
     skipped = tuple(planned.ordinal for planned in due if planned.ordinal < latest.ordinal)
     extend = calendar.business_days_between(due[-1].due_at, now) + 2 if overtaken else 0
     return Planned(latest.ordinal, latest.rung, latest.due_at, skipped, extend)
+
+
+def comes_too_early(planned: Planned, *, delivered: bool, letter_waits: bool) -> bool:
+    """A reminder of a letter that still waits to leave: that one goes first, and the ladder counts from it.
+
+    What people are asked to do does not wait: the letter may be waiting for them.
+    """
+    return planned.step in REMINDING and letter_waits and not delivered
 
 
 def advanced(climb: Climb, planned: Planned) -> Climb:

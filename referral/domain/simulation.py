@@ -29,12 +29,14 @@ from referral.domain.outgoing import (
 )
 from referral.domain.records import Bar, Contact, Experience, Lesson
 from referral.domain.reminders import (
+    PUT_OFF,
     Climb,
     Ladder,
     Planned,
     Step,
     advanced,
     after_switch,
+    comes_too_early,
     comes_up_at,
     ended_early,
     from_first_delivery,
@@ -337,10 +339,15 @@ class _Run:
         planned = reminder_due(*rules, now)
         if planned is None:
             self.next_step_at = comes_up_at(*rules, now)
+        elif comes_too_early(planned, delivered=self.delivered, letter_waits=self._letter_waits()):
+            self.next_step_at = now + PUT_OFF
         elif planned.step is Step.EXPIRE:
             self._close(now, "expired", MessageKind.CANCELLED)
         else:
             self._climb(planned, now)
+
+    def _letter_waits(self) -> bool:
+        return any(letter.kind in WITH_LETTER for letter in self.waiting)
 
     def _climb(self, planned: Planned, now: datetime) -> None:
         self._replan(advanced(self.climb, planned))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
 import structlog
@@ -10,12 +10,21 @@ import structlog
 from referral.domain.audit import Action, Actor, AuditEntry
 from referral.domain.calendar import BusinessCalendar
 from referral.domain.calls import CallReason
-from referral.domain.outgoing import WITH_LINK, MessageKind, MessageState, free_ordinal
+from referral.domain.outgoing import WITH_LETTER, WITH_LINK, MessageKind, MessageState, free_ordinal
 from referral.domain.records import Referral
-from referral.domain.reminders import Ladder, Planned, Step, advanced, comes_up_at, reminder_due
+from referral.domain.reminders import (
+    PUT_OFF,
+    Ladder,
+    Planned,
+    Step,
+    advanced,
+    comes_too_early,
+    comes_up_at,
+    reminder_due,
+)
 from referral.services.climb import carrier_of, climb_of, contact_for, ladder_and_calendar, replanned
 from referral.services.close_referral import expire_referral
-from referral.services.follow_requests import REACHED
+from referral.services.follow_requests import REACHED, WAITING
 from referral.services.queue_call import queue_call
 from referral.services.queue_message import queue_message
 from referral.storage import audit, closures, directory, outbox, referrals
@@ -24,8 +33,6 @@ from referral.storage.outbox import Message
 
 log = structlog.get_logger(__name__)
 _BATCH: Final = 50
-# When a request that could not be worked on comes up again.
-_AGAIN: Final = timedelta(minutes=15)
 
 
 def send_reminders(session: Session, now: datetime) -> int:
@@ -62,7 +69,7 @@ def _climb_safely(
             _climb(session, actor, referral, sent, now)
     except Exception:
         log.exception("remind.failed", request=referral.number)
-        referrals.change(session, referral, next_step_at=now + _AGAIN)
+        referrals.change(session, referral, next_step_at=now + PUT_OFF)
 
 
 def is_full(count: int) -> bool:
@@ -79,6 +86,11 @@ def _climb(session: Session, actor: Actor, referral: Referral, sent: list[Messag
         when = comes_up_at(climb, ladder, calendar, now)
         values = {**replanned(climb, ladder, calendar), "next_step_at": when}
         referrals.change(session, referral, **values)
+        return
+    waits = any(m.kind in WITH_LETTER and m.state in WAITING for m in sent)
+    if comes_too_early(planned, delivered=referral.delivered_at is not None, letter_waits=waits):
+        # The first delivery plans anew; this is for a letter that never leaves.
+        referrals.change(session, referral, next_step_at=now + PUT_OFF)
         return
     if planned.step is Step.EXPIRE:
         expire_referral(session, actor, referral, now)

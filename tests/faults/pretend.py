@@ -35,7 +35,8 @@ _BETWEEN: Final = timedelta(hours=11)
 _SWEEP: Final = timedelta(seconds=15)
 _WAITING: Final = (MessageState.QUEUED, MessageState.READY)
 # Events that a simulation does not tell: nothing is sent, asked or ended by them.
-_SILENT: Final = frozenset({"asked", "letter-ready"})
+# (A call that is put on the list beside the ladder's own is for the directory, not for the request.)
+_SILENT: Final = frozenset({"asked", "letter-ready", "call-queued"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,6 +87,16 @@ SCENARIOS: Final[Mapping[str, dict[str, Any]]] = {
 }
 
 
+# While a provider is shut off after many failures, tries wait for its probe, which comes with other traffic.
+BROKEN_CIRCUIT: Final = frozenset({"a provider that is down for good"})
+
+
+def by_days(entries: list[Entry]) -> list[Entry]:
+    """With the day in Denver instead of the moment."""
+    midnight = {"hour": 0, "minute": 0, "second": 0, "microsecond": 0}
+    return [replace(entry, at=entry.at.astimezone(DENVER).replace(**midnight)) for entry in entries]
+
+
 def simulated(scenario: Scenario) -> list[Entry]:
     """Without what the services do not keep."""
     entries = [entry for entry in simulate(scenario) if entry.event != "try-again"]
@@ -113,4 +123,7 @@ def test_what_is_simulated_is_what_the_services_do(
     for moment in world.run(starts_at + timedelta(days=45), [happening.at for happening in coming]):
         assert coming[0].at == moment
         happen(world, referral.id, coming.pop(0))
-    assert told(world, referral.id) == simulated(scenario)
+    real, pretended = told(world, referral.id), simulated(scenario)
+    if name in BROKEN_CIRCUIT:
+        real, pretended = by_days(real), by_days(pretended)
+    assert real == pretended
