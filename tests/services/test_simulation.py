@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -92,9 +92,11 @@ BROKEN_CIRCUIT: Final = frozenset({"a provider that is down for good"})
 
 
 def by_days(entries: list[Entry]) -> list[Entry]:
-    """With the day in Denver instead of the moment."""
-    midnight = {"hour": 0, "minute": 0, "second": 0, "microsecond": 0}
-    return [replace(entry, at=entry.at.astimezone(DENVER).replace(**midnight)) for entry in entries]
+    """With the beginning of the day in Denver instead of the moment."""
+    days = [entry.at.astimezone(DENVER).date() for entry in entries]
+    return [
+        replace(e, at=datetime.combine(day, time(0), DENVER)) for e, day in zip(entries, days, strict=True)
+    ]
 
 
 def simulated(scenario: Scenario) -> list[Entry]:
