@@ -86,10 +86,11 @@ def _last_look(session: Session, held: Sequence[Held], now: datetime) -> _Look:
     calendars = calendars_of(session, (wanted.to.clinician for wanted in found.wanted))
     for wanted in found.wanted:
         message = wanted.message
-        unasked = message.kind is MessageKind.THANK_YOU and message.referral_id not in thanked
-        if unasked or not may_carry(wanted.to.contact, message.kind):
+        if message.kind is MessageKind.THANK_YOU and (
+            message.referral_id not in thanked or not may_carry(wanted.to.contact, message.kind)
+        ):
             # Its record is drawn. The answer came another way, and this clinician has had no letter of ours,
-            # or only one to a fax number that nobody has confirmed; or this contact is somebody else's.
+            # or only one to a fax number that nobody has confirmed.
             look.unwanted.append(_Unsent(message))
         elif (opening := opening_for(calendars, wanted, now)) > now:
             look.later.append((message, opening))

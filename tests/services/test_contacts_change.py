@@ -262,12 +262,14 @@ def test_the_record_of_an_answer_is_not_faxed_to_a_number_that_nobody_confirmed(
     assert len(fax.sent) == 1 + verified
 
 
-def test_whatever_was_queued_to_a_stranger_does_not_leave(clinic: ClinicFixture, renderer: Renderer) -> None:
+def test_whatever_was_queued_to_a_stranger_goes_another_way(clinic: ClinicFixture, renderer: Renderer) -> None:
     fax = sending.Provider()
     referral = sending.asked(clinic, email="", verified=False)
     with clinic.transaction() as session:
         contacts.bar(session, contact_of(session, referral, Channel.FAX).id, Bar.WRONG_RECIPIENT, NOW)
     deliver_due(sending.delivery(clinic, renderer, fax=fax), clinic.id)
     with clinic.transaction() as session:
-        assert sending.only_message(session, referral).state is MessageState.CANCELLED
+        states = {m.channel: m.state for m in outbox.find(session, referral_id=referral.id)}
     assert fax.sent == []
+    assert states[Channel.FAX] is MessageState.FAILED
+    assert Channel.POST in states
