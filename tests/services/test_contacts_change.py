@@ -262,7 +262,9 @@ def test_the_record_of_an_answer_is_not_faxed_to_a_number_that_nobody_confirmed(
     assert len(fax.sent) == 1 + verified
 
 
-def test_whatever_was_queued_to_a_stranger_goes_another_way(clinic: ClinicFixture, renderer: Renderer) -> None:
+def test_whatever_was_queued_to_a_stranger_goes_another_way(
+    clinic: ClinicFixture, renderer: Renderer
+) -> None:
     fax = sending.Provider()
     referral = sending.asked(clinic, email="", verified=False)
     with clinic.transaction() as session:
