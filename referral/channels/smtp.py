@@ -58,7 +58,8 @@ class _Line:
         _hurry(self.server, self.ends_at)
 
     def hang_up(self) -> None:
-        """Politely where the server still listens; the socket is closed in any case."""
+        """Politely where the server still listens within a second; the socket is closed in any case."""
+        _hurry(self.server, time.monotonic() + 1)
         _quietly(self.server.quit)
         self.server.close()
 
