@@ -10,10 +10,23 @@ from typing import Final
 
 from referral.channels.returned_mail import News
 from referral.domain.codes import Channel
+from referral.domain.providers import Circuit
 from referral.services.read_returned_mail import Ignored
-from referral.storage import clinics, mode, outbox, outbox_figures, referrals, returned_mail, safety_events
+from referral.storage import (
+    clinics,
+    mode,
+    outbox,
+    outbox_figures,
+    referrals,
+    returned_mail,
+    safety_events,
+)
+from referral.storage import (
+    providers as provider_states,
+)
 from referral.storage.db import Session
 
+_CIRCUITS: Final = {Circuit.CLOSED: 0, Circuit.PROBING: 1, Circuit.OPEN: 2}
 _DAY: Final = timedelta(days=1)
 
 
@@ -51,6 +64,7 @@ def figures(session: Session, now: datetime, providers: Mapping[Channel, str]) -
         Figure("referral_outbox_due", "Messages that are due and not yet sent.", depth),
         Figure("referral_outbox_age_seconds", "Age of the oldest message that is due.", age),
         *_piles(counts, ages, sorted(set(providers.values()))),
+        *_circuits(session, now, sorted(set(providers.values()))),
         *_returned(returned),
         Figure("referral_requests_open", "Requests that wait for an answer.", open_requests),
         Figure(
@@ -81,6 +95,25 @@ def _piles(
                 ages.get(where, 0.0),
                 labels,
             )
+
+
+def _circuits(session: Session, now: datetime, in_use: list[str]) -> Iterator[Figure]:
+    """Of the providers in use; one that was never called has closed its circuit."""
+    known = {provider.name: provider for provider in provider_states.every(session)}
+    for name in in_use:
+        found, labels = known.get(name), {"provider": name}
+        yield Figure(
+            "referral_provider_circuit",
+            "0: closed, messages leave. 1: one call at a time tries it. 2: open, nothing is sent.",
+            _CIRCUITS[found.circuit(now)] if found is not None else 0,
+            labels,
+        )
+        yield Figure(
+            "referral_provider_failures",
+            "Calls in a row that the provider did not answer.",
+            found.failures if found is not None else 0,
+            labels,
+        )
 
 
 def _returned(counts: Mapping[str, int]) -> Iterator[Figure]:

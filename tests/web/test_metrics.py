@@ -11,10 +11,11 @@ import pytest
 
 from referral.channels.base import Outcome
 from referral.domain.outgoing import MessageState
+from referral.domain.providers import Answered
 from referral.letters.render import Renderer
 from referral.services.close_referral import cancel_referral
 from referral.services.deliver_messages import deliver_due
-from referral.storage import outbox, referrals, returned_mail
+from referral.storage import outbox, providers, referrals, returned_mail
 from tests.database import NOW, ClinicFixture, Clock
 from tests.services import conftest as letters
 from tests.services.sending import EVENING, Provider, asked, delivery
@@ -66,7 +67,13 @@ def test_every_state_is_counted_and_parked_ones_as_long_as_their_request_is_open
     assert piled(read, "ready") == before["ready"] + 1  # it waits for the morning
     with clinic.transaction() as session:
         (message,) = outbox.find(session, referral_id=waiting.id)
-    deliver_due(delivery(clinic, renderer, message.not_before, email=Provider(Outcome.UNKNOWN)), clinic.id)
+    work = delivery(clinic, renderer, message.not_before, email=Provider(Outcome.UNKNOWN))
+    assert isinstance(work.now, Clock)
+    while message.finished_at is None:  # in doubt first; then nobody can say
+        deliver_due(work, clinic.id)
+        work.now.forward(120)
+        with clinic.transaction() as session:
+            (message,) = outbox.find(session, referral_id=waiting.id)
     assert piled(read, "unknown") == before["unknown"] + 1
     with clinic.transaction() as session:
         current = referrals.get(session, waiting.id)
@@ -99,3 +106,26 @@ def test_no_clinic_and_no_person_is_in_the_metrics(clinic: ClinicFixture) -> Non
     text = metrics(clinic)
     for word in (clinic.id, about.id, about.number, "Harbor", "Okafor", "beaconhill"):
         assert word not in text
+
+
+def test_a_provider_that_does_not_answer_shows_as_an_open_circuit(
+    clinic: ClinicFixture, read: Reading
+) -> None:
+    """Of those in use here; nothing is known of one that was never called but that it is well."""
+    calls = Answered(calls=[False] * 5, error="no connection")
+    now = NOW + timedelta(hours=1)
+    try:
+        with clinic.transaction() as session:
+            providers.forget(session, "print")
+        assert read("referral_provider_circuit", provider="print") == 0
+        with clinic.transaction() as session:
+            providers.settle(session, "print", "a batch", calls, now - timedelta(seconds=1))
+        assert read("referral_provider_circuit", provider="print") == 2
+        assert read("referral_provider_failures", provider="print") == 5
+        with clinic.transaction() as session:
+            providers.forget(session, "print")
+            providers.settle(session, "print", "a batch", calls, now - timedelta(days=1))
+        assert read("referral_provider_circuit", provider="print") == 1
+    finally:
+        with clinic.transaction() as session:
+            providers.forget(session, "print")
