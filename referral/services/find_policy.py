@@ -44,7 +44,7 @@ def find_policy(session: Session, below: int | None = None) -> PolicyView:
         PolicyStep(item, names.get(item.created_by, ""), _changed(session, item.version))
         for item in made[:PAGE]
     )
-    open_codes = tuple(c for c in policies.codes_in_use(session) if policy.classify(c.indication) is None)
+    open_codes = tuple(policies.unclassified_in_use(session, policy))
     return PolicyView(policy, ladder, steps, open_codes, made[PAGE - 1].version if len(made) > PAGE else None)
 
 

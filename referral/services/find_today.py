@@ -191,7 +191,7 @@ _LAST: Final = datetime.max.replace(tzinfo=UTC)
 def _of_codes(session: Session, now: datetime) -> list[Attention]:
     """One for each code that keeps orders closed, however many they are and however far ahead."""
     policy, _ = clinics.policy_in_force(session)
-    waiting = [c for c in policies.codes_in_use(session) if policy.classify(c.indication) is None]
+    waiting = policies.unclassified_in_use(session, policy)
     states = states_of(session, orders.get_many(session, {c.order_id for c in waiting}).values(), now)
     by_order = {state.order.id: state for state in states}
     return [

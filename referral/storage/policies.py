@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import func, or_, select, text, update
+from sqlalchemy import func, or_, select, text, tuple_, update
 
-from referral.domain.policy import Indication
+from referral.domain.policy import Indication, Policy
 from referral.storage.db import Session
 from referral.storage.orders import USABLE
 from referral.storage.tables import (
@@ -89,8 +89,30 @@ class CodeInUse:
     order_id: str
 
 
-def codes_in_use(session: Session) -> list[CodeInUse]:
-    """Every code of the orders in use, in upper case as rules are, those with most orders first."""
+# From one code to the next by the index, past all orders that have it: codes are few, orders are many.
+_CODES: Final = text(
+    """WITH RECURSIVE seen AS (
+    (SELECT i.system, i.code FROM order_indication i WHERE i.clinic_id = :clinic
+        ORDER BY i.system, i.code LIMIT 1)
+    UNION ALL
+    SELECT n.system, n.code FROM seen CROSS JOIN LATERAL (
+        SELECT i.system, i.code FROM order_indication i
+        WHERE i.clinic_id = :clinic AND (i.system, i.code) > (seen.system, seen.code)
+        ORDER BY i.system, i.code LIMIT 1
+    ) n
+)
+SELECT system, code FROM seen"""
+)
+
+
+def unclassified_in_use(session: Session, policy: Policy) -> list[CodeInUse]:
+    """Codes of orders in use that the policy does not know, in upper case, the most used first."""
+    every = session.connection.execute(_CODES, {"clinic": session.clinic})
+    unknown = [(s, c) for s, c in every if policy.classify(Indication(s, c, "")) is None]
+    return _in_use(session, unknown) if unknown else []
+
+
+def _in_use(session: Session, codes: list[tuple[str, str]]) -> list[CodeInUse]:
     code = func.upper(func.btrim(order_indication.c.code)).label("code")
     count = func.count().label("orders")
     query = (
@@ -106,7 +128,11 @@ def codes_in_use(session: Session) -> list[CodeInUse]:
             (infusion_order.c.clinic_id == order_indication.c.clinic_id)
             & (infusion_order.c.id == order_indication.c.order_id),
         )
-        .where(infusion_order.c.clinic_id == session.clinic, infusion_order.c.status.in_(USABLE))
+        .where(
+            infusion_order.c.clinic_id == session.clinic,
+            infusion_order.c.status.in_(USABLE),
+            tuple_(order_indication.c.system, order_indication.c.code).in_(codes),
+        )
         .group_by(order_indication.c.system, code)
         .order_by(count.desc(), code)
     )

@@ -14,13 +14,14 @@ import pytest
 from sqlalchemy import event, text
 
 from referral.domain.outgoing import MessageState
+from referral.domain.policy import Policy
 from referral.services.ask_renewal import ask_renewals
 from referral.services.change_facts import void_after_gaps
 from referral.services.change_policy import roll_out_policy
 from referral.services.lapse_orders import lapse_orders
 from referral.services.replan import replan_open
 from referral.services.send_reminders import send_reminders
-from referral.storage import orders, outbox, referrals, replannings
+from referral.storage import orders, outbox, policies, referrals, replannings
 from referral.storage.db import Session
 from tests.database import NOW, ClinicFixture
 from tests.services.sending import asked
@@ -70,6 +71,10 @@ def _walk(session: Session) -> object:
     return replannings.next_of(session, replannings.begin(session, None, NOW), 50)
 
 
+def _codes(session: Session) -> object:
+    return policies.unclassified_in_use(session, Policy(rules=()))
+
+
 WORKS: dict[str, Callable[[Session], object]] = {
     "what is due": lambda session: referrals.find_due(session, NOW, 50),
     "nothing is due": lambda session: send_reminders(session, NOW),
@@ -78,6 +83,7 @@ WORKS: dict[str, Callable[[Session], object]] = {
     "stuck letters": lambda session: outbox.stuck(session, TROUBLE),
     "letters under way": lambda session: outbox.count(session, (MessageState.QUEUED, MessageState.READY)),
     "the next orders": lambda session: orders.find(session, limit=300),
+    "codes that nobody has classified": _codes,
     "open requests, counted": lambda session: referrals.count_open(session, at_most=1000),
     "lapsed orders": lambda session: lapse_orders(session, NOW),
     "gaps in treatment": lambda session: void_after_gaps(session, NOW),
@@ -103,6 +109,7 @@ def test_a_sweep_reads_no_growing_table_from_end_to_end(clinic: ClinicFixture, n
         ("stuck letters", "ix_message_trouble"),
         ("the next orders", "ix_infusion_order_usable"),
         ("a walk", "uq_referral_open"),
+        ("codes that nobody has classified", "ix_order_indication_clinic_id_system_code"),
     ],
 )
 def test_it_goes_by_the_index_that_was_made_for_it(clinic: ClinicFixture, name: str, index: str) -> None:

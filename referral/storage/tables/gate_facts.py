@@ -68,6 +68,7 @@ order_indication = Table(
     text_column("display"),
     column_of("position", Integer),
     PrimaryKeyConstraint("clinic_id", "order_id", "system", "code"),
+    Index(None, "clinic_id", "system", "code"),
     ForeignKeyConstraint(["clinic_id", "order_id"], ["infusion_order.clinic_id", "infusion_order.id"]),
 )
 

@@ -51,6 +51,8 @@ CREATE INDEX ix_message_trouble ON message (clinic_id, created_at) WHERE state I
 CREATE INDEX ix_infusion_order_usable ON infusion_order (clinic_id, first_infusion_on, created_at, id)
     WHERE status IN ('on-hold', 'active');
 
+CREATE INDEX ix_order_indication_clinic_id_system_code ON order_indication (clinic_id, system, code);
+
 DO $$
 DECLARE
     name text;
