@@ -9,10 +9,12 @@ from typing import Any
 from referral.channels.base import Channels, Envelope, Fate, OutboxViewer, Outcome, Progress, Sent, Transport
 from referral.channels.smtp import SmtpTransport
 from referral.domain.codes import Channel
+from referral.domain.outgoing import MessageState
 from referral.domain.records import Referral
+from referral.services import note_delivery
 from referral.services.deliver_messages import Delivery
 from referral.services.prepare_message import Renderer
-from referral.storage import outbox
+from referral.storage import outbox, referrals
 from referral.storage.db import Session
 from tests.database import NOW, ClinicFixture, Clock
 from tests.services import people
@@ -81,6 +83,15 @@ def delivery(
 def asked(clinic: ClinicFixture, **changes: object) -> Referral:
     with clinic.transaction() as session:
         return people.asked_once(session, clinic, **changes)
+
+
+def reached(clinic: ClinicFixture, referral: Referral, now: datetime = NOW) -> Referral:
+    """Its first letter has left: reminders never go before it."""
+    with clinic.transaction() as session:
+        first = only_message(session, referral)
+        assert outbox.move(session, first, MessageState.ACCEPTED, finished_at=now)
+        note_delivery.accepted(session, first, now, is_real=False)
+        return referrals.get(session, referral.id)
 
 
 def only_message(session: Session, referral: Referral) -> outbox.Message:

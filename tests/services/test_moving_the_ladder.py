@@ -30,7 +30,7 @@ from referral.storage import closures, outbox, referrals, tables
 from referral.storage.db import Session
 from tests.database import NOW, ClinicFixture
 from tests.services import people
-from tests.services.sending import asked
+from tests.services.sending import asked, reached
 
 # NOW is Tuesday, November 3. Wednesday the 11th is Veterans Day.
 FRIDAY = date(2026, 11, 6)
@@ -144,7 +144,7 @@ def test_a_move_is_refused_on_an_old_page_on_a_closed_request_and_with_odd_input
 
 
 def test_an_undo_is_not_offered_once_the_plan_has_gone_on(clinic: ClinicFixture) -> None:
-    referral = asked(clinic)
+    referral = reached(clinic, asked(clinic))
     with clinic.transaction() as session:
         extends(session, clinic, referral)
     with clinic.transaction() as session:
@@ -165,7 +165,7 @@ def _reminders(session: Session, referral: Referral) -> list[tuple[int, MessageS
 def test_a_reminder_that_was_stopped_before_it_left_comes_later_and_only_once(
     clinic: ClinicFixture, back: str
 ) -> None:
-    referral = asked(clinic)
+    referral = reached(clinic, asked(clinic))
     with clinic.transaction() as session:
         assert send_reminders(session, at(5)) == 1
     with clinic.transaction() as session:

@@ -14,11 +14,11 @@ from referral.services.send_reminders import send_reminders
 from referral.storage import directory, outbox, referrals, tables
 from tests.database import NOW, ClinicFixture
 from tests.services import people
-from tests.services.sending import EVENING, Provider, asked, delivery
+from tests.services.sending import EVENING, Provider, asked, delivery, reached
 
 
 def test_one_request_that_cannot_be_worked_on_holds_up_nobody(clinic: ClinicFixture) -> None:
-    broken, healthy = asked(clinic), asked(clinic)
+    broken, healthy = (reached(clinic, asked(clinic)) for _ in range(2))
     with clinic.transaction() as session:
         session.connection.execute(
             update(tables.clinician)
@@ -106,3 +106,23 @@ def test_a_reminder_that_has_not_left_stays_when_the_clinician_asks_something(
         ask_clinic(session, people.portal_actor(clinic), referral.id, "question", "Which dose?", NOW)
     deliver_due(delivery(clinic, renderer, NOW + timedelta(days=3), email=mail), clinic.id)
     assert len(mail.sent) == 1
+
+
+def test_a_reminder_never_leaves_with_the_request_that_it_reminds_of(
+    clinic: ClinicFixture, renderer: Renderer
+) -> None:
+    """As after an outage, or while a provider was down: the first letter goes first, and day 0 is then."""
+    referral = asked(clinic)
+    late = datetime(
+        2026, 11, 5, 17, 0, tzinfo=UTC
+    )  # Thursday 10:00, an hour after the first reminder was due
+    with clinic.transaction() as session:
+        assert send_reminders(session, late) == 1
+        put_off = referrals.get(session, referral.id)
+        assert (put_off.climbed, put_off.next_step_at) == (0, late + timedelta(minutes=15))
+    deliver_due(delivery(clinic, renderer, late), clinic.id)
+    with clinic.transaction() as session:
+        moved = referrals.get(session, referral.id)
+        kinds = [message.kind for message in outbox.find(session, referral_id=referral.id)]
+    assert kinds == [MessageKind.REQUEST]
+    assert (moved.started_at, moved.next_step_at) == (late, datetime(2026, 11, 9, 16, 0, tzinfo=UTC))
