@@ -27,7 +27,10 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
-    """What delivering needs; one per worker process. `fraction` gives the jitter of retries, in [0, 1)."""
+    """What delivering needs; one per worker process. `fraction` gives the jitter of retries, in [0, 1).
+
+    `call_help` is told that there is more to do than one worker process should do alone.
+    """
 
     database: Database
     channels: Channels
@@ -36,6 +39,7 @@ class Delivery:
     now: Callable[[], datetime]
     fraction: Callable[[], float] = random.random
     pools: Pools = field(default_factory=Pools)
+    call_help: Callable[[], None] = lambda: None
 
 
 class Item(Protocol):

@@ -39,6 +39,9 @@ _LOOK_SECONDS: Final = 0.25
 # A provider that has room again within this time is waited for; else the next sweep comes back.
 _WORTH_WAITING: Final = timedelta(seconds=2)
 
+# More than this is not for one worker process alone.
+_FOR_ONE: Final = 100
+
 Claim = Callable[[Delivery, str, Batch], tuple[list[Call], list[Message]]]
 
 
@@ -62,14 +65,18 @@ class _Round:
     shut: dict[Channel, datetime] = field(default_factory=dict)
     done: queue.SimpleQueue[Batch] = field(default_factory=queue.SimpleQueue)
     letters_next: bool = False
+    has_called: bool = False
 
     def run(self) -> int:
-        started = self.delivery.now()
+        started, goes_on = self.delivery.now(), False
         try:
             while True:
                 is_late = self.delivery.now() - started >= _LONGEST or self._seconds() >= _LONGEST.seconds
-                busy = False if is_late else self._go_on()
-                busy = self._finish(0.0 if busy else _LOOK_SECONDS) or busy
+                if is_late and goes_on:
+                    # More may be due than this task has time for.
+                    self.delivery.call_help()
+                goes_on = False if is_late else self._go_on()
+                busy = self._finish(0.0 if goes_on else _LOOK_SECONDS) or goes_on
                 if not busy and not self.out and (is_late or not self._room_comes_soon()):
                     return len(self.taken)
         finally:
@@ -104,6 +111,9 @@ class _Round:
         else:
             return False
         self.taken.update(message.id for message in drawn)
+        if len(self.taken) >= _FOR_ONE and not self.has_called:
+            self.has_called = True
+            self.delivery.call_help()
         return bool(drawn)
 
     def _send(self, sort: str, channel: Channel, find: Claim) -> bool:

@@ -73,7 +73,7 @@ class Material:
 class Recipient:
     """The request of a message, and the clinician and contact it goes to, as just found to be on file.
 
-    `answers` are what was answered to the request; an open one may have them left out.
+    `answers` are what was answered to the request, where the kind of message depends on it.
     """
 
     referral: Referral

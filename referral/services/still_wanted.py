@@ -50,7 +50,7 @@ class Sorted:
 def sort(session: Session, batch: Sequence[Held], now: datetime) -> Sorted:
     """Looks only. With the requests locked, what it finds holds until the transaction ends."""
     clinicians = directory.get_clinicians(session, {held.referral.clinician_id for held in batch})
-    asked = [held.referral.id for held in batch if _depends_on_answers(held)]
+    asked = {held.referral.id for held in batch if held.message.kind in WHILE_STANDING}
     answers = standings.of_referrals(session, asked)
     found = Sorted()
     for held in batch:
@@ -68,10 +68,6 @@ def sort(session: Session, batch: Sequence[Held], now: datetime) -> Sorted:
             to = Recipient(held.referral, clinician, contact, given)
             found.wanted.append(Wanted(held.message, to))
     return found
-
-
-def _depends_on_answers(held: Held) -> bool:
-    return held.message.kind in WHILE_STANDING or not held.referral.is_open
 
 
 def _makes_sense(held: Held, answers: Iterable[Standing], now: datetime) -> bool:

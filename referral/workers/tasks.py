@@ -61,7 +61,16 @@ def _delivery() -> Delivery:
         renderer=_renderer(),
         base_url=made.settings.base_url,
         now=made.now,
+        call_help=_call_help,
     )
+
+
+def _call_help() -> None:
+    """One more worker process takes from the same rows; where none is free the call lapses."""
+    try:
+        deliver.apply_async(expires=SWEEP_SECONDS, retry=False)
+    except Exception as error:  # noqa: BLE001 - the broker is away: the next sweep does the same
+        log.warning("help.not-called", cause=type(error).__name__)
 
 
 def _in_every_clinic(*works: Callable[[str], object]) -> None:

@@ -1,0 +1,63 @@
+"""What a sweep costs among 10,000 open requests and among 1,000,000, with 1,000 due each time."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import time
+
+from sqlalchemy import text
+
+from bench._harness import figure
+from bench._messages import admin
+from bench._orders import write_orders
+from referral.config import Settings
+from referral.embedded import Engines
+
+FEW = 10_000
+MOST = int(os.environ.get("MOST", "1000000"))
+DUE = 1_000
+ROUNDS = 3
+_OPEN = """
+SET LOCAL session_replication_role = replica;
+UPDATE referral SET status = 'requested', business_status = 'sent', closed_at = NULL, delivered_at = now(),
+       started_at = now() - interval '1 day', due_at = now() + interval '20 days',
+       next_step_at = now() + interval '5 days' WHERE id LIKE 'bench-%' AND closed_at IS NOT NULL;
+"""
+# Each round makes the same kind of step due: a call for the front desk, which draws no letter.
+_DUE = """
+SET LOCAL session_replication_role = replica;
+UPDATE referral SET next_step_at = now() - interval '1 minute', started_at = now() - interval '9 days',
+       climbed = 2
+ WHERE id IN (SELECT 'bench-' || (1 + (CAST(:round AS integer) * 7919 + n * 97) % CAST(:most AS integer))
+              FROM generate_series(1, CAST(:due AS integer)) n);
+"""
+
+
+def measure(engines: Engines, settings: Settings, clinic_id: str) -> None:
+    seconds = {}
+    os.environ.update(settings.as_environment())
+    from referral.workers import tasks
+
+    for first, last in ((1, FEW), (FEW + 1, MOST)):
+        write_orders(engines.admin_url, clinic_id, first, last)
+        with admin(engines.admin_url) as engine:
+            with engine.begin() as connection:
+                for statement in _OPEN.split(";\n"):
+                    if statement.strip():
+                        connection.execute(text(statement))
+            with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+                connection.exec_driver_sql("VACUUM ANALYZE")
+        seconds[last] = statistics.median(_once(engines, tasks, last, number) for number in range(ROUNDS + 1))
+        print(f"  sweep among {last}: {seconds[last]:.2f} s for {DUE} due")
+    figure("sweep-cost-of-size", seconds[MOST] / seconds[FEW], "<= 1.2")
+
+
+def _once(engines: Engines, tasks: object, most: int, number: int) -> float:
+    with admin(engines.admin_url) as engine, engine.begin() as connection:
+        for statement in _DUE.split(";\n"):
+            if statement.strip():
+                connection.execute(text(statement), {"round": number, "most": most, "due": DUE})
+    begun = time.perf_counter()
+    tasks.sweep_clinics()  # type: ignore[attr-defined]
+    return time.perf_counter() - begun

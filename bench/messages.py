@@ -1,0 +1,202 @@
+"""Messages end to end: from a row that is due to a provider that has taken it and a row that says so.
+
+One worker as the service starts it, with its two processes, and one provider on loopback; PostgreSQL and
+Valkey with durability as in production. In the same run: no-op jobs of procrastinate on the same PostgreSQL
+and no-op tasks of bare Celery on the same Valkey, each with two processes.
+
+MESSAGES, LETTERS, JOBS, MOST (open requests of the sweep) and MEMORY (messages of the memory figure) make it
+shorter; PART=rate,letters,others,sweep,memory chooses.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy import text
+
+from bench import _queues as others
+from bench import _sweep as sweep
+from bench._harness import demo_clinic, figure, free_port, running_engines
+from bench._messages import WORKING_HOURS, admin, write_messages
+from referral.config import Settings
+from referral.domain.codes import Channel
+from referral.domain.outgoing import MessageKind
+from referral.embedded import Engines
+
+MESSAGES = int(os.environ.get("MESSAGES", "20000"))
+LETTERS = int(os.environ.get("LETTERS", "60"))
+JOBS = int(os.environ.get("JOBS", "5000"))
+MEMORY = int(os.environ.get("MEMORY", "100000"))
+PARTS = frozenset(os.environ.get("PART", "rate,letters,others,sweep,memory").split(","))
+_SECONDS = 900.0
+
+
+def provider_url(port: int) -> str:
+    return f"twilio+http://AC0123456789abcdef:provider-token@127.0.0.1:{port}?from=%2B13035550100"
+
+
+@contextmanager
+def running(
+    command: list[str], environment: dict[str, str] | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A process in a session of its own, ended with all its children."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("REFERRAL_")}
+    process = subprocess.Popen(
+        [sys.executable, *command], env={**inherited, **(environment or {})}, start_new_session=True
+    )
+    try:
+        yield process
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+@contextmanager
+def provider() -> Iterator[int]:
+    port = free_port()
+    with running(["-m", "tests.provider", "--port", str(port), "--lean"]):
+        yield port
+
+
+@contextmanager
+def worker(settings: Settings, port: int) -> Iterator[subprocess.Popen[bytes]]:
+    clock = settings.data_dir / "now.txt"
+    clock.write_text(WORKING_HOURS.isoformat())
+    environment = settings.as_environment() | {
+        "REFERRAL_SMS_URL": provider_url(port),
+        "REFERRAL_PRETEND_NOW_FILE": str(clock),
+    }
+    with running(["-m", "referral.cli", "worker"], environment) as process:
+        yield process
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    until = time.monotonic() + _SECONDS
+    while not condition():
+        if time.monotonic() > until:
+            raise TimeoutError("it did not end")
+        time.sleep(0.5)
+
+
+def cpu_seconds(pid: int) -> float:
+    """Of a process and its present children."""
+    total = 0.0
+    for one in (pid, *children(pid)):
+        fields = Path(f"/proc/{one}/stat").read_text().rpartition(")")[2].split()
+        total += (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return total
+
+
+def children(pid: int) -> list[int]:
+    path = Path(f"/proc/{pid}/task/{pid}/children")
+    own = [int(one) for one in path.read_text().split()] if path.exists() else []
+    return own + [grandchild for child in own for grandchild in children(child)]
+
+
+def accepted(engines: Engines) -> Callable[[], int]:
+    def count() -> int:
+        with admin(engines.admin_url) as engine, engine.connect() as connection:
+            query = text("SELECT count(*) FROM message WHERE state = 'accepted'")
+            return int(connection.scalar(query) or 0)
+
+    return count
+
+
+def rate(count: Callable[[], int], wanted: int) -> float:
+    """Messages a second between the first tenth and the end: the worker is warm by then."""
+    begun_with = count()
+    wait_for(lambda: count() - begun_with >= wanted // 10)
+    first, since = count(), time.monotonic()
+    wait_for(lambda: count() - begun_with >= wanted)
+    return (count() - first) / (time.monotonic() - since)
+
+
+def measure_rate(engines: Engines, settings: Settings, clinic_id: str) -> float:
+    count = accepted(engines)
+    write_messages(engines.admin_url, clinic_id, MESSAGES)
+    with provider() as port, worker(settings, port) as process:
+        found = rate(count, MESSAGES)
+        print(f"  worker: {1000 * cpu_seconds(process.pid) / MESSAGES:.2f} ms of CPU a message")
+    figure("messages-per-second", found, ">= 600")
+    return found
+
+
+def measure_letters(engines: Engines, settings: Settings, clinic_id: str) -> None:
+    """Thanks, whose sealed record is drawn by the letter engine as requests and reminders are."""
+    count = accepted(engines)
+    before = count()
+    letters = {"kind": MessageKind.REQUEST, "channel": Channel.EMAIL, "lane": "letter"}
+    write_messages(engines.admin_url, clinic_id, LETTERS, first=5_000_001, **letters)
+    with admin(engines.admin_url) as engine, engine.begin() as connection:
+        connection.execute(
+            text(
+                "SET LOCAL session_replication_role = replica;"
+                "UPDATE referral SET status = 'requested', closed_at = NULL, delivered_at = now(),"
+                " due_at = now() + interval '20 days'"
+                " WHERE id IN (SELECT referral_id FROM message WHERE kind = 'request')"
+            )
+        )
+    with provider() as port, worker(settings, port):
+        begun = time.monotonic()
+        wait_for(lambda: count() - before >= LETTERS)
+        figure("letters-per-second", LETTERS / (time.monotonic() - begun), "as it is")
+
+
+def measure_others(engines: Engines, settings: Settings, ours: float) -> None:
+    url = engines.admin_url.replace("postgresql+psycopg://", "postgresql://")
+    figure("messages-to-procrastinate", ours / others.procrastinate_rate(url, JOBS), "as it is")
+    figure("messages-to-bare-celery", ours / others.celery_rate(str(settings.broker_url), JOBS), "as it is")
+
+
+def pss(pid: int) -> int:
+    """KiB that a process and its children have for themselves, shared pages divided among them."""
+    total = 0
+    for one in (pid, *children(pid)):
+        lines = Path(f"/proc/{one}/smaps_rollup").read_text().splitlines()
+        total += next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+    return total
+
+
+def measure_memory(engines: Engines, settings: Settings, clinic_id: str) -> None:
+    """Warm after a tenth; then the largest of the rest against the warm size."""
+    count = accepted(engines)
+    before, step = count(), MEMORY // 10
+    sizes: list[int] = []
+    with provider() as port, worker(settings, port) as process:
+        for number in range(10):
+            first = 1_000_001 + number * step
+            write_messages(engines.admin_url, clinic_id, step, first=first)
+            wait_for(lambda done=before + (number + 1) * step: count() >= done)  # type: ignore[misc]
+            sizes.append(pss(process.pid))
+            print(f"  after {(number + 1) * step} messages: {sizes[-1] / 1024:.1f} MiB", flush=True)
+    figure("worker-memory-growth-percent", 100 * (max(sizes[1:]) / sizes[0] - 1), "<= 5")
+
+
+def main() -> None:
+    with running_engines() as (engines, settings):
+        clinic_id, _ = demo_clinic(settings)
+        if "sweep" in PARTS:
+            sweep.measure(engines, settings, clinic_id)
+        if "rate" in PARTS or "others" in PARTS:
+            ours = measure_rate(engines, settings, clinic_id)
+        if "others" in PARTS:
+            measure_others(engines, settings, ours)
+        if "letters" in PARTS:
+            measure_letters(engines, settings, clinic_id)
+        if "memory" in PARTS:
+            measure_memory(engines, settings, clinic_id)
+
+
+if __name__ == "__main__":
+    main()
