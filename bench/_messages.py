@@ -25,10 +25,12 @@ WORKING_HOURS = datetime(2026, 11, 3, 17, 0, tzinfo=UTC)
 _SCRIPT = """
 SET LOCAL session_replication_role = replica;
 INSERT INTO clinician (clinic_id, id, name, kind, time_zone, search_name)
-    SELECT CAST(:clinic AS uuid), 'bench-' || n, 'Chidi Okafor', 'psychiatrist', 'America/Denver', 'chidi okafor'
+    SELECT CAST(:clinic AS uuid), 'bench-' || n, 'Chidi Okafor', 'psychiatrist', 'America/Denver',
+           'chidi okafor'
     FROM generate_series(1, CAST(:clinicians AS integer)) n ON CONFLICT DO NOTHING;
 INSERT INTO contact (clinic_id, id, clinician_id, channel, address, source, verified_at)
-    SELECT CAST(:clinic AS uuid), 'bench-' || CAST(:channel AS text) || n, 'bench-' || n, CAST(:channel AS text),
+    SELECT CAST(:clinic AS uuid), 'bench-' || CAST(:channel AS text) || n, 'bench-' || n,
+           CAST(:channel AS text),
            CASE CAST(:channel AS text) WHEN 'sms' THEN '+1303555' || to_char(n, 'FM0000')
                          ELSE 'bench' || n || '@clinic.example' END, 'bench', now()
     FROM generate_series(1, CAST(:clinicians AS integer)) n ON CONFLICT DO NOTHING;

@@ -139,6 +139,11 @@ def sweep() -> None:
     """
     # Before anything is sent: a bounce may have chosen another way.
     _with_returned_mail(returned.read_returned_mail)
+    sweep_clinics(_deliver, _keep_stream)
+
+
+def sweep_clinics(*then: Callable[[str], object]) -> None:
+    """All that a sweep does in each clinic before anything is sent, and `then`."""
     _in_every_clinic(
         _keep_stream,
         _ask_for_exports,
@@ -150,8 +155,7 @@ def sweep() -> None:
         _renew,
         _roll_out,
         _release,
-        _deliver,
-        _keep_stream,
+        *then,
     )
 
 

@@ -270,7 +270,7 @@ def test_a_row_that_kills_its_workers_is_set_aside_and_its_neighbours_arrive(
     clinic: ClinicFixture, renderer: Renderer
 ) -> None:
     with clinic.transaction() as session:
-        made = []
+        made: list[Referral] = []
         for given in ("Ada", "Deadly", "Grace"):
             order = people.order(session, clinic, people.patient(session, clinic, given=given))
             made += people.ask(session, clinic, order, people.clinician(session, clinic))
