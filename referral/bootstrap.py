@@ -11,6 +11,7 @@ from typing import Final, Protocol
 
 from referral.channels.base import Channels, OutboxViewer, Transport
 from referral.channels.fax import FaxTransport
+from referral.channels.fax_mail import FaxMailTransport
 from referral.channels.http_provider import Provider
 from referral.channels.outgoing import Outgoing
 from referral.channels.print_batch import PrintTransport
@@ -18,7 +19,7 @@ from referral.channels.provider_urls import ProviderAccount
 from referral.channels.return_address import ReturnAddresses
 from referral.channels.sinch import SinchFax
 from referral.channels.sms import TwilioSms
-from referral.channels.smtp import FaxMailTransport, SmtpTransport
+from referral.channels.smtp import SmtpTransport
 from referral.channels.webhooks import Receiver, TwilioReceiver, fax_receiver
 from referral.config import Settings
 from referral.domain.codes import Channel

@@ -17,8 +17,9 @@ import pytest
 
 from referral.channels.base import Envelope, Outcome, Sent
 from referral.channels.email import Mail, compose
+from referral.channels.fax_mail import FaxMailTransport
 from referral.channels.return_address import ReturnAddresses
-from referral.channels.smtp import FaxMailTransport, SmtpTransport
+from referral.channels.smtp import SmtpTransport
 from referral.domain.outgoing import provider_key
 from tests.certificates import Authority
 from tests.database import NOW
