@@ -25,7 +25,7 @@ from referral.storage.calls import CallTask
 from referral.storage.db import Session
 from tests.database import NOW, ClinicFixture
 from tests.services import people
-from tests.services.sending import asked
+from tests.services.sending import asked, reached
 
 MONDAY = datetime(2026, 11, 9, 16, 0, tzinfo=UTC)  # 9:00 in Denver
 
@@ -74,6 +74,7 @@ def number(clinic: ClinicFixture, referral: Referral, channel: Channel = Channel
 
 
 def test_the_rung_of_the_ladder_puts_one_call_on_the_list(clinic: ClinicFixture, referral: Referral) -> None:
+    reached(clinic, referral)
     due = NOW
     for _ in range(3):
         with clinic.transaction() as session:
