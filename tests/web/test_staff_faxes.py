@@ -123,10 +123,12 @@ def test_a_fax_is_placed_written_down_and_opens_what_policy_lets_it_open(
     assert "The fax is with its request" in desk.text
     assert "has answered by fax; please write down what it says" in desk.get("/")
     assert f'href="/fax-inbox/{fax.id}"' in desk.page
+    assert "Write it down" in desk.get(f"/requests/{asked.id}")
     desk.get(f"/fax-inbox/{fax.id}")
     desk.post(f"/fax-inbox/{fax.id}/transcribe", {**FORM, "reports": ["decision", "mid-course"]})
     assert desk.path == f"/requests/{asked.id}"
     assert "What the fax says is written down" in desk.text
+    assert "Write it down" not in desk.text
     with clinic.transaction() as session:
         answer = recommendations.find(session, referral_id=asked.id)
         assert answer is not None

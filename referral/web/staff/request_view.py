@@ -77,7 +77,8 @@ def request_page(
 
 def _waiting_fax(view: RequestView) -> str:
     """The fax that holds the reminders, '' for none."""
-    if view.followed.referral.held_for != HeldFor.FAX:
+    referral = view.followed.referral
+    if not referral.is_open or referral.held_at is None or referral.held_for != HeldFor.FAX:
         return ""
     came = [event.detail["fax"] for event in view.events if event.event == "fax-received"]
     return f"/fax-inbox/{came[-1]}" if came else ""
