@@ -24,6 +24,7 @@ from referral.channels.webhooks import Receiver, TwilioReceiver, fax_receiver
 from referral.config import Settings
 from referral.domain.codes import Channel
 from referral.domain.outgoing_urls import Reach
+from referral.domain.providers import read_limits
 from referral.storage.db import Database, Session
 from referral.storage.vault import Vault
 
@@ -142,4 +143,4 @@ def _channels(settings: Settings, receivers: Mapping[str, Receiver]) -> Channels
         transports[Channel.SMS] = _sms(settings.sms, receivers["sms"].address)
     if settings.fax is not None:
         transports[Channel.FAX] = _fax(settings.fax, receivers["fax"].address)
-    return Channels(transports, settings.mail_from, returns)
+    return Channels(transports, settings.mail_from, returns, read_limits(settings.provider_limits))

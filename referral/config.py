@@ -21,6 +21,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from referral.channels.provider_urls import ProviderAccount, read_fax_url, read_sms_url
 from referral.domain.outgoing_urls import Network, read_networks
+from referral.domain.providers import read_limits
 
 PREFIX = "REFERRAL_"
 MASTER_KEY_BYTES = 32
@@ -62,6 +63,11 @@ def _redis_url(url: str) -> str:
         database = parse_qs(parts.query).get("virtual_host", ["0"])[0]
         return f"unix://{parts.path}?db={database}"
     return url
+
+
+def _provider_limits(text: str) -> str:
+    read_limits(text)
+    return text
 
 
 def _networks(value: object) -> object:
@@ -167,6 +173,8 @@ class Settings(BaseSettings):
     smtp_url: Annotated[SecretStr, AfterValidator(_smtp_url)] | None = None
     sms_url: Annotated[SecretStr, _provider_url(read_sms_url)] | None = None
     fax_url: Annotated[SecretStr, _provider_url(read_fax_url)] | None = None
+    # How many calls each provider takes at once and in a second, over all workers: sms=16@20,fax=4.
+    provider_limits: Annotated[str, AfterValidator(_provider_limits)] = ""
     mail_from: str = "Referrals <no-reply@referral.example>"
     # Authorities to trust for the mail server, in place of the system's.
     smtp_ca_file: Annotated[Path, AfterValidator(_authorities)] | None = None

@@ -7,6 +7,7 @@ per provider, which all workers share.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -26,6 +27,20 @@ class Limits:
 
     at_once: int = 32
     per_second: float | None = None
+
+
+_LIMIT: Final = re.compile(r"([a-z][a-z-]*)=([1-9]\d{0,3})(?:@(\d{1,4}(?:\.\d{1,3})?))?")
+
+
+def read_limits(text: str) -> dict[str, Limits]:
+    """`sms=16@20,fax=4`: by provider the calls at once and, after @, in a second. Raises ValueError."""
+    found = {}
+    for part in (part.strip() for part in text.split(",") if part.strip()):
+        match = _LIMIT.fullmatch(part)
+        if match is None or (match[3] is not None and float(match[3]) <= 0):
+            raise ValueError("must look like sms=16@20,fax=4: calls at once, and after @ in a second")
+        found[match[1]] = Limits(int(match[2]), float(match[3]) if match[3] else None)
+    return found
 
 
 class Circuit(StrEnum):

@@ -15,6 +15,7 @@ from referral.domain.providers import (
     Circuit,
     Limits,
     Provider,
+    read_limits,
     settle,
     take,
 )
@@ -151,3 +152,23 @@ def test_a_clock_that_goes_back_gives_nothing_away() -> None:
     limits = Limits(per_second=10)
     spent = replace(FRESH, allowance=0.0, counted_at=NOW)
     assert take(spent, limits, "a", 5, NOW - timedelta(hours=1), LEASE)[1].calls == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "limits"),
+    [
+        ("", {}),
+        ("sms=16@20,fax=4", {"sms": Limits(16, 20.0), "fax": Limits(4, None)}),
+        (" sms=1@0.5 , fax-mail=2", {"sms": Limits(1, 0.5), "fax-mail": Limits(2, None)}),
+    ],
+)
+def test_limits_are_read(text: str, limits: dict[str, Limits]) -> None:
+    assert read_limits(text) == limits
+
+
+@pytest.mark.parametrize(
+    "text", ["sms", "sms=0", "sms=4@0", "sms=4@", "sms=-1", "SMS=4", "sms=4;fax=2", "=4"]
+)
+def test_what_is_no_limit_is_refused_with_a_sentence(text: str) -> None:
+    with pytest.raises(ValueError, match="must look like"):
+        read_limits(text)
