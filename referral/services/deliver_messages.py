@@ -9,7 +9,7 @@ from __future__ import annotations
 import queue
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
@@ -42,7 +42,11 @@ _WORTH_WAITING: Final = timedelta(seconds=2)
 # More than this is not for one worker process alone.
 _FOR_ONE: Final = 100
 
-Claim = Callable[[Delivery, str, Batch], tuple[list[Call], list[Message]]]
+_CLAIMS: Final[Mapping[str, Callable[[Delivery, str, Batch], tuple[list[Call], list[Message]]]]] = {
+    "urgent": claim,
+    "left": claim_doubtful,
+    "due": claim,
+}
 
 
 def deliver_due(delivery: Delivery, clinic_id: str) -> int:
@@ -66,6 +70,9 @@ class _Round:
     done: queue.SimpleQueue[Batch] = field(default_factory=queue.SimpleQueue)
     letters_next: bool = False
     has_called: bool = False
+    # Batches that were full: most likely there is more, and it is begun without a look at everything.
+    full: set[tuple[str, Channel]] = field(default_factory=set)
+    looked: float = 0.0
 
     def run(self) -> int:
         started, goes_on = self.delivery.now(), False
@@ -89,12 +96,18 @@ class _Round:
 
     def _go_on(self) -> bool:
         """Begin and draw what is due; False where there was nothing to begin or to draw."""
+        if self.full and time.monotonic() - self.looked < _LOOK_SECONDS:
+            again, self.full = self.full, set()
+            begun = [self._send(sort, channel) for sort, channel in sorted(again)]
+            if any(begun):
+                return True
+        self.looked = time.monotonic()
         with self.delivery.database.transaction(self.clinic_id) as session:
             work = dispatch.work(session, self.delivery.now())
         begun = [
-            *(self._send("urgent", channel, claim) for channel in sorted(work.urgent)),
-            *(self._send("left", channel, claim_doubtful) for channel in sorted(work.left_sending)),
-            *(self._send("due", channel, claim) for channel in sorted(work.send)),
+            *(self._send("urgent", channel) for channel in sorted(work.urgent)),
+            *(self._send("left", channel) for channel in sorted(work.left_sending)),
+            *(self._send("due", channel) for channel in sorted(work.send)),
         ]
         return self._draw(work) or any(begun)
 
@@ -116,7 +129,7 @@ class _Round:
             self.delivery.call_help()
         return bool(drawn)
 
-    def _send(self, sort: str, channel: Channel, find: Claim) -> bool:
+    def _send(self, sort: str, channel: Channel) -> bool:
         """Begin one batch, unless one of its sort is still out; True where something was done."""
         if (sort, channel) in self.out or self.shut.get(channel, self.delivery.now()) > self.delivery.now():
             return False
@@ -126,7 +139,7 @@ class _Round:
             return False
         calls: list[Call] = []
         try:
-            calls, seen = find(self.delivery, self.clinic_id, batch)
+            calls, seen = _CLAIMS[sort](self.delivery, self.clinic_id, batch)
         finally:
             if not calls:
                 self._close(batch)
@@ -145,6 +158,9 @@ class _Round:
             except queue.Empty:
                 break
             ended = True
+            self.full |= {
+                key for key, one in self.out.items() if one is batch and len(one.calls) == one.places
+            }
             self.out = {key: one for key, one in self.out.items() if one is not batch}
             record(self.delivery, self.clinic_id, batch)
             self._close(batch)

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
 from referral.domain import providers as rules
@@ -30,7 +30,12 @@ def every(session: Session) -> list[Provider]:
     return [_to_provider(row) for row in session.connection.execute(_SELECT)]
 
 
+# These transactions need not wait for the disk: what a crash of the database takes back is found out anew.
+_NO_WAIT: Final = text("SET LOCAL synchronous_commit = off")
+
+
 def _hold(session: Session, name: str) -> Provider:
+    session.connection.execute(_NO_WAIT)
     held = _SELECT.where(_TABLE.c.name == name).with_for_update()
     row = session.connection.execute(held).one_or_none()
     if row is None:

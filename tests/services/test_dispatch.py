@@ -108,7 +108,8 @@ def test_a_batch_costs_as_many_statements_as_one_message(clinic: ClinicFixture, 
         counts.append(len(seen))
     assert len(provider.sent) == 17
     assert states(clinic) == {MessageState.ACCEPTED}
-    assert counts[1] <= counts[0] + 6, counts
+    # A full batch is followed by a look for the next one.
+    assert counts[1] <= counts[0] + 12, counts
 
 
 def test_every_message_of_a_batch_is_a_disclosure_and_stands_on_its_timeline(
