@@ -65,6 +65,29 @@ FINISHED: Final = frozenset(
 MIX: Final = {Channel.SMS: 85, Channel.EMAIL: 13, Channel.FAX: 2}
 
 
+_COPY: Final = """
+WITH template AS (
+    SELECT * FROM message WHERE clinic_id = %(clinic)s AND ordinal = %(ordinal)s AND kind = 'cancelled'),
+asked AS (
+    SELECT id, clinician_id, row_number() OVER (ORDER BY id) - 1 AS place, count(*) OVER () AS every
+    FROM referral WHERE clinic_id = %(clinic)s),
+made AS (
+    INSERT INTO message (clinic_id, id, referral_id, kind, ordinal, channel, contact_id, not_before,
+                         created_at)
+    SELECT t.clinic_id, gen_random_uuid(), a.id, t.kind, t.ordinal + n, t.channel, c.id, t.not_before,
+           t.created_at
+    FROM template t, generate_series(1, %(count)s) AS n, asked a, contact c
+    WHERE a.place = n %% a.every AND c.channel = 'sms'
+      AND c.clinic_id = t.clinic_id AND c.clinician_id = a.clinician_id
+    RETURNING id)
+INSERT INTO resource (clinic_id, type, id, version, body, last_updated, patient_id)
+SELECT r.clinic_id, r.type, m.id::text, r.version, jsonb_set(r.body, '{id}', to_jsonb(m.id::text)),
+       r.last_updated, r.patient_id
+FROM template t, resource r, made m
+WHERE r.clinic_id = t.clinic_id AND r.type = 'Communication' AND r.id = t.id::text
+"""
+
+
 def seed_of(name: str) -> int:
     """A seed of its own for each run, printed; REFERRAL_SEED repeats one."""
     given = int(os.environ.get("REFERRAL_TEST_SEED", "0")) or random.SystemRandom().randrange(1, 2**31)
@@ -217,6 +240,18 @@ class Fleet:
                     session, referral, MessageKind.CANCELLED, contacts[channel], now, ordinal=self.queued
                 )
 
+    def queue_many(self, count: int) -> None:
+        """Many copies of one SMS that the service has decided: its row and its Communication."""
+        self.queue(1, random.Random(0), [Channel.SMS])
+        with psycopg.connect(self._admin, autocommit=True) as connection:
+            connection.execute(_COPY, {"clinic": self.clinic.id, "ordinal": self.queued, "count": count - 1})
+            connection.execute("ANALYZE message, resource")
+        self.queued += count - 1
+
+    @property
+    def _admin(self) -> str:
+        return self.engines.admin_url.replace("postgresql+psycopg", "postgresql")
+
     def ring(self) -> None:
         """Ask for a delivery; whoever was to do what was asked for before may be dead."""
         spelled = self.engines.redis_url.replace("unix://", "redis+socket://")
@@ -228,8 +263,7 @@ class Fleet:
     # ---- What has become of it
 
     def states(self) -> Counter[MessageState]:
-        address = self.engines.admin_url.replace("postgresql+psycopg", "postgresql")
-        with psycopg.connect(address, autocommit=True) as connection:
+        with psycopg.connect(self._admin, autocommit=True) as connection:
             rows = connection.execute(
                 "SELECT state, count(*) FROM message WHERE clinic_id = %s AND kind = 'cancelled'"
                 " GROUP BY state",
@@ -242,8 +276,7 @@ class Fleet:
 
     def rows(self) -> list[tuple[str, Channel, MessageState, int]]:
         """(id, channel, state, generation) of every message."""
-        address = self.engines.admin_url.replace("postgresql+psycopg", "postgresql")
-        with psycopg.connect(address, autocommit=True) as connection:
+        with psycopg.connect(self._admin, autocommit=True) as connection:
             found = connection.execute(
                 "SELECT id::text, channel, state, generation FROM message"
                 " WHERE clinic_id = %s AND kind = 'cancelled'",
