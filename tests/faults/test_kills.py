@@ -29,8 +29,11 @@ def storm(fleet: Fleet, rng: random.Random, *, messages: int, kills: int) -> int
     """Queue a few, let some work be done, kill, and so on; returns how many whole trees died."""
     trees = 0
     for number in range(kills):
+        before = fleet.finished()
         fleet.queue(messages * (number + 1) // kills - messages * number // kills, rng)
         fleet.ring()
+        # Whoever is killed has been at work since the last death.
+        eventually(lambda before=before: fleet.finished() > before, 90)  # type: ignore[misc]
         threading.Event().wait(rng.choice(FRACTIONS))
         if rng.randrange(TREES) == 0:
             fleet.kill_all()
