@@ -18,9 +18,20 @@ from referral.services.find_escalations import Escalation, find_escalations
 from referral.services.find_orders import OrderState, states_of
 from referral.services.follow_requests import Followed, last_letter
 from referral.services.foresee_steps import Foreseen, foresee_steps
+from referral.services.hold_ladder import what_must_come_first
 from referral.services.move_ladder import is_paused, last_move
 from referral.services.receipt import evidence_id
-from referral.storage import accounts, audit, clinics, closures, documents, orders, recommendations, referrals
+from referral.storage import (
+    accounts,
+    audit,
+    clinics,
+    closures,
+    documents,
+    faxes,
+    orders,
+    recommendations,
+    referrals,
+)
 from referral.storage.db import Session
 from referral.storage.referrals import ReferralEvent
 
@@ -67,7 +78,8 @@ class RequestView:
     """Everything about one request. `question_words` are by the id of their document.
 
     `coming` is all that happens by itself from now on; `away` the clinician's absence of now or the next one;
-    `undo` the newest change of the plan that can be taken back.
+    `undo` the newest change of the plan that can be taken back. `fax_id` is the fax that waits for a reader,
+    `first` says what has to be done before reminders may go on ("": nothing).
     """
 
     followed: Followed
@@ -82,6 +94,8 @@ class RequestView:
     away: Closure | None = None
     undo: ReferralEvent | None = None
     escalations: tuple[Escalation, ...] = ()
+    fax_id: str = ""
+    first: str = ""
 
 
 def find_request(
@@ -119,12 +133,15 @@ def _plan(session: Session, followed: Followed, now: datetime) -> dict[str, Any]
     ladder, calendar = ladder_and_calendar(session, referral)
     last = carrier_of(last_letter(followed.messages))
     today = calendar.local_date(now)
+    fax = faxes.waiting_for(session, [referral.id]).get(referral.id)
     absences = closures.of(session, [clinician.id])[clinician.id]
     return {
         "coming": foresee_steps(climb_of(referral), ladder, calendar, clinician, last, now),
         "paused": is_paused(referral, calendar, now),
         "away": next((closure for closure in absences if closure.last_on >= today), None),
         "undo": last_move(session, referral),
+        "fax_id": fax.id if fax else "",
+        "first": what_must_come_first(session, referral),
     }
 
 

@@ -15,7 +15,7 @@ from referral.domain.records import Referral
 from referral.domain.reminders import stopped
 from referral.services.climb import climb_of, going_on
 from referral.services.close_referral import stop_messages
-from referral.storage import outbox, referrals
+from referral.storage import faxes, outbox, referrals
 from referral.storage.db import Session
 
 
@@ -26,6 +26,19 @@ class HeldFor(StrEnum):
     GUESSING = "guessing"
     STAFF = "staff"
     FAX = "fax"
+
+
+def what_must_come_first(session: Session, referral: Referral) -> str:
+    """What has to be done before reminders may go out again, as a sentence; "" where a word is enough.
+
+    A fax waits for its reader, and a locked link for the call, whatever the request was held for before.
+    """
+    if faxes.waiting_for(session, [referral.id]):
+        return "An answer has come by fax: write down what it says, or file the fax."
+    last = referrals.latest_among(session, [referral.id], ("portal-frozen", "resent", "resumed"))
+    if referral.id in last and last[referral.id].event == "portal-frozen":
+        return "Wrong tries have locked the link: call the practice, then send the request again."
+    return ""
 
 
 def hold_for_guessing(session: Session, actor_id: str, referral_id: str, now: datetime) -> None:

@@ -25,6 +25,7 @@ from referral.domain.referral import Event
 from referral.services.calendars import calendar_of
 from referral.services.close_referral import close_referral
 from referral.services.confirm_contact import number_is_right, number_is_wrong
+from referral.services.hold_ladder import what_must_come_first
 from referral.services.move_ladder import note_back_on, resume_request
 from referral.services.note_delivery import told
 from referral.services.queue_call import queue_call
@@ -158,7 +159,8 @@ def _will_answer(call: _Call) -> None:
     A clinician who had asked to be called has been: the ladder goes on.
     """
     referral = told(call.session, call.referral, call.now)
-    if call.task.why is CallReason.ASKED and referral.held_at is not None:
+    held = referral.held_at is not None and not what_must_come_first(call.session, referral)
+    if call.task.why is CallReason.ASKED and held:
         resume_request(call.session, call.actor, referral.id, referral.version, call.now)
 
 

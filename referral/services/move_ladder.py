@@ -17,7 +17,7 @@ from referral.domain.records import Referral
 from referral.domain.reminders import Climb, Ladder, ended_early, extended, paused_until
 from referral.services import publish
 from referral.services.climb import climb_of, going_on, ladder_and_calendar, replanned
-from referral.services.hold_ladder import HeldFor, hold, stop_reminders
+from referral.services.hold_ladder import HeldFor, hold, stop_reminders, what_must_come_first
 from referral.services.keep_calendar import add_closure, open_days
 from referral.services.replan import plan_of, plan_words
 from referral.storage import audit, closures, referrals
@@ -46,6 +46,7 @@ def pause_request(
 ) -> Referral:
     """Nothing goes out until the business day after `until`; the due date moves along."""
     referral, ladder, calendar = _open(session, referral_id, version)
+    _require_free(session, referral)
     if not 0 < (until - calendar.local_date(now)).days <= LONGEST_PAUSE:
         text = "Choose a day after today, at most half a year ahead."
         raise InvalidInput(Issue(text, ("pause_until",), "value"))
@@ -68,6 +69,7 @@ def hold_request(session: Session, actor: Actor, referral_id: str, version: int,
 def resume_request(session: Session, actor: Actor, referral_id: str, version: int, now: datetime) -> Referral:
     """A hold or a pause ends now; the ladder goes on, moved by the business days that it stood still."""
     referral, ladder, calendar = _open(session, referral_id, version)
+    _require_free(session, referral)
     if referral.held_at is not None:
         values = going_on(session, referral, now)
     elif is_paused(referral, calendar, now) and referral.paused_until is not None:
@@ -130,6 +132,8 @@ def last_move(session: Session, referral: Referral) -> ReferralEvent | None:
     event = referrals.latest_among(session, [referral.id], _MOVES).get(referral.id)
     if event is None or not referral.is_open or event.event == "undone":
         return None
+    if event.event == "held" and what_must_come_first(session, referral):
+        return None
     if event.event == _AWAY:
         known = closures.of(session, [referral.clinician_id])[referral.clinician_id]
         return event if any(closure.id == event.detail.get("closure") for closure in known) else None
@@ -175,6 +179,11 @@ def _open(session: Session, referral_id: str, version: int) -> tuple[Referral, L
     if not referral.is_open:
         raise TransitionRefused("A closed request has no next steps to move.", "Task.status")
     return referral, *ladder_and_calendar(session, referral)
+
+
+def _require_free(session: Session, referral: Referral) -> None:
+    if first := what_must_come_first(session, referral):
+        raise TransitionRefused(first, "Task.status")
 
 
 def _moved(

@@ -48,12 +48,13 @@ class Followed:
         self.path = page.url
 
     def happened(self) -> list[str]:
-        """The timeline, oldest first."""
+        """The timeline of what has been, oldest first; what comes next is a list of its own."""
         self.page.goto(self.path)
         if "/sign-in" in self.page.url:  # the last look is too long ago
             sign_in(self.page, "desk")
             self.page.goto(self.path)
-        return self.page.locator(".timeline li .strong").all_inner_texts()[::-1]
+        past = self.page.get_by_role("region", name="What happened")
+        return past.locator(".timeline li .strong").all_inner_texts()[::-1]
 
     def wait_for(self, *events: str) -> None:
         """The timeline ends with these."""

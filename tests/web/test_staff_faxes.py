@@ -144,6 +144,29 @@ def test_a_fax_is_placed_written_down_and_opens_what_policy_lets_it_open(
     assert "Answered by fax" not in desk.get("/")
 
 
+@pytest.mark.parametrize("held", [False, True], ids=["running", "on hold before"])
+def test_reminders_do_not_go_on_past_a_fax_that_nobody_has_read(
+    clinic: ClinicFixture, asked: Referral, desk: Desk, held: bool
+) -> None:
+    page = f"/requests/{asked.id}"
+    if held:
+        desk.get(page)
+        desk.post(f"{page}/hold")
+        assert "Go on with the reminders" in desk.text
+        assert "Undo the hold" in desk.text
+    assigned(desk, came_in(clinic), asked)
+    shown = desk.get(page)
+    assert "Answered by fax" in shown
+    assert "Undo the hold" not in shown
+    for step, title in (("resume", "Go on with the reminders"), ("pause", "Pause the reminders")):
+        assert title not in shown
+        desk.get(page)
+        refused = desk.post(f"{page}/{step}", {"pause_until": "2026-11-20"})
+        assert "write down what it says, or file the fax" in refused
+    with clinic.transaction() as session:
+        assert referrals.get(session, asked.id).next_step_at is None
+
+
 def test_what_is_missing_is_said_and_what_was_typed_is_kept(
     clinic: ClinicFixture, asked: Referral, desk: Desk
 ) -> None:

@@ -14,7 +14,6 @@ from referral.domain.npi import KIND_LABEL
 from referral.domain.records import Clinician, Contact
 from referral.services.find_requests import Answered, RequestView
 from referral.services.follow_requests import Followed
-from referral.services.hold_ladder import HeldFor
 from referral.web.dependencies import Visitor
 from referral.web.form import Form
 from referral.web.policy import Permission
@@ -68,20 +67,11 @@ def request_page(
         plan=plan_card(view, clock, may_act=visitor.may(Permission.ASK)),
         answer=_answer(view.answer, followed, clock, may_read=receipts) if view.answer else None,
         failed=failed,
-        fax=_waiting_fax(view),
+        fax=f"/fax-inbox/{view.fax_id}" if view.fax_id else "",
         record=f"/requests/{referral.id}/transcribe"
         if referral.is_open and visitor.may(Permission.ASK)
         else "",
     )
-
-
-def _waiting_fax(view: RequestView) -> str:
-    """The fax that holds the reminders, '' for none."""
-    referral = view.followed.referral
-    if not referral.is_open or referral.held_at is None or referral.held_for != HeldFor.FAX:
-        return ""
-    came = [event.detail["fax"] for event in view.events if event.event == "fax-received"]
-    return f"/fax-inbox/{came[-1]}" if came else ""
 
 
 def _facts(view: RequestView, clock: Clock) -> tuple[Fact, ...]:
@@ -134,13 +124,13 @@ def _while_open(view: RequestView) -> Iterator[str]:
     referral = view.followed.referral
     if view.escalations:
         yield "attend"
-    if referral.held_at is not None or view.paused:
+    if (referral.held_at is not None or view.paused) and not view.first:
         yield "resume"
     yield "call"
     if in_order(view.followed.clinician.contacts):
         yield "resend"
     yield "contact"
-    if referral.held_at is None:
+    if referral.held_at is None and not view.first:
         yield "pause"
     yield "away"
     yield "extend"
