@@ -16,6 +16,9 @@ MAX_CRASHES: Final = 3
 LEASE: Final = timedelta(seconds=60)
 # The longest that one call to a provider takes: every transport gives up within it.
 LONGEST_CALL: Final = timedelta(seconds=20)
+# How long a batch keeps its places at a provider: its calls begin at once or not at all. Less than a lease,
+# so that places of the dead do not hold up the living for as long.
+PLACES_HELD: Final = timedelta(seconds=30)
 # Providers keep idempotency keys for a day at least; a try after this is no repetition any more.
 KEY_KEPT: Final = timedelta(hours=20)
 # A call whose outcome nobody knows is looked into after this: the provider may still be at work on it.

@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Protocol, TypeVar
+from typing import Final, Protocol, TypeVar
 
 import structlog
 
@@ -23,6 +23,9 @@ from referral.storage.dispatch import Change, Held
 from referral.storage.outbox import Message
 
 log = structlog.get_logger(__name__)
+# How long a database that is restarted is waited for. With the longest call and the rounds of a task it has
+# to stay below the time that Celery gives a task.
+RESTART_SECONDS: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +42,8 @@ class Delivery:
     now: Callable[[], datetime]
     fraction: Callable[[], float] = random.random
     pools: Pools = field(default_factory=Pools)
+    # What could not be told to the table of providers: places that are free, and what they were like.
+    unsettled: list[Callable[[], None]] = field(default_factory=list)
     call_help: Callable[[], None] = lambda: None
 
 
@@ -65,16 +70,20 @@ def write_together(
     Alone it waits for whoever holds the request, which cannot be part of a circle. Where the whole batch
     fails, each is tried alone as well, so that one message's trouble is its own: `trouble` hears of it.
     """
-    left = list(items)
+    left, patient = list(items), True
     if len(items) > 1:
         try:
             done = _all_that_are_free(delivery, clinic_id, items, work)
+        except Unavailable:
+            # What was called has an outcome that nobody else knows: worth to wait for a restart.
+            delivery.database.wait_until_it_answers(RESTART_SECONDS)
+            patient = False
         except Exception as error:  # noqa: BLE001 - whatever it is, it shows again below with its message
             log.warning("batch.taken-apart", clinic=clinic_id, size=len(items), cause=type(error).__name__)
         else:
             left = [item for item in items if item.message.id not in done]
     for item in left:
-        _alone(delivery, clinic_id, item, work, trouble)
+        _alone(delivery, clinic_id, item, work, trouble, patient=patient)
 
 
 def _all_that_are_free(
@@ -87,7 +96,13 @@ def _all_that_are_free(
 
 
 def _alone(
-    delivery: Delivery, clinic_id: str, item: I, work: Work[I], trouble: Callable[[I, Exception], None]
+    delivery: Delivery,
+    clinic_id: str,
+    item: I,
+    work: Work[I],
+    trouble: Callable[[I, Exception], None],
+    *,
+    patient: bool,
 ) -> None:
     for is_last in (False, True):
         try:
@@ -98,6 +113,9 @@ def _alone(
             # A client has changed the Task at this moment, or a connection broke: once more on a fresh one.
             if is_last:
                 trouble(item, error)
+            elif patient and isinstance(error, Unavailable):
+                delivery.database.wait_until_it_answers(RESTART_SECONDS)
+            patient = False
         except Exception as error:  # noqa: BLE001 - one message's trouble is not another's
             trouble(item, error)
             return

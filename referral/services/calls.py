@@ -13,7 +13,8 @@ import structlog
 
 from referral.channels.base import Envelope, Outcome, Sent, Transport
 from referral.domain.codes import Channel
-from referral.domain.outgoing import LEASE, LONGEST_CALL
+from referral.domain.errors import Unavailable
+from referral.domain.outgoing import LONGEST_CALL, PLACES_HELD
 from referral.domain.providers import Answered
 from referral.services.batches import Delivery
 from referral.storage import providers
@@ -71,8 +72,11 @@ def open_batch(
     """Take places at the provider, as many as it has left; where it has none, when to ask again."""
     transport, holder, now = delivery.channels.transport(channel), uuid.uuid4().hex, delivery.now()
     limits = delivery.channels.limits_of(transport)
+    while delivery.unsettled:
+        delivery.unsettled[-1]()
+        delivery.unsettled.pop()
     with delivery.database.transaction() as session:
-        grant = providers.take(session, transport.name, limits, holder, transport.at_once, now, LEASE)
+        grant = providers.take(session, transport.name, limits, holder, transport.at_once, now, PLACES_HELD)
     if not grant.calls:
         return grant.again_at
     return Batch(
@@ -80,7 +84,7 @@ def open_batch(
         transport=transport,
         places=grant.calls,
         holder=holder,
-        lease_until=now + LEASE,
+        lease_until=now + PLACES_HELD,
         done=done,
         is_urgent=is_urgent,
     )
@@ -119,7 +123,11 @@ def _answer(transport: Transport, call: Call) -> Sent | None:
 
 
 def close_batch(delivery: Delivery, batch: Batch) -> None:
-    """Give the places back, and tell all workers what the provider was like."""
+    """Give the places back, and tell all workers what the provider was like.
+
+    Where the database does not answer, that is made up for before the next batch is opened. Whoever dies
+    before that leaves places which are free when they have been held for too long.
+    """
     made = [call for call in batch.ended if call.was_made]
     errors = [call.sent.reason for call in made if call.sent is not None and call.is_failure]
     waits = [call.sent.retry_after for call in made if call.sent is not None and call.sent.retry_after]
@@ -128,5 +136,13 @@ def close_batch(delivery: Delivery, batch: Batch) -> None:
         error=errors[-1] if errors else None,
         retry_after=max(waits, default=None),
     )
-    with delivery.database.transaction() as session:
-        providers.settle(session, batch.transport.name, batch.holder, answered, delivery.now())
+
+    def settle() -> None:
+        with delivery.database.transaction() as session:
+            providers.settle(session, batch.transport.name, batch.holder, answered, delivery.now())
+
+    try:
+        settle()
+    except Unavailable:
+        log.warning("provider.not-settled", provider=batch.transport.name)
+        delivery.unsettled.append(settle)

@@ -14,10 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
-import structlog
-
 from referral.domain.codes import Channel
-from referral.domain.errors import Unavailable
 from referral.domain.outgoing import Lane
 from referral.services.batches import Delivery
 from referral.services.calls import Batch, Call, begin, close_batch, open_batch
@@ -31,7 +28,6 @@ from referral.storage.outbox import Message
 
 __all__ = ["Delivery", "deliver_due"]
 
-log = structlog.get_logger(__name__)
 # A task ends well before Celery would end it; what is left is the next task's, or the next sweep's.
 _LONGEST: Final = timedelta(seconds=40)
 # How often the loop looks for urgent messages while it waits for calls to end.
@@ -142,7 +138,7 @@ class _Round:
             calls, seen = _CLAIMS[sort](self.delivery, self.clinic_id, batch)
         finally:
             if not calls:
-                self._close(batch)
+                close_batch(self.delivery, batch)
         self.taken.update(message.id for message in seen)
         if calls:
             self.out[sort, channel] = batch
@@ -163,15 +159,8 @@ class _Round:
             }
             self.out = {key: one for key, one in self.out.items() if one is not batch}
             record(self.delivery, self.clinic_id, batch)
-            self._close(batch)
-        return ended
-
-    def _close(self, batch: Batch) -> None:
-        try:
             close_batch(self.delivery, batch)
-        except Unavailable:
-            # Its places are free when their lease has run out.
-            log.warning("provider.not-settled", provider=batch.transport.name)
+        return ended
 
     def _room_comes_soon(self) -> bool:
         """Wait a moment where a provider that is full now will have room soon."""

@@ -6,7 +6,7 @@ about to be. The last look comes directly before, in the transaction of the clai
 Crashes, and what they leave: before the claim is committed nothing; from then until the outcome is committed
 rows in `sending`, whether the call was made or not. When their lease has run out they are looked into
 (services/look_into_doubt), and never sent blindly. The places that a dead worker held at a provider are free
-when the same lease has run out. What is not wanted any more is ended in a transaction of its own: whoever
+after half a minute. What is not wanted any more is ended in a transaction of its own: whoever
 dies before that leaves it as it was, due and not sent.
 """
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import select
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
@@ -22,6 +23,9 @@ APPLICATION_ROLE: Final = "referral_app"
 # For a statement whose best plan depends on what is asked for: a prepared one may get a plan for anything.
 PLANNED_ANEW: Final = {"planned_anew": True}
 _SET_CLINIC: Final = text("SELECT set_config('referral.clinic_id', :clinic, true)")
+_ANYTHING: Final = text("SELECT 1")
+# Seconds between two questions whether the database is back.
+_ASK_AGAIN: Final = 0.25
 _HOLD: Final = text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))")
 _TRY: Final = text("SELECT pg_try_advisory_lock(hashtextextended(:name, 1))")
 _LET_GO: Final = text("SELECT pg_advisory_unlock(hashtextextended(:name, 1))")
@@ -167,6 +171,20 @@ class Database:
                 yield connection
         except (DataError, OperationalError, PoolTimeout) as error:
             raise _spoken(error) from error
+
+    def wait_until_it_answers(self, seconds: float) -> bool:
+        """Ask again and again for so long, as when it is restarted; False where it did not answer."""
+        deadline = time.monotonic() + seconds
+        while True:
+            try:
+                with self.statement() as connection:
+                    connection.execute(_ANYTHING)
+            except Unavailable:
+                if time.monotonic() >= deadline:
+                    return False
+                time.sleep(_ASK_AGAIN)
+            else:
+                return True
 
     @contextmanager
     def alone(self, name: str) -> Iterator[bool]:

@@ -338,7 +338,7 @@ def run_fleet(
         clock = Clock(directory / "now", NOW)
         stack.callback(clock.stop)
         targets: dict[str, tuple[str, int] | str] = {
-            "database": f"{parse_qs(urlsplit(engines.app_url).query)['host'][0]}/.s.PGSQL.5432",
+            "database": database_socket(engines),
             "redis": urlsplit(engines.redis_url).path,
             "provider": ("127.0.0.1", provider.port),
         }
@@ -347,8 +347,8 @@ def run_fleet(
         account = f"http://{USER}:{PASSWORD}@127.0.0.1:{provider_port}"
         worker = Worker(
             {
-                "REFERRAL_DATABASE_URL": _through(proxies.get("database"), engines.app_url),
-                "REFERRAL_REDIS_URL": _through(proxies.get("redis"), engines.redis_url),
+                "REFERRAL_DATABASE_URL": through(proxies.get("database"), engines.app_url),
+                "REFERRAL_REDIS_URL": through(proxies.get("redis"), engines.redis_url),
                 "REFERRAL_MASTER_KEY": MASTER_KEY,
                 "REFERRAL_DATA_DIR": str(directory / "data"),
                 "REFERRAL_EMBEDDED": "true",
@@ -371,7 +371,12 @@ def run_fleet(
         yield Fleet(directory, engines, database, clinic, clock, provider, mailbox, worker, asked, proxies)
 
 
-def _through(proxy: FaultProxy | None, url: str) -> str:
+def database_socket(engines: Engines) -> str:
+    """Where PostgreSQL listens."""
+    return f"{parse_qs(urlsplit(engines.app_url).query)['host'][0]}/.s.PGSQL.5432"
+
+
+def through(proxy: FaultProxy | None, url: str) -> str:
     """The address of an engine by TCP and a proxy, or as it is."""
     if proxy is None:
         return url
