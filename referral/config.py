@@ -27,6 +27,8 @@ PREFIX = "REFERRAL_"
 MASTER_KEY_BYTES = 32
 _POSTGRES_SCHEMES = ("postgresql", "postgres", "postgresql+psycopg")
 _NEED_A_MAIL_SERVER = ("bounce_dir", "bounce_listen", "bounce_domain", "fax_mail", "smtp_ca_file")
+# What a limit of calls may be set for; the names of the transports.
+_PROVIDERS = ("sms", "fax", "smtp", "fax-mail")
 _REDIS_SCHEMES = ("redis", "rediss", "unix", "redis+socket")
 
 
@@ -66,7 +68,9 @@ def _redis_url(url: str) -> str:
 
 
 def _provider_limits(text: str) -> str:
-    read_limits(text)
+    unknown = [name for name in read_limits(text) if name not in _PROVIDERS]
+    if unknown:
+        raise ValueError(f"names no provider {unknown[0]}; there is {', '.join(_PROVIDERS)}")
     return text
 
 

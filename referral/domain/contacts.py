@@ -113,8 +113,17 @@ def needs_call(contact: Contact) -> bool:
 
 
 def best(contacts: tuple[Contact, ...]) -> Contact | None:
-    """The contact to try first; None when nothing on file can carry a letter or a link."""
-    return next(iter(in_order(contacts)), None)
+    """The contact to try first; None when nothing on file is known to carry a letter or a link.
+
+    A dead address is not written to by itself: where there is nothing else, somebody has to call.
+    """
+    return next((found for found in in_order(contacts) if found.barred_for is None), None)
+
+
+def to_tell(contacts: tuple[Contact, ...], last_id: str | None) -> Contact | None:
+    """Whom we asked hears it by what reached them last, else by the best; by a dead address if need be."""
+    same = usable(contacts, last_id) if last_id is not None else None
+    return same or next(iter(in_order(contacts)), None)
 
 
 def may_carry(contact: Contact, kind: MessageKind) -> bool:
@@ -134,15 +143,15 @@ def usable(contacts: tuple[Contact, ...], id: str) -> Contact | None:
 def by_another_channel(contacts: tuple[Contact, ...], used: Channel) -> Contact | None:
     """The best contact of another channel, paper first because it carries the form.
 
-    The same channel again if there is no other; None when nothing on file can carry a request.
+    The same channel again if there is no other; None when all that is on file is known to reach nobody.
     """
-    others = [contact for contact in in_order(contacts) if contact.channel != used]
-    others.sort(key=lambda contact: (contact.barred_for is not None, contact.channel not in _PAPER))
+    others = [one for one in in_order(contacts) if one.channel != used and one.barred_for is None]
+    others.sort(key=lambda contact: contact.channel not in _PAPER)
     return next(iter(others), None) or best(contacts)
 
 
 def for_request(ladder: Ladder, contacts: tuple[Contact, ...]) -> Contact | None:
-    """What the request itself travels by; None when nothing on file can carry it."""
+    """What the request itself travels by; None when nothing on file can carry it: somebody has to call."""
     return _by(ladder.request_channel, contacts) or best(contacts)
 
 
@@ -152,7 +161,7 @@ def _by(channel: Channel | None, contacts: tuple[Contact, ...]) -> Contact | Non
 
 
 def for_step(rung: Rung, contacts: tuple[Contact, ...], last: tuple[str, Channel] | None) -> Contact | None:
-    """What a reminder travels by; None: the rung sends nothing.
+    """What a reminder travels by; None: the rung sends nothing, or there is nothing to send it by.
 
     `last` is the contact, with its channel, that the letter handed over last went to.
     """
@@ -166,14 +175,12 @@ def for_step(rung: Rung, contacts: tuple[Contact, ...], last: tuple[str, Channel
 
 
 def after_refusal(contacts: tuple[Contact, ...], refused: set[str], channel: Channel) -> Contact | None:
-    """The contact of another channel that a refused letter goes to at once; None where there is none.
+    """What a refused letter goes to at once, of another channel if there is one; None: nothing is left.
 
     `refused` are the contacts that have refused a letter of this request: each is tried once, as two that
     both refuse must not be handed the letter in turn for ever.
     """
-    left = tuple(contact for contact in contacts if contact.id not in refused)
-    other = by_another_channel(left, channel)
-    return other if other is not None and other.channel != channel else None
+    return by_another_channel(tuple(one for one in contacts if one.id not in refused), channel)
 
 
 def masked(contact: Contact) -> str:

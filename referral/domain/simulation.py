@@ -30,6 +30,7 @@ from referral.domain.outgoing import (
 from referral.domain.records import Bar, Contact, Experience, Lesson
 from referral.domain.reminders import (
     PUT_OFF,
+    REMINDING,
     Climb,
     Ladder,
     Planned,
@@ -101,7 +102,8 @@ class Standing:
     """Where a request stands when the pretend clock starts.
 
     `handed` are the letters that were handed over, oldest first, without those that failed; `refused` are
-    the ids of the contacts that refused one; `stopped` the ordinals of reminders that never left.
+    the ids of the contacts that refused one; `stopped` the ordinals of reminders that never left. `calls`:
+    somebody has to call already because nothing on file reaches them.
     """
 
     climb: Climb
@@ -113,6 +115,7 @@ class Standing:
     delivered: bool = False
     held_at: datetime | None = None
     paused_until: date | None = None
+    calls: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,6 +181,7 @@ class _Run:
     delivered: bool
     held_at: datetime | None
     paused_until: date | None
+    calls: bool
     next_step_at: datetime | None = None
     is_open: bool = True
     entries: list[Entry] = field(default_factory=list)
@@ -196,6 +200,7 @@ class _Run:
             delivered=standing.delivered,
             held_at=standing.held_at,
             paused_until=standing.paused_until,
+            calls=standing.calls,
         )
         run._replan(standing.climb)
         return run
@@ -306,7 +311,10 @@ class _Run:
         other = contacts.after_refusal(ways, self.refused, letter.contact.channel)
         rest = [one for one in (*self.waiting, *self.handed) if one.contact.id not in self.refused]
         is_letter = letter.kind in WITH_LETTER
-        if other is None or (is_letter and any(self._goes_today(one, now) for one in rest)):
+        if other is None:
+            self._has_to_call(now, wanted=is_letter)
+            return
+        if is_letter and any(self._goes_today(one, now) for one in rest):
             return
         self._queue(letter.kind, letter.ordinal + SWITCHED, other, now)
         taken = after_switch(self.climb, self.scenario.ladder, calendar, now) if is_letter else None
@@ -326,7 +334,7 @@ class _Run:
         self._drop(ONLY_WHILE_OPEN)
         self._note(now, event)
         last, ways = self._last(), tuple(self.contacts.values())
-        contact = contacts.usable(ways, last[0]) or contacts.best(ways) if last else None
+        contact = contacts.to_tell(ways, last[0]) if last else None
         if contact is not None:
             self._queue(told, 1, contact, now)
 
@@ -362,6 +370,13 @@ class _Run:
         if contact is not None:
             ordinal = free_ordinal(planned.ordinal, self.stopped)
             self._queue(MessageKind.REMINDER, ordinal, contact, now)
+        self._has_to_call(now, wanted=contact is None and planned.step in REMINDING)
+
+    def _has_to_call(self, now: datetime, *, wanted: bool) -> None:
+        """Nothing on file is left that a letter could go by: one call is made of it."""
+        if wanted and not self.calls:
+            self.calls = True
+            self._note(now, "call-queued")
 
     def _deliver(self, now: datetime) -> None:
         for letter in [letter for letter in self.waiting if letter.not_before <= now]:

@@ -59,8 +59,7 @@ def tell_clinician(
     if last is None and kind is not MessageKind.THANK_YOU:
         return
     clinician = directory.get_clinician(session, referral.clinician_id)
-    same = contacts.usable(clinician.contacts, last.contact_id) if last else None
-    contact = same or contacts.best(clinician.contacts)
+    contact = contacts.to_tell(clinician.contacts, last.contact_id if last else None)
     if contact is not None:
         queue_message(session, referral, kind, contact, now, ordinal=ordinal)
 

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from referral.domain import contacts as rules
 from referral.domain.audit import Action, Actor, AuditEntry
+from referral.domain.calls import CallReason
 from referral.domain.codes import BusinessStatus
 from referral.domain.errors import InvalidInput, Issue
 from referral.domain.outgoing import WITH_LINK, MessageKind, MessageState
@@ -14,6 +15,7 @@ from referral.domain.records import Bar, Clinician, Referral
 from referral.services import publish
 from referral.services.keep_contact import stop_waiting
 from referral.services.keep_directory import verify_contact
+from referral.services.queue_call import queue_call
 from referral.services.queue_message import queue_message
 from referral.storage import audit, calls, contacts, credentials, directory, outbox, referrals
 from referral.storage.db import Session
@@ -81,6 +83,7 @@ def _turn_away(
     else:
         changed = referrals.change(session, referral, business_status=BusinessStatus.DELIVERY_FAILED)
         publish.referral_changed(session, changed, now)
+        queue_call(session, changed, CallReason.ONLY_CONTACT, now)
 
 
 def _may_have_reached(message: Message) -> bool:

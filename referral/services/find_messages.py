@@ -34,6 +34,12 @@ FILTERS: Final[dict[str, tuple[MessageState, ...]]] = {
 }
 # What only the recipient may use: the portal link, and the six digits of a one-time code.
 _SECRET: Final = re.compile(r"https?://\S+/r/\S+|\b\d{6}\b")
+# On paper a link goes over two lines, broken anywhere, and a code that can be typed follows it. From the link
+# to the end of the line with the last thing that looks like a code, and to the very end where nothing does.
+_SECRET_ON_PAPER: Final = re.compile(
+    r"http.*\b[0-9A-HJKMNP-TV-Z]{5}-[0-9A-HJKMNP-TV-Z]{5}\b[^\n]*|http.*\Z|\b\d{6}\b", re.DOTALL
+)
+_LEFT_OUT: Final = "[only in the recipient's copy]"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,7 +144,8 @@ def open_message(session: Session, actor: Actor, message_id: str, real: Containe
     sent = _about(session, [message])[0]
     words = _words(session, message)
     body = words.body
-    masked = is_for_recipient_alone(message, real) and bool(_SECRET.search(body))
+    if is_for_recipient_alone(message, real):
+        body = (_SECRET_ON_PAPER if words.drawn else _SECRET).sub(_LEFT_OUT, body)
     entry = AuditEntry(
         action=Action.READ,
         subtype="message",
@@ -151,8 +158,8 @@ def open_message(session: Session, actor: Actor, message_id: str, real: Containe
         sent=sent,
         subject=words.subject,
         headers=words.headers,
-        body=_SECRET.sub("[only in the recipient's copy]", body) if masked else body,
-        masked=masked,
+        body=body,
+        masked=body != words.body,
         letter_size=sizes.get(message.letter_id or ""),
         sent_at=message.finished_at if message.state in FILTERS["sent"] else None,
         told_at=provider_events.last_told(session, message.id, message.state),
@@ -161,9 +168,12 @@ def open_message(session: Session, actor: Actor, message_id: str, real: Containe
 
 @dataclass(frozen=True, slots=True)
 class _Words:
+    """`drawn`: they were read from a page, with the line breaks of the page."""
+
     subject: str = ""
     body: str = ""
     headers: tuple[tuple[str, str], ...] = ()
+    drawn: bool = False
 
 
 # What a mail program shows above the text.
@@ -184,5 +194,5 @@ def _words(session: Session, message: Message) -> _Words:
         return _Words(body=envelope.content.decode())
     if message.letter_id is None:
         # A notice on paper: its page is all there is of it. A letter or a record is opened as what it is.
-        return _Words(body=words_of(envelope.content))
+        return _Words(body=words_of(envelope.content), drawn=True)
     return _Words()

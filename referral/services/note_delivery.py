@@ -10,7 +10,7 @@ from typing import Any
 from referral.domain import contacts
 from referral.domain.audit import Action, Actor, AuditEntry
 from referral.domain.calendar import BusinessCalendar
-from referral.domain.calls import CallOutcome
+from referral.domain.calls import CallOutcome, CallReason
 from referral.domain.codes import BusinessStatus, TaskStatus
 from referral.domain.outgoing import SWITCHED, WITH_LETTER, WITH_LINK, MessageKind, MessageState
 from referral.domain.records import Lesson, Referral
@@ -20,6 +20,7 @@ from referral.services.calendars import calendars_of
 from referral.services.climb import climb_of, ladder_and_calendar, ladder_of, replanned
 from referral.services.close_referral import tell_clinician
 from referral.services.learn_contact import learn_bad_address, learn_from_message, learn_from_messages
+from referral.services.queue_call import queue_call
 from referral.services.queue_message import queue_message
 from referral.storage import audit, directory, outbox, referrals
 from referral.storage.db import Session
@@ -134,7 +135,9 @@ def _delivered(session: Session, referral: Referral, calendar: BusinessCalendar,
 
 def cancelled(session: Session, message: Message, now: datetime) -> None:
     """It makes no sense any more. The caller holds the request, see referrals.get()."""
-    if outbox.move(session, message, MessageState.CANCELLED, finished_at=now):
+    state = MessageState.CANCELLED
+    moved = outbox.move(session, message, state, finished_at=now)
+    if moved or outbox.end_waiting(session, message.id, state, finished_at=now):
         publish.messages_cancelled(session, [str(message.id)], now)
 
 
@@ -194,6 +197,9 @@ def _switch_channel(session: Session, referral: Referral, message: Message, now:
     refused = {failed.contact_id for failed in sent}
     other = contacts.after_refusal(clinician.contacts, refused, message.channel)
     if other is None:
+        if message.kind in WITH_LETTER:
+            # Nothing on file is left: somebody has to ask how they can be reached.
+            queue_call(session, referral, CallReason.ONLY_CONTACT, now)
         return
     ordinal = message.ordinal + SWITCHED
     if message.kind not in WITH_LETTER:

@@ -4,16 +4,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from referral.domain.audit import Action, AuditEntry
 from referral.domain.codes import TaskStatus
-from referral.domain.outgoing import WITH_LINK, MessageState
+from referral.domain.outgoing import SWITCHED, WITH_LINK, MessageState
 from referral.domain.records import Lesson
 from referral.services import note_delivery, publish
 from referral.services.learn_contact import learn_from_message
 from referral.storage import audit, outbox, referrals
 from referral.storage.db import Session
 from referral.storage.outbox import Message
+
+_STILL_HERE: Final = (
+    MessageState.QUEUED,
+    MessageState.RENDERING,
+    MessageState.READY,
+    MessageState.BY_HAND,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,12 +50,22 @@ def delivered(session: Session, message: Message, told: Told, now: datetime) -> 
         else:
             note_delivery.reached(session, message, now)
     outbox.settle(session, message, MessageState.DELIVERED, last_error=None)
+    if message.state is MessageState.FAILED:
+        _keep_back(session, message, now)
     learn_from_message(session, message, Lesson.DELIVERED, now)
     detail = {"message": str(message.id), "kind": message.kind, "channel": message.channel}
     referrals.note(session, message.referral_id, "delivered", "worker", told.at, **detail)
     times = {"sent_at": min(accepted_at, told.at), "received_at": told.at}
     publish.message_delivered(session, str(message.id), now, **times)
     _note_told(session, message, "delivered", told)
+
+
+def _keep_back(session: Session, message: Message, now: datetime) -> None:
+    """What was to go another way in its place is not needed, where it has not left yet."""
+    for other in outbox.find(session, referral_id=message.referral_id, states=_STILL_HERE):
+        instead = other.ordinal > message.ordinal and (other.ordinal - message.ordinal) % SWITCHED == 0
+        if other.kind is message.kind and instead:
+            note_delivery.cancelled(session, other, now)
 
 
 def failed_after_all(session: Session, message: Message, told: Told, now: datetime) -> None:

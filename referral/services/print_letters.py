@@ -20,7 +20,7 @@ from referral.letters.content import Manifest, ManifestRow
 from referral.services import note_delivery, publish
 from referral.services.find_paper import LARGEST, Letter, OpenedBatch, find_batch, get_batch, letters_of
 from referral.services.note_shown import note_shown
-from referral.storage import audit, clinics, documents, outbox, print_batches, referrals, standings
+from referral.storage import audit, clinics, documents, mode, outbox, print_batches, referrals, standings
 from referral.storage.db import Session, hold
 from referral.storage.print_batches import Batch, Item, PaperFate
 
@@ -41,6 +41,7 @@ def make_batch(session: Session, actor: Actor, batch_id: str, now: datetime) -> 
 
     What is not wanted any more ends here. Refuses where nothing waits.
     """
+    _refuse_while_restoring(session)
     hold(session, "print")
     made = print_batches.get(session, batch_id)
     if made is not None:
@@ -54,6 +55,16 @@ def make_batch(session: Session, actor: Actor, batch_id: str, now: datetime) -> 
     batch = print_batches.add(session, batch_id, actor.id, _in_order(session, wanted), now)
     _record(session, actor, "make-print-batch", batch, letters=len(wanted))
     return batch
+
+
+def _refuse_while_restoring(session: Session) -> None:
+    """Paper is held back like everything that leaves (`referral restore-mode`)."""
+    if mode.is_restoring(session):
+        text = (
+            "The clinic is closed after a restore: what waits here may be in the mail already. Nothing is "
+            "printed until it is reopened."
+        )
+        raise TransitionRefused(text, "operating-mode")
 
 
 def _end_unwanted(session: Session, letter: Letter, now: datetime) -> None:
@@ -98,6 +109,7 @@ def print_letters(
 
     The same bytes each time, but for letters that were taken out, put back or mailed in between.
     """
+    _refuse_while_restoring(session)
     opened = _locked(session, batch_id)
     _take_out(session, actor, opened, now)
     waiting = opened.waiting
@@ -113,6 +125,7 @@ def print_letters(
 
 def print_one(session: Session, actor: Actor, batch_id: str, message_id: str) -> bytes:
     """The stored bytes of one letter that still waits, for one that jammed."""
+    _refuse_while_restoring(session)
     opened = _locked(session, batch_id)
     letter = _one(opened, message_id)
     (body,) = _stored(session, (letter,))

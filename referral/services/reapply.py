@@ -16,6 +16,7 @@ from referral.domain.audit import Action, Actor, AuditEntry
 from referral.domain.codes import POSITIVE, TaskStatus
 from referral.domain.life import Cause
 from referral.domain.outgoing import WITH_LINK, MessageKind
+from referral.domain.records import Bar
 from referral.domain.referral import Event
 from referral.services import publish
 from referral.services.close_referral import close_referral
@@ -24,6 +25,7 @@ from referral.services.void_recommendation import void
 from referral.storage import (
     audit,
     clinics,
+    contacts,
     orders,
     recommendations,
     referrals,
@@ -216,6 +218,13 @@ def _order_ended(work: _Work, event: SafetyEvent) -> None:
     work.findings.done["order-ended"] += 1
 
 
+def _barred(work: _Work, event: SafetyEvent) -> None:
+    """A call had found out that it reaches a stranger. Whoever has verified it since does so again."""
+    if restored.has_contact(work.session, event.subject):
+        contacts.bar(work.session, event.subject, Bar.WRONG_RECIPIENT, work.now)
+        work.findings.done["contact-barred"] += 1
+
+
 def _when(event: SafetyEvent) -> str:
     return f"{event.at:%Y-%m-%d %H:%M} UTC"
 
@@ -234,4 +243,5 @@ _APPLY: Final[dict[str, Callable[[_Work, SafetyEvent], None]]] = {
     "started": _started,
     "policy": _policy,
     "order-ended": _order_ended,
+    "contact-barred": _barred,
 }

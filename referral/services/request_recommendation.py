@@ -124,9 +124,10 @@ def _clinicians(session: Session, patient: Patient, ids: tuple[str, ...], policy
             )
             issues.append(Issue(text, where, "business-rule"))
         if contacts.best(clinician.contacts) is None and not _has_telephone(clinician):
+            what = "has" if not clinician.contacts else "can be reached by"
             text = (
-                "This clinician has no e-mail address, fax number or postal address on file, and no "
-                "telephone; add one in the directory."
+                f"This clinician {what} no e-mail address, fax number or postal address on file, and has no "
+                "telephone; add or confirm one in the directory."
             )
             issues.append(Issue(text, where, "business-rule"))
     if issues:

@@ -14,6 +14,7 @@ from referral.domain.outgoing import WITH_LETTER, WITH_LINK, MessageKind, Messag
 from referral.domain.records import Referral
 from referral.domain.reminders import (
     PUT_OFF,
+    REMINDING,
     Ladder,
     Planned,
     Step,
@@ -96,7 +97,6 @@ def _climb(session: Session, actor: Actor, referral: Referral, sent: list[Messag
         expire_referral(session, actor, referral, now)
         return
     changed = _advance(session, referral, planned, ladder, calendar)
-    _remind(session, changed, planned, sent, now)
     # A call that an outage has skipped is still to be made.
     if any(ladder.rungs[n - 1].step is Step.CALL for n in (planned.ordinal, *planned.skipped)):
         queue_call(session, changed, CallReason.LADDER, now)
@@ -106,6 +106,7 @@ def _climb(session: Session, actor: Actor, referral: Referral, sent: list[Messag
             referrals.note(session, referral.id, f"step-{rung.step}", "sweep", now, to=rung.audience)
     detail = {"ordinal": planned.ordinal, "skipped": list(planned.skipped), "to": planned.rung.audience}
     referrals.note(session, referral.id, f"step-{planned.step}", "sweep", now, **detail)
+    _remind(session, changed, planned, sent, now)
     entry = AuditEntry(
         action=Action.EXECUTE,
         subtype="remind",
@@ -136,3 +137,6 @@ def _remind(
         }
         ordinal = free_ordinal(planned.ordinal, cancelled)
         queue_message(session, referral, MessageKind.REMINDER, contact, now, ordinal=ordinal)
+    elif planned.step in REMINDING:
+        # Nothing on file is left that a reminder could go by.
+        queue_call(session, referral, CallReason.ONLY_CONTACT, now)

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from referral.domain import simulation
 from referral.domain.audit import Action, Actor, AuditEntry
 from referral.domain.calendar import Closure, Hours
+from referral.domain.calls import CallReason
 from referral.domain.codes import Channel
 from referral.domain.errors import InvalidInput, Issue
 from referral.domain.outgoing import WITH_LINK, MessageState
@@ -24,7 +25,7 @@ from referral.domain.simulation import Entry, Letter, Scenario, Standing, simula
 from referral.services.calendars import business_calendar, calendar_of, federal_holidays, hours_of
 from referral.services.climb import climb_of, ladder_of
 from referral.services.follow_requests import REACHED, WAITING
-from referral.storage import audit, clinics, closures, directory, outbox, referrals
+from referral.storage import audit, calls, clinics, closures, directory, outbox, referrals
 from referral.storage.db import Session
 from referral.storage.outbox import Message
 
@@ -183,6 +184,7 @@ def _standing(session: Session, referral: Referral, clinician: Clinician) -> Sta
         delivered=referral.delivered_at is not None,
         held_at=referral.held_at,
         paused_until=referral.paused_until,
+        calls=any(one.why is CallReason.ONLY_CONTACT for one in calls.of_referral(session, referral.id)),
     )
 
 

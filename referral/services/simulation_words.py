@@ -27,6 +27,10 @@ _PEOPLE: Final = {
     "answered": ("The clinician answers", "An answer ends the reminders and closes the links."),
     "cancelled": ("The clinic cancels the request", "The links close, and the clinician is told."),
     "asked-question": ("The clinician asks something", "Nothing goes out until the clinic has answered."),
+    "call-queued": (
+        "The front desk calls the practice",
+        "Nothing on file is left that a letter could go by.",
+    ),
     "resumed": ("The clinic has answered; reminders go on", "Moved by the business days they stood still."),
     "paused": ("The reminders are paused", "Every step moves by the business days of the pause."),
 }

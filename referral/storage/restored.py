@@ -46,7 +46,9 @@ def finish_message(session: Session, id: str, at: datetime) -> bool:
             message.c.id == uuid.UUID(id),
             message.c.state.in_(_UNFINISHED),
         )
-        .values(state=MessageState.ACCEPTED, finished_at=at, lease_until=None, sent_for_real=True)
+        .values(
+            state=MessageState.ACCEPTED, finished_at=at, lease_until=None, in_doubt=False, sent_for_real=True
+        )
     )
     return changed.rowcount == 1
 
@@ -94,7 +96,9 @@ def park_messages(session: Session, reason: str, now: datetime) -> list[tuple[st
     rows = session.connection.execute(
         update(message)
         .where(*of_clinic)
-        .values(state=MessageState.UNKNOWN, last_error=reason, finished_at=now, lease_until=None)
+        .values(
+            state=MessageState.UNKNOWN, last_error=reason, finished_at=now, lease_until=None, in_doubt=False
+        )
         .returning(message.c.id, message.c.referral_id, message.c.kind)
     )
     return [(str(row.id), row.referral_id, MessageKind(row.kind)) for row in rows]

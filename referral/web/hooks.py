@@ -1,6 +1,7 @@
 """Where providers call to tell what became of a message. The signature comes before everything else.
 
-Answers are empty: 204 for whoever is genuine, about whatever message, 403 for everybody else.
+Answers are empty: 204 for whoever is genuine, about whatever message, 503 for whoever is to call again, 403
+for everybody else.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from referral.bootstrap import Runtime
 from referral.channels.base import Fate
 from referral.channels.webhooks import AskIt, Hook, News
 from referral.services.take_report import Report, take_report
-from referral.storage import provider_polls
+from referral.storage import mode, provider_polls
 from referral.web.dependencies import RuntimeDep, public
 
 log = structlog.get_logger(__name__)
@@ -98,6 +99,9 @@ def _taken(runtime: Runtime, provider: str, hook: Hook, news: News | AskIt, now:
         return Response(status_code=503, headers={"Retry-After": "30"})
     try:
         with runtime.transaction(hook.clinic_id) as session:
+            if mode.is_restoring(session):
+                # The backup may not know the message yet; told again, the news is taken.
+                return Response(status_code=503, headers={"Retry-After": "600"})
             if isinstance(news, AskIt):
                 provider_polls.ask_now(session, hook.message_id, now)
             else:

@@ -16,6 +16,7 @@ from referral.domain.codes import Channel
 from referral.domain.contacts import Health
 from referral.domain.outgoing import MessageKind
 from referral.domain.records import Bar, Contact, Experience, Lesson
+from referral.domain.reminders import Rung, Step
 
 NOW = datetime(2026, 11, 3, 17, 0, tzinfo=UTC)
 _WRITTEN = (Channel.EMAIL, Channel.FAX, Channel.SMS, Channel.POST)
@@ -74,6 +75,7 @@ _ORDERS = {
         ),
         FAX,
     ),
+    "a dead mailbox is not written to by itself": ((contact(EMAIL, barred_for=Bar.BAD_ADDRESS),), None),
     "a wrong number is never used": ((contact(FAX, answered(), barred_for=Bar.WRONG_RECIPIENT),), None),
     "a telephone carries no letter": ((contact(Channel.PHONE, verified=True),), None),
 }
@@ -198,6 +200,32 @@ def test_another_channel_is_paper_where_there_is_paper() -> None:
     email, fax, sms = contact(EMAIL), contact(FAX), contact(Channel.SMS)
     assert contacts.by_another_channel((email, fax, sms), EMAIL) is fax
     assert contacts.by_another_channel((email,), EMAIL) is email
+
+
+DEAD = contact(EMAIL, barred_for=Bar.BAD_ADDRESS)
+_RUNGS = [Rung(2, Step.REMIND), Rung(4, Step.REMIND_OTHER_CHANNEL), Rung(4, Step.REMIND, channel=EMAIL)]
+
+
+@pytest.mark.parametrize("rung", _RUNGS)
+@pytest.mark.parametrize("last", [None, (str(EMAIL), EMAIL), (str(FAX), FAX)])
+def test_no_step_writes_to_a_dead_address(rung: Rung, last: tuple[str, Channel] | None) -> None:
+    fax = contact(FAX)
+    assert contacts.for_step(rung, (DEAD, fax), last) is fax
+    assert contacts.for_step(rung, (DEAD,), last) is None
+    assert contacts.after_refusal((DEAD, fax), {str(FAX)}, FAX) is None
+
+
+def test_a_second_number_is_tried_where_there_is_no_other_channel() -> None:
+    first, second = contact(FAX, id="first"), contact(FAX, id="second")
+    assert contacts.after_refusal((first, second), {"first"}, FAX) is second
+    assert contacts.after_refusal((first, second), {"first", "second"}, FAX) is None
+
+
+def test_whoever_was_asked_is_told_even_by_the_only_address_that_has_bounced() -> None:
+    fax = contact(FAX)
+    assert contacts.to_tell((DEAD, fax), DEAD.id) is fax
+    assert contacts.to_tell((DEAD,), DEAD.id) is DEAD
+    assert contacts.to_tell((contact(EMAIL, barred_for=Bar.WRONG_RECIPIENT),), None) is None
 
 
 def test_a_masked_contact_is_recognised_and_not_learned() -> None:

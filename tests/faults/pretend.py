@@ -14,6 +14,7 @@ from typing import Any, Final
 from sqlalchemy import func, select
 
 from referral.channels.base import Envelope, Fate, Outcome, Progress, Sent
+from referral.domain.calls import CallReason
 from referral.domain.codes import Channel
 from referral.domain.outgoing import MessageKind, MessageState
 from referral.domain.simulation import Cause, Entry, Happening, Scenario, Trouble
@@ -35,8 +36,7 @@ _BETWEEN: Final = timedelta(hours=11)
 _SWEEP: Final = timedelta(seconds=15)
 _WAITING: Final = (MessageState.QUEUED, MessageState.READY)
 # Events that a simulation does not tell: nothing is sent, asked or ended by them.
-# (A call that is put on the list beside the ladder's own is for the directory, not for the request.)
-_SILENT: Final = frozenset({"asked", "letter-ready", "call-queued"})
+_SILENT: Final = frozenset({"asked", "letter-ready"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,5 +221,6 @@ def told(world: World, referral_id: str) -> list[Entry]:
             skipped=tuple(event.detail.get("skipped", ())),
         )
         for event in kept
-        if event.event not in _SILENT
+        # A call to confirm a number is for the directory, not for the request.
+        if event.event not in _SILENT and event.detail.get("why") != CallReason.CONFIRM_NUMBER
     ]

@@ -7,6 +7,7 @@ import itertools
 import os
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from referral.embedded import Engines
 from referral.services.export_stream import export
 from referral.services.reconcile import Newer, Report, reconcile
 from referral.services.restore_mode import approve, detect
-from referral.storage import accounts, migrate
+from referral.storage import accounts, migrate, mode
 from referral.storage.accounts import StaffUser
 from referral.storage.db import Database
 from referral.storage.stream import Stream
@@ -91,20 +92,7 @@ class Installation:
         return report
 
     def person(self, role: Role) -> StaffUser:
-        user = StaffUser(
-            clinic_id=self.clinic.id,
-            id=str(uuid.uuid4()),
-            email=f"{uuid.uuid4().hex}@clinic.example",
-            name="Robin Desk",
-            role=role,
-            password_hash="!",
-            active=True,
-            failed_sign_ins=0,
-            locked_until=None,
-        )
-        with self.clinic.transaction() as session:
-            accounts.add_user(session, user)
-        return user
+        return person(self.clinic, role)
 
     def approve(self, user: StaffUser) -> bool:
         actor = replace(self.clinic.actor, id=user.id, role=user.role)
@@ -121,6 +109,39 @@ def installation(engines: Engines, data_dir: Path) -> Iterator[Installation]:
     made = Installation(engines, data_dir / "stream")
     yield made
     made.close()
+
+
+def person(clinic: ClinicFixture, role: Role) -> StaffUser:
+    user = StaffUser(
+        clinic_id=clinic.id,
+        id=str(uuid.uuid4()),
+        email=f"{uuid.uuid4().hex}@clinic.example",
+        name="Robin Desk",
+        role=role,
+        password_hash="!",
+        active=True,
+        failed_sign_ins=0,
+        locked_until=None,
+    )
+    with clinic.transaction() as session:
+        accounts.add_user(session, user)
+    return user
+
+
+@contextmanager
+def closed(clinic: ClinicFixture) -> Iterator[None]:
+    """Restore mode of this clinic alone; it is opened again, as other tests share the database."""
+    with clinic.transaction() as session:
+        mode.add(session, "entered", "system", "a test")
+    try:
+        yield
+    finally:
+        people = person(clinic, Role.ADMIN), person(clinic, Role.MEDICAL_DIRECTOR)
+        with clinic.transaction() as session:
+            mode.add(session, "reconciled", "system")
+            for one in people:
+                mode.add(session, "approved", one.id)
+            mode.add(session, "reopened", people[1].id)
 
 
 def restored(installation: Installation, copy: str) -> ClinicFixture:

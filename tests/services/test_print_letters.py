@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import threading
 import time
+import uuid
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pikepdf
@@ -32,11 +34,13 @@ from referral.services.resend import resend
 from referral.services.send_reminders import send_reminders
 from referral.services.take_returned_letter import take_returned_letter
 from referral.storage import audit, directory, documents, outbox, referrals, resources
+from referral.storage.db import Session
 from referral.storage.outbox import Message
 from referral.storage.print_batches import PaperFate
 from tests.database import NOW, ClinicFixture
 from tests.letters import pdf
 from tests.services import people
+from tests.services.restoring import closed
 from tests.services.sending import asked, delivery
 
 BATCH = "0b5a9b3e-6c7a-4c55-9f0e-1f2d3c4b5a69"
@@ -426,3 +430,22 @@ def test_five_hundred_letters_are_joined_in_a_few_seconds(
     joined = print_batch.join([stored] * 500, "Batch")
     assert time.process_time() - started < 6
     assert print_batch.count_pages(joined) == 1000
+
+
+def test_nothing_is_printed_after_a_restore_before_the_clinic_is_reopened(
+    clinic: ClinicFixture, letters: list[Referral], renderer: Renderer
+) -> None:
+    """What a backup says waits for paper may be in the mail since."""
+    printed(clinic, renderer)
+    (message,) = messages(clinic, letters[0])
+    tries: list[Callable[[Session], object]] = [
+        lambda s: make_batch(s, clinic.actor, str(uuid.uuid4()), NOW),
+        lambda s: print_letters(s, clinic.actor, BATCH, renderer, NOW),
+        lambda s: print_one(s, clinic.actor, BATCH, str(message.id)),
+    ]
+    with closed(clinic):
+        for attempt in tries:
+            with clinic.transaction() as session, pytest.raises(TransitionRefused, match="after a restore"):
+                attempt(session)
+    with clinic.transaction() as session:
+        assert print_one(session, clinic.actor, BATCH, str(message.id)).startswith(b"%PDF")

@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import func, select
 
 from referral.channels.base import Fate, Outcome
+from referral.domain.calls import CallReason
 from referral.domain.codes import BusinessStatus, Channel, Role
 from referral.domain.outgoing import MessageState
 from referral.domain.records import Contact, Referral
@@ -150,6 +151,8 @@ def test_staff_see_a_failure_for_which_there_is_no_other_way(
     (item,) = [item for item in board.attention if item.reason is Reason.NOT_DELIVERED]
     assert item.message is not None
     assert (item.message.id, item.since, actor.role) == (id, LATER, Role.FRONT_DESK)
+    (call,) = board.calls
+    assert (call.task.why, call.followed.referral.id) == (CallReason.ONLY_CONTACT, referral.id)
 
 
 D, F = Fate.DELIVERED, Fate.FAILED
@@ -308,3 +311,30 @@ def test_a_providers_clock_that_is_ahead_is_not_believed(clinic: ClinicFixture, 
     assert communication(clinic, id)["received"][:10] == f"{LATER:%Y-%m-%d}"
     with clinic.transaction() as session:
         assert only_message(session, referral).state is MessageState.DELIVERED
+
+
+def test_a_delivery_that_comes_after_a_failure_keeps_what_goes_another_way_from_leaving(
+    clinic: ClinicFixture, renderer: Renderer
+) -> None:
+    referral = asked(clinic)
+    id = sent(clinic, renderer, referral)
+    told(clinic, report(id, Fate.FAILED))
+    assert message_of(clinic, referral, Channel.FAX).state is MessageState.QUEUED
+    told(clinic, report(id, Fate.DELIVERED))
+    fax = message_of(clinic, referral, Channel.FAX)
+    assert (fax.state, fax.finished_at) == (MessageState.CANCELLED, LATER)
+    assert communication(clinic, fax.id)["status"] == "not-done"
+    provider = Provider()
+    deliver_due(delivery(clinic, renderer, LATER, fax=provider), clinic.id)
+    assert provider.sent == []
+
+
+def test_a_delivery_that_comes_after_a_failure_calls_nothing_back_that_has_left(
+    clinic: ClinicFixture, renderer: Renderer
+) -> None:
+    referral = asked(clinic)
+    id = sent(clinic, renderer, referral)
+    told(clinic, report(id, Fate.FAILED))
+    deliver_due(delivery(clinic, renderer, LATER, fax=Provider()), clinic.id)
+    told(clinic, report(id, Fate.DELIVERED))
+    assert message_of(clinic, referral, Channel.FAX).state is MessageState.ACCEPTED

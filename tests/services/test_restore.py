@@ -16,10 +16,11 @@ from referral.domain.credential import expires_at, mint
 from referral.domain.errors import Forbidden, GateClosed, TransitionRefused
 from referral.domain.outgoing import Lane, MessageKind, MessageState
 from referral.domain.policy import Policy
-from referral.domain.records import Order, Referral
+from referral.domain.records import Bar, Order, Referral
 from referral.domain.reminders import Ladder
 from referral.letters.render import Renderer
 from referral.services.close_referral import cancel_referral
+from referral.services.confirm_contact import number_is_wrong
 from referral.services.deliver_messages import deliver_due
 from referral.services.enter_portal import Caller, send_fresh_link
 from referral.services.judge_recommendation import review_recommendation, revoke_recommendation
@@ -34,6 +35,7 @@ from referral.storage import (
     api_clients,
     clinics,
     credentials,
+    directory,
     dispatch,
     mode,
     orders,
@@ -423,6 +425,24 @@ def test_orders_accounts_systems_and_contacts_end_again(installation: Installati
         assert orders.get(session, referral.order_id).status == "revoked"
         published = resources.read(session, "ServiceRequest", referral.order_id)
         assert published.document["status"] == "revoked"
+
+
+def test_a_number_that_reaches_a_stranger_is_not_written_to_again(installation: Installation) -> None:
+    clinic = installation.clinic
+    with clinic.transaction() as session:
+        asked_one = people.clinician(session, clinic)
+    fax = next(one for one in asked_one.contacts if one.channel is Channel.FAX)
+    copy = installation.backup()
+    with installation.clinic.transaction() as session:
+        number_is_wrong(session, installation.clinic.actor, asked_one.id, fax.id, NOW)
+    clinic = restored(installation, copy)
+    with clinic.transaction() as session:
+        known = directory.get_clinician(session, asked_one.id).contacts
+        assert [one.barred_for for one in known if one.id == fax.id] == [None]
+    assert installation.reconcile().done["contact-barred"] == 1
+    with clinic.transaction() as session:
+        known = directory.get_clinician(session, asked_one.id).contacts
+    assert [one.barred_for for one in known if one.id == fax.id] == [Bar.WRONG_RECIPIENT]
 
 
 # ---- What leaves

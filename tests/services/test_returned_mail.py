@@ -24,11 +24,11 @@ from referral.services.read_returned_mail import (
     forget_returned_mail,
     read_returned_mail,
 )
-from referral.services.restore_mode import BY_HAND, enter
 from referral.storage import directory, outbox, referrals, returned_mail, tables
 from referral.storage.db import Database
 from tests.database import NOW, ClinicFixture, Clock
 from tests.returned import disposition, exchange_report, out_of_office, status_report
+from tests.services.restoring import closed
 from tests.services.sending import Provider, asked, delivery
 
 RETURNS = ReturnAddresses(b"k" * 32, "mail.harborlight.example")
@@ -310,10 +310,11 @@ def test_a_database_that_is_away_leaves_the_mail_where_it_is(desk: Desk) -> None
 
 
 def test_mail_of_a_clinic_that_is_closed_after_a_restore_waits(desk: Desk) -> None:
-    with desk.clinic.database.transaction() as session:
-        enter(session, BY_HAND)
-    assert desk.comes(status_report(desk.address)) == 0
-    assert (desk.states(), desk.boxes()) == (UNTOUCHED, (1, 0, 0))
+    with closed(desk.clinic):
+        assert desk.comes(status_report(desk.address)) == 0
+        assert (desk.states(), desk.boxes()) == (UNTOUCHED, (1, 0, 0))
+    read_returned_mail(desk.reading)
+    assert desk.states() == SWITCHED
 
 
 def test_links_folders_and_pipes_in_the_mailbox_are_left_alone(desk: Desk, data_dir: Path) -> None:

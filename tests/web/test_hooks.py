@@ -18,6 +18,7 @@ from referral.channels.base import Envelope, Progress, Sent, Transport
 from referral.channels.signatures import body_signature, twilio_signature
 from referral.domain.codes import Channel
 from referral.domain.outgoing import MessageKind, MessageState, provider_key
+from referral.domain.providers import Limits
 from referral.domain.records import Contact
 from referral.letters.render import Renderer
 from referral.services.deliver_messages import Delivery, deliver_due
@@ -29,6 +30,7 @@ from referral.web.hooks import _AT_ONCE
 from tests.database import NOW, ClinicFixture, Clock
 from tests.provider import PASSWORD, SECRET, FakeProvider, provider_server
 from tests.services.conftest import renderer  # noqa: F401 - the fixture
+from tests.services.restoring import closed
 from tests.services.sending import asked
 from tests.web.client import runtime as runtime_of
 from tests.web.desk import OpenDesk
@@ -443,3 +445,26 @@ def test_a_report_and_a_poll_about_the_same_count_once(case: Case) -> None:
     polling = Polling(database=case.clinic.database, channels=case.runtime.channels, now=case.clock)
     assert poll_providers(polling, case.clinic.id) == 0
     assert case.events() == 1
+
+
+def test_a_clinic_that_is_closed_after_a_restore_is_called_again_later(case: Case) -> None:
+    """The backup may not know the message: what was told about it would be lost."""
+    id = case.send(Channel.FAX)
+    with closed(case.clinic):
+        assert case.tell(id, "failure") == 503
+        assert case.message(id).state is MessageState.ACCEPTED
+    assert case.tell(id, "failure") == 204
+    assert case.message(id).state is MessageState.FAILED
+
+
+def test_how_many_calls_a_provider_takes_is_a_setting(clinic: ClinicFixture) -> None:
+    with provider_server() as provider:
+        urls: dict[str, Any] = {"sms_url": provider.sms_url, "fax_url": provider.fax_url, "base_url": PUBLIC}
+        channels = runtime_of(clinic, provider_limits="sms=3@20", **urls).channels
+    assert channels.limits_of(channels.transport(Channel.SMS)) == Limits(3, 20.0)
+    assert channels.limits_of(channels.transport(Channel.FAX)) == Limits()
+
+
+def test_a_limit_of_a_provider_that_is_none_of_ours_is_refused(clinic: ClinicFixture) -> None:
+    with pytest.raises(ValueError, match="names no provider twilio"):
+        runtime_of(clinic, provider_limits="twilio=3")

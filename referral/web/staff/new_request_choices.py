@@ -57,7 +57,7 @@ def clinician_choice(clinician: Clinician, policy: Policy, *, checked: bool = Fa
     parts = [KIND_LABEL[clinician.kind], clinician.practice, *clinician.address[-1:]]
     warning = "Not accepted by clinic policy" if clinician.kind not in policy.eligible else ""
     if not warning and best(clinician.contacts) is None:
-        warning = "No e-mail, fax or address"
+        warning = "No working contact" if clinician.contacts else "No e-mail, fax or address"
     badge = Badge("waiting", warning, "warning") if warning else None
     detail = " · ".join(part for part in parts if part)
     return Choice(clinician.id, present.titled(clinician), detail, badge, checked)

@@ -32,6 +32,7 @@ _DONE: Final = {
     "client-rekeyed": "Systems whose keys had been changed: shut out, register them again",
     "cds-client-ended": "Record systems shut out of the advice again",
     "contact-ended": "Contacts taken off again",
+    "contact-barred": "Contacts that reach somebody else, marked again",
     "doubted": "Recommendations that the medical director has to accept again",
     "parked": "Messages that wait for a person",
     "expired-links": "Other links, which have run out",

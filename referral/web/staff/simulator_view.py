@@ -33,6 +33,7 @@ _LOOKS: Final = {
     "not-delivered": ("closed", "warning"),
     "failed-after-all": ("closed", "warning"),
     "try-again": ("waiting", "waiting"),
+    "call-queued": ("waiting", "phone"),
     "step-call": ("waiting", "phone"),
     "step-suggest-another": ("waiting", "user"),
     "step-escalate": ("waiting", "user"),

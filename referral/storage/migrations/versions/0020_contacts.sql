@@ -10,3 +10,8 @@ ALTER TABLE contact
     -- Somebody of the clinic put another address in its place: the record that still names it does not bring it back.
     ADD COLUMN replaced_at TIMESTAMP WITH TIME ZONE,
     ADD CONSTRAINT ck_contact_barred_for CHECK (barred_for IN ('bad-address', 'wrong-recipient'));
+
+-- A number that reaches a stranger must not come back with a backup (docs/adr/0008).
+CREATE TRIGGER note_wrong_recipient AFTER UPDATE OF barred_for ON contact FOR EACH ROW
+    WHEN (NEW.barred_for = 'wrong-recipient' AND OLD.barred_for IS DISTINCT FROM 'wrong-recipient')
+    EXECUTE FUNCTION note_safety('contact-barred', 'id');
