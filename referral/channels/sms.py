@@ -67,7 +67,7 @@ class TwilioSms:
 
     name = "sms"
     is_real = True
-    at_once = 16
+    at_once = 32
 
     def __init__(
         self,

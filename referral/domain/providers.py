@@ -25,7 +25,7 @@ _SOON: Final = timedelta(milliseconds=200)
 class Limits:
     """Calls open at once over all workers, and calls begun in a second; None for no such limit."""
 
-    at_once: int = 32
+    at_once: int = 64
     per_second: float | None = None
 
 

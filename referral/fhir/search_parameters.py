@@ -15,7 +15,7 @@ itself), and the components' own paths start there.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from types import MappingProxyType
@@ -31,6 +31,7 @@ __all__ = [
     "IndexEntry",
     "SearchParameter",
     "extract",
+    "fed_by",
     "includes",
     "parameter",
     "parameters",
@@ -137,10 +138,29 @@ def leads_to_resources(row: SearchParameter) -> bool:
     return row.kind == "reference" and not row.is_canonical
 
 
-def extract(resource: Mapping[str, Any]) -> list[IndexEntry]:
+def fed_by(resource_type: str, elements: Iterable[str]) -> frozenset[str]:
+    """The parameters whose entries are made from these elements, alone or with others."""
+    return frozenset(name for element in elements for name in _fed(resource_type).get(element, ()))
+
+
+@cache
+def _fed(resource_type: str) -> Mapping[str, frozenset[str]]:
+    found: dict[str, set[str]] = {}
+    for element, plans in _plans(resource_type if resource_type in SERVED_TYPES else "Resource").items():
+        found.setdefault(element, set()).update(plan.name for plan in plans)
+    for composite in _composites(resource_type):
+        parts = (plan.steps[0] for plans in composite.parts for plan in plans)
+        roots = (root[0] for root in composite.roots if root)
+        for element in (*roots, *(parts if () in composite.roots else ())):
+            found.setdefault(element, set()).add(composite.name)
+    return {element: frozenset(names) for element, names in found.items()}
+
+
+def extract(resource: Mapping[str, Any], only: frozenset[str] | None = None) -> list[IndexEntry]:
     """Everything the resource can be found by, once each; `_id` and `_lastUpdated` are left to the store.
 
-    Never raises: what cannot be read is not indexed.
+    With `only` the entries of these parameters, which have the names that fed_by() gives. Never raises: what
+    cannot be read is not indexed.
     """
     name = resource.get("resourceType")
     plans = _plans(name if isinstance(name, str) and name in SERVED_TYPES else "Resource")
@@ -148,12 +168,15 @@ def extract(resource: Mapping[str, Any]) -> list[IndexEntry]:
     emit = entries.append
     for key, value in resource.items():
         for plan in plans.get(key, ()):
+            if only is not None and plan.name not in only:
+                continue
             for leaf in _leaves(value, plan.steps):
                 if plan.condition is None or _holds(plan.condition, leaf):
                     plan.index(plan.name, leaf, plan.system, emit)
     if isinstance(name, str):
         for composite in _composites(name):
-            _extract_pairs(composite, resource, emit)
+            if only is None or composite.name in only:
+                _extract_pairs(composite, resource, emit)
     return list(dict.fromkeys(entries))
 
 

@@ -175,6 +175,9 @@ def draw(
         sealer = Sealer(seal_key)
         letter = sealer.seal(renderer.receipt(material.receipt).pdf, "Record of an answered request", now)
         kind, letter_id = "receipt", material.receipt_id
+    if message.channel is not Channel.EMAIL and message.channel not in _PAPER:
+        short = texts.render_short(message.kind, material.words)
+        return _finished(letter, kind, letter_id, short.encode(), "text/plain; charset=utf-8")
     subject, body = texts.render(message.kind, material.words)
     if message.channel is Channel.EMAIL:
         mail = email.Mail(channels.mail_from, material.contact.address, subject, body)
@@ -183,11 +186,8 @@ def draw(
             returns.token(material.clinic.id, message.id, message.generation) if returns else str(message.id)
         )
         return _finished(letter, kind, letter_id, email.compose(mail, name, now), "message/rfc822")
-    if message.channel in _PAPER:
-        paper = _on_paper(message, material, renderer, letter, (subject, body), now)
-        return _finished(letter, kind, letter_id, paper, "application/pdf")
-    short = texts.render_short(message.kind, material.words)
-    return _finished(letter, kind, letter_id, short.encode(), "text/plain; charset=utf-8")
+    paper = _on_paper(message, material, renderer, letter, (subject, body), now)
+    return _finished(letter, kind, letter_id, paper, "application/pdf")
 
 
 def _on_paper(

@@ -35,7 +35,9 @@ def booking(session: Session, new: Booking, document: dict[str, Any], now: datet
 def booking_changed(session: Session, changed: Booking, now: datetime) -> None:
     """The Appointment says what the row says."""
     current = resources.read(session, "Appointment", changed.id)
-    resources.replace(session, laid_over(session, changed, current.document), current.version, now)
+    before = current.document
+    document = laid_over(session, changed, before)
+    resources.replace(session, document, current.version, now, before=before)
 
 
 def laid_over(session: Session, row: Booking, document: dict[str, Any]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from datetime import timedelta
 from functools import partial
 from typing import Any, Final
 
+import orjson
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.exc import DatabaseError, DataError, InvalidatePoolError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -110,6 +111,7 @@ class Database:
             # What is written here is about people; an exception that quotes it ends in a log.
             "hide_parameters": True,
             "connect_args": {"connect_timeout": 5},
+            "json_deserializer": orjson.loads,
         }
         self.engine: Engine = create_engine(url, **options)
         # A pool of its own, opened on first use: switching a connection's mode costs more than the read.

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from datetime import date, datetime
 from typing import Any, Final
 
-from sqlalchemy import bindparam, insert, or_, select, update
+from sqlalchemy import Text, any_, bindparam, insert, or_, select, update
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.exc import IntegrityError
 
 from referral.domain.codes import ClinicianKind
@@ -83,13 +84,13 @@ _CONTACTS: Final = (
     .where(
         tables.contact.c.clinic_id == bindparam("clinic_id"),
         tables.contact.c.active,
-        tables.contact.c.clinician_id.in_(bindparam("clinicians", expanding=True)),
+        tables.contact.c.clinician_id == any_(bindparam("clinicians", type_=ARRAY(Text))),
     )
     .order_by(tables.contact.c.clinician_id, tables.contact.c.channel, tables.contact.c.id)
 )
 _CLINICIANS: Final = select(tables.clinician).where(
     tables.clinician.c.clinic_id == bindparam("clinic_id"),
-    tables.clinician.c.id.in_(bindparam("ids", expanding=True)),
+    tables.clinician.c.id == any_(bindparam("ids", type_=ARRAY(Text))),
 )
 
 

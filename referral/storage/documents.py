@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import bindparam, insert, select, text
+from sqlalchemy import Text, any_, bindparam, insert, select, text
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from referral.domain.errors import NotFound
 from referral.storage import clinics
@@ -113,7 +114,7 @@ def get(session: Session, id: str) -> Document:
 
 
 _GET: Final = select(document).where(
-    document.c.clinic_id == bindparam("clinic_id"), document.c.id.in_(bindparam("ids", expanding=True))
+    document.c.clinic_id == bindparam("clinic_id"), document.c.id == any_(bindparam("ids", type_=ARRAY(Text)))
 )
 
 

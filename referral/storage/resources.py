@@ -22,7 +22,7 @@ from referral.fhir.provenance import patient_in
 from referral.fhir.reference_targets import parse_reference
 from referral.storage import projections
 from referral.storage.db import Session, flush
-from referral.storage.entries import entries_of
+from referral.storage.entries import entries_of, is_of, touched
 from referral.storage.late import Changed
 from referral.storage.tables import resource, resource_history
 
@@ -37,6 +37,10 @@ _READ: Final = select(
     cast(resource.c.body, Text).label("body"), resource.c.version, resource.c.last_updated
 ).where(*_KEY)
 _FORGET: Final = text("DELETE FROM search_entry WHERE clinic_id = :clinic_id AND type = :type AND id = :id")
+_FORGET_SOME: Final = text(
+    "DELETE FROM search_entry WHERE clinic_id = :clinic_id AND type = :type AND id = ANY (:ids)"
+    " AND split_part(parameter, ':', 1) = ANY (:parameters)"
+)
 _UPDATE: Final = text(
     "UPDATE resource SET version = version + 1, body = CAST(:body AS jsonb), last_updated = :last_updated,"
     " patient_id = :patient_id, method = :method"
@@ -92,15 +96,31 @@ def create(session: Session, documents: Iterable[dict[str, Any]], now: datetime)
     return made
 
 
-def replace(session: Session, document: dict[str, Any], version: int, now: datetime) -> Stored:
-    """Write the next version of a resource; StaleVersion if `version` is not the current one."""
+def replace(
+    session: Session,
+    document: dict[str, Any],
+    version: int,
+    now: datetime,
+    *,
+    before: dict[str, Any] | None = None,
+) -> Stored:
+    """Write the next version of a resource; StaleVersion if `version` is not the current one.
+
+    `before` is the document of that version, where the caller has it: what differs is indexed anew, and the
+    rest is found as it was.
+    """
     key = (document["resourceType"], document["id"])
     session.kept.setdefault(("before", *key), version)
     if key in session.late.resources:
         stored, session.late.resources[key] = _prepare(session, document, 1, now)
     else:
-        stored, row = _prepare(session, document, version + 1, now)
-        session.connection.execute(_FORGET, row)
+        parameters = touched(before, document) if before is not None else None
+        stored, row = _prepare(session, document, version + 1, now, parameters)
+        if parameters is None:
+            session.connection.execute(_FORGET, row)
+        elif parameters:
+            which = {"ids": [stored.id], "parameters": sorted(parameters)}
+            session.connection.execute(_FORGET_SOME, {**row, **which})
         method = session.kept.get(("method", *key))
         changed = session.connection.execute(_UPDATE, {**row, "version": version, "method": method})
         if changed.rowcount != 1:
@@ -158,13 +178,23 @@ def _project(session: Session, stored: Stored) -> None:
 
 
 def _prepare(
-    session: Session, document: dict[str, Any], version: int, now: datetime
+    session: Session,
+    document: dict[str, Any],
+    version: int,
+    now: datetime,
+    parameters: frozenset[str] | None = None,
 ) -> tuple[Stored, dict[str, Any]]:
+    """With `parameters` only these are indexed anew; what is pending of others stays."""
     kind, id = document["resourceType"], document["id"]
     meta = {**document.get("meta", {}), "versionId": str(version), "lastUpdated": instant(now)}
     head = {"resourceType": kind, "id": id, "meta": meta}
     complete = {**head, **{name: value for name, value in document.items() if name not in head}}
-    session.late.entries[kind, id] = entries_of(complete)
+    if parameters is None:
+        session.late.entries[kind, id] = entries_of(complete)
+    else:
+        pending = session.late.entries.get((kind, id), ())
+        kept = [row for row in pending if not is_of(row, parameters)]
+        session.late.entries[kind, id] = kept + entries_of(complete, parameters)
     body = encode(complete).decode()
     row = {
         "clinic_id": session.clinic,
@@ -289,13 +319,10 @@ _UPDATE_MANY: Final = text(
     " FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS v (id text, body jsonb, patient_id text)"
     " WHERE r.clinic_id = :clinic AND r.type = :type AND r.id = v.id"
 )
-_FORGET_MANY: Final = text(
-    "DELETE FROM search_entry WHERE clinic_id = :clinic AND type = :type AND id = ANY (:ids)"
-)
 
 
 def amend_many(session: Session, type: str, changes: Mapping[str, dict[str, Any]], now: datetime) -> None:
-    """As amend() for many resources of one type, by id, in three statements. Raises NotFound.
+    """As amend() for many resources of one type, by id, in a few statements. Raises NotFound.
 
     They are locked in the order of their ids, so that two batches never wait for each other in a circle.
     """
@@ -310,10 +337,14 @@ def amend_many(session: Session, type: str, changes: Mapping[str, dict[str, Any]
     if len(held) != len(ids):
         raise NotFound(f"A {type} that was to be changed does not exist.")
     rows = []
+    forgotten: dict[frozenset[str], list[str]] = {}
     for row in held:
         session.kept.setdefault(("before", type, row.id), row.version)
-        document = _amended(decode_stored(row.body), changes[row.id])
-        stored, made = _prepare(session, document, row.version + 1, now)
+        before = decode_stored(row.body)
+        document = _amended(before, changes[row.id])
+        parameters = touched(before, document)
+        stored, made = _prepare(session, document, row.version + 1, now, parameters)
+        forgotten.setdefault(parameters, []).append(row.id)
         rows.append(
             {
                 "id": row.id,
@@ -324,7 +355,11 @@ def amend_many(session: Session, type: str, changes: Mapping[str, dict[str, Any]
         _project(session, stored)
     given = {**about, "now": now, "rows": orjson.dumps(rows).decode()}
     session.connection.execute(_UPDATE_MANY, given)
-    session.connection.execute(_FORGET_MANY, {**about, "ids": ids})
+    for parameters, those in forgotten.items():
+        if not parameters:
+            continue
+        which = {"clinic_id": session.clinic, "type": type, "ids": those, "parameters": sorted(parameters)}
+        session.connection.execute(_FORGET_SOME, which)
 
 
 def _amended(document: dict[str, Any], managed: dict[str, Any]) -> dict[str, Any]:
@@ -339,4 +374,5 @@ def _amended(document: dict[str, Any], managed: dict[str, Any]) -> dict[str, Any
 def amend(session: Session, type: str, id: str, managed: dict[str, Any], now: datetime) -> Stored:
     """Lay managed elements over the current version and write the next one; None removes an element."""
     current = read(session, type, id)
-    return replace(session, _amended(current.document, managed), current.version, now)
+    before = current.document
+    return replace(session, _amended(before, managed), current.version, now, before=before)
