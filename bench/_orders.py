@@ -20,22 +20,44 @@ INSERT INTO order_indication (clinic_id, order_id, system, code, display, positi
     SELECT '{clinic}', i, 'http://hl7.org/fhir/sid/icd-10-cm', 'F33.2', 'depression', 0 FROM ids;
 INSERT INTO consultation (clinic_id, encounter_id, patient_id, order_id, held_at, recorded_by)
     SELECT '{clinic}', i, 'bench', i, now() - interval '1 day', 'bench' FROM ids;
-INSERT INTO referral (clinic_id, id, number, requisition, task_id, patient_id, order_id, clinician_id, status,
-                      created_by, created_at, started_at, due_at, closed_at)
-    SELECT '{clinic}', i, i, i, i, 'bench', i, 'bench', 'completed', 'bench', now(), now(), now(), now()
-    FROM ids;
+INSERT INTO referral (clinic_id, id, number, requisition, task_id, patient_id, order_id, clinician_id,
+                      created_by, created_at, {columns})
+    SELECT '{clinic}', i, i, i, i, 'bench', i, 'bench', 'bench', now(), {values} FROM ids;
 INSERT INTO recommendation (clinic_id, id, patient_id, order_id, referral_id, clinician_id, clinician_kind,
                             decision, covers, strength, answered_at, valid_until, response_id)
     SELECT '{clinic}', i, 'bench', i, i, 'bench', 'psychiatrist', 'recommended', '{{F33.2}}', 'two-channel',
            now(), now() + interval '180 days', i FROM ids;
 """
+_ANSWERED = {
+    "status": "'completed'",
+    "started_at": "now()",
+    "due_at": "now()",
+    "closed_at": "now()",
+}
+_WAITING = {
+    "status": "'requested'",
+    "business_status": "'sent'",
+    "delivered_at": "now()",
+    "started_at": "now() - interval '1 day'",
+    "due_at": "now() + interval '20 days'",
+    "next_step_at": "now() + interval '5 days'",
+}
 
 
-def write_orders(admin_url: str, clinic_id: str, first: int, last: int) -> None:
-    """Orders `first` to `last` with all that opens them. Triggers are off: a million takes a few minutes."""
+def write_orders(
+    admin_url: str, clinic_id: str, first: int, last: int, *, requests_are_open: bool = False
+) -> None:
+    """Orders `first` to `last` with all that opens them. Triggers are off: a million takes a few minutes.
+
+    Open requests have been delivered a day ago, and their next step is in five days.
+    """
+    row = _WAITING if requests_are_open else _ANSWERED
+    script = _SCRIPT.format(
+        clinic=clinic_id, first=first, last=last, columns=", ".join(row), values=", ".join(row.values())
+    )
     engine = create_engine(admin_url)
     with engine.begin() as connection:
-        connection.exec_driver_sql(_SCRIPT.format(clinic=clinic_id, first=first, last=last))
+        connection.exec_driver_sql(script)
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.exec_driver_sql("VACUUM ANALYZE")
     engine.dispose()

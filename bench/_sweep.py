@@ -14,16 +14,10 @@ from bench._orders import write_orders
 from referral.config import Settings
 from referral.embedded import Engines
 
-FEW = 10_000
+FEW = int(os.environ.get("FEW", "10000"))
 MOST = int(os.environ.get("MOST", "1000000"))
-DUE = 1_000
+DUE = int(os.environ.get("DUE", "1000"))
 ROUNDS = 3
-_OPEN = """
-SET LOCAL session_replication_role = replica;
-UPDATE referral SET status = 'requested', business_status = 'sent', closed_at = NULL, delivered_at = now(),
-       started_at = now() - interval '1 day', due_at = now() + interval '20 days',
-       next_step_at = now() + interval '5 days' WHERE id LIKE 'bench-%' AND closed_at IS NOT NULL;
-"""
 # Each round makes the same kind of step due: a call for the front desk, which draws no letter.
 _DUE = """
 SET LOCAL session_replication_role = replica;
@@ -40,14 +34,7 @@ def measure(engines: Engines, settings: Settings, clinic_id: str) -> None:
     from referral.workers import tasks
 
     for first, last in ((1, FEW), (FEW + 1, MOST)):
-        write_orders(engines.admin_url, clinic_id, first, last)
-        with admin(engines.admin_url) as engine:
-            with engine.begin() as connection:
-                for statement in _OPEN.split(";\n"):
-                    if statement.strip():
-                        connection.execute(text(statement))
-            with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-                connection.exec_driver_sql("VACUUM ANALYZE")
+        write_orders(engines.admin_url, clinic_id, first, last, requests_are_open=True)
         seconds[last] = statistics.median(_once(engines, tasks, last, number) for number in range(ROUNDS + 1))
         print(f"  sweep among {last}: {seconds[last]:.2f} s for {DUE} due")
     figure("sweep-cost-of-size", seconds[MOST] / seconds[FEW], "<= 1.2")

@@ -83,7 +83,7 @@ def amend(session: Session, id: str, managed: dict[str, Any], *, many: bool) -> 
 
 
 @pytest.mark.parametrize("many", [False, True], ids=["one", "many"])
-@pytest.mark.parametrize("managed", CHANGES, ids=lambda managed: "-".join(managed))
+@pytest.mark.parametrize("managed", CHANGES, ids="-".join)
 def test_after_a_change_the_entries_are_those_of_a_new_index(
     clinic: ClinicFixture, managed: dict[str, Any], many: bool
 ) -> None:
