@@ -15,7 +15,9 @@ RUN apt-get update \
     && apt-get install -y --no-install-recommends libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0 \
         fonts-noto-core fonts-noto-cjk \
     && rm -rf /var/lib/apt/lists/* \
-    && useradd --system --uid 10001 --home-dir /var/lib/referral --create-home referral
+    && useradd --system --uid 10001 --home-dir /var/lib/referral --create-home referral \
+    # A volume that is mounted there takes its owner from here.
+    && install -d -o referral -g referral -m 700 /var/lib/referral/bounces
 COPY --from=build /app /app
 WORKDIR /app
 USER referral

@@ -80,6 +80,40 @@ def test_every_service_comes_back_and_none_is_root(compose: dict[str, Any]) -> N
         assert services[name]["healthcheck"]["test"][0] == "CMD"
 
 
+def test_who_takes_in_mail_puts_it_where_the_worker_looks_and_sees_nothing_else(
+    compose: dict[str, Any], data_dir: Path
+) -> None:
+    """A container shares files by its mounts; here both find the same folder below their data directories."""
+    services = compose["services"]
+    (mount,) = services["inbound-mail"]["volumes"]
+    assert mount in services["worker"]["volumes"]
+    assert mount.partition(":")[0] in compose["volumes"]
+    folder = Path(mount.partition(":")[2])
+    assert f" {folder}\n" in (ROOT / "Dockerfile").read_text()
+    given = {
+        **{name: text or "" for name, text in services["inbound-mail"]["environment"].items()},
+        "REFERRAL_SMTP_URL": "smtps://desk:word@mail.example",
+        "REFERRAL_MAIL_FROM": "desk@clinic.example",
+        "REFERRAL_DATA_DIR": str(data_dir),
+    }
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    given["REFERRAL_BOUNCE_LISTEN"] = f"127.0.0.1:{port}"
+    program, *arguments = services["inbound-mail"]["command"]
+    assert program == "referral"
+    with running(["-m", "referral.cli", *arguments], data_dir, given):
+        assert eventually(lambda: _greeting(port).startswith("220"))
+        assert (data_dir / folder.name).is_dir()
+
+
+def _greeting(port: int) -> str:
+    try:
+        with socket.create_connection(("127.0.0.1", port), 5) as connection:
+            return connection.recv(200).decode()
+    except ConnectionRefusedError:
+        return ""
+
+
 def test_secrets_have_no_default(compose: dict[str, Any]) -> None:
     text = (ROOT / "docker-compose.yml").read_text()
     for name in SECRETS:
