@@ -13,7 +13,7 @@ from typing import Final
 from referral.domain.audit import Action, Actor, AuditEntry
 from referral.domain.codes import Channel
 from referral.domain.errors import NotFound
-from referral.domain.outgoing import MessageState
+from referral.domain.outgoing import WITH_LINK, MessageState
 from referral.domain.records import Clinician, Contact, Patient, Referral
 from referral.letters.words import words_of
 from referral.services.find_today import NOT_DELIVERED
@@ -34,8 +34,8 @@ FILTERS: Final[dict[str, tuple[MessageState, ...]]] = {
 }
 # What only the recipient may use: the portal link, and the six digits of a one-time code.
 _SECRET: Final = re.compile(r"https?://\S+/r/\S+|\b\d{6}\b")
-# On paper a link goes over two lines, broken anywhere, and a code that can be typed follows it. From the link
-# to the end of the line with the last thing that looks like a code, and to the very end where nothing does.
+# On paper a link goes over two lines, broken anywhere, and a code that can be typed follows it. From the link to
+# the end of the line with the last thing that looks like a code, and to the very end where nothing does.
 _SECRET_ON_PAPER: Final = re.compile(
     r"http.*\b[0-9A-HJKMNP-TV-Z]{5}-[0-9A-HJKMNP-TV-Z]{5}\b[^\n]*|http.*\Z|\b\d{6}\b", re.DOTALL
 )
@@ -145,7 +145,8 @@ def open_message(session: Session, actor: Actor, message_id: str, real: Containe
     words = _words(session, message)
     body = words.body
     if is_for_recipient_alone(message, real):
-        body = (_SECRET_ON_PAPER if words.drawn else _SECRET).sub(_LEFT_OUT, body)
+        broken = words.drawn and message.kind in WITH_LINK
+        body = (_SECRET_ON_PAPER if broken else _SECRET).sub(_LEFT_OUT, body)
     entry = AuditEntry(
         action=Action.READ,
         subtype="message",
