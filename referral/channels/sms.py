@@ -53,7 +53,8 @@ def progress_of(status: str, code: str | int | None) -> Progress:
     fate = _FATES.get(status, Fate.PENDING)
     if fate is not Fate.FAILED:
         return Progress(fate)
-    number = int(code) if code is not None and str(code).isdigit() else 0
+    said = "" if code is None else str(code)
+    number = int(said) if said.isdecimal() and len(said) < 7 else 0
     words, bad = _UNDELIVERED.get(number, ("the SMS provider could not deliver it", False))
     return Progress(fate, f"{words} ({number})" if number else words, bad_address=bad)
 

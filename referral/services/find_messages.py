@@ -34,8 +34,8 @@ FILTERS: Final[dict[str, tuple[MessageState, ...]]] = {
 }
 # What only the recipient may use: the portal link, and the six digits of a one-time code.
 _SECRET: Final = re.compile(r"https?://\S+/r/\S+|\b\d{6}\b")
-# On paper a link goes over two lines, broken anywhere, and a code that can be typed follows it. From the link to
-# the end of the line with the last thing that looks like a code, and to the very end where nothing does.
+# On paper a link goes over two lines, broken anywhere, and a code that can be typed follows it. From the link
+# to the end of the line with the last thing that looks like a code, or to the very end where nothing does.
 _SECRET_ON_PAPER: Final = re.compile(
     r"http.*\b[0-9A-HJKMNP-TV-Z]{5}-[0-9A-HJKMNP-TV-Z]{5}\b[^\n]*|http.*\Z|\b\d{6}\b", re.DOTALL
 )

@@ -33,6 +33,9 @@ KEEP_DONE: Final = timedelta(days=7)
 KEEP_DIGESTS: Final = timedelta(days=90)
 _FATES: Final = {News.FAILED: Fate.FAILED, News.DELIVERED: Fate.DELIVERED}
 _NOTES: Final = {News.DELAYED: "mail-delayed", News.AUTOMATIC_REPLY: "automatic-reply"}
+# Of each kind and message: neither a machine that answers for ever nor a stranger who has the letter fills a
+# timeline.
+_MOST_NOTES: Final = 10
 
 
 class Ignored(StrEnum):
@@ -181,6 +184,9 @@ def _report(about: _About, digest: str, came_at: datetime) -> Report | None:
 
 def _note(session: Session, mail: ReturnedMail, message: Message, now: datetime) -> None:
     """For the timeline alone: a delay may end well, and what an automatic reply means is not guessed at."""
+    event = _NOTES[mail.news]
     detail = {"message": str(message.id), "kind": message.kind, "channel": message.channel}
+    if referrals.count_noted(session, message.referral_id, event, detail["message"]) >= _MOST_NOTES:
+        return
     reason = {"reason": mail.reason} if mail.reason else {}
-    referrals.note(session, message.referral_id, _NOTES[mail.news], "worker", now, **detail, **reason)
+    referrals.note(session, message.referral_id, event, "worker", now, **detail, **reason)

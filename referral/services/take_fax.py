@@ -21,6 +21,8 @@ MAX_ATTEMPTS: Final = 3
 # What the provider does not hand over at once it may hand over later.
 _FETCH_AGAIN: Final = timedelta(minutes=2)
 _MOST_FETCHES: Final = 30
+# A stack of sixty pages may be sixty answers; whoever sends more codes than that has made them up.
+_MOST_CODES: Final = 60
 
 # Asks the provider for the bytes of a fax by its reference; OSError where that does not succeed now.
 Fetch = Callable[[str], bytes]
@@ -163,7 +165,8 @@ def page_id(fax_id: str, number: int) -> str:
 def _named(session: Session, scan: Scan) -> tuple[str, ...]:
     """The requests of this clinic whose letters the codes are from. A selector of another is nobody's."""
     selectors = [selector_in(code) for codes in scan.codes for code in codes]
-    found = [credentials.get(session, selector) for selector in dict.fromkeys(selectors) if selector]
+    different = [selector for selector in dict.fromkeys(selectors) if selector]
+    found = [credentials.get(session, selector) for selector in different[:_MOST_CODES]]
     return tuple(dict.fromkeys(credential.referral_id for credential in found if credential is not None))
 
 

@@ -19,6 +19,7 @@ from typing import Final
 
 import structlog
 
+from referral.domain.errors import Unavailable
 from referral.domain.fax import FaxSource, FaxState
 from referral.letters.scan import MAX_BYTES
 from referral.services.take_fax import Arrived, Reading, read_carefully, settle, take_fax
@@ -28,7 +29,9 @@ log = structlog.get_logger(__name__)
 SETTLED: Final = 20.0
 _NAMES: Final = (".tif", ".tiff", ".pdf")
 # A machine that knows the sender's number may put it first: +13035550120-2026….tif
-_SENDER: Final = re.compile(r"\+(\d{10,15})(?!\d)")
+_SENDER: Final = re.compile(r"\+([0-9]{10,15})(?![0-9])")
+# What is kept of a file's own name: more may be too long for the file system with our part before it.
+_MOST_OF_NAME: Final = 50
 
 
 def whole_files(folder: Path, at: float | None = None) -> Iterator[Path]:
@@ -42,7 +45,10 @@ def whole_files(folder: Path, at: float | None = None) -> Iterator[Path]:
     for entry in entries:
         if entry.name.startswith(".") or not entry.name.lower().endswith(_NAMES):
             continue
-        status = entry.stat(follow_symlinks=False)
+        try:
+            status = entry.stat(follow_symlinks=False)
+        except FileNotFoundError:
+            continue  # moved away since
         if stat.S_ISREG(status.st_mode) and present - status.st_mtime >= SETTLED:
             found.append((status.st_mtime, entry.name))
     yield from (folder / name for _, name in sorted(found))
@@ -60,7 +66,9 @@ def take_folder(reading: Reading, clinic_id: str, folder: Path) -> int:
         for path in whole_files(folder):
             try:
                 _take(reading, clinic_id, path)
-            except OSError as error:
+            except Unavailable:
+                raise
+            except Exception as error:  # noqa: BLE001 - whatever is odd about one file, the next is another fax
                 # Neither its name nor its path: a machine may have put a number or a person into them.
                 log.warning("fax.file_left", cause=type(error).__name__, clinic=clinic_id)
                 continue
@@ -93,9 +101,11 @@ def _add(reading: Reading, clinic_id: str, path: Path, content: bytes) -> bool:
 
 
 def _read(path: Path) -> bytes:
-    """One byte more than is taken, so that what is too large shows; a link is not followed."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+    """One byte more than is taken, so that what is too large shows; no link is followed and no pipe read."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     with os.fdopen(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError("It is no file any more.")
         return file.read(MAX_BYTES + 1)
 
 
@@ -103,4 +113,4 @@ def _move(path: Path, to: str, digest: bytes) -> None:
     """Under a name that no other fax has: machines begin to count again."""
     place = path.parent / to
     place.mkdir(exist_ok=True)
-    path.rename(place / f"{digest.hex()[:12]}-{path.name}")
+    path.rename(place / f"{digest.hex()[:12]}-{path.stem[:_MOST_OF_NAME]}{path.suffix}")

@@ -21,6 +21,9 @@ from referral.storage.outbox import Message
 # A failure of anything else is about an earlier try, or known already. A delivery ends every state.
 _MAY_STILL_FAIL: Final = frozenset({MessageState.ACCEPTED, MessageState.SENDING, MessageState.UNKNOWN})
 _LONGEST_REASON: Final = 200
+# Of one message, events that change nothing are kept up to here and then dropped: whoever may speak for one
+# message must not be able to fill the table.
+_MOST_KEPT: Final = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +56,13 @@ def take_report(session: Session, report: Report, now: datetime) -> bool:
     # Request before message, as everybody locks them.
     referrals.get(session, found.referral_id, lock=True)
     message = outbox.get(session, report.message_id, lock=True)
-    if message is None or not _is_new(session, report, now):
+    if message is None:
+        return False
+    arrived = report.fate is Fate.DELIVERED and _can_have_arrived(message)
+    failed = report.fate is Fate.FAILED and _can_have_failed(message, report)
+    if not (arrived or failed) and provider_events.count(session, report.message_id) >= _MOST_KEPT:
+        return False
+    if not _is_new(session, report, now):
         return False
     # A provider's clock may be ahead of ours.
     told = Told(
@@ -63,13 +72,11 @@ def take_report(session: Session, report: Report, now: datetime) -> bool:
         reference=report.reference,
         bad_address=report.bad_address,
     )
-    if report.fate is Fate.DELIVERED and _can_have_arrived(message):
+    if arrived:
         note_report.delivered(session, message, told, now)
-        return True
-    if report.fate is Fate.FAILED and _can_have_failed(message, report):
+    elif failed:
         note_report.failed_after_all(session, message, told, now)
-        return True
-    return False
+    return arrived or failed
 
 
 def _is_new(session: Session, report: Report, now: datetime) -> bool:

@@ -45,6 +45,12 @@ def add(
     return session.connection.scalar(_ADD, values) is not None
 
 
+def count(session: Session, message_id: uuid.UUID) -> int:
+    """How many events about this message have been kept."""
+    kept = select(func.count()).where(_TABLE.c.clinic_id == session.clinic, _TABLE.c.message_id == message_id)
+    return int(session.connection.scalar(kept) or 0)
+
+
 def last_told(session: Session, message_id: uuid.UUID, fate: str) -> datetime | None:
     """When it became `fate`, as its provider says; None where that was not told by one."""
     found: datetime | None = session.connection.scalar(

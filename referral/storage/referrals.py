@@ -261,6 +261,19 @@ def events(session: Session, referral_id: str) -> list[ReferralEvent]:
     return [ReferralEvent(*row) for row in rows]
 
 
+def count_noted(session: Session, referral_id: str, event: str, message_id: str) -> int:
+    """How many lines of this kind the timeline has about one message."""
+    flush(session)
+    table = tables.referral_event
+    lines = select(func.count()).where(
+        table.c.clinic_id == session.clinic,
+        table.c.referral_id == referral_id,
+        table.c.event == event,
+        table.c.detail["message"].astext == message_id,
+    )
+    return int(session.connection.scalar(lines) or 0)
+
+
 def latest_questions(session: Session, ids: Iterable[str]) -> dict[str, ReferralEvent]:
     """What the clinician last asked of the clinic, by request."""
     flush(session)

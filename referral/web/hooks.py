@@ -6,6 +6,7 @@ for everybody else.
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import uuid
 from datetime import datetime
@@ -26,6 +27,7 @@ from referral.web.dependencies import RuntimeDep, public
 log = structlog.get_logger(__name__)
 router: Final = APIRouter(include_in_schema=False)
 _LARGEST: Final = 64 * 1024
+_SECONDS: Final = 20.0
 # Connections to the database that calls of providers may hold at a time: people come first. A provider that
 # is turned away calls again, or is asked.
 _AT_ONCE: Final = threading.BoundedSemaphore(4)
@@ -33,14 +35,15 @@ _WHY: Final = public("the provider's signature is checked before anything is rea
 
 
 async def _whole(request: Request) -> bytes | None:
-    """The body, None where it is too large for any report, or its sender has gone."""
+    """The body, None where it is too large for any report, too slow, or its sender has gone."""
     received = bytearray()
     try:
-        async for chunk in request.stream():
-            received += chunk
-            if len(received) > _LARGEST:
-                return None
-    except ClientDisconnect:
+        async with asyncio.timeout(_SECONDS):
+            async for chunk in request.stream():
+                received += chunk
+                if len(received) > _LARGEST:
+                    return None
+    except (ClientDisconnect, TimeoutError):
         return None
     return bytes(received)
 

@@ -20,6 +20,7 @@ from fastapi import APIRouter, Request
 from fastapi.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from referral.bootstrap import Runtime
@@ -36,30 +37,30 @@ log = structlog.get_logger(__name__)
 router: Final = APIRouter(include_in_schema=False)
 PATH: Final = "/hooks/fax-in/"
 MAX_BODY: Final = LARGER[PATH]
-# So many bodies are in memory at a time; whoever is turned away comes again.
-_AT_ONCE: Final = 4
-_SECONDS: Final = 60
+# Of bodies in memory at a time; whoever is turned away comes again. Bytes that have arrived are counted, not
+# callers: anybody may call, and who sends nothing must not keep out who has a fax.
+_MOST_HELD: Final = 4 * MAX_BODY
+_SECONDS: Final = 60.0
+_STALLED: Final = 10.0
 _EVENT: Final = "INCOMING_FAX"
-_NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,100}")
+# It becomes part of a path at the provider.
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _NUMBER: Final = re.compile(r"\+?[0-9]{7,15}")
 _WHY: Final = public("the provider's signature is checked before anything is read; it learns nothing")
-_reading = 0
+_held = 0
 
 
 @router.post(PATH + "{clinic_id}", dependencies=[_WHY])
 async def take_call(request: Request, runtime: RuntimeDep, clinic_id: str) -> Response:
     """One fax that came in. What is no fax is answered in the same way and left alone."""
-    global _reading  # noqa: PLW0603 - one event loop, and what is counted is the memory of this process
-    if _reading >= _AT_ONCE:
-        return Response(status_code=503, headers={"Retry-After": "30"})
-    _reading += 1
     try:
-        async with asyncio.timeout(_SECONDS):
-            body = await request.body()
+        body = await _whole(request)
     except TimeoutError:
         return Response(status_code=408)
-    finally:
-        _reading -= 1
+    except ClientDisconnect:
+        return Response(status_code=400)
+    if body is None:
+        return Response(status_code=503, headers={"Retry-After": "30"})
     if not _is_genuine(request, runtime, clinic_id, body):
         log.warning("hook.refused", provider="fax-in")
         return Response(status_code=403)
@@ -68,6 +69,24 @@ async def take_call(request: Request, runtime: RuntimeDep, clinic_id: str) -> Re
         log.warning("hook.not_understood", provider="fax-in")
         return Response(status_code=204)
     return await run_in_threadpool(_keep, runtime, clinic_id, arrived)
+
+
+async def _whole(request: Request) -> bytes | None:
+    """None where there is no room for it now. Raises TimeoutError and ClientDisconnect."""
+    global _held  # noqa: PLW0603 - one event loop, and what is counted is the memory of this process
+    received, loop = bytearray(), asyncio.get_running_loop()
+    end = loop.time() + _SECONDS
+    try:
+        async with asyncio.timeout(_STALLED) as patience:
+            async for chunk in request.stream():
+                received += chunk
+                _held += len(chunk)
+                if _held > _MOST_HELD:
+                    return None
+                patience.reschedule(min(loop.time() + _STALLED, end))
+        return bytes(received)
+    finally:
+        _held -= len(received)
 
 
 def _is_genuine(request: Request, runtime: Runtime, clinic_id: str, body: bytes) -> bool:

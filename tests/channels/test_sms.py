@@ -13,10 +13,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from referral.channels.base import Envelope, Fate, Outcome
+from referral.channels.base import Envelope, Fate, Outcome, Progress
 from referral.channels.http_provider import Answer, Call, InDoubt, NotSent, Provider
 from referral.channels.provider_urls import Account
-from referral.channels.sms import TwilioSms
+from referral.channels.sms import TwilioSms, progress_of
 from tests.database import NOW
 from tests.provider import PASSWORD, USER, FakeProvider, provider_server
 
@@ -344,3 +344,8 @@ def test_an_answer_that_never_ends_is_not_read() -> None:
 def test_a_connection_that_cannot_be_made_certainly_sent_nothing() -> None:
     with pytest.raises(NotSent):
         Provider(account(1), at_once=1, timeout=5).call(Call("GET", "/x"))
+
+
+@pytest.mark.parametrize("code", ["²", "9" * 5000, "-1", "", "30005.0", 10**30])
+def test_a_code_that_is_none_is_no_code(code: str | int) -> None:
+    assert progress_of("failed", code) == Progress(Fate.FAILED, "the SMS provider could not deliver it")

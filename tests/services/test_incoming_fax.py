@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import io
 import os
+import struct
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import psycopg
 import pytest
 from PIL import Image
 from sqlalchemy import func, select
@@ -18,7 +21,7 @@ from referral.domain.outgoing import MessageKind, MessageState
 from referral.domain.records import Referral
 from referral.letters import scan_child
 from referral.letters.render import Renderer
-from referral.letters.scan import ScanRefused, read_scan
+from referral.letters.scan import MOST_WRITTEN, ScanRefused, _run, _scan, read_scan
 from referral.services.attach_fax import (
     assign_fax,
     dismiss_fax,
@@ -282,6 +285,35 @@ def test_a_file_that_cannot_be_moved_stays_and_does_not_stop_the_others(
     assert "0198" not in caplog.text
 
 
+def test_a_name_that_is_too_long_to_be_kept_whole_is_cut(clinic: ClinicFixture, data_dir: Path) -> None:
+    long = paper.put(data_dir, "x" * 250 + ".tif", paper.blank(1))
+    assert take_folder(reading(clinic), clinic.id, data_dir) == 1
+    assert not long.exists()
+    (kept,) = (data_dir / "taken").iterdir()
+    assert kept.suffix == ".tif"
+
+
+def test_a_file_that_no_transaction_takes_does_not_stop_the_others(
+    clinic: ClinicFixture, engines: Any, data_dir: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What the database refuses is refused for one file."""
+    odd = paper.put(data_dir, "+13035550198-1.tif", paper.blank(1))
+    good = paper.put(data_dir, "+13035550199-2.tif", paper.blank(2))
+    os.utime(odd, (1, 1))
+    fault = "ADD CONSTRAINT fault CHECK (from_number <> '+13035550198') NOT VALID"
+    with psycopg.connect(
+        engines.admin_url.replace("postgresql+psycopg", "postgresql"), autocommit=True
+    ) as owner:
+        owner.execute(f"ALTER TABLE incoming_fax {fault}")
+        try:
+            assert take_folder(reading(clinic), clinic.id, data_dir) == 1
+        finally:
+            owner.execute("ALTER TABLE incoming_fax DROP CONSTRAINT fault")
+    assert (odd.exists(), good.exists()) == (True, False)
+    assert "fax.file_left" in caplog.text
+    assert "0198" not in caplog.text
+
+
 _CRASH = """
 import os, signal, sys
 from pathlib import Path
@@ -368,6 +400,33 @@ BOMBS = {
     "not-a-fax": [b"MZ" + bytes(100), b"", b"\x89PNG\r\n\x1a\n" + bytes(50)],
     "too-many-bytes": [b"II*\0" + bytes(17 * 1024 * 1024)],
 }
+
+
+_FLOOD = "import sys\nwhile True: sys.stdout.buffer.write(bytes(1 << 20))"
+
+
+def test_a_reader_that_a_file_has_made_its_own_does_not_fill_the_memory() -> None:
+    """It writes without end: no more is read than honest pages can be, and it is ended."""
+    ended, written = _run([sys.executable, "-I", "-c", _FLOOD], b"x" * 1_000_000)
+    assert (ended, len(written)) == (-9, MOST_WRITTEN + 1)
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        b"",
+        b"\0\0\0\x02{}",
+        b"\0\0\0\xffx",
+        b'\0\0\0\x16{"refused": "made up"}',
+        b'\0\0\0\x23{"pages": [{"codes": []}], "sizes": [5]}<svg>',
+    ],
+)
+def test_what_such_a_reader_writes_is_no_scan(written: bytes) -> None:
+    out = f"import sys; sys.stdout.buffer.write({written!r})"
+    ended, told = _run([sys.executable, "-I", "-c", out], b"")
+    assert (ended, told) == (0, written)
+    with pytest.raises((struct.error, ValueError, KeyError, TypeError)):
+        _scan(told)
 
 
 @pytest.mark.parametrize(

@@ -338,3 +338,19 @@ def test_a_delivery_that_comes_after_a_failure_calls_nothing_back_that_has_left(
     deliver_due(delivery(clinic, renderer, LATER, fax=Provider()), clinic.id)
     told(clinic, report(id, Fate.DELIVERED))
     assert message_of(clinic, referral, Channel.FAX).state is MessageState.ACCEPTED
+
+
+def test_whoever_may_speak_for_one_message_cannot_fill_the_table(
+    clinic: ClinicFixture, renderer: Renderer
+) -> None:
+    """Sixty true reports that change nothing; the one that matters counts after them all the same."""
+    referral = asked(clinic)
+    id = sent(clinic, renderer, referral)
+    old = [report(id, Fate.FAILED, event_id=f"old-{n}", reference="another") for n in range(60)]
+    assert not any(told(clinic, *old))
+    table = tables.provider_event
+    with clinic.transaction() as session:
+        query = select(func.count()).where(table.c.clinic_id == clinic.id, table.c.message_id == id)
+        assert session.connection.scalar(query) == 40
+    assert told(clinic, report(id, Fate.FAILED)) == [True]
+    assert message_of(clinic, referral).state is MessageState.FAILED

@@ -345,3 +345,10 @@ def test_what_was_worked_off_is_forgotten_and_what_was_set_aside_is_not(desk: De
     desk.reading.now.now = LATER + KEEP_DIGESTS + timedelta(hours=1)
     forget_returned_mail(desk.reading)
     assert desk.outcomes() == {}
+
+
+def test_a_machine_that_answers_for_ever_fills_no_timeline(desk: Desk) -> None:
+    mails = [out_of_office(desk.address) + b"again %d\n" % number for number in range(14)]
+    assert desk.comes(*mails) == 14
+    assert desk.events().count("automatic-reply") == 10
+    assert desk.states() == UNTOUCHED

@@ -85,6 +85,7 @@ def words_of(mark: str) -> dict[str, str]:
     return {
         "given": f"Zwetschga{mark}",
         "family": f"Fernblick{mark}",
+        "called": f"Angerufen{mark}",
         "clinician": f"Auswaerts{mark}",
         "practice": f"Jenseits Praxis {mark}",
         "street": f"99 {mark} Lane",
@@ -151,7 +152,15 @@ def furnish(clinic: ClinicFixture, mark: str) -> Place:
             pages=1,
             postal_code="80203",
         )
-        queue_call(session, people.asked_once(session, clinic, npi="", family="Called"), CallReason.OWN, NOW)
+        # No two people of a place have the same name: pages are searched for names.
+        about = people.patient(session, clinic, given="Ruth", family=words["called"])
+        (to_call,) = people.ask(
+            session,
+            clinic,
+            people.order(session, clinic, about),
+            people.clinician(session, clinic, npi="", family="Called"),
+        )
+        queue_call(session, to_call, CallReason.OWN, NOW)
         call = call_tasks.find_open(session, 1)[0]
         batch = print_batches.add(session, str(uuid.uuid4()), clinic.actor.id, [sheet], NOW)
     with clinic.transaction() as session:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
+import socket
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -219,3 +221,26 @@ def test_a_large_fax_is_taken_and_one_without_end_is_not(line: Line) -> None:
     assert line.send(event(file=large)) == 204
     assert line.send(b"x" * (25 * 1024 * 1024)) == 413
     assert [fax.state for fax in line.read()] == [FaxState.UNREADABLE]
+
+
+def test_callers_who_send_nothing_do_not_keep_out_a_fax(line: Line) -> None:
+    """Anybody may open a connection and promise a body: only what has arrived takes room."""
+    where = (line.client.base_url.host, line.client.base_url.port)
+    promised = (
+        f"POST /hooks/fax-in/{line.clinic.id} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        "Content-Length: 20000000\r\n\r\n{"
+    )
+    with ExitStack() as crowd:
+        for _ in range(8):
+            slow = crowd.enter_context(socket.create_connection(where, timeout=20))
+            slow.sendall(promised.encode())
+        # They have been heard: a later call on one of them would be answered after this one.
+        assert line.client.get("/health/live").status_code < 500
+        assert line.send(event(file=paper.blank(3))) == 204
+        assert len(line.read()) == 1
+
+
+@pytest.mark.parametrize("name", ["..", ".", "-", "../../v1/accounts", "a/b"])
+def test_a_name_that_would_lead_elsewhere_at_the_provider_is_none(line: Line, name: str) -> None:
+    assert line.send(event(name)) == 204
+    assert line.read() == []

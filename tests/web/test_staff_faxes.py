@@ -105,9 +105,8 @@ def test_the_page_is_a_picture_that_can_be_turned_and_each_look_is_recorded(
     turned = desk.client.get(f"/fax-inbox/{fax.id}/pages/1?turn=90")
     assert turned.headers["content-type"] == "image/png"
     assert Image.open(io.BytesIO(turned.content)).size == (upright.height, upright.width)
-    assert [desk.client.get(f"/fax-inbox/{fax.id}/pages/{n}").status_code for n in ("0", "2", "x")] == [
-        404
-    ] * 3
+    for number in ("0", "2", "x", "9" * 5000):
+        assert desk.client.get(f"/fax-inbox/{fax.id}/pages/{number}").status_code == 404
     log = tables.audit_event
     with clinic.transaction() as session:
         rows = session.connection.execute(select(log.c.subtype, log.c.patient_id).order_by(log.c.id)).all()

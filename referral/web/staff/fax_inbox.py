@@ -84,7 +84,8 @@ def show_fax(request: Request, fax_id: str, visitor: _See) -> Response:
 @router.get("/fax-inbox/{fax_id}/pages/{number}")
 def show_picture(request: Request, fax_id: str, number: str, visitor: _See) -> Response:
     """A page as PNG, drawn here from the bytes that came in."""
-    found = read_page(visitor.session, visitor.actor, fax_id, int(number) if number.isdecimal() else 0)
+    place = int(number) if number.isdecimal() and len(number) < 4 else 0
+    found = read_page(visitor.session, visitor.actor, fax_id, place)
     turn = _turn(request)
     return Response(turned(found.content, turn) if turn else found.content, media_type="image/png")
 
