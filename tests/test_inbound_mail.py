@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import os
 import re
 import signal
 import smtplib
@@ -14,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from referral.channels.maildir import Maildir
+from referral.channels.maildir import MOST_BYTES, Maildir
 from referral.channels.return_address import ReturnAddresses
 from tests.database import MASTER_KEY
 from tests.processes import Running, eventually, running
@@ -95,6 +96,30 @@ def test_what_cannot_be_kept_is_not_acknowledged(data_dir: Path) -> None:
         (folder / "tmp").mkdir()
         assert hand_in(port, status_report(ADDRESS), ADDRESS) == {}
         assert len(Maildir(folder).waiting()) == 1
+
+
+def test_what_there_is_no_room_for_comes_later(data_dir: Path) -> None:
+    """Whoever has one letter of ours could else fill the disk with its answers."""
+    folder = data_dir / "bounces"
+    with listening(data_dir, folder) as (_, port):
+        large = folder / "new" / "1.large"
+        large.touch()
+        os.truncate(large, MOST_BYTES)  # sparse
+        with pytest.raises(smtplib.SMTPDataError) as refusal:
+            hand_in(port, status_report(ADDRESS), ADDRESS)
+        assert refusal.value.smtp_code == 452
+        large.unlink()
+        assert hand_in(port, status_report(ADDRESS), ADDRESS) == {}
+
+
+def test_a_caller_who_only_talks_is_sent_away(data_dir: Path) -> None:
+    with (
+        listening(data_dir, data_dir / "bounces") as (_, port),
+        smtplib.SMTP("127.0.0.1", port, timeout=20) as server,
+    ):
+        said = [server.noop()[0] for _ in range(40)]
+        assert set(said) == {250}
+        assert server.noop()[0] == 421
 
 
 def test_a_crowd_is_sent_away_and_leaves_room_again(data_dir: Path) -> None:

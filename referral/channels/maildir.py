@@ -11,6 +11,7 @@ import socket
 import stat
 import time
 import uuid
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
@@ -18,6 +19,10 @@ from typing import Final
 
 _PARTS: Final = ("tmp", "new", "cur")
 _PIECE: Final = 64 * 1024
+# Of each folder. Whoever has one letter of ours may send mail to its address without end, and the disk is also
+# that of the database.
+MOST_FILES: Final = 2000
+MOST_BYTES: Final = 512 * 1024 * 1024
 
 
 class Maildir:
@@ -54,6 +59,15 @@ class Maildir:
         found = [entry for part in ("new", "cur") for entry in os.scandir(self.folder / part)]
         mails = [Path(entry.path) for entry in found if entry.is_file(follow_symlinks=False)]
         return sorted(mails, key=lambda path: path.name)
+
+    def has_room(self) -> bool:
+        """Whether more is to be taken in while what has come waits to be worked off."""
+        found = [status for part in ("new", "cur") for _, status in _files(self.folder / part)]
+        return len(found) < MOST_FILES and sum(status.st_size for status in found) < MOST_BYTES
+
+    def thin_out(self) -> int:
+        """Of what was worked off and what was set aside the newest are kept; how many were removed."""
+        return sum(_keep_newest(self.folder / box / "cur") for box in (".done", ".failed"))
 
     def done(self, mail: Path) -> None:
         self._move(mail, ".done")
@@ -102,6 +116,25 @@ def read(mail: Path, limit: int) -> tuple[bytes, str, datetime] | None:
         while piece := file.read(_PIECE):
             digest.update(piece)
     return head, digest.hexdigest(), datetime.fromtimestamp(about.st_mtime, UTC)
+
+
+def _files(folder: Path) -> list[tuple[Path, os.stat_result]]:
+    found = []
+    for entry in os.scandir(folder):
+        with suppress(FileNotFoundError):
+            found.append((Path(entry.path), entry.stat(follow_symlinks=False)))
+    return found
+
+
+def _keep_newest(folder: Path) -> int:
+    removed = size = 0
+    newest_first = sorted(_files(folder), key=lambda file: file[1].st_mtime, reverse=True)
+    for place, (path, status) in enumerate(newest_first):
+        size += status.st_size
+        if place >= MOST_FILES or size > MOST_BYTES:
+            path.unlink(missing_ok=True)
+            removed += 1
+    return removed
 
 
 def _sync(folder: Path) -> None:

@@ -77,7 +77,10 @@ def read_returned_mail(reading: Reading) -> int:
         if not first:
             return 0
         reading.maildir.make()
-        return sum(_take(reading, mail) for mail in reading.maildir.waiting()[:_MOST_AT_ONCE])
+        taken = sum(_take(reading, mail) for mail in reading.maildir.waiting()[:_MOST_AT_ONCE])
+        if removed := reading.maildir.thin_out():
+            log.warning("returned-mail.thinned-out", removed=removed)
+        return taken
 
 
 def forget_returned_mail(reading: Reading) -> None:

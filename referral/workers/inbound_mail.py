@@ -22,6 +22,9 @@ _LARGEST: Final = 8 * 1024 * 1024
 _MOST_CONNECTIONS: Final = 40
 _MOST_RECIPIENTS: Final = 10
 _PATIENCE_SECONDS: Final = 60.0
+# A server that brings a mail is done long before, and each command says something only so often.
+_LONGEST_SECONDS: Final = 300.0
+_MOST_COMMANDS: Final = 40
 
 
 class _Taker:
@@ -42,6 +45,9 @@ class _Taker:
     async def handle_DATA(self, _server: Any, _session: Any, envelope: Any) -> str:  # noqa: N802 - as above
         content = bytes(envelope.content)
         try:
+            if not await asyncio.to_thread(self._maildir.has_room):
+                log.error("returned-mail.no-room")
+                return "452 4.3.1 Too much waits here already; please try again later"
             for address in envelope.rcpt_tos:
                 mail = b"Delivered-To: " + address.encode("ascii") + b"\r\n" + content
                 await asyncio.to_thread(self._maildir.deliver, mail)
@@ -72,6 +78,7 @@ async def listen(host: str, port: int, maildir: Maildir, returns: ReturnAddresse
             ident="Returned mail",
             data_size_limit=_LARGEST,
             timeout=_PATIENCE_SECONDS,
+            command_call_limit=_MOST_COMMANDS,
             loop=asyncio.get_running_loop(),
         )
 
@@ -87,13 +94,17 @@ class _Counted(SMTP):
     def __init__(self, open_ones: set[SMTP], taker: _Taker, **options: Any) -> None:
         super().__init__(taker, **options)
         self._open_ones = open_ones
+        self._end: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:
         self._open_ones.add(self)
         super().connection_made(transport)
+        self._end = asyncio.get_running_loop().call_later(_LONGEST_SECONDS, transport.abort)
 
     def connection_lost(self, error: Exception | None) -> None:
         self._open_ones.discard(self)
+        if self._end is not None:
+            self._end.cancel()
         super().connection_lost(error)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from referral.channels.base import Envelope, Sent
-from referral.channels.maildir import Maildir
+from referral.channels.maildir import MOST_BYTES, MOST_FILES, Maildir
 from referral.channels.return_address import ReturnAddresses
 from referral.domain.outgoing import provider_key
 from referral.domain.records import Contact, Referral
@@ -352,3 +352,21 @@ def test_a_machine_that_answers_for_ever_fills_no_timeline(desk: Desk) -> None:
     assert desk.comes(*mails) == 14
     assert desk.events().count("automatic-reply") == 10
     assert desk.states() == UNTOUCHED
+
+
+def test_mail_without_end_does_not_fill_the_disk(desk: Desk) -> None:
+    """Of what was worked off and set aside the newest are kept, by number and by size."""
+    failed, done = (desk.maildir.folder / box / "cur" for box in (".failed", ".done"))
+    for number in range(MOST_FILES + 5):
+        old = failed / f"{number}"
+        old.touch()
+        os.utime(old, (number, number))
+    for number in range(3):
+        large = done / f"{number}"
+        large.touch()
+        os.truncate(large, MOST_BYTES // 2)  # sparse
+        os.utime(large, (number, number))
+    assert desk.comes(b"odd") == 1
+    assert desk.boxes() == (0, 2, MOST_FILES)
+    assert {file.name for file in done.iterdir()} == {"1", "2"}
+    assert not any((failed / f"{number}").exists() for number in range(6))
