@@ -19,8 +19,8 @@ from typing import Final
 
 _PARTS: Final = ("tmp", "new", "cur")
 _PIECE: Final = 64 * 1024
-# Of each folder. Whoever has one letter of ours may send mail to its address without end, and the disk is also
-# that of the database.
+# Of each folder. Whoever has one letter of ours may send mail to its address without end, and the disk is
+# that of the database too.
 MOST_FILES: Final = 2000
 MOST_BYTES: Final = 512 * 1024 * 1024
 
