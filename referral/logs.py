@@ -10,7 +10,7 @@ import time
 import traceback
 from collections.abc import Awaitable, Callable, MutableMapping
 from datetime import UTC, datetime
-from typing import Any, Literal, TextIO
+from typing import Any, Final, Literal, TextIO
 
 import structlog
 from structlog.typing import EventDict, ExcInfo, Processor
@@ -88,6 +88,9 @@ def configure(log_format: Literal["auto", "console", "json"], stream: TextIO | N
         logging.getLogger(name).setLevel(logging.WARNING)
 
 
+_STATIC: Final = "/static"
+
+
 class AccessLog:
     """ASGI middleware: one line a request, with the route's template; the path may hold a secret."""
 
@@ -110,10 +113,18 @@ class AccessLog:
         try:
             await self._app(scope, receive, note_status)
         finally:
-            template = getattr(scope.get("route"), "path_format", None) or "(no route)"
+            template = _template(scope)
             milliseconds = round((time.perf_counter() - started) * 1000, 1)
-            if not template.startswith("/health"):
+            # What every page brings along, and what a watchdog asks, would bury the rest.
+            if not template.startswith("/health") and (template != _STATIC or status >= 400):
                 _write_access(scope["method"], template, status, milliseconds)
+
+
+def _template(scope: Scope) -> str:
+    """The route that took a request. Style sheets and scripts have none: one word stands for all of them."""
+    if scope["path"].startswith(f"{_STATIC}/"):
+        return _STATIC
+    return getattr(scope.get("route"), "path_format", None) or "(no route)"
 
 
 class _Access:

@@ -142,7 +142,10 @@ class _Reading:
         return None
 
     def span(self, name: str, text: str) -> tuple[datetime, datetime] | None:
-        start, _, end = text.partition("..")
+        start, dots, end = text.partition("..")
+        if text.strip() and not dots:
+            self.refuse(name, text, "two moments with two dots between them, such as day2..day4")
+            return None
         found = self.moment(name, start, _MIDNIGHT), self.moment(f"{name}-until", end, _MIDNIGHT)
         if found[0] is None or found[1] is None:
             return None

@@ -43,18 +43,19 @@ def record_answer(
     session: Session,
     actor: Actor,
     referral_id: str,
-    version: int,
     values: Mapping[str, list[str]],
     call: Call,
     now: datetime,
 ) -> Receipt:
     """`values` are the answers by link id. It counts as clinic policy says for what staff have recorded.
 
+    There is no version to be told: letters leave and arrive while somebody is on the telephone, and nothing
+    of that changes what the clinician says.
+
     Raises InvalidInput with an issue for each thing that is missing, and TransitionRefused where the request
     is closed: the first valid answer stands.
     """
     referral = referrals.get(session, referral_id, lock=True)
-    referrals.require_version(referral, version)
     if not referral.is_open:
         raise TransitionRefused("This request is closed already; what is on record stands.", "Task.status")
     clinician = directory.get_clinician(session, referral.clinician_id)

@@ -87,6 +87,7 @@ def code_on_the_outbox(page: Page, number: str) -> str:
 
     eventually(listed, 60)
     page.get_by_role("link", name="Code").first.click()
+    reload_until(page, "Your code is")
     found = re.search(r"Your code is (\d{6})", page.inner_text("main"))
     assert found is not None, page.inner_text("main")
     return found[1]

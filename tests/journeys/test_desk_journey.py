@@ -149,7 +149,7 @@ def test_the_front_desk_asks_and_treatment_opens_and_closes_without_a_mouse(
     number = number_of(desk)
     request_path = desk.url
     # Then the page says what happened and what comes next by itself
-    reload_until(desk, "Reminder by e-mail")
+    reload_until(desk, "Request by e-mail: sent")
     main = desk.inner_text("main")
     assert "Closed" in main
     assert re.search(r"Next, by itself\s+Reminder by e-mail\s", main)

@@ -112,7 +112,7 @@ def test_nobody_answers_and_the_ladder_is_climbed_to_its_end(pretended: Service,
     clock.set(SIXTH_DAY)
     oren.wait_for("Put on the list of calls")
     desk.goto("/")
-    call = desk.locator("#calls + ul .row").filter(has_text=OREN.name)
+    call = desk.get_by_role("region", name="To call").locator(".row").filter(has_text=OREN.name)
     expect(call).to_contain_text("303-555-0121")
     expect(call).to_contain_text("Waiting 6 business days")
     look(desk, "ladder-3-today-call")

@@ -83,7 +83,7 @@ def test_the_inbox_is_counted_in_the_menu_and_offers_the_senders_request(
         )[0]
     fax = came_in(clinic)
     assert "Faxes 1 waiting" in desk.get("/")
-    assert "Fax from (303) 555-0120 1 page" in desk.get("/fax-inbox")
+    assert "Fax from 303-555-0120 1 page" in desk.get("/fax-inbox")
     page = desk.get(f"/fax-inbox/{fax.id}")
     mine, other = page.index(asked.number), page.index(stranger.number)
     assert mine < other

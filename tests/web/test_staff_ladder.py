@@ -275,7 +275,10 @@ def test_a_pause_more_time_and_an_absence_are_shown_and_undone(
         assert shown in text
         assert undo in text
         assert state(clinic, referral).due_at > referral.due_at
-        robin.post(f"/requests/{referral.id}/undo")
+        # Once, by the move itself: that the plan followed is not told a second time.
+        assert "The plan has moved" not in text
+        text = robin.post(f"/requests/{referral.id}/undo")
+        assert "The plan has moved" not in text
         assert state(clinic, referral).due_at == referral.due_at
     for step, typed in (("extend", {"extend_days": "0"}), ("away", {"back_on": "2026-11-03"})):
         robin.post(f"/requests/{referral.id}/{step}", typed)

@@ -146,7 +146,7 @@ def _facts(clinician: Clinician) -> tuple[Fact, ...]:
 
 
 def _hours(clinician: Clinician) -> str:
-    return hours_words(clinician.hours) if clinician.hours else "Those of the clinic"
+    return hours_words(clinician.hours) if clinician.hours else "As the clinic’s"
 
 
 def _contact(clinician: Clinician, contact: Contact, clock: Clock, *, may_manage: bool) -> models.Contact:

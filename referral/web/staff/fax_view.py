@@ -48,10 +48,10 @@ _WHY: Final = {
 
 
 def telephone(number: str) -> str:
-    """'(303) 555-0120'; other numbers as they are."""
+    """'303-555-0120', as in the directory; other numbers as they are."""
     bare = number.removeprefix("+1")
     if len(bare) == 10 and bare.isdecimal():
-        return f"({bare[:3]}) {bare[3:6]}-{bare[6:]}"
+        return f"{bare[:3]}-{bare[3:6]}-{bare[6:]}"
     return number
 
 

@@ -207,6 +207,8 @@ _PLACES: Final = {
     "print": Permission.PRINT,
     "calls": Permission.SEE_WORK,
     "policy": Permission.SEE_POLICY,
+    "hours": Permission.SEE_POLICY,
+    "simulator": Permission.SIGNED_IN,
     "systems": Permission.MANAGE_ACCOUNTS,
 }
 

@@ -132,5 +132,5 @@ def _page(
         may_set=visitor.may(own),
         may_close=visitor.may(Permission.MANAGE_DIRECTORY),
     )
-    active = "directory" if clinician_id else "policy"
+    active = "directory" if clinician_id else "hours"
     return show(request, visitor, "staff/hours.html.j2", active, page, status)

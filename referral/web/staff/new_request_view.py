@@ -223,7 +223,7 @@ def _sending(shown: Preview, clock: Clock) -> list[Fact]:
     return [
         *facts,
         Fact("By", f"{contact_view.by_words(contact)}, {health}"),
-        Fact("Because", contact_view.why(contact, clock)),
+        Fact("So far", contact_view.why(contact, clock)),
         *(Fact("Not by", f"{contact_view.by_words(c)}. {contact_view.why(c, clock)}") for c in sick),
         Fact("Leaves", clock.soon(shown.sending.leaves_at)),
         Fact("Reply by", clock.moment(shown.sending.due_at).text),

@@ -21,7 +21,7 @@ from referral.web.staff.request_models import PlanCard
 _WAITS_FOR: Final = {
     HeldFor.QUESTION: "The clinician has asked something and waits for the clinic.",
     HeldFor.GUESSING: "Wrong tries have locked the link. Call the practice, then send the request again.",
-    HeldFor.FAX: "An answer has come by fax and waits to be transcribed.",
+    HeldFor.FAX: "An answer has come by fax and waits for somebody to write it down.",
     HeldFor.STAFF: "It is on hold until somebody lets it go on.",
 }
 # What an undo takes back, by the word of the timeline.
@@ -64,7 +64,7 @@ def _steps(view: RequestView, clock: Clock) -> Iterator[DatedStep]:
         text = f"{present.MESSAGE_KIND[letter.kind]} goes out by {present.CHANNEL[letter.channel]}"
         if letter.state is MessageState.BY_HAND:
             text = f"{present.MESSAGE_KIND[letter.kind]} waits to be printed and mailed"
-        yield DatedStep(clock.moment(at), text, "mail")
+        yield DatedStep(clock.moment(at), text, present.CHANNEL_ICON[letter.channel])
     for step in view.coming:
         yield dated(step, clock)
 
@@ -74,7 +74,8 @@ def dated(step: Foreseen, clock: Clock) -> DatedStep:
     skipped = len(step.planned.skipped)
     note = f"{skipped} earlier step{'' if skipped == 1 else 's'} left out" if skipped else ""
     text = story.step_title(step.planned.rung, step.channel)
-    return DatedStep(clock.moment(step.at), text, ICONS[step.planned.step], note)
+    icon = present.CHANNEL_ICON[step.channel] if step.channel else ICONS[step.planned.step]
+    return DatedStep(clock.moment(step.at), text, icon, note)
 
 
 def _why_none(followed: Followed) -> str:

@@ -19,7 +19,7 @@ from referral.web.form import Form
 from referral.web.portal_questions import Section, paper_sections, posted_values
 from referral.web.staff import present
 from referral.web.staff.fax_view import ANSWER_ITEMS, signature_on_file
-from referral.web.staff.frame import Ask, clock_of, done, errors_of, form_of, show, texts, version_of
+from referral.web.staff.frame import Ask, clock_of, done, errors_of, form_of, show, texts
 from referral.web.staff.models import Link
 from referral.web.staff.steps import Shown
 
@@ -52,10 +52,9 @@ def record(request: Request, referral_id: str, visitor: Ask, posted: PostedDep) 
     request.state.entity = f"ServiceRequest/{referral_id}"
     values, typed = posted_values(posted, ANSWER_ITEMS), texts(posted)
     call = Call(typed.get("spoke_with", ""), typed.get("called_number", ""), typed.get("read_back") == "yes")
-    version = version_of(typed)
     try:
         with attempt(visitor.session):
-            record_answer(visitor.session, visitor.actor, referral_id, version, values, call, visitor.now)
+            record_answer(visitor.session, visitor.actor, referral_id, values, call, visitor.now)
     except InvalidInput as refusal:
         errors = {issue.expression[0]: issue.text for issue in refusal.issues if issue.expression}
         return _page(request, visitor, referral_id, Shown(typed, errors, "transcribe", 400), values)
@@ -84,7 +83,7 @@ def _page(
         ),
         number=referral.number,
         telephone=present.telephone_of(clinician) or "",
-        form=form_of(visitor, shown.typed, shown.errors, version=str(referral.version)),
+        form=form_of(visitor, shown.typed, shown.errors),
         sections=paper_sections(clinician.kind, typed),
         today=clock_of(visitor).today.isoformat(),
         is_open=referral.is_open,

@@ -75,7 +75,7 @@ def _page(
 ) -> Response:
     clock = recipients_clock(found, visitor.now, clock_of(visitor))
     page = simulator_page(Form(values, errors), request.url.path, found, clock, link)
-    return show(request, visitor, "staff/simulator.html.j2", "policy", page, 400 if errors else 200)
+    return show(request, visitor, "staff/simulator.html.j2", "simulator", page, 400 if errors else 200)
 
 
 def _values(request: Request) -> dict[str, str]:

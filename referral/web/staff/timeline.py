@@ -99,7 +99,17 @@ _MACHINES: Final = frozenset({"worker", "sweep", "system"})
 
 def timeline(view: RequestView, clock: Clock) -> tuple[Event, ...]:
     """Newest first."""
-    return tuple(_event(event, view, clock) for event in reversed(view.events))
+    told = zip(view.events, (*view.events[1:], None), strict=True)
+    shown = [event for event, after in told if not _is_told_by(event, after)]
+    return tuple(_event(event, view, clock) for event in reversed(shown))
+
+
+def _is_told_by(event: ReferralEvent, after: ReferralEvent | None) -> bool:
+    """The plan that an absence has moved stands with the absence, and that of its undoing with the undo."""
+    if event.event != "replanned" or after is None or after.at != event.at:
+        return False
+    plan = (event.detail.get("before"), event.detail.get("after"))
+    return (after.detail.get("before"), after.detail.get("after")) == plan
 
 
 def _event(event: ReferralEvent, view: RequestView, clock: Clock) -> Event:

@@ -185,7 +185,7 @@ def _step(visitor: Visitor, state: OrderState, *, later: bool) -> Link:
     consulted = state.decision.requirements[0].satisfied
     if state.decision.open:
         starts = visitor.may(Permission.START_TREATMENT) and not later
-        return Link("Start", f"{href}#start") if starts else Link("Open", href)
+        return Link("Start", f"{href}#start") if starts else Link("See order", href)
     if not consulted and visitor.may(Permission.RECORD_CONSULTATION):
         return Link("Consultation", f"{href}#consultation")
     if state.decision.verdict is Verdict.ANSWERED_NEEDS_REVIEW:
