@@ -13,7 +13,7 @@ from referral.domain.errors import InvalidInput, Issue
 from referral.domain.outgoing import WITH_LINK, MessageKind, MessageState
 from referral.domain.records import Bar, Clinician, Referral
 from referral.services import publish
-from referral.services.keep_contact import stop_waiting
+from referral.services.keep_contact import queue_instead, stop_waiting
 from referral.services.keep_directory import verify_contact
 from referral.services.queue_call import queue_call
 from referral.services.queue_message import queue_message
@@ -76,10 +76,10 @@ def _turn_away(
     if (not reached and not stopped) or _has_another_letter(session, referral, contact_id):
         return
     other = rules.best(clinician.contacts)
-    if other is not None:
-        # What was on its way goes on as what it was; else the request is made again.
-        kind = next((message.kind for message in stopped), MessageKind.REQUEST)
-        queue_message(session, referral, kind, other, now)
+    if other is not None and stopped:
+        queue_instead(session, referral, stopped[0], other, now)
+    elif other is not None:
+        queue_message(session, referral, MessageKind.REQUEST, other, now)
     else:
         changed = referrals.change(session, referral, business_status=BusinessStatus.DELIVERY_FAILED)
         publish.referral_changed(session, changed, now)

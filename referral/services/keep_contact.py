@@ -11,6 +11,7 @@ from typing import Final
 from referral.domain.audit import Action, Actor, AuditEntry
 from referral.domain.codes import Channel
 from referral.domain.errors import DuplicateRequest, InvalidInput, Issue
+from referral.domain.outgoing import MessageKind, free_ordinal
 from referral.domain.records import Clinician, Contact, Referral
 from referral.fhir.contact_values import normal_address
 from referral.services import publish
@@ -59,7 +60,7 @@ def keep_contact(
         calls.cancel_about(session, new.instead_of, now)
     kept = next(c for c in directory.get_clinician(session, clinician_id).contacts if c.id == id)
     for referral, message in _stopped(session, clinician_id, new.instead_of, now):
-        queue_message(session, referral, message.kind, kept, now)
+        queue_instead(session, referral, message, kept, now)
     subtype = "change-contact" if new.instead_of else "add-contact"
     detail: dict[str, str | int | bool | list[str] | None] = {"contact": id, "channel": new.channel}
     if new.instead_of:
@@ -111,3 +112,18 @@ def stop_waiting(session: Session, referral: Referral, contact_id: str, now: dat
     for id in stopped:
         publish.message_cancelled(session, str(id), now)
     return [message for message in outbox.find(session, referral_id=referral.id) if message.id in stopped]
+
+
+def queue_instead(
+    session: Session, referral: Referral, stopped: Message, contact: Contact, now: datetime
+) -> None:
+    """What was taken back goes on as what it was, by another contact; the next rungs keep their ordinals.
+
+    A one-time code does not: whoever waits for it asks for a new one.
+    """
+    if stopped.kind is MessageKind.IDENTITY_CODE:
+        return
+    messages = outbox.find(session, referral_id=referral.id)
+    taken = {message.ordinal for message in messages if message.kind is stopped.kind}
+    ordinal = free_ordinal(stopped.ordinal, taken)
+    queue_message(session, referral, stopped.kind, contact, now, ordinal=ordinal)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from sqlalchemy import select
@@ -18,6 +18,7 @@ from referral.services.confirm_contact import number_is_right, number_is_wrong
 from referral.services.deliver_messages import deliver_due
 from referral.services.judge_recommendation import confirm_by_phone
 from referral.services.keep_contact import NewContact, keep_contact
+from referral.services.send_reminders import send_reminders
 from referral.storage import audit, contacts, directory, outbox, referrals, tables
 from referral.storage.db import Session
 from tests.database import NOW, ClinicFixture
@@ -275,3 +276,32 @@ def test_whatever_was_queued_to_a_stranger_goes_another_way(
     assert fax.sent == []
     assert states[Channel.FAX] is MessageState.FAILED
     assert Channel.POST in states
+
+
+def test_a_reminder_that_goes_another_way_does_not_take_the_place_of_the_next_one(
+    clinic: ClinicFixture, renderer: Renderer
+) -> None:
+    referral = sending.asked(clinic, email="", verified=False)
+    real = sending.Provider()
+    deliver_due(sending.delivery(clinic, renderer, fax=real), clinic.id)
+
+    def climb() -> datetime:
+        with clinic.transaction() as session:
+            at = referrals.get(session, referral.id).next_step_at
+            assert at is not None
+            send_reminders(session, at)
+        return at
+
+    at = climb()
+    with clinic.transaction() as session:
+        wrong = contact_of(session, referral, Channel.FAX)
+        number_is_wrong(session, clinic.actor, referral.clinician_id, wrong.id, at)
+    deliver_due(sending.delivery(clinic, renderer, at, post=real), clinic.id)
+    climb()
+    with clinic.transaction() as session:
+        found = [m for m in outbox.find(session, referral_id=referral.id) if m.kind is MessageKind.REMINDER]
+    assert [(m.channel, m.state) for m in sorted(found, key=lambda m: m.created_at)] == [
+        (Channel.FAX, MessageState.CANCELLED),
+        (Channel.POST, MessageState.ACCEPTED),
+        (Channel.POST, MessageState.QUEUED),
+    ]
