@@ -9,7 +9,7 @@ import time
 from sqlalchemy import text
 
 from bench._harness import figure
-from bench._messages import admin
+from bench._messages import WORKING_HOURS, admin
 from bench._orders import write_orders
 from referral.config import Settings
 from referral.embedded import Engines
@@ -21,8 +21,8 @@ ROUNDS = 3
 # Each round makes the same kind of step due: a call for the front desk, which draws no letter.
 _DUE = """
 SET LOCAL session_replication_role = replica;
-UPDATE referral SET next_step_at = now() - interval '1 minute', started_at = now() - interval '9 days',
-       climbed = 2
+UPDATE referral SET next_step_at = CAST(:now AS timestamptz) - interval '1 minute', climbed = 2,
+       started_at = CAST(:now AS timestamptz) - interval '9 days'
  WHERE id IN (SELECT 'bench-' || (1 + (CAST(:round AS integer) * 7919 + n * 97) % CAST(:most AS integer))
               FROM generate_series(1, CAST(:due AS integer)) n);
 """
@@ -30,21 +30,25 @@ UPDATE referral SET next_step_at = now() - interval '1 minute', started_at = now
 
 def measure(engines: Engines, settings: Settings, clinic_id: str) -> None:
     seconds = {}
-    os.environ.update(settings.as_environment())
+    # Within the hours of its recipients: at night a sweep only puts off what is due.
+    clock = settings.data_dir / "now.txt"
+    clock.write_text(WORKING_HOURS.isoformat())
+    os.environ.update(settings.as_environment() | {"REFERRAL_PRETEND_NOW_FILE": str(clock)})
     from referral.workers import tasks
 
     for first, last in ((1, FEW), (FEW + 1, MOST)):
-        write_orders(engines.admin_url, clinic_id, first, last, requests_are_open=True)
+        write_orders(engines.admin_url, clinic_id, first, last, open_at=WORKING_HOURS)
         seconds[last] = statistics.median(_once(engines, tasks, last, number) for number in range(ROUNDS + 1))
         print(f"  sweep among {last}: {seconds[last]:.2f} s for {DUE} due")
     figure("sweep-cost-of-size", seconds[MOST] / seconds[FEW], "<= 1.2")
 
 
 def _once(engines: Engines, tasks: object, most: int, number: int) -> float:
+    given = {"round": number, "most": most, "due": DUE, "now": WORKING_HOURS}
     with admin(engines.admin_url) as engine, engine.begin() as connection:
         for statement in _DUE.split(";\n"):
             if statement.strip():
-                connection.execute(text(statement), {"round": number, "most": most, "due": DUE})
+                connection.execute(text(statement), given)
     begun = time.perf_counter()
     tasks.sweep_clinics()  # type: ignore[attr-defined]
     return time.perf_counter() - begun

@@ -8,7 +8,7 @@ from datetime import date, datetime
 from functools import partial
 from typing import Any, Final
 
-from sqlalchemy import func, insert, or_, select, text, update
+from sqlalchemy import exists, func, insert, not_, or_, select, text, update
 from sqlalchemy.exc import DBAPIError
 
 from referral.domain.audit import Actor
@@ -216,13 +216,14 @@ def with_code(session: Session, indication: Indication) -> list[str]:
 def past_validity(session: Session, now: datetime, limit: int = 50) -> list[str]:
     """The ids of active orders that have had recommendations, none of which is valid at `now`."""
     table, given = tables.infusion_order, tables.recommendation
-    last = (
-        select(func.max(given.c.valid_until))
-        .where(given.c.clinic_id == session.clinic, given.c.order_id == table.c.id)
-        .scalar_subquery()
-    )
+    answers = select(given.c.id).where(given.c.clinic_id == table.c.clinic_id, given.c.order_id == table.c.id)
+    # Two conditions instead of the last of all times: so the search may begin where there are fewer, at the
+    # orders that are active or at the answers whose time is over.
     query = select(table.c.id).where(
-        table.c.clinic_id == session.clinic, table.c.status == "active", last <= now
+        table.c.clinic_id == session.clinic,
+        table.c.status == "active",
+        exists(answers.where(given.c.valid_until <= now)),
+        not_(exists(answers.where(given.c.valid_until > now))),
     )
     return list(session.connection.scalars(query.order_by(table.c.id).limit(limit)))
 
