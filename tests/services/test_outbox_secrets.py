@@ -55,7 +55,7 @@ def test_a_link_and_a_code_on_a_faxed_notice_are_left_out(clinic: ClinicFixture,
         with clinic.transaction() as session:
             for link in credentials.of_referral(session, referral.id):
                 assert link.selector not in body
-        assert "here is the new link that was asked for" in body
+        assert "Here is the new link that was asked for" in body
         assert "If you did not ask for it" in body
 
 
