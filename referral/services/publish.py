@@ -1,7 +1,7 @@
 """The FHIR side of every write: workflow rows become resources, in the transaction that wrote the rows.
 
-No other module writes resources of the workflow, but for `publish_warnings`. Managed elements are laid over
-what a client had put there (docs/adr/0001).
+No other module writes resources of the workflow, but for `publish_warnings` and `publish_fax`. Managed
+elements are laid over what a client had put there (docs/adr/0001).
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ from referral.fhir.provenance import Agent, provenance, signature
 from referral.fhir.systems import DATA_OPERATION, DEFAULT
 from referral.storage import clinics, documents, orders, recommendations, referrals, resources
 from referral.storage.db import Session
+from referral.storage.documents import Document
 from referral.storage.recommendations import NewRecommendation
 
 _CHOICES: Final = ("occurrence", "quantity", "performed", "asNeeded")
@@ -424,13 +425,10 @@ def opinion_voided(session: Session, actor: Actor, voided: Standing, cause: Caus
     resources.create(session, [made], now)
 
 
-def receipt(session: Session, referral_id: str, document_id: str, now: datetime) -> None:
-    """The DocumentReference of the sealed record, as soon as its bytes exist."""
-    about = referrals.get(session, referral_id)
-    given = recommendations.find(session, referral_id=referral_id)
-    kept = documents.get(session, document_id)
+def letter_kept(session: Session, about: records.Referral, kept: Document, title: str, now: datetime) -> None:
+    """The DocumentReference of a request's own document, of the same id; Binary serves its bytes."""
     described = answer_mapping.KeptDocument(
-        id=document_id,
+        id=kept.id,
         type=answer_mapping.ANSWER_LETTER,
         patient_id=about.patient_id,
         content_type=kept.content_type,
@@ -438,12 +436,20 @@ def receipt(session: Session, referral_id: str, document_id: str, now: datetime)
         sha1=hashlib.sha1(kept.content, usedforsecurity=False).digest(),
         sha256=kept.sha256,
         created_at=now,
-        title=f"Recommendation {about.number}",
+        title=title,
         referral_id=about.id,
     )
     author = f"PractitionerRole/{about.clinician_id}"
     made = answer_mapping.document_reference(described, author=author, custodian=clinic_ref(session))
     resources.create(session, [made], now)
+
+
+def receipt(session: Session, referral_id: str, document_id: str, now: datetime) -> None:
+    """The DocumentReference of the sealed record, as soon as its bytes exist."""
+    about = referrals.get(session, referral_id)
+    given = recommendations.find(session, referral_id=referral_id)
+    kept = documents.get(session, document_id)
+    letter_kept(session, about, kept, f"Recommendation {about.number}", now)
     outputs = [f"Observation/{given.id}", f"QuestionnaireResponse/{given.response_id}"]
     _output(session, about, about.task_id, [*outputs, f"DocumentReference/{document_id}"], now)
 

@@ -16,7 +16,7 @@ import orjson
 from sqlalchemy import text
 
 from referral.domain.codes import Channel
-from referral.domain.outgoing import Lane, MessageState
+from referral.domain.outgoing import Lane
 from referral.domain.records import Referral
 from referral.storage import outbox, referrals
 from referral.storage.db import Session
@@ -220,13 +220,3 @@ def write(session: Session, changes: Sequence[Change], *, postpone: bool = False
     ]
     given = {"clinic": session.clinic, "rows": orjson.dumps(rows, default=str).decode()}
     return session.connection.execute(_POSTPONE if postpone else _WRITE, given).rowcount
-
-
-def is_unfinished(message: Message) -> bool:
-    """Still on its way: nobody has cancelled it, and no provider has told how it ended."""
-    return message.state in (
-        MessageState.QUEUED,
-        MessageState.RENDERING,
-        MessageState.READY,
-        MessageState.SENDING,
-    )
