@@ -1,6 +1,6 @@
-"""Takes what a provider tells about a message: the one way by which "delivered" or "failed" gets in.
+"""Takes what is told about a message that has left: the one way by which "delivered" or "failed" gets in.
 
-Webhooks, polling, bounced mail and people who confirm a printed batch all come here.
+Webhooks, polling, mail that comes back and people who report a returned letter all come here.
 """
 
 from __future__ import annotations

@@ -89,7 +89,7 @@ WHERE r.clinic_id = t.clinic_id AND r.type = 'Communication' AND r.id = t.id::te
 
 
 def seed_of(name: str) -> int:
-    """A seed of its own for each run, printed; REFERRAL_SEED repeats one."""
+    """A seed of its own for each run, printed; REFERRAL_TEST_SEED repeats one."""
     given = int(os.environ.get("REFERRAL_TEST_SEED", "0")) or random.SystemRandom().randrange(1, 2**31)
     print(f"{name}: seed {given} (REFERRAL_TEST_SEED={given} repeats it)")  # noqa: T201 - pytest shows it on failure
     return given
