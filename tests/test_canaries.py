@@ -6,8 +6,11 @@ They may be in the database, on pages of those who may read them, and in the let
 from __future__ import annotations
 
 import html
+import io
+import os
 import re
 import threading
+import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,6 +18,7 @@ from datetime import date
 from typing import Any
 
 import httpx
+import pikepdf
 import pytest
 import redis
 
@@ -239,22 +243,61 @@ def details(service: Service, page: str) -> dict[str, Any]:
 
 def knock_at_odd_doors(service: Service, planted: Planted) -> None:
     """Words in paths, queries, headers and bodies that nobody asked for."""
-    words = iter(f"qzodd{number:02d}" for number in range(60))
+    words = iter(f"qzodd{number:02d}" for number in range(120))
 
     def word() -> str:
         return planted.add(found := next(words), found)
 
     with httpx.Client(base_url=service.address, timeout=60) as client:
-        for path in ("", "requests/", "static/", "r/a/", "fhir/", "fhir/Patient/", "documents/"):
+        doors = (
+            "",
+            "requests/",
+            "static/",
+            "r/a/",
+            "fhir/",
+            "fhir/Patient/",
+            "documents/",
+            "calls/",
+            "print/",
+        )
+        doors += ("outbox/", "fax-inbox/", "closed-days/", "hooks/fax-in/", f"hooks/sms/{uuid.uuid4()}/")
+        for path in doors:
             for method in ("GET", "POST", "PUT", "DELETE"):
                 client.request(method, f"/{path}{word()}", params={"q": word()} if method == "GET" else None)
         headers = {
             name: word() for name in ("Authorization", "Referer", "Cookie", "X-Forwarded-For", "Prefer")
         }
         client.get("/fhir/Patient", headers=headers)
+        for path in (f"hooks/sms/{uuid.uuid4()}/{uuid.uuid4()}/{word()}", f"hooks/fax-in/{uuid.uuid4()}"):
+            signed = {name: word() for name in ("X-Fax-Signature", "X-Twilio-Signature")}
+            client.post(f"/{path}", json={"fax": {"from": word()}, "To": word()}, headers=signed)
         client.get("/request", headers={"Host": f"{word()}.example"})
         client.post("/request/code", data={"code": word()}, headers={"Origin": "null"})
         client.post("/request/fresh-link", data={"code": word(), "selector": word()})
+
+
+def bring_faxes(service: Service, planted: Planted) -> None:
+    """What a machine writes into names and files; one of them is no fax."""
+    mine = {name: f"qzfax{name}" for name in ("name", "title", "broken", "inside")}
+    planted.plant(mine, "fax ")
+    folder = service.fax_folder
+    folder.mkdir(parents=True, exist_ok=True)
+    made, out = pikepdf.new(), io.BytesIO()
+    made.add_blank_page(page_size=(612, 792))
+    made.docinfo["/Title"] = mine["title"]
+    made.save(out)
+    for name, content in (
+        (f"+13035550179-{mine['name']}.pdf", out.getvalue()),
+        (f"{mine['broken']}.tif", b"II*\0" + mine["inside"].encode()),
+    ):
+        file = folder / name
+        file.write_bytes(content)
+        os.utime(file, (1, 1))
+
+
+def listed_faxes(service: Service) -> int:
+    with service.database() as database:
+        return int(database.execute("SELECT count(*) FROM incoming_fax").fetchone()[0])
 
 
 def write_by_fhir(service: Service, planted: Planted) -> None:
@@ -384,6 +427,14 @@ def records(service: Service) -> dict[str, str]:
         "audit_event": "SELECT coalesce(entity, '') || detail::text FROM audit_event",
         "referral_event": "SELECT event || actor || detail::text FROM referral_event",
         "message.last_error": "SELECT coalesce(last_error, '') FROM message",
+        "provider": "SELECT name || coalesce(last_error, '') || uses::text FROM provider",
+        "provider_event": "SELECT provider || event_id || coalesce(reason, '') FROM provider_event",
+        "returned_mail": "SELECT digest || outcome FROM returned_mail",
+        "incoming_fax": "SELECT state || coalesce(problem, '') || suggested::text FROM incoming_fax",
+        "call_task": "SELECT call_task::text FROM call_task",
+        "print_item": "SELECT print_item::text FROM print_item",
+        "replanning": "SELECT replanning::text FROM replanning",
+        "contact.experience": "SELECT experience::text FROM contact",
         "message.secret_note": "SELECT coalesce(secret_note, '') FROM message",
         "portal_session": "SELECT coalesce(encode(sealed_draft, 'escape'), '') FROM portal_session",
         "document": "SELECT kind || encode(sealed_content, 'escape') FROM document",
@@ -415,7 +466,9 @@ def test_what_belongs_to_a_person_is_found_nowhere_else(service: Service) -> Non
         call_cds_hooks(service, planted)
         crowd(service, planted)
         break_things(service, planted, desk)
+        bring_faxes(service, planted)
         service.sweep()
+        eventually(lambda: listed_faxes(service) == 2, 60)
     numbers = {f"{name}, digits": (PATIENT | CLINICIAN)[name].replace("-", "") for name in TELEPHONES}
     planted.plant(numbers)
     planted.plant({"born, spelled": "March 9, 1977", "born, in figures": "03/09/1977"})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterable
 from datetime import date, datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 from referral.domain.audit import Action, Actor, AuditEntry
 from referral.domain.calendar import Closure, Hours
@@ -15,6 +15,9 @@ from referral.services.calendars import calendar_of, clinic_calendar
 from referral.services.replan import calendar_changed
 from referral.storage import audit, clinics, closures, directory
 from referral.storage.db import Session, hold
+
+# Of one office, from today on.
+_MOST: Final = 200
 
 
 def set_hours(
@@ -80,7 +83,13 @@ def close_days(
 
 
 def add_closure(session: Session, actor: Actor, made: Closure, now: datetime) -> Closure:
-    """A closure that has been checked. The caller holds `calendar`."""
+    """A closure that has been checked. The caller holds `calendar`.
+
+    Raises InvalidInput where an office has more of them than anybody has holidays: sweeps read them all.
+    """
+    if closures.count_ahead(session, made.clinician_id, _today(session, made.clinician_id, now)) >= _MOST:
+        text = f"There are {_MOST} closed days or ranges ahead already. Remove some, or join some to longer ones."
+        raise InvalidInput(Issue(text, ("first_on",), "business-rule"))
     closures.add(session, made, actor.id, now)
     refuse_shut(_calendar(session, made.clinician_id), made)
     days = {"first_on": made.first_on.isoformat(), "last_on": made.last_on.isoformat()}

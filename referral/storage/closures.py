@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import date, datetime, time
 from typing import Any, Final
 
-from sqlalchemy import delete, insert, or_, select, update
+from sqlalchemy import delete, func, insert, or_, select, update
 
 from referral.domain.calendar import Closure, Hours
 from referral.domain.errors import NotFound
@@ -55,6 +55,13 @@ def set_clinician_hours(session: Session, clinician_id: str, hours: Hours | None
         .where(tables.clinician.c.clinic_id == session.clinic, tables.clinician.c.id == clinician_id)
         .values(hours=_to_data(hours) if hours else None)
     )
+
+
+def count_ahead(session: Session, clinician_id: str | None, today: date) -> int:
+    """How many closures that are not over one office has; None: the clinic."""
+    whose = _TABLE.c.clinician_id.is_not_distinct_from(clinician_id)
+    ahead = select(func.count()).where(_TABLE.c.clinic_id == session.clinic, whose, _TABLE.c.last_on >= today)
+    return int(session.connection.scalar(ahead) or 0)
 
 
 def add(session: Session, new: Closure, created_by: str, now: datetime) -> None:

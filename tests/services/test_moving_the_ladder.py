@@ -336,3 +336,16 @@ def test_two_letters_that_bounce_on_one_day_are_switched_once(clinic: ClinicFixt
             _fail(session, message, at(5, 17))
         by_fax = [letter for letter in _letters(session, referral) if letter[2] == "fax"]
         assert len(by_fax) == 1
+
+
+def test_no_office_has_more_closed_days_ahead_than_anybody_has_holidays(clinic: ClinicFixture) -> None:
+    """Every sweep reads them all; a form that is sent again and again must not slow it down for everybody."""
+    with clinic.transaction() as session:
+        there = people.clinician(session, clinic)
+        day = f"{NOW.date() + timedelta(days=30)}"
+        for _ in range(200):
+            close_days(session, clinic.actor, there.id, (day, "", ""), NOW)
+        with pytest.raises(InvalidInput, match="200 closed days or ranges ahead already"):
+            close_days(session, clinic.actor, there.id, (day, "", ""), NOW)
+        # That is one office; others have room.
+        close_days(session, clinic.actor, None, (day, "", ""), NOW)
