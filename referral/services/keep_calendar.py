@@ -88,7 +88,7 @@ def add_closure(session: Session, actor: Actor, made: Closure, now: datetime) ->
     Raises InvalidInput where an office has more of them than anybody has holidays: sweeps read them all.
     """
     if closures.count_ahead(session, made.clinician_id, _today(session, made.clinician_id, now)) >= _MOST:
-        text = f"There are {_MOST} closed days or ranges ahead already. Remove some, or join some to longer ones."
+        text = f"There are {_MOST} closed days or ranges ahead already. Remove some, or join some of them."
         raise InvalidInput(Issue(text, ("first_on",), "business-rule"))
     closures.add(session, made, actor.id, now)
     refuse_shut(_calendar(session, made.clinician_id), made)
