@@ -249,19 +249,9 @@ def knock_at_odd_doors(service: Service, planted: Planted) -> None:
         return planted.add(found := next(words), found)
 
     with httpx.Client(base_url=service.address, timeout=60) as client:
-        doors = (
-            "",
-            "requests/",
-            "static/",
-            "r/a/",
-            "fhir/",
-            "fhir/Patient/",
-            "documents/",
-            "calls/",
-            "print/",
-        )
-        doors += ("outbox/", "fax-inbox/", "closed-days/", "hooks/fax-in/", f"hooks/sms/{uuid.uuid4()}/")
-        for path in doors:
+        old = ("", "requests/", "static/", "r/a/", "fhir/", "fhir/Patient/", "documents/", "calls/", "print/")
+        new = ("outbox/", "fax-inbox/", "closed-days/", "hooks/fax-in/", f"hooks/sms/{uuid.uuid4()}/")
+        for path in (*old, *new):
             for method in ("GET", "POST", "PUT", "DELETE"):
                 client.request(method, f"/{path}{word()}", params={"q": word()} if method == "GET" else None)
         headers = {
@@ -297,7 +287,7 @@ def bring_faxes(service: Service, planted: Planted) -> None:
 
 def listed_faxes(service: Service) -> int:
     with service.database() as database:
-        return int(database.execute("SELECT count(*) FROM incoming_fax").fetchone()[0])
+        return len(database.execute("SELECT id FROM incoming_fax").fetchall())
 
 
 def write_by_fhir(service: Service, planted: Planted) -> None:
