@@ -96,7 +96,8 @@ def _waits(visitor: Visitor, message: Message, clock: Clock) -> str:
         return "It is ready and leaves in a moment."
     when = clock.moment(message.not_before).text
     if message.tries:
-        return f"It could not be handed over yet. {_reason(message)} It is tried again {when}."
+        again = f"It is tried again {when}; if that goes on, send the request another way."
+        return f"It could not be handed over yet. {_reason(message)} {again}"
     return f"It waits for their business hours and leaves {when}."
 
 
