@@ -8,7 +8,7 @@ from math import ceil
 from typing import Final
 
 from referral.domain.codes import Channel
-from referral.domain.outgoing import MessageKind
+from referral.domain.outgoing import WITH_LETTER, MessageKind
 from referral.domain.records import Bar, Contact, Experience, Lesson
 from referral.domain.reminders import Ladder, Rung, Step
 
@@ -133,6 +133,17 @@ def may_carry(contact: Contact, kind: MessageKind) -> bool:
     """
     unsure = needs_call(contact) and health(contact) is not Health.ANSWERED
     return contact.barred_for is not Bar.WRONG_RECIPIENT and not (unsure and kind is MessageKind.THANK_YOU)
+
+
+def should_turn(
+    contacts: tuple[Contact, ...], contact: Contact, kind: MessageKind, decided_at: datetime
+) -> bool:
+    """A letter that waits for an address which has died since goes another way instead, where there is one.
+
+    What somebody sends there afterwards is sent: they may know better.
+    """
+    has_died = contact.barred_at is not None and decided_at <= contact.barred_at
+    return has_died and kind in WITH_LETTER and best(contacts) is not None
 
 
 def usable(contacts: tuple[Contact, ...], id: str) -> Contact | None:

@@ -73,6 +73,7 @@ class Contact:
     last_failure_at: datetime | None = None
     experience: tuple[Experience, ...] = ()
     barred_for: Bar | None = None
+    barred_at: datetime | None = None
     verified_how: str | None = None
 
     @property

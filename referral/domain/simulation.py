@@ -295,7 +295,8 @@ class _Run:
             self.handed.remove(sent[-1])
             self.delivered = bool(self.handed)
             contact = self.contacts[sent[-1].contact.id]
-            self.contacts[contact.id] = replace(contact, barred_for=Bar.BAD_ADDRESS, verified_at=None)
+            barred = replace(contact, barred_for=Bar.BAD_ADDRESS, barred_at=now, verified_at=None)
+            self.contacts[contact.id] = barred
             self._failed(sent[-1], now, "failed-after-all")
 
     def _failed(self, letter: Letter, now: datetime, event: str = "not-delivered") -> None:
@@ -381,8 +382,11 @@ class _Run:
     def _deliver(self, now: datetime) -> None:
         for letter in [letter for letter in self.waiting if letter.not_before <= now]:
             self.waiting.remove(letter)
-            calendar = self.scenario.calendar
-            if not calendar.is_open(now):
+            calendar, ways = self.scenario.calendar, tuple(self.contacts.values())
+            contact = self.contacts[letter.contact.id]
+            if contacts.should_turn(ways, contact, letter.kind, letter.decided_at):
+                self._failed(letter, now)
+            elif not calendar.is_open(now):
                 self.waiting.append(replace(letter, not_before=calendar.next_opening(now)))
             elif self._is_down(now, letter.contact.channel):
                 self._try_again(letter, now)

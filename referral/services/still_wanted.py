@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
 
+from referral.domain.contacts import should_turn
 from referral.domain.credential import CODE_LIFETIME
 from referral.domain.life import Standing
 from referral.domain.outgoing import WHILE_STANDING, MessageKind, MessageState, makes_sense
@@ -19,6 +20,7 @@ from referral.storage.dispatch import Change, Held
 from referral.storage.outbox import Message
 
 _GONE: Final = "this contact is no longer on file"
+_NOBODY: Final = "nobody is reached at this address any more"
 _SOMEBODY_ELSE: Final = "this contact reaches somebody else"
 
 
@@ -64,6 +66,8 @@ def sort(session: Session, batch: Sequence[Held], now: datetime) -> Sorted:
             found.lost.append(Lost(held, _GONE))
         elif contact.barred_for is Bar.WRONG_RECIPIENT:
             found.lost.append(Lost(held, _SOMEBODY_ELSE))
+        elif should_turn(clinician.contacts, contact, held.message.kind, held.message.created_at):
+            found.lost.append(Lost(held, _NOBODY))
         else:
             to = Recipient(held.referral, clinician, contact, given)
             found.wanted.append(Wanted(held.message, to))

@@ -32,6 +32,7 @@ def to_contact(row: Any) -> Contact:
         last_failure_at=row.last_failure_at,
         experience=tuple(_to_experience(one) for one in row.experience),
         barred_for=Bar(row.barred_for) if row.barred_for else None,
+        barred_at=row.barred_at,
         verified_how=row.verified_how,
     )
 

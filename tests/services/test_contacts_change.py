@@ -300,8 +300,23 @@ def test_a_reminder_that_goes_another_way_does_not_take_the_place_of_the_next_on
     climb()
     with clinic.transaction() as session:
         found = [m for m in outbox.find(session, referral_id=referral.id) if m.kind is MessageKind.REMINDER]
-    assert [(m.channel, m.state) for m in sorted(found, key=lambda m: m.created_at)] == [
+    assert [(m.channel, m.state) for m in sorted(found, key=lambda m: (m.created_at, m.ordinal))] == [
         (Channel.FAX, MessageState.CANCELLED),
         (Channel.POST, MessageState.ACCEPTED),
         (Channel.POST, MessageState.QUEUED),
     ]
+
+
+def test_a_letter_that_waits_for_an_address_which_dies_goes_another_way(
+    clinic: ClinicFixture, renderer: Renderer
+) -> None:
+    mail, real = sending.Provider(), sending.Provider()
+    referral = sending.asked(clinic)
+    with clinic.transaction() as session:
+        contacts.bar(session, contact_of(session, referral, Channel.EMAIL).id, Bar.BAD_ADDRESS, NOW)
+    for _ in range(2):
+        deliver_due(sending.delivery(clinic, renderer, email=mail, fax=real), clinic.id)
+    with clinic.transaction() as session:
+        states = {m.channel: m.state for m in outbox.find(session, referral_id=referral.id)}
+    assert (mail.sent, len(real.sent)) == ([], 1)
+    assert states == {Channel.EMAIL: MessageState.FAILED, Channel.FAX: MessageState.ACCEPTED}

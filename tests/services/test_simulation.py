@@ -54,6 +54,10 @@ SCENARIOS: Final[Mapping[str, dict[str, Any]]] = {
             Happening(at(24, 10), Cause.BOUNCE, Channel.FAX),
         )
     },
+    "a reminder waits for a mailbox that dies": {
+        "troubles": (Trouble(at(24, 8), at(24, 14), Channel.EMAIL),),
+        "happenings": (Happening(at(24, 12), Cause.BOUNCE, Channel.EMAIL),),
+    },
     "answered": {"happenings": (Happening(at(25, 11, 30), Cause.ANSWER),)},
     "answered at night": {"happenings": (Happening(at(25, 23, 30), Cause.ANSWER),)},
     "cancelled before anything left": {
