@@ -107,7 +107,9 @@ class _FreePort(Controller):
             for one in self.made:
                 for transport in (one.transport, one._original_transport):
                     # What lies under an encrypted one: Python 3.11 cannot abort that itself.
-                    below: Any = getattr(getattr(transport, "_ssl_protocol", None), "_transport", transport)
+                    # One that is closed already has nothing below it, and cannot be aborted either.
+                    inner = getattr(transport, "_ssl_protocol", transport)
+                    below: Any = inner if inner is transport else getattr(inner, "_transport", None)
                     if below is not None:
                         below.abort()
             self.loop.call_soon(self.loop.call_soon, done.set)

@@ -315,8 +315,8 @@ _HOLD_MANY: Final = text(
 )
 _UPDATE_MANY: Final = text(
     "UPDATE resource r SET version = r.version + 1, body = v.body, last_updated = :now,"
-    " patient_id = v.patient_id, method = NULL"
-    " FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS v (id text, body jsonb, patient_id text)"
+    " patient_id = v.patient_id, method = v.method"
+    " FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS v (id text, body jsonb, patient_id text, method text)"
     " WHERE r.clinic_id = :clinic AND r.type = :type AND r.id = v.id"
 )
 
@@ -350,6 +350,7 @@ def amend_many(session: Session, type: str, changes: Mapping[str, dict[str, Any]
                 "id": row.id,
                 "body": orjson.Fragment(stored.body.encode()),
                 "patient_id": made["patient_id"],
+                "method": session.kept.get(("method", type, row.id)),
             }
         )
         _project(session, stored)

@@ -155,7 +155,9 @@ def test_a_mode_that_the_type_does_not_know_is_an_error(fhir: FhirClient) -> Non
     assert ("error", "not-supported", "http.mode") in said(deleted)
     assert "entered-in-error" in deleted.text
     event = examples.example("AuditEvent")
-    assert ("error", "not-supported", "") in said(fhir.post("AuditEvent/$validate?mode=create", event))
+    assert ("error", "not-supported", "http.mode") in said(
+        fhir.post("AuditEvent/$validate?mode=create", event)
+    )
 
 
 def test_only_what_a_client_may_read_is_checked(fhir: FhirClient, other_fhir: FhirClient) -> None:
