@@ -77,7 +77,7 @@ class Line:
 def line(clinic: ClinicFixture) -> Iterator[Line]:
     with provider_server() as provider:
         runtime = runtime_of(clinic, fax_url=provider.fax_url)
-        with serve(create_app(runtime)) as address, httpx.Client(base_url=address) as client:
+        with serve(create_app(runtime)) as address, httpx.Client(base_url=address, timeout=60) as client:
             yield Line(clinic, client, provider, runtime)
 
 
@@ -184,7 +184,7 @@ def test_without_a_secret_nobody_gets_in(clinic: ClinicFixture) -> None:
             create_app(runtime_of(clinic)),
             create_app(runtime_of(clinic, fax_url=url)),
         ):
-            with serve(app) as address, httpx.Client(base_url=address) as client:
+            with serve(app) as address, httpx.Client(base_url=address, timeout=60) as client:
                 assert Line(clinic, client, provider, runtime_of(clinic)).send(event(), secret="") == 403
 
 
