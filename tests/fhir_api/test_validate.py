@@ -157,8 +157,6 @@ def test_a_mode_that_the_type_does_not_know_is_an_error(fhir: FhirClient) -> Non
     event = examples.example("AuditEvent")
     said_of_event = said(fhir.post("AuditEvent/$validate?mode=create", event))
     assert ("error", "not-supported", "http.mode") in said_of_event
-        fhir.post("AuditEvent/$validate?mode=create", event)
-    )
 
 
 def test_only_what_a_client_may_read_is_checked(fhir: FhirClient, other_fhir: FhirClient) -> None:

@@ -53,9 +53,7 @@ def test_mail_waits_for_a_mail_server_that_is_down_and_arrives_once(
     try:
         number = ask(desk, Newcomer("Della", "Marshwood", date(1981, 7, 1)))
         request = desk.url
-        eventually(lambda: state_of(service, number) == "ready", 60)
-        desk.reload()
-        expect(desk.get_by_text("To be tried again")).to_be_visible()
+        reload_until(desk, "To be tried again")
         look(desk, "faults-1-mail-server-down")
         desk.locator("#messages + ul a").first.click()
         expect(desk.get_by_text("No SMTP connection")).to_be_visible()
