@@ -107,7 +107,7 @@ def write_messages(
             # Written while triggers were off: the bell is rung by hand.
             connection.execute(text("SELECT pg_notify('referral_due', '')"))
         with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            connection.exec_driver_sql("VACUUM ANALYZE message, resource, search_entry, contact")
+            connection.exec_driver_sql("VACUUM ANALYZE message, resource, search_entry, contact, document")
 
 
 @contextmanager

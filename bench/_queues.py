@@ -9,12 +9,17 @@ import sys
 import time
 from urllib.parse import urlsplit
 
+import psycopg
 import redis
 from celery import Celery
 from procrastinate import App, PsycopgConnector
 
+from referral.channels.sms import TwilioSms
+
 _PROCESSES = 2
-_AT_ONCE = 16
+_AT_ONCE = TwilioSms.at_once
+
+_HAS_BEGUN = "SELECT EXISTS (SELECT FROM procrastinate_jobs WHERE status IN ('doing', 'succeeded'))"
 
 broker = os.environ.get("BENCH_BROKER", "memory://")
 bare = Celery("bare", broker=broker)
@@ -59,10 +64,13 @@ async def _work(url: str) -> None:
 
 
 def procrastinate_rate(url: str, jobs: int) -> float:
-    """Two of its workers, each with as many jobs at once as ours has calls."""
+    """Two of its workers, each with as many jobs at once as ours has calls; from first to last job."""
     asyncio.run(_prepare(url, jobs))
-    begun = time.monotonic()
     workers = [subprocess.Popen([sys.executable, "-m", "bench._queues", url]) for _ in range(_PROCESSES)]
+    with psycopg.connect(url, autocommit=True) as connection:
+        while connection.execute(_HAS_BEGUN).fetchone() == (False,):
+            time.sleep(0.01)
+    begun = time.monotonic()
     for worker in workers:
         worker.wait()
     return jobs / (time.monotonic() - begun)

@@ -69,7 +69,7 @@ _LEARN: Final = text(
     " last_failure_at = v.last_failure_at"
     " FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS v (id text, experience jsonb,"
     " last_success_at timestamptz, last_failure_at timestamptz)"
-    " WHERE c.clinic_id = :clinic AND c.id = v.id"
+    " WHERE c.clinic_id = :clinic AND c.id = ANY (:ids) AND c.id = v.id"
 )
 
 
@@ -90,7 +90,7 @@ def learn_many(session: Session, news: Iterable[tuple[str, Experience]]) -> None
     held = session.connection.execute(_HOLD, {"clinic": session.clinic, "ids": list(by_contact)}).all()
     rows = [changed for row in held if (changed := _learnt(row, by_contact[row.id]))]
     if rows:
-        given = {"clinic": session.clinic, "rows": orjson.dumps(rows).decode()}
+        given = {"clinic": session.clinic, "ids": list(by_contact), "rows": orjson.dumps(rows).decode()}
         session.connection.execute(_LEARN, given)
 
 

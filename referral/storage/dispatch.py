@@ -182,7 +182,9 @@ def _update(columns: dict[str, str]) -> Any:
     return text(
         f"UPDATE message m SET {assigned}"  # noqa: S608 - made of constants
         f" FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS v (id uuid, fence integer, {given})"
-        " WHERE m.clinic_id = :clinic AND m.id = v.id AND m.attempts = v.fence"
+        # The ids once more, as a list: else the whole table is read where it is not yet large.
+        " WHERE m.clinic_id = :clinic AND m.id = ANY (CAST(:ids AS uuid[]))"
+        " AND m.id = v.id AND m.attempts = v.fence"
         " AND m.state IN ('queued', 'rendering', 'ready', 'sending')"
     )
 
@@ -218,5 +220,9 @@ def write(session: Session, changes: Sequence[Change], *, postpone: bool = False
         }
         for change in changes
     ]
-    given = {"clinic": session.clinic, "rows": orjson.dumps(rows, default=str).decode()}
+    given = {
+        "clinic": session.clinic,
+        "ids": [str(change.before.id) for change in changes],
+        "rows": orjson.dumps(rows, default=str).decode(),
+    }
     return session.connection.execute(_POSTPONE if postpone else _WRITE, given).rowcount

@@ -317,7 +317,7 @@ _UPDATE_MANY: Final = text(
     "UPDATE resource r SET version = r.version + 1, body = v.body, last_updated = :now,"
     " patient_id = v.patient_id, method = v.method"
     " FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS v (id text, body jsonb, patient_id text, method text)"
-    " WHERE r.clinic_id = :clinic AND r.type = :type AND r.id = v.id"
+    " WHERE r.clinic_id = :clinic AND r.type = :type AND r.id = ANY (:ids) AND r.id = v.id"
 )
 
 
@@ -354,7 +354,7 @@ def amend_many(session: Session, type: str, changes: Mapping[str, dict[str, Any]
             }
         )
         _project(session, stored)
-    given = {**about, "now": now, "rows": orjson.dumps(rows).decode()}
+    given = {**about, "ids": ids, "now": now, "rows": orjson.dumps(rows).decode()}
     session.connection.execute(_UPDATE_MANY, given)
     for parameters, those in forgotten.items():
         if not parameters:
