@@ -151,7 +151,9 @@ def consultation(service: Service, patient: str, order: str) -> Json:
 def verify_fax(nurse: Page, clinician: str) -> None:
     """Somebody calls the practice and notes that its fax number is right: now it can prove who answers."""
     nurse.goto(f"/directory/{clinician}")
-    nurse.locator("#contacts + ul .row").filter(has_text="fax").get_by_role("button").click()
+    nurse.locator("#contacts + ul .row").filter(has_text="fax").get_by_role("link").click()
+    nurse.get_by_label("Spoke with").fill("Ana at the front desk")
+    nurse.get_by_role("button", name="They confirm it").click()
     expect(nurse.get_by_text("The contact is verified")).to_be_visible()
     look(nurse, "ehr-1-clinician-verified")
 

@@ -66,7 +66,8 @@ def test_a_fax_finds_its_request_and_is_written_down(service: Service, sign_in: 
     look(page, "fax-02-request")
     page.get_by_role("link", name="Write it down").click()
     picture = page.get_by_role("img", name="Page 1 of the fax")
-    assert picture.evaluate("image => image.complete && image.naturalWidth") == paper.WIDTH
+    # The picture comes after the page: decoding it waits for that.
+    assert picture.evaluate("image => image.decode().then(() => image.naturalWidth)") == paper.WIDTH
     look(page, "fax-03-write-down")
     page.get_by_role("button", name="Record this answer").click()
     expect(page.get_by_role("alert")).to_contain_text("Do you recommend it: please answer.")

@@ -114,7 +114,7 @@ def test_a_clinician_with_a_telephone_alone_is_asked_by_a_call(clinic: ClinicFix
     with clinic.transaction() as session:
         assert outbox.find(session, referral_id=made.id) == []
         assert only(session, made).why is CallReason.ONLY_CONTACT
-    with pytest.raises(InvalidInput, match="and no telephone"):
+    with pytest.raises(InvalidInput, match="has no telephone"):
         asked(clinic, email="", fax="", address=(), npi="", family="Nobody")
 
 

@@ -123,7 +123,10 @@ class Case:
     @contextmanager
     def browser(self) -> Iterator[Browser]:
         """A browser in front of a server of its own."""
-        with serve(application(self.clinic, self.clock)) as address, httpx.Client(base_url=address) as client:
+        with (
+            serve(application(self.clinic, self.clock)) as address,
+            httpx.Client(base_url=address, timeout=60) as client,
+        ):
             yield Browser(self, client)
 
 

@@ -113,7 +113,7 @@ def test_every_link_shows_the_same_page_to_the_byte_and_in_the_same_time(
 def test_the_first_page_needs_no_database(clinic: ClinicFixture) -> None:
     nowhere = Database("postgresql+psycopg://nobody@127.0.0.1:1/none", clinic.database.vault)
     app = create_app(replace(runtime(clinic), database=nowhere))
-    with serve(app) as address, httpx.Client(base_url=address) as client:
+    with serve(app) as address, httpx.Client(base_url=address, timeout=60) as client:
         assert client.get(path(mint())).status_code == 200
         assert client.post(path(mint())).status_code == 503
     nowhere.close()

@@ -94,7 +94,7 @@ def test_a_new_request_says_by_what_it_goes_and_why_and_by_what_not(
     robin.get("/requests/new")
     robin.post("/requests/new/preview", chosen)
     assert "By fax to 303-555-0120, verified" in robin.text
-    assert "Because Answered twice within 1 business day" in robin.text
+    assert "So far Answered twice within 1 business day" in robin.text
     assert "Not by e-mail to okafor@beaconhill.example. The last mail came back on" in robin.text
 
 
