@@ -22,7 +22,7 @@ _NORTH_AMERICA: Final = 1
 _NO_COUNTRY: Final = phonenumbers.REGION_CODE_FOR_NON_GEO_ENTITY
 # What a number is written with; letters stand for an extension alone.
 _NUMBER: Final = re.compile(
-    r"(?:(?:tel|fax|sms):)?(?P<number>\+?[\d\s().\-/]+)"
+    r"(?:(?:tel|fax|sms):)?(?P<number>\(?\+?[\d\s().\-/]+)"
     r"(?:(?:;\s*ext=|[,;]?\s*\(?ext(?:ension)?\.?|[,;]?\s*x\.?|,+|\#)\s*(?P<extension>\d{1,7})\)?)?\s*",
     re.IGNORECASE | re.ASCII,
 )
