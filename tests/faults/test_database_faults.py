@@ -23,10 +23,10 @@ from tests.processes import eventually
 # What the work has to come back to, of what it was just before, within so many seconds.
 RECOVERED, WITHIN = 0.95, 60
 # A provider that takes its time: the pace is then that of the calls, whatever else this machine does.
-LATENCY = 0.4
+LATENCY = 1.0
 WINDOW = 2.0
 # Enough for the workers not to run out of work before the pace is measured.
-BACKLOG = 800
+BACKLOG = 2500
 
 
 @pytest.fixture(scope="module")
@@ -122,6 +122,7 @@ def recovery(fleet: Fleet, fault: Callable[[Fleet], None]) -> tuple[float, float
     return best, reached
 
 
+@pytest.mark.soak
 def test_the_work_is_soon_as_quick_as_before_and_nothing_is_lost(
     fleet: Fleet, record_property: Callable[[str, object], None]
 ) -> None:
