@@ -94,8 +94,13 @@ class Replay:
                 itertools.chain.from_iterable(itertools.zip_longest(parts[::2], odd, fillvalue=""))
             )
 
+        def whole(value: Any) -> Any:
+            if type(value) is list:
+                return [whole(one) for one in value]
+            return fill(value) if type(value) is _Parts else value
+
         for text, values, aside in self.statements:
-            filled = {name: fill(v) if type(v) is list else v for name, v in values.items()}
+            filled = {name: whole(v) for name, v in values.items()}
             result = (beside if aside else connection).exec_driver_sql(text, filled)
             if result.returns_rows:
                 result.all()
@@ -116,8 +121,16 @@ def record(runtime: Runtime, app: FastAPI, requests: Iterator[Request]) -> Repla
 
 
 def _ids(value: Any) -> list[str]:
+    if type(value) is list:
+        return [id for one in value for id in _ids(one)]
     return _FRESH.findall(str(value)) if isinstance(value, str | uuid.UUID) else []
 
 
+class _Parts(list[str]):
+    """A text in pieces; an array of the statement itself is a plain list."""
+
+
 def _split(value: Any) -> Any:
-    return _FRESH.split(str(value)) if _ids(value) else value
+    if type(value) is list:
+        return [_split(one) for one in value]
+    return _Parts(_FRESH.split(str(value))) if _ids(value) else value
