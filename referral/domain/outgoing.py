@@ -123,6 +123,14 @@ class MessageState(StrEnum):
     DEAD = "dead"
 
 
+# Nothing of these has left, nor is just leaving: they can still be stopped.
+NOT_LEFT: Final = (MessageState.QUEUED, MessageState.RENDERING, MessageState.READY, MessageState.BY_HAND)
+# Of these nobody knows yet what becomes of them.
+UNFINISHED: Final = (*NOT_LEFT, MessageState.SENDING)
+# These have been handed over.
+REACHED: Final = (MessageState.ACCEPTED, MessageState.DELIVERED)
+
+
 def provider_key(message_id: uuid.UUID, generation: int) -> uuid.UUID:
     """The idempotency key that a provider is given; a resend decided by a person is a new generation."""
     return uuid.uuid5(_KEY_NAMESPACE, f"{message_id}:{generation}")

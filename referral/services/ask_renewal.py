@@ -9,20 +9,13 @@ from referral.domain import contacts
 from referral.domain.audit import Action, Actor, AuditEntry
 from referral.domain.errors import TransitionRefused
 from referral.domain.life import ASK_AHEAD, newest_living
-from referral.domain.outgoing import MessageKind, MessageState
+from referral.domain.outgoing import UNFINISHED, MessageKind
 from referral.domain.records import Contact, Referral
 from referral.services.queue_message import queue_message
 from referral.storage import audit, directory, orders, outbox, referrals, standings
 from referral.storage.db import Session
 
 _BATCH: Final = 50
-_WAITING: Final = (
-    MessageState.QUEUED,
-    MessageState.RENDERING,
-    MessageState.READY,
-    MessageState.SENDING,
-    MessageState.BY_HAND,
-)
 
 
 def ask_renewal(session: Session, actor: Actor, referral_id: str, version: int, now: datetime) -> None:
@@ -39,7 +32,7 @@ def ask_renewal(session: Session, actor: Actor, referral_id: str, version: int, 
         raise TransitionRefused("There is no contact on file that a link could go to.", "Task.owner")
     if any(
         message.kind is MessageKind.RENEWAL
-        for message in outbox.find(session, referral_id=referral_id, states=_WAITING)
+        for message in outbox.find(session, referral_id=referral_id, states=UNFINISHED)
     ):
         raise TransitionRefused("The question is on its way already.", "Task.status")
     _ask(session, actor, referral, contact, now)

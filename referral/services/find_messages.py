@@ -13,11 +13,10 @@ from typing import Final
 from referral.domain.audit import Action, Actor, AuditEntry
 from referral.domain.codes import Channel
 from referral.domain.errors import NotFound
-from referral.domain.outgoing import WITH_LINK, MessageState
+from referral.domain.outgoing import UNFINISHED, WITH_LINK, MessageState
 from referral.domain.records import Clinician, Contact, Patient, Referral
 from referral.letters.words import words_of
 from referral.services.find_today import NOT_DELIVERED
-from referral.services.follow_requests import WAITING
 from referral.services.note_shown import note_shown
 from referral.storage import audit, contacts, directory, documents, outbox, provider_events, referrals
 from referral.storage.db import Session
@@ -26,7 +25,7 @@ from referral.storage.outbox import Message
 PAGE: Final = 50
 FILTERS: Final[dict[str, tuple[MessageState, ...]]] = {
     "": tuple(MessageState),
-    "waiting": WAITING,
+    "waiting": UNFINISHED,
     "sent": (MessageState.ACCEPTED, MessageState.DELIVERED),
     "failed": NOT_DELIVERED,
     "parked": (MessageState.UNKNOWN, MessageState.DEAD),

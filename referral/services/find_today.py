@@ -13,7 +13,7 @@ from referral.domain.codes import POSITIVE, BusinessStatus, TaskStatus, Verdict
 from referral.domain.fax import WAITING as WAITING_FAXES
 from referral.domain.fax import FaxState
 from referral.domain.life import ASK_AHEAD, find_conflicts
-from referral.domain.outgoing import MessageState
+from referral.domain.outgoing import UNFINISHED, MessageState
 from referral.domain.reminders import Step
 from referral.services.calendars import clinic_calendar
 from referral.services.find_bookings import Seat, seats_of
@@ -21,7 +21,7 @@ from referral.services.find_calls import Call, find_calls
 from referral.services.find_escalations import Escalation, find_escalations
 from referral.services.find_orders import OrderState, states_of
 from referral.services.find_overrides import Emergency, emergencies
-from referral.services.follow_requests import WAITING, Followed
+from referral.services.follow_requests import Followed
 from referral.services.note_shown import note_shown
 from referral.storage import (
     bookings,
@@ -156,7 +156,7 @@ def find_today(session: Session, actor: Actor, today: date, now: datetime) -> To
         requests_open=referrals.count_open(session, at_most=COUNTED),
         blocked=sum(not state.decision.open for state in states),
         ready=sum(state.decision.open for state in states),
-        messages_waiting=outbox.count(session, WAITING),
+        messages_waiting=outbox.count(session, UNFINISHED),
         emergencies=tuple(emergencies(session, actor, states, now)),
     )
     shown = [coming.state for coming in board.infusions]

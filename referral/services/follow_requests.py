@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
 
 from referral.domain.calendar import BusinessCalendar
 from referral.domain.codes import Channel
-from referral.domain.outgoing import WITH_LINK, MessageState
+from referral.domain.outgoing import REACHED, UNFINISHED, WITH_LINK
 from referral.domain.records import Clinician, Referral
 from referral.domain.reminders import Ladder, Planned, Rung, next_step
 from referral.services.calendars import calendars_of
@@ -18,15 +17,6 @@ from referral.storage import directory, outbox, referrals
 from referral.storage.db import Session
 from referral.storage.outbox import Message
 from referral.storage.referrals import ReferralEvent
-
-WAITING: Final = (
-    MessageState.QUEUED,
-    MessageState.RENDERING,
-    MessageState.READY,
-    MessageState.SENDING,
-    MessageState.BY_HAND,
-)
-REACHED: Final = (MessageState.ACCEPTED, MessageState.DELIVERED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +80,7 @@ def _follow_one(
     if not referral.is_open:
         return Followed(referral=referral, clinician=clinician, messages=messages, waited=waited)
     planned = next_step(climb_of(referral), ladder, calendar)
-    letter = next((m for m in messages if m.kind in WITH_LINK and m.state in WAITING), None)
+    letter = next((m for m in messages if m.kind in WITH_LINK and m.state in UNFINISHED), None)
     return Followed(
         referral=referral,
         clinician=clinician,
@@ -112,7 +102,7 @@ def _when(due: datetime, calendar: BusinessCalendar, now: datetime) -> datetime:
 
 def last_letter(messages: Iterable[Message]) -> Message | None:
     """The newest letter that was handed over, or is on its way; `messages` are newest first."""
-    return next((m for m in messages if m.state in (*REACHED, *WAITING) and m.kind in WITH_LINK), None)
+    return next((m for m in messages if m.state in (*REACHED, *UNFINISHED) and m.kind in WITH_LINK), None)
 
 
 def _channel(rung: Rung, clinician: Clinician, messages: tuple[Message, ...]) -> Channel | None:

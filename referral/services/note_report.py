@@ -4,24 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
 
 from referral.domain.audit import Action, AuditEntry
 from referral.domain.codes import TaskStatus
-from referral.domain.outgoing import SWITCHED, WITH_LINK, MessageState
+from referral.domain.outgoing import NOT_LEFT, SWITCHED, WITH_LINK, MessageState
 from referral.domain.records import Lesson
 from referral.services import note_delivery, publish
 from referral.services.learn_contact import learn_from_message
 from referral.storage import audit, outbox, referrals
 from referral.storage.db import Session
 from referral.storage.outbox import Message
-
-_STILL_HERE: Final = (
-    MessageState.QUEUED,
-    MessageState.RENDERING,
-    MessageState.READY,
-    MessageState.BY_HAND,
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +54,7 @@ def delivered(session: Session, message: Message, told: Told, now: datetime) -> 
 
 def _keep_back(session: Session, message: Message, now: datetime) -> None:
     """What was to go another way in its place is not needed, where it has not left yet."""
-    for other in outbox.find(session, referral_id=message.referral_id, states=_STILL_HERE):
+    for other in outbox.find(session, referral_id=message.referral_id, states=NOT_LEFT):
         instead = other.ordinal > message.ordinal and (other.ordinal - message.ordinal) % SWITCHED == 0
         if other.kind is message.kind and instead:
             note_delivery.cancelled(session, other, now)

@@ -7,10 +7,9 @@ from datetime import datetime
 from referral.domain.audit import Action, Actor, AuditEntry
 from referral.domain.contacts import in_order
 from referral.domain.errors import InvalidInput, Issue
-from referral.domain.outgoing import WITH_LETTER, MessageKind
+from referral.domain.outgoing import UNFINISHED, WITH_LETTER, MessageKind
 from referral.domain.records import Contact, Referral
 from referral.domain.referral import Event, next_status
-from referral.services.follow_requests import WAITING
 from referral.services.hold_ladder import go_on_after_guessing
 from referral.services.queue_message import queue_message
 from referral.storage import audit, directory, outbox, referrals
@@ -44,7 +43,7 @@ def resend_to(
     referral = referrals.get(session, referral_id, lock=True)
     referrals.require_version(referral, version)
     next_status(Event.RESEND, referral.status)
-    waiting = outbox.find(session, referral_id=referral_id, states=WAITING)
+    waiting = outbox.find(session, referral_id=referral_id, states=UNFINISHED)
     if not any(message.contact_id == contact.id and message.kind in WITH_LETTER for message in waiting):
         _send(session, actor, referral, contact, now)
 

@@ -10,7 +10,15 @@ import structlog
 from referral.domain.audit import Action, Actor, AuditEntry
 from referral.domain.calendar import BusinessCalendar
 from referral.domain.calls import CallReason
-from referral.domain.outgoing import WITH_LETTER, WITH_LINK, MessageKind, MessageState, free_ordinal
+from referral.domain.outgoing import (
+    REACHED,
+    UNFINISHED,
+    WITH_LETTER,
+    WITH_LINK,
+    MessageKind,
+    MessageState,
+    free_ordinal,
+)
 from referral.domain.records import Referral
 from referral.domain.reminders import (
     PUT_OFF,
@@ -25,7 +33,6 @@ from referral.domain.reminders import (
 )
 from referral.services.climb import carrier_of, climb_of, contact_for, ladder_and_calendar, replanned
 from referral.services.close_referral import expire_referral
-from referral.services.follow_requests import REACHED, WAITING
 from referral.services.queue_call import queue_call
 from referral.services.queue_message import queue_message
 from referral.storage import audit, closures, directory, outbox, referrals
@@ -88,7 +95,7 @@ def _climb(session: Session, actor: Actor, referral: Referral, sent: list[Messag
         values = {**replanned(climb, ladder, calendar), "next_step_at": when}
         referrals.change(session, referral, **values)
         return
-    waits = any(m.kind in WITH_LETTER and m.state in WAITING for m in sent)
+    waits = any(m.kind in WITH_LETTER and m.state in UNFINISHED for m in sent)
     if comes_too_early(planned, delivered=referral.delivered_at is not None, letter_waits=waits):
         # The first delivery plans anew; this is for a letter that never leaves.
         referrals.change(session, referral, next_step_at=now + PUT_OFF)

@@ -17,14 +17,13 @@ from referral.domain.calendar import Closure, Hours
 from referral.domain.calls import CallReason
 from referral.domain.codes import Channel
 from referral.domain.errors import InvalidInput, Issue
-from referral.domain.outgoing import WITH_LINK, MessageState
+from referral.domain.outgoing import REACHED, UNFINISHED, WITH_LINK, MessageState
 from referral.domain.records import Clinician, Contact, Referral
 from referral.domain.reminders import Ladder
 from referral.domain.scenario_text import Read, Typed, read, read_closed, read_start
 from referral.domain.simulation import Entry, Letter, Scenario, Standing, simulate
 from referral.services.calendars import business_calendar, calendar_of, federal_holidays, hours_of
 from referral.services.climb import climb_of, ladder_of
-from referral.services.follow_requests import REACHED, WAITING
 from referral.storage import audit, calls, clinics, closures, directory, outbox, referrals
 from referral.storage.db import Session
 from referral.storage.outbox import Message
@@ -176,7 +175,7 @@ def _standing(session: Session, referral: Referral, clinician: Clinician) -> Sta
     return Standing(
         climb=climb_of(referral),
         contacts=clinician.contacts,
-        waiting=tuple(_letter(m, ways) for m in messages if m.state in WAITING and m.contact_id in ways),
+        waiting=tuple(_letter(m, ways) for m in messages if m.state in UNFINISHED and m.contact_id in ways),
         # The storage gives the newest first.
         handed=tuple(_letter(m, ways) for m in reversed(sent)),
         refused=frozenset(m.contact_id for m in refused),

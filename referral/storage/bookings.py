@@ -13,6 +13,7 @@ from referral.domain.booking import HOLDS_CHAIR, LONGEST, OPEN, RELEASED, Bookin
 from referral.domain.errors import NotFound, SlotTaken, StaleVersion
 from referral.storage import tables
 from referral.storage.db import Session, hold, sql_state
+from referral.storage.versioned import over
 
 _TABLE: Final = tables.booking
 _FIELDS: Final = tuple(Booking.__slots__)
@@ -82,15 +83,8 @@ def change(session: Session, before: Booking, now: datetime, **values: Any) -> B
     moved = any(values.get(name, after[name]) != getattr(before, name) for name in _PLACE)
     if moved:
         _require_free(session, Booking(**after))
-    statement = (
-        update(_TABLE)
-        .where(
-            _TABLE.c.clinic_id == session.clinic, _TABLE.c.id == before.id, _TABLE.c.version == before.version
-        )
-        .values(version=before.version + 1, changed_at=now, **values)
-        .returning(*(_TABLE.c[name] for name in _FIELDS))
-    )
-    row = _write(session, statement).one_or_none()
+    statement = over(session, _TABLE, before, changed_at=now, **values)
+    row = _write(session, statement.returning(*(_TABLE.c[name] for name in _FIELDS))).one_or_none()
     if row is None:
         raise StaleVersion("Somebody else has changed this booking. Reload it and try again.")
     return _to_booking(row)

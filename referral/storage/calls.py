@@ -14,6 +14,7 @@ from referral.domain.calls import CallOutcome, CallReason, CallState
 from referral.domain.errors import StaleVersion
 from referral.storage import tables
 from referral.storage.db import Session
+from referral.storage.versioned import over
 
 _TABLE: Final = tables.call_task
 
@@ -154,12 +155,7 @@ def unwelcome(session: Session, clinician_ids: list[str]) -> dict[str, datetime]
 def change(session: Session, before: CallTask, **values: Any) -> CallTask:
     """Write over the version that was read; StaleVersion if somebody else was first."""
     row = session.connection.execute(
-        update(_TABLE)
-        .where(
-            _TABLE.c.clinic_id == session.clinic, _TABLE.c.id == before.id, _TABLE.c.version == before.version
-        )
-        .values(version=before.version + 1, **values)
-        .returning(*_COLUMNS)
+        over(session, _TABLE, before, **values).returning(*_COLUMNS)
     ).one_or_none()
     if row is None:
         raise StaleVersion("Somebody else has logged this call. Reload the page and look.")

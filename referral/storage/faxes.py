@@ -17,6 +17,7 @@ from referral.domain.fax import IN_INBOX, ON_THE_WAY, WAITING, FaxSource, FaxSta
 from referral.storage.db import Session
 from referral.storage.tables import contact
 from referral.storage.tables import incoming_fax as _TABLE  # noqa: N812 - as in every module of storage
+from referral.storage.versioned import over
 
 # Longer than a scan may take: see letters/scan.py.
 _LEASE: Final = timedelta(minutes=3)
@@ -139,12 +140,7 @@ def claim(session: Session, now: datetime) -> Fax | None:
 def change(session: Session, before: Fax, **values: Any) -> Fax:
     """Write over the version that was read; StaleVersion if somebody else was first."""
     row = session.connection.execute(
-        update(_TABLE)
-        .where(
-            _TABLE.c.clinic_id == session.clinic, _TABLE.c.id == before.id, _TABLE.c.version == before.version
-        )
-        .values(version=before.version + 1, **values)
-        .returning(*_COLUMNS)
+        over(session, _TABLE, before, **values).returning(*_COLUMNS)
     ).one_or_none()
     if row is None:
         raise StaleVersion("Somebody else has dealt with this fax. Reload it and look again.")

@@ -12,7 +12,16 @@ from sqlalchemy import and_, func, not_, or_, select, true, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 
 from referral.domain.codes import Channel
-from referral.domain.outgoing import WITH_LETTER, WITH_LINK, Lane, MessageKind, MessageState, lane_of
+from referral.domain.outgoing import (
+    NOT_LEFT,
+    REACHED,
+    WITH_LETTER,
+    WITH_LINK,
+    Lane,
+    MessageKind,
+    MessageState,
+    lane_of,
+)
 from referral.domain.records import Contact
 from referral.storage import tables
 from referral.storage.db import Session
@@ -177,7 +186,7 @@ def cancel_waiting(
             _TABLE.c.clinic_id == session.clinic,
             _TABLE.c.referral_id == referral_id,
             _TABLE.c.kind.in_(list(kinds)),
-            _TABLE.c.state.in_((*_WAITING, MessageState.RENDERING, MessageState.BY_HAND)),
+            _TABLE.c.state.in_(NOT_LEFT),
             true() if contact_id is None else _TABLE.c.contact_id == contact_id,
         )
         .values(state=MessageState.CANCELLED, finished_at=now)
@@ -228,7 +237,7 @@ def find(
 
 def last_letter(session: Session, referral_id: str) -> Message | None:
     """The newest message with a link that has been handed over; None while none has."""
-    sent = find(session, referral_id=referral_id, states=(MessageState.ACCEPTED, MessageState.DELIVERED))
+    sent = find(session, referral_id=referral_id, states=REACHED)
     return next((message for message in sent if message.kind in WITH_LINK), None)
 
 
@@ -253,7 +262,7 @@ def with_letter(session: Session, referral_ids: Iterable[str]) -> frozenset[str]
         .where(
             _TABLE.c.clinic_id == session.clinic,
             _TABLE.c.referral_id.in_(list(referral_ids)),
-            _TABLE.c.state.in_((MessageState.ACCEPTED, MessageState.DELIVERED)),
+            _TABLE.c.state.in_(REACHED),
             _TABLE.c.kind.in_(list(WITH_LINK)),
         )
     )

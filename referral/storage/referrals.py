@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Final
 
 import orjson
-from sqlalchemy import and_, func, not_, select, text, update
+from sqlalchemy import and_, func, not_, select, text
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.dialects.postgresql import insert as upsert
 
@@ -17,6 +17,7 @@ from referral.domain.errors import DuplicateRequest, NotFound, StaleVersion
 from referral.domain.records import Referral
 from referral.storage import tables
 from referral.storage.db import Session, flush
+from referral.storage.versioned import over
 
 _TABLE: Final = tables.referral
 _ORDER: Final = tables.infusion_order
@@ -179,12 +180,7 @@ def find_due(session: Session, now: datetime, limit: int) -> list[Referral]:
 def change(session: Session, before: Referral, **values: Any) -> Referral:
     """Write new values over the version that was read; StaleVersion if somebody else was first."""
     row = session.connection.execute(
-        update(_TABLE)
-        .where(
-            _TABLE.c.clinic_id == session.clinic, _TABLE.c.id == before.id, _TABLE.c.version == before.version
-        )
-        .values(version=before.version + 1, **values)
-        .returning(*(_TABLE.c[name] for name in FIELDS))
+        over(session, _TABLE, before, **values).returning(*(_TABLE.c[name] for name in FIELDS))
     ).one_or_none()
     if row is None:
         raise StaleVersion("Somebody else has changed this request. Reload it and try again.")

@@ -10,7 +10,7 @@ from typing import Any, Final
 from sqlalchemy import update
 from sqlalchemy.dialects.postgresql import insert
 
-from referral.domain.outgoing import MessageKind, MessageState
+from referral.domain.outgoing import UNFINISHED, MessageKind, MessageState
 from referral.domain.subscription import SubscriptionStatus
 from referral.storage import resources, subscriptions
 from referral.storage.db import Session
@@ -28,13 +28,6 @@ from referral.storage.tables import (
 SUBSCRIPTION_RESTORED: Final = (
     "This server was restored from a backup: read again what you need, then set the status to requested."
 )
-_UNFINISHED: Final = (
-    MessageState.QUEUED,
-    MessageState.RENDERING,
-    MessageState.READY,
-    MessageState.SENDING,
-    MessageState.BY_HAND,
-)
 
 
 def finish_message(session: Session, id: str, at: datetime) -> bool:
@@ -44,7 +37,7 @@ def finish_message(session: Session, id: str, at: datetime) -> bool:
         .where(
             message.c.clinic_id == session.clinic,
             message.c.id == uuid.UUID(id),
-            message.c.state.in_(_UNFINISHED),
+            message.c.state.in_(UNFINISHED),
         )
         .values(
             state=MessageState.ACCEPTED, finished_at=at, lease_until=None, in_doubt=False, sent_for_real=True
@@ -88,7 +81,7 @@ def park_messages(session: Session, reason: str, now: datetime) -> list[tuple[st
 
     One-time codes are cancelled, since nobody waits for them any more.
     """
-    of_clinic = (message.c.clinic_id == session.clinic, message.c.state.in_(_UNFINISHED))
+    of_clinic = (message.c.clinic_id == session.clinic, message.c.state.in_(UNFINISHED))
     is_code = message.c.kind == MessageKind.IDENTITY_CODE
     session.connection.execute(
         update(message).where(*of_clinic, is_code).values(state=MessageState.CANCELLED, finished_at=now)
