@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Final
@@ -10,11 +11,11 @@ from referral.domain.audit import Action, Actor, AuditEntry
 from referral.domain.calls import CallState
 from referral.domain.errors import NotFound
 from referral.domain.records import Contact
-from referral.services.find_orders import OrderState, states_of
+from referral.services.find_orders import OrderState, with_orders
 from referral.services.follow_requests import Followed
 from referral.services.log_call import number_to_call
 from referral.services.note_shown import note_shown
-from referral.storage import audit, calls, orders, referrals
+from referral.storage import audit, calls
 from referral.storage.calls import CallTask
 from referral.storage.db import Session
 
@@ -36,21 +37,23 @@ class Call:
     contact: Contact | None = None
 
 
-def find_calls(session: Session, now: datetime) -> list[Call]:
-    """Open calls, by the date of the first infusion, then who waited longest. The caller notes the look."""
-    return sorted(_about(session, calls.find_open(session, _MOST), now), key=_urgency)
+def find_calls(session: Session, now: datetime, known: Iterable[OrderState] = ()) -> list[Call]:
+    """Open calls, by the date of the first infusion, then who waited longest. The caller notes the look.
+
+    What is `known` of orders already is not worked out again.
+    """
+    return sorted(_about(session, calls.find_open(session, _MOST), now, known), key=_urgency)
 
 
 def _urgency(call: Call) -> tuple[date, int, datetime]:
     return call.state.order.first_infusion_on or date.max, -call.followed.waited, call.task.due_at
 
 
-def _about(session: Session, tasks: list[CallTask], now: datetime) -> list[Call]:
-    about = referrals.find_many(session, {task.referral_id for task in tasks if task.referral_id})
-    found = orders.get_many(session, {referral.order_id for referral in about.values()})
-    states = states_of(session, found.values(), now)
-    by_referral = {f.referral.id: (f, state) for state in states for f in state.requests}
-    return [_one(task, *by_referral[task.referral_id]) for task in tasks if task.referral_id in by_referral]
+def _about(
+    session: Session, tasks: list[CallTask], now: datetime, known: Iterable[OrderState] = ()
+) -> list[Call]:
+    asked = with_orders(session, {task.referral_id for task in tasks if task.referral_id}, now, known)
+    return [_one(task, *asked[task.referral_id]) for task in tasks if task.referral_id in asked]
 
 
 def _one(task: CallTask, followed: Followed, state: OrderState) -> Call:

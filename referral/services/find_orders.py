@@ -81,6 +81,18 @@ def states_of(session: Session, found: Iterable[Order], now: datetime) -> list[O
     ]
 
 
+def with_orders(
+    session: Session, referral_ids: Iterable[str], now: datetime, known: Iterable[OrderState] = ()
+) -> dict[str, tuple[Followed, OrderState]]:
+    """These requests and the others of their orders, by id; what is `known` is not worked out again."""
+    found = {f.referral.id: (f, state) for state in known for f in state.requests}
+    about = referrals.find_many(session, set(referral_ids) - found.keys())
+    placed = orders.get_many(session, {referral.order_id for referral in about.values()})
+    for state in states_of(session, placed.values(), now) if placed else ():
+        found |= {f.referral.id: (f, state) for f in state.requests}
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class Listed:
     """One page of a list; `more` says that there are further ones."""

@@ -19,7 +19,7 @@ from referral.services.calendars import clinic_calendar
 from referral.services.find_bookings import Seat, seats_of
 from referral.services.find_calls import Call, find_calls
 from referral.services.find_escalations import Escalation, find_escalations
-from referral.services.find_orders import OrderState, states_of
+from referral.services.find_orders import OrderState, states_of, with_orders
 from referral.services.find_overrides import Emergency, emergencies
 from referral.services.follow_requests import Followed
 from referral.services.note_shown import note_shown
@@ -128,7 +128,7 @@ def find_today(session: Session, actor: Actor, today: date, now: datetime) -> To
     released = seats_of(session, bookings.unnoted_releases(session, _RELEASES), now)
     stuck = {message.referral_id: message for message in outbox.stuck(session, NOT_DELIVERED)}
     locked_out = _locked_out(session, states)
-    calls = find_calls(session, now)
+    calls = find_calls(session, now, states)
     calling = {call.followed.referral.id for call in calls}
     attention = [item for state in states for item in _attention(state, stuck, locked_out, calling)]
     attention += _of_answers(session, states, now)
@@ -143,7 +143,7 @@ def find_today(session: Session, actor: Actor, today: date, now: datetime) -> To
         )
         for item in find_escalations(session, states)
     ]
-    attention += _of_faxes(session, now)
+    attention += _of_faxes(session, states, now)
     attention += [
         Attention(reason=Reason.RELEASED, state=seat.state, since=seat.booking.changed_at, seat=seat)
         for seat in released
@@ -205,18 +205,14 @@ def _of_codes(session: Session, now: datetime) -> list[Attention]:
     ]
 
 
-def _of_faxes(session: Session, now: datetime) -> list[Attention]:
+def _of_faxes(session: Session, states: list[OrderState], now: datetime) -> list[Attention]:
     """One for each fax that has found its request and that nobody has written down or filed yet."""
     waiting = faxes.listed(session, WAITING_FAXES, limit=_FAXES)
-    about = referrals.find_many(session, {str(fax.referral_id) for fax in waiting})
-    placed = orders.get_many(session, {referral.order_id for referral in about.values()})
-    states = {state.order.id: state for state in states_of(session, placed.values(), now)}
+    asked = with_orders(session, {str(fax.referral_id) for fax in waiting}, now, states)
     found = []
     for fax in waiting:
-        state = states[about[str(fax.referral_id)].order_id]
-        followed = _request(state, str(fax.referral_id))
-        is_open = followed is not None and followed.referral.is_open
-        reason = Reason.FAX if is_open else Reason.FAX_LATE
+        followed, state = asked[str(fax.referral_id)]
+        reason = Reason.FAX if followed.referral.is_open else Reason.FAX_LATE
         if fax.state is FaxState.DIFFERS:
             reason = Reason.FAX_DIFFERS
         since = fax.handled_at or fax.received_at
