@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Final, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 import structlog
 
@@ -23,9 +23,6 @@ from referral.storage.dispatch import Change, Held
 from referral.storage.outbox import Message
 
 log = structlog.get_logger(__name__)
-# How long a database that is restarted is waited for. With the longest call and the rounds of a task it has
-# to stay below the time that Celery gives a task.
-RESTART_SECONDS: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +42,9 @@ class Delivery:
     # What could not be told to the table of providers: places that are free, and what they were like.
     unsettled: list[Callable[[], None]] = field(default_factory=list)
     call_help: Callable[[], None] = lambda: None
+    # How long a database that is restarted is waited for, in seconds. With the longest call and the rounds of
+    # a task it has to stay below the time that Celery gives a task.
+    restart_seconds: float = 10.0
 
 
 class Item(Protocol):
@@ -76,7 +76,7 @@ def write_together(
             done = _all_that_are_free(delivery, clinic_id, items, work)
         except Unavailable:
             # What was called has an outcome that nobody else knows: worth to wait for a restart.
-            delivery.database.wait_until_it_answers(RESTART_SECONDS)
+            delivery.database.wait_until_it_answers(delivery.restart_seconds)
             patient = False
         except Exception as error:  # noqa: BLE001 - whatever it is, it shows again below with its message
             log.warning("batch.taken-apart", clinic=clinic_id, size=len(items), cause=type(error).__name__)
@@ -114,7 +114,7 @@ def _alone(
             if is_last:
                 trouble(item, error)
             elif patient and isinstance(error, Unavailable):
-                delivery.database.wait_until_it_answers(RESTART_SECONDS)
+                delivery.database.wait_until_it_answers(delivery.restart_seconds)
             patient = False
         except Exception as error:  # noqa: BLE001 - one message's trouble is not another's
             trouble(item, error)

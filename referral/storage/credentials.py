@@ -58,29 +58,6 @@ def _to_credential(row: Any) -> Credential:
     return Credential(**values)
 
 
-def add(
-    session: Session,
-    minted: Minted,
-    *,
-    referral_id: str,
-    message_id: uuid.UUID,
-    channel: Channel,
-    contact_verified: bool,
-    now: datetime,
-    expires_at: datetime,
-) -> None:
-    """Keep the digests of a minted credential; the secret and the code themselves are nowhere."""
-    new = NewCredential(
-        minted=minted,
-        referral_id=referral_id,
-        message_id=message_id,
-        channel=channel,
-        contact_verified=contact_verified,
-        expires_at=expires_at,
-    )
-    add_many(session, [new], now)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewCredential:
     """As Credential, before it is kept."""

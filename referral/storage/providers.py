@@ -6,7 +6,7 @@ from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import delete, select, text, update
+from sqlalchemy import select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
 from referral.domain import providers as rules
@@ -69,8 +69,3 @@ def settle(session: Session, name: str, holder: str, answered: Answered, now: da
     after = rules.settle(before, holder, answered, now)
     _write(session, before, after)
     return after
-
-
-def forget(session: Session, name: str) -> None:
-    """Close its circuit and give all places back; the next call begins with a clean sheet."""
-    session.connection.execute(delete(_TABLE).where(_TABLE.c.name == name))

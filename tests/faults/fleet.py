@@ -29,7 +29,6 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import psycopg
-from celery import Celery
 
 from referral.domain.codes import Channel
 from referral.domain.outgoing import ONLY_WHILE_OPEN, MessageKind, MessageState
@@ -41,6 +40,7 @@ from referral.storage import directory as clinicians
 from referral.storage import migrate, referrals
 from referral.storage.db import Database, Session
 from referral.storage.vault import Vault
+from tests.bells import ring
 from tests.database import MASTER_KEY, NOW, ClinicFixture, make_clinic
 from tests.faults.proxy import FaultProxy, fault_proxy
 from tests.processes import ROOT, children, eventually
@@ -243,27 +243,24 @@ class Fleet:
     def queue_many(self, count: int) -> None:
         """Many copies of one SMS that the service has decided: its row and its Communication."""
         self.queue(1, random.Random(0), [Channel.SMS])
-        with psycopg.connect(self._admin, autocommit=True) as connection:
+        with self.admin() as connection:
             connection.execute(_COPY, {"clinic": self.clinic.id, "ordinal": self.queued, "count": count - 1})
             connection.execute("ANALYZE message, resource")
         self.queued += count - 1
 
-    @property
-    def _admin(self) -> str:
-        return self.engines.admin_url.replace("postgresql+psycopg", "postgresql")
+    def admin(self) -> psycopg.Connection[tuple[Any, ...]]:
+        """The database itself; every statement sees what is committed by then."""
+        address = self.engines.admin_url.replace("postgresql+psycopg", "postgresql")
+        return psycopg.connect(address, autocommit=True)
 
     def ring(self) -> None:
         """Ask for a delivery; whoever was to do what was asked for before may be dead."""
-        spelled = self.engines.redis_url.replace("unix://", "redis+socket://")
-        ringer = Celery(broker=spelled.replace("?db=", "?virtual_host="), set_as_current=False)
-        with ringer.connection_for_write() as connection:
-            ringer.send_task("referral.deliver_due", queue="referral", connection=connection, expires=15)
-        ringer.close()
+        ring(self.engines.redis_url, "referral.deliver_due", expires=15)
 
     # ---- What has become of it
 
     def states(self) -> Counter[MessageState]:
-        with psycopg.connect(self._admin, autocommit=True) as connection:
+        with self.admin() as connection:
             rows = connection.execute(
                 "SELECT state, count(*) FROM message WHERE clinic_id = %s AND kind = 'cancelled'"
                 " GROUP BY state",
@@ -276,7 +273,7 @@ class Fleet:
 
     def rows(self) -> list[tuple[str, Channel, MessageState, int]]:
         """(id, channel, state, generation) of every message."""
-        with psycopg.connect(self._admin, autocommit=True) as connection:
+        with self.admin() as connection:
             found = connection.execute(
                 "SELECT id::text, channel, state, generation FROM message"
                 " WHERE clinic_id = %s AND kind = 'cancelled'",

@@ -35,14 +35,9 @@ def fleet() -> Iterator[Fleet]:
         yield started
 
 
-def admin(fleet: Fleet) -> psycopg.Connection[tuple[object, ...]]:
-    address = fleet.engines.admin_url.replace("postgresql+psycopg", "postgresql")
-    return psycopg.connect(address, autocommit=True)
-
-
 def end_backends(fleet: Fleet) -> None:
     """Every session of the service is ended by the administrator."""
-    with admin(fleet) as connection:
+    with fleet.admin() as connection:
         connection.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
             " WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'"
@@ -51,7 +46,7 @@ def end_backends(fleet: Fleet) -> None:
 
 def crash(fleet: Fleet) -> None:
     """One backend dies by -9, so PostgreSQL throws everybody out and recovers."""
-    with admin(fleet) as connection:
+    with fleet.admin() as connection:
         row = connection.execute(
             "SELECT pid FROM pg_stat_activity"
             " WHERE backend_type = 'client backend' AND usename = 'referral_app'"

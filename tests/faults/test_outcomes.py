@@ -69,9 +69,7 @@ def test_places_that_could_not_be_given_back_are_when_the_next_batch_is_opened(
     remote: ClinicFixture,
     proxy: FaultProxy,
     renderer: Renderer,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("referral.services.batches.RESTART_SECONDS", 0.1)
     asked(clinic)
 
     def go_away() -> None:
@@ -79,7 +77,7 @@ def test_places_that_could_not_be_given_back_are_when_the_next_batch_is_opened(
         proxy.cut()
 
     mail = Provider(Outcome.ACCEPTED, then=go_away)
-    work = delivery(remote, renderer, email=mail)
+    work = replace(delivery(remote, renderer, email=mail), restart_seconds=0.1)
     with pytest.raises(Unavailable):
         deliver_due(work, clinic.id)
     with clinic.transaction() as session:

@@ -24,9 +24,9 @@ from zoneinfo import ZoneInfo
 import holidays
 import psycopg
 import redis
-from celery import Celery
 
 from referral.services.demo import SLUG
+from tests.bells import ring
 from tests.processes import ROOT, Running, children, eventually, running
 from tests.smtp import Mailbox, smtp_server
 
@@ -170,23 +170,14 @@ class Service:
         tags: set[str] = set()
         deadline = monotonic() + 90
         with self.valkey() as valkey, valkey.monitor() as rings:
-            self._ring()
-            for ring in rings.listen():
-                command = ring["command"]
+            ring(self._where["redis_url"], "referral.sweep")
+            for rung in rings.listen():
+                command = rung["command"]
                 if "LPUSH" in command and "referral.sweep" in command:
                     tags |= set(_TAG.findall(command))
                 if command.startswith("HDEL unacked") and tags & set(command.split()):
                     return
                 assert monotonic() < deadline, "no sweep was rung and ended"
-
-    def _ring(self) -> None:
-        spelled = (
-            self._where["redis_url"].replace("unix://", "redis+socket://").replace("?db=", "?virtual_host=")
-        )
-        ringer = Celery(broker=spelled, set_as_current=False)
-        with ringer.connection_for_write() as connection:
-            ringer.send_task("referral.sweep", queue="referral", connection=connection)
-        ringer.close()
 
 
 @contextmanager

@@ -21,9 +21,9 @@ from referral.services.deliver_messages import deliver_due
 from referral.services.park_message import park_message
 from referral.services.queue_message import queue_message
 from referral.services.retry_message import retry_message
-from referral.storage import credentials, directory, outbox, providers, referrals, resources, tables
+from referral.storage import credentials, directory, outbox, referrals, resources, tables
 from referral.storage.db import Session
-from tests.database import NOW, ClinicFixture, Clock
+from tests.database import NOW, ClinicFixture, Clock, forget_provider
 from tests.services.sending import EVENING, Provider, asked, delivery
 
 LATER = NOW + timedelta(hours=1)
@@ -61,7 +61,7 @@ class Desk:
             now = max(now + timedelta(seconds=1), self.message.not_before)
         self.mail.outcome = Outcome.ACCEPTED
         with self.clinic.transaction() as session:  # it has answered nobody for hours
-            providers.forget(session, self.mail.name)
+            forget_provider(session, self.mail.name)
         return self.message
 
     def retry(self, **more: bool) -> None:

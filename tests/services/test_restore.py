@@ -88,16 +88,15 @@ def link(clinic: ClinicFixture, referral: Referral) -> str:
     """A living link of this request."""
     minted = mint()
     with clinic.transaction() as session:
-        credentials.add(
-            session,
-            minted,
+        kept = credentials.NewCredential(
+            minted=minted,
             referral_id=referral.id,
             message_id=uuid.uuid4(),
             channel=Channel.EMAIL,
             contact_verified=True,
-            now=NOW,
             expires_at=expires_at(NOW, referral.due_at),
         )
+        credentials.add_many(session, [kept], NOW)
     return minted.selector
 
 

@@ -54,16 +54,15 @@ class Case:
         with self.clinic.transaction() as session:
             queue_message(session, self.referral, MessageKind.REMINDER, contact, self.clock.now)
             message = newest(outbox.find(session, referral_id=self.referral.id), MessageKind.REMINDER)
-            credentials.add(
-                session,
-                minted,
+            kept = credentials.NewCredential(
+                minted=minted,
                 referral_id=self.referral.id,
                 message_id=message.id,
                 channel=channel,
                 contact_verified=verified,
-                now=self.clock.now,
                 expires_at=expires or expires_at(self.clock.now, self.referral.due_at),
             )
+            credentials.add_many(session, [kept], self.clock.now)
         return minted
 
     def contact(self, channel: Channel) -> Contact:

@@ -16,7 +16,7 @@ from referral.letters.render import Renderer
 from referral.services.close_referral import cancel_referral
 from referral.services.deliver_messages import deliver_due
 from referral.storage import outbox, providers, referrals, returned_mail
-from tests.database import NOW, ClinicFixture, Clock
+from tests.database import NOW, ClinicFixture, Clock, forget_provider
 from tests.services import conftest as letters
 from tests.services.sending import EVENING, Provider, asked, delivery
 from tests.web.client import application
@@ -116,16 +116,16 @@ def test_a_provider_that_does_not_answer_shows_as_an_open_circuit(
     now = NOW + timedelta(hours=1)
     try:
         with clinic.transaction() as session:
-            providers.forget(session, "print")
+            forget_provider(session, "print")
         assert read("referral_provider_circuit", provider="print") == 0
         with clinic.transaction() as session:
             providers.settle(session, "print", "a batch", calls, now - timedelta(seconds=1))
         assert read("referral_provider_circuit", provider="print") == 2
         assert read("referral_provider_failures", provider="print") == 5
         with clinic.transaction() as session:
-            providers.forget(session, "print")
+            forget_provider(session, "print")
             providers.settle(session, "print", "a batch", calls, now - timedelta(days=1))
         assert read("referral_provider_circuit", provider="print") == 1
     finally:
         with clinic.transaction() as session:
-            providers.forget(session, "print")
+            forget_provider(session, "print")

@@ -69,16 +69,15 @@ def standing_link(case: Case, channel: Channel = Channel.FAX) -> Minted:
         referral = referrals.get(session, case.referral.id)
         ask_renewal(session, case.clinic.actor, referral.id, referral.version, case.clock.now)
         message = newest(outbox.find(session, referral_id=referral.id), MessageKind.RENEWAL)
-        credentials.add(
-            session,
-            minted,
+        kept = credentials.NewCredential(
+            minted=minted,
             referral_id=referral.id,
             message_id=message.id,
             channel=channel,
             contact_verified=True,
-            now=case.clock.now,
             expires_at=expires_at(case.clock.now, case.clock.now + timedelta(days=14)),
         )
+        credentials.add_many(session, [kept], case.clock.now)
     return minted
 
 
