@@ -10,6 +10,7 @@ from typing import Final
 from referral.domain.audit import Action, Actor, AuditEntry
 from referral.domain.calls import CallState
 from referral.domain.errors import NotFound
+from referral.domain.ids import is_uuid
 from referral.domain.records import Contact
 from referral.services.find_orders import OrderState, with_orders
 from referral.services.follow_requests import Followed
@@ -76,7 +77,7 @@ def list_calls(session: Session, actor: Actor, now: datetime) -> list[Call]:
 
 def open_call(session: Session, actor: Actor, call_id: str, now: datetime) -> Call:
     """Raises NotFound, for another clinic's call and for one that has been made as well."""
-    task = calls.get(session, call_id) if calls.is_id(call_id) else None
+    task = calls.get(session, call_id) if is_uuid(call_id) else None
     found = _about(session, [task], now) if task and task.state is CallState.OPEN else []
     if not found:
         raise NotFound("This call is not to be made any more. The page of its request says what came of it.")

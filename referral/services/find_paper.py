@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from referral.domain.errors import NotFound
+from referral.domain.ids import is_uuid
 from referral.domain.outgoing import MessageState
 from referral.domain.records import Clinician, Referral
 from referral.storage import directory, outbox, print_batches, referrals
@@ -111,17 +112,10 @@ def find_batch(session: Session, batch_id: str) -> OpenedBatch:
 
 def get_batch(session: Session, batch_id: str, *, lock: bool = False) -> Batch:
     """Raises NotFound; `lock` makes two people at one batch wait for each other."""
-    found = print_batches.get(session, batch_id, lock=lock) if _is_id(batch_id) else None
+    found = print_batches.get(session, batch_id, lock=lock) if is_uuid(batch_id) else None
     if found is None:
         raise NotFound(f"There is no batch with id {batch_id}.")
     return found
-
-
-def _is_id(text: str) -> bool:
-    try:
-        return str(uuid.UUID(text)) == text
-    except ValueError:
-        return False
 
 
 def letters_of(

@@ -8,7 +8,7 @@ from datetime import date, datetime, timedelta
 from typing import Any, Final
 
 from referral.domain.audit import Action, Actor, AuditEntry
-from referral.domain.calendar import Closure, Hours
+from referral.domain.calendar import BusinessCalendar, Closure, Hours
 from referral.domain.errors import InvalidInput, Issue
 from referral.domain.office_hours import checked_closure, checked_hours, refuse_shut
 from referral.services.calendars import calendar_of, clinic_calendar
@@ -109,7 +109,7 @@ def open_days(session: Session, actor: Actor, closure_id: str, now: datetime) ->
     return closure
 
 
-def _calendar(session: Session, clinician_id: str | None) -> Any:
+def _calendar(session: Session, clinician_id: str | None) -> BusinessCalendar:
     if clinician_id is None:
         return clinic_calendar(session)
     return calendar_of(session, directory.get_clinician(session, clinician_id))
@@ -117,8 +117,7 @@ def _calendar(session: Session, clinician_id: str | None) -> Any:
 
 def _today(session: Session, clinician_id: str | None, now: datetime) -> date:
     """Where the office is."""
-    found: date = _calendar(session, clinician_id).local_date(now)
-    return found
+    return _calendar(session, clinician_id).local_date(now)
 
 
 def _record(session: Session, actor: Actor, what: str, clinician_id: str | None, **detail: Any) -> None:

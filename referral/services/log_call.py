@@ -20,6 +20,7 @@ from referral.domain.calls import (
 )
 from referral.domain.codes import Channel
 from referral.domain.errors import NotFound, StaleVersion, TransitionRefused
+from referral.domain.ids import is_uuid
 from referral.domain.records import Bar, Clinician, Contact, Referral
 from referral.domain.referral import Event
 from referral.services.calendars import calendar_of
@@ -58,7 +59,7 @@ def log_call(
     Refuses a call that is logged already and an outcome that does not fit its reason; a second click is told
     that the first one counted (StaleVersion).
     """
-    found = calls.get(session, call_id) if calls.is_id(call_id) else None
+    found = calls.get(session, call_id) if is_uuid(call_id) else None
     if found is None or found.referral_id is None:
         raise NotFound(f"There is no call with id {call_id}.")
     if log.outcome is CallOutcome.BACK_ON:

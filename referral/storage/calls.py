@@ -73,14 +73,6 @@ def put(
     return None if made is None else str(made)
 
 
-def is_id(text: str) -> bool:
-    """Whether it could be the id of a call."""
-    try:
-        return str(uuid.UUID(text)) == text
-    except ValueError:
-        return False
-
-
 def get(session: Session, id: str, *, lock: bool = False) -> CallTask | None:
     """None where there is none in this clinic."""
     query = select(*_COLUMNS).where(_TABLE.c.clinic_id == session.clinic, _TABLE.c.id == id)

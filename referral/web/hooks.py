@@ -20,6 +20,7 @@ from starlette.responses import Response
 from referral.bootstrap import Runtime
 from referral.channels.base import Fate
 from referral.channels.webhooks import AskIt, Hook, News
+from referral.domain.ids import is_uuid
 from referral.services.take_report import Report, take_report
 from referral.storage import mode, provider_polls
 from referral.web.dependencies import RuntimeDep, public
@@ -66,7 +67,7 @@ def take_call(
     if body is None:
         return Response(status_code=413)
     receiver = runtime.receivers.get(provider)
-    if receiver is None or not _is_id(clinic_id) or not _is_id(message_id):
+    if receiver is None or not is_uuid(clinic_id) or not is_uuid(message_id):
         return Response(status_code=403)
     hook = Hook(
         url=f"{runtime.settings.base_url}{request.url.path}",
@@ -85,14 +86,6 @@ def take_call(
         log.warning("hook.not_understood", provider=provider)
         return Response(status_code=204)
     return _taken(runtime, provider, hook, news, now)
-
-
-def _is_id(text: str) -> bool:
-    """In the spelling that we give to providers, and no other."""
-    try:
-        return str(uuid.UUID(text)) == text
-    except ValueError:
-        return False
 
 
 def _taken(runtime: Runtime, provider: str, hook: Hook, news: News | AskIt, now: datetime) -> Response:

@@ -11,7 +11,6 @@ import base64
 import binascii
 import json
 import re
-import uuid
 from collections.abc import AsyncGenerator, Mapping
 from typing import Any, Final
 
@@ -28,6 +27,7 @@ from referral.channels.signatures import body_ok, clinic_secret
 from referral.channels.webhooks import FAX_SIGNATURE, FAX_TIMESTAMP
 from referral.domain.errors import NotFound
 from referral.domain.fax import FaxSource
+from referral.domain.ids import is_uuid
 from referral.services.take_fax import Arrived, take_fax
 from referral.storage import clinics
 from referral.web.dependencies import RuntimeDep, public
@@ -91,18 +91,11 @@ async def _whole(request: Request) -> bytes | None:
 
 def _is_genuine(request: Request, runtime: Runtime, clinic_id: str, body: bytes) -> bool:
     account = runtime.settings.fax
-    if account is None or not _is_id(clinic_id):
+    if account is None or not is_uuid(clinic_id):
         return False
     secret = clinic_secret(account.secret, clinic_id)
     stamp, signature = request.headers.get(FAX_TIMESTAMP, ""), request.headers.get(FAX_SIGNATURE, "")
     return body_ok(secret, stamp, body, signature, runtime.now())
-
-
-def _is_id(text: str) -> bool:
-    try:
-        return str(uuid.UUID(text)) == text
-    except ValueError:
-        return False
 
 
 def _keep(runtime: Runtime, clinic_id: str, arrived: Arrived) -> Response:

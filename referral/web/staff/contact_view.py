@@ -7,7 +7,7 @@ from typing import Final
 from referral.domain.codes import Channel
 from referral.domain.contacts import Health, answers, health
 from referral.domain.records import Contact, Lesson
-from referral.web.staff import present
+from referral.web.staff import models, present
 from referral.web.staff.clock import Clock
 from referral.web.staff.models import Badge
 
@@ -103,3 +103,17 @@ def verified(contact: Contact, clock: Clock) -> str:
 def by_words(contact: Contact) -> str:
     """For example: fax to 303-555-0120."""
     return f"{present.CHANNEL[contact.channel]} to {present.address_of(contact)}"
+
+
+def shown(contact: Contact, clock: Clock, manage: str = "") -> models.Contact:
+    """All that a page says of one contact; `manage` is where it is confirmed or changed, "" for nowhere."""
+    return models.Contact(
+        channel=present.CHANNEL[contact.channel].capitalize(),
+        icon=present.CHANNEL_ICON[contact.channel],
+        value=present.address_of(contact),
+        source=SOURCE.get(contact.source, "a connected system"),
+        verified=verified(contact, clock),
+        badges=badges(contact),
+        history=why(contact, clock),
+        manage=manage,
+    )

@@ -19,7 +19,7 @@ from referral.storage import contacts, directory
 from referral.storage.db import attempt
 from referral.web.dependencies import PostedDep, Visitor, staff
 from referral.web.policy import Permission
-from referral.web.staff import contact_view, models, present
+from referral.web.staff import contact_view, present
 from referral.web.staff.frame import clock_of, done, errors_of, form_of, show, texts
 from referral.web.staff.models import Choice, ContactPage, Link
 from referral.web.staff.steps import Shown, Typed, take
@@ -117,15 +117,7 @@ def _page(request: Request, visitor: Visitor, clinician_id: str, contact_id: str
         form=form_of(visitor, {"contact_source": "front-desk", **shown.typed}, shown.errors),
         channels=(),
         sources=SOURCES,
-        known=models.Contact(
-            channel=present.CHANNEL[contact.channel].capitalize(),
-            icon=present.CHANNEL_ICON[contact.channel],
-            value=present.address_of(contact),
-            source=contact_view.SOURCE.get(contact.source, "a connected system"),
-            verified=contact_view.verified(contact, clock),
-            badges=contact_view.badges(contact),
-            history=contact_view.why(contact, clock),
-        ),
+        known=contact_view.shown(contact, clock),
         called=phone,
         not_yours=_not_yours(visitor, clinician_id, contact_id),
     )

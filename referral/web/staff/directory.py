@@ -150,13 +150,5 @@ def _hours(clinician: Clinician) -> str:
 
 
 def _contact(clinician: Clinician, contact: Contact, clock: Clock, *, may_manage: bool) -> models.Contact:
-    return models.Contact(
-        channel=present.CHANNEL[contact.channel].capitalize(),
-        icon=present.CHANNEL_ICON[contact.channel],
-        value=present.address_of(contact),
-        source=contact_view.SOURCE.get(contact.source, "a connected system"),
-        verified=contact_view.verified(contact, clock),
-        badges=contact_view.badges(contact),
-        history=contact_view.why(contact, clock),
-        manage=f"/directory/{clinician.id}/contacts/{contact.id}" if may_manage else "",
-    )
+    manage = f"/directory/{clinician.id}/contacts/{contact.id}" if may_manage else ""
+    return contact_view.shown(contact, clock, manage)

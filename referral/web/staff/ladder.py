@@ -52,13 +52,9 @@ def edit_again(request: Request, visitor: Change, posted: PostedDep) -> Response
 def preview(request: Request, visitor: Change, posted: PostedDep) -> Response:
     """What a request of today would get, with dates; nothing is written."""
     typed = texts(posted)
-    stale = _stale(request, visitor, typed)
-    if stale is not None:
-        return stale
-    try:
-        new = _checked(visitor, typed)
-    except InvalidInput as error:
-        return _form(request, visitor, typed, errors_of(error, {}, "what_1"), 400)
+    new = _checked(request, visitor, typed)
+    if isinstance(new, Response):
+        return new
     return _preview(request, visitor, new, typed, _NONE)
 
 
@@ -66,13 +62,9 @@ def preview(request: Request, visitor: Change, posted: PostedDep) -> Response:
 def save_ladder(request: Request, visitor: Change, posted: PostedDep) -> Response:
     """The preview was agreed to, and says why."""
     typed = texts(posted)
-    stale = _stale(request, visitor, typed)
-    if stale is not None:
-        return stale
-    try:
-        new = _checked(visitor, typed)
-    except InvalidInput as error:
-        return _form(request, visitor, typed, errors_of(error, {}, "what_1"), 400)
+    new = _checked(request, visitor, typed)
+    if isinstance(new, Response):
+        return new
     try:
         with attempt(visitor.session):
             change_ladder(
@@ -90,12 +82,18 @@ def save_ladder(request: Request, visitor: Change, posted: PostedDep) -> Respons
     return done(visitor, "/policy#ladder", "ladder-saved")
 
 
-def _checked(visitor: Visitor, typed: _Typed) -> Ladder:
-    _, in_force = clinics.policy_in_force(visitor.session)
-    new = typed_ladder(typed)
-    if not ladder_changes(in_force, new):
-        text = "Nothing is different from the ladder in force. Change something, or leave it as it is."
-        raise InvalidInput(Issue(text, ("request_channel",), "value"))
+def _checked(request: Request, visitor: Visitor, typed: _Typed) -> Ladder | Response:
+    """The ladder that was typed, or the form once more, with what is wrong with it or has changed since."""
+    stale = _stale(request, visitor, typed)
+    if stale is not None:
+        return stale
+    try:
+        new = typed_ladder(typed)
+        if not ladder_changes(clinics.policy_in_force(visitor.session)[1], new):
+            text = "Nothing is different from the ladder in force. Change something, or leave it as it is."
+            raise InvalidInput(Issue(text, ("request_channel",), "value"))
+    except InvalidInput as error:
+        return _form(request, visitor, typed, errors_of(error, {}, "what_1"), 400)
     return new
 
 
