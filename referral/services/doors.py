@@ -45,6 +45,7 @@ ENTRANCES: Final = frozenset(
         "POST /fhir",
         "POST /fhir/",
         "POST /fhir/{type}",
+        "POST /fhir/{type:fhir_type}",
         "PUT /fhir/{type}",
         "PUT /fhir/{type}/{id}",
         "POST /orders/{order_id}/{step}",

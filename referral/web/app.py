@@ -68,7 +68,7 @@ def create_app(runtime: Runtime) -> FastAPI:
     errors.register(app)
     # Routes are tried one after the other: systems, which call in bulk, come before people.
     for router in (
-        fhir_api.reads,
+        fhir_api.frequent,
         fhir_metadata.router,
         fhir_subscription.router,
         fhir_oauth.router,

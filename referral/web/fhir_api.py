@@ -28,7 +28,7 @@ from referral.storage.orders import FactsOfOrder
 from referral.storage.resources import Stored
 from referral.web.fhir_batch import carry_out_bundle
 from referral.web.fhir_client import NO_OPERATION, Caller, client
-from referral.web.fhir_names import ONE_RESOURCE
+from referral.web.fhir_names import ONE_RESOURCE, ONE_TYPE
 from referral.web.fhir_search import Part, history_bundle, part_of, read_query, search_bundle
 from referral.web.fhir_wire import (
     AS_IT_IS,
@@ -52,8 +52,8 @@ from referral.web.fhir_wire import (
 from referral.web.together import Together
 
 router: Final = APIRouter(prefix="/fhir", tags=["FHIR"])
-# Nine calls of ten are reads, of the gate above all: tried before all other routes.
-reads: Final = APIRouter(prefix="/fhir", tags=["FHIR"])
+# What systems call in bulk is tried before all other routes: reads, of the gate above all, and creates.
+frequent: Final = APIRouter(prefix="/fhir", tags=["FHIR"])
 BASE_TAKES: Final = "at the base, which takes Bundles by POST; /fhir/metadata says what this server does"
 
 Reader = Annotated[Caller, client("r")]
@@ -66,8 +66,8 @@ Anyone = Annotated[Caller, client("any")]
 # ---- The gate
 
 
-@reads.get("/ServiceRequest/{id}/$gate")
-@reads.post("/ServiceRequest/{id}/$gate")
+@frequent.get("/ServiceRequest/{id}/$gate")
+@frequent.post("/ServiceRequest/{id}/$gate")
 async def read_gate(request: Request, caller: Anyone, how: WantedDep, id: str) -> Response:
     """Whether treatment may start under this order, and if not, why: advice as of now; changes nothing."""
     caller.require("ServiceRequest", "r")
@@ -224,7 +224,9 @@ def _read_alone(caller: Caller, type: str, id: str) -> Stored:
         return search_resources.read_resource(session, caller.access, type, id)
 
 
-reads.add_api_route(ONE_RESOURCE, read, include_in_schema=False)
+frequent.add_api_route(ONE_RESOURCE, read, include_in_schema=False)
+frequent.add_api_route(ONE_TYPE, create, methods=["POST"], include_in_schema=False)
+frequent.add_api_route("", post_bundle, methods=["POST"], include_in_schema=False)
 
 
 @router.put("/{type}/{id}")

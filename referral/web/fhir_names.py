@@ -21,4 +21,5 @@ class FhirId(StringConvertor):
 
 register_url_convertor("fhir_type", FhirType())
 register_url_convertor("fhir_id", FhirId())
-ONE_RESOURCE: Final = "/{type:fhir_type}/{id:fhir_id}"
+ONE_TYPE: Final = "/{type:fhir_type}"
+ONE_RESOURCE: Final = f"{ONE_TYPE}/{{id:fhir_id}}"
