@@ -97,6 +97,26 @@ def _require_web_address(field: str, url: str) -> None:
         raise LetterProblem(f"{field} must be a web address.")
 
 
+@dataclass(frozen=True, slots=True)
+class Logo:
+    """A picture that letters/logo.py has accepted: PNG, JPEG or SVG as `content_type` says.
+
+    `fax` is a PNG in black and white, None where too little of the picture would be left. Sizes are in pixels
+    of the picture; only their ratio counts.
+    """
+
+    content_type: str
+    content: bytes
+    fax: bytes | None
+    width: int
+    height: int
+
+    @property
+    def classes(self) -> str:
+        """How letter.css places it: a wide one above the clinic's name, another one beside it."""
+        return " logo wide" if self.width > 1.6 * self.height else " logo"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Letterhead:
     """The clinic as its letters show it; `neutral_name` stands in the file's properties."""
@@ -111,6 +131,7 @@ class Letterhead:
     signer_title: str
     neutral_name: str
     accent: str = DEFAULT_ACCENT
+    logo: Logo | None = None
 
     def __post_init__(self) -> None:
         _settle(

@@ -17,7 +17,7 @@ from warnings import catch_warnings, simplefilter
 
 from weasyprint import CSS, HTML, Attachment, Document
 from weasyprint.text.fonts import FontConfiguration
-from weasyprint.urls import FatalURLFetchingError, URLFetcher
+from weasyprint.urls import FatalURLFetchingError, URLFetcher, URLFetcherResponse
 
 from referral.letters.content import LetterProblem
 
@@ -55,18 +55,33 @@ class AttachedFile:
     at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Asset:
+    """What a letter may show: the bytes that stand for an address of its own, such as `asset:logo`."""
+
+    content_type: str
+    body: bytes
+
+
+NO_ASSETS: Final[Mapping[str, Asset]] = {}
+
+
 class RefusingFetcher(URLFetcher):  # type: ignore[misc]  # WeasyPrint has no type hints
-    """Loads nothing at all: letters are self-contained.
+    """Gives out the assets of the letter that is being drawn and loads nothing: letters are self-contained.
 
     `refused` is looked at after writing, because an <image> inside inline SVG swallows even fatal errors and
     attachments are only loaded then.
     """
 
     def __init__(self) -> None:
-        super().__init__(timeout=1, allowed_protocols=set(), allow_redirects=False, fail_on_errors=True)
+        super().__init__(timeout=1, allowed_protocols={"asset"}, allow_redirects=False, fail_on_errors=True)
         self.refused = 0
+        self.assets = NO_ASSETS
 
     def fetch(self, url: str, headers: Mapping[str, str] | None = None) -> Any:  # noqa: ARG002  # the shape is WeasyPrint's
+        asset = self.assets.get(url)
+        if asset is not None:
+            return URLFetcherResponse(url, asset.body, {"Content-Type": asset.content_type})
         self.refused += 1
         raise FatalURLFetchingError("letters load nothing")
 
@@ -105,21 +120,28 @@ class Engine:
         with self._refusing():
             return CSS(string=text, font_config=self._fonts, url_fetcher=self._fetcher)
 
-    def letter(self, html: str, css: CSS) -> tuple[bytes, int]:
+    def letter(self, html: str, css: CSS, assets: Mapping[str, Asset] = NO_ASSETS) -> tuple[bytes, int]:
         """A tagged PDF/UA-1 and its number of pages.
 
         Without a file identifier, which PDF/UA does not ask for: writing one compresses every stream twice.
         """
-        with self._refusing():
+        with self._refusing(assets):
             document = self._lay_out(html, css, "pdf/ua-1")
             return document.write_pdf(pdf_variant="pdf/ua-1"), len(document.pages)
 
-    def record(self, html: str, css: CSS, identifier: bytes, attached: AttachedFile) -> tuple[bytes, int]:
+    def record(
+        self,
+        html: str,
+        css: CSS,
+        identifier: bytes,
+        attached: AttachedFile,
+        assets: Mapping[str, Asset] = NO_ASSETS,
+    ) -> tuple[bytes, int]:
         """A PDF/A-3a that is PDF/UA-1 as well, with one file attached.
 
         `identifier` is the file's, which PDF/A asks for; WeasyPrint's own would differ each time.
         """
-        with self._refusing():
+        with self._refusing(assets):
             document = self._lay_out(html, css, "pdf/a-3a")
             metadata = document.metadata
             write_xmp = metadata.generate_rdf_metadata
@@ -147,10 +169,10 @@ class Engine:
         return source.render(stylesheets=[css], font_config=self._fonts, cache={}, pdf_variant=variant)
 
     @contextmanager
-    def _refusing(self) -> Iterator[None]:
+    def _refusing(self, assets: Mapping[str, Asset] = NO_ASSETS) -> Iterator[None]:
         """Around laying out and writing: missing glyphs and some refused loads only come up while writing."""
         with self._one_at_a_time:
-            self._fetcher.refused = 0
+            self._fetcher.refused, self._fetcher.assets = 0, assets
             _COMPLAINTS.messages.clear()
             try:
                 yield

@@ -45,6 +45,10 @@ _ADDRESS_SIZES: Final = {
 }
 
 
+# Stands for the bytes of the logo, which the engine is given beside the markup.
+LOGO: Final = "asset:logo"
+
+
 @dataclass(frozen=True, slots=True)
 class Address:
     """Lines that fit the window; `size_class` names their size in letter.css."""
@@ -177,7 +181,9 @@ def _pale(accent: str) -> str:
 
 @lru_cache(maxsize=64)
 def _mark(letterhead: Letterhead, fonts: FontSet) -> Markup:
-    """The clinic's initial in a disc, drawn as an outline so that it is no stray letter in the text."""
+    """The clinic's logo; without one its initial in a disc, as an outline: no stray letter in the text."""
+    if letterhead.logo is not None:
+        return Markup('<img src="{}" alt="{}">').format(LOGO, f"Logo of {letterhead.clinic_name}")
     outline = fonts.initial_path(letterhead.clinic_name[:1].upper()) if letterhead.clinic_name else None
     if outline is None:
         return Markup("")

@@ -67,10 +67,11 @@ class Renderer:
         pages.
         """
         self._require_glyphs(letter)
+        letter = replace(letter, letterhead=_in_style(letter.letterhead, style))
         sheet = self._sheet(style, letter.letterhead.accent)
         for tightness in (0, 1, 2):
             html = markup.request_html(letter, self._fonts, tightness=tightness)
-            pdf, pages = self._engine.letter(html, sheet)
+            pdf, pages = self._engine.letter(html, sheet, self._assets(letter.letterhead))
             if pages == REQUEST_PAGES:
                 return RenderedDocument(pdf, hashlib.sha256(pdf).hexdigest(), pages)
         raise LetterProblem(
@@ -80,8 +81,10 @@ class Renderer:
     def notice(self, notice: NoticeLetter, style: Style = "print") -> RenderedDocument:
         """One page in the style of a request letter, PDF/UA-1; LetterProblem as for one."""
         self._require_glyphs(notice)
+        notice = replace(notice, letterhead=_in_style(notice.letterhead, style))
         html = markup.notice_html(notice, self._fonts)
-        pdf, pages = self._engine.letter(html, self._sheet(style, notice.letterhead.accent))
+        sheet = self._sheet(style, notice.letterhead.accent)
+        pdf, pages = self._engine.letter(html, sheet, self._assets(notice.letterhead))
         if pages != 1:
             raise LetterProblem(f"The notice takes {pages} pages instead of one; shorten its text.")
         return RenderedDocument(pdf, hashlib.sha256(pdf).hexdigest(), pages)
@@ -105,7 +108,8 @@ class Renderer:
         # From the content: a random one would make every drawing differ.
         identifier = hashlib.sha256(html.encode() + b"\0" + record.fhir).hexdigest()[:32].encode()
         sheet = self._sheet("receipt", record.letterhead.accent)
-        pdf, pages = self._engine.record(html, sheet, identifier, attached)
+        assets = self._assets(record.letterhead)
+        pdf, pages = self._engine.record(html, sheet, identifier, attached, assets)
         if pages > RECEIPT_PAGES_AT_MOST:
             raise LetterProblem(f"The record takes {pages} pages; at most {RECEIPT_PAGES_AT_MOST} are drawn.")
         return RenderedDocument(pdf, hashlib.sha256(pdf).hexdigest(), pages)
@@ -129,6 +133,13 @@ class Renderer:
         self._sheets[style, accent] = sheet
         return sheet
 
+    def _assets(self, letterhead: Letterhead) -> dict[str, Any]:
+        """What the markup of a letter may show besides words."""
+        from referral.letters.engine import Asset
+
+        logo = letterhead.logo
+        return {markup.LOGO: Asset(logo.content_type, logo.content)} if logo else {}
+
     def _require_glyphs(self, letter: RequestLetter | NoticeLetter) -> None:
         """Checked before drawing, so that the refusal can say which field it is."""
         for value in (letter, letter.letterhead):
@@ -139,6 +150,16 @@ class Renderer:
                     raise LetterProblem(
                         f"{field.name} has a character that is in none of the installed fonts."
                     )
+
+
+def _in_style(letterhead: Letterhead, style: Style) -> Letterhead:
+    """A fax has no grey: the logo in black and white, or the initial in its place."""
+    logo = letterhead.logo
+    if style != "fax" or logo is None:
+        return letterhead
+    return replace(
+        letterhead, logo=replace(logo, content_type="image/png", content=logo.fax) if logo.fax else None
+    )
 
 
 _CLINIC: Final = Letterhead(

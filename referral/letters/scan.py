@@ -5,15 +5,12 @@ from __future__ import annotations
 import io
 import json
 import struct
-import subprocess
-import sys
-import threading
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Final
+from typing import Final
 
 from referral.domain.errors import ReferralError
+from referral.letters.child import Child, ran_out_of_time
 
 MAX_BYTES: Final = 16 * 1024 * 1024
 # Wall-clock seconds; the process has a limit of its own on the time that it computes.
@@ -21,7 +18,7 @@ TIMEOUT: Final = 75
 # What the process writes at most: its pictures, and the texts of their codes.
 MOST_WRITTEN: Final = 72 * 1024 * 1024
 _PNG: Final = b"\x89PNG\r\n\x1a\n"
-_CHILD: Final = Path(__file__).with_name("scan_child.py")
+_PROGRAM: Final = str(Path(__file__).with_name("scan_child.py"))
 
 REASONS: Final = {
     "not-a-fax": "It is neither a TIFF nor a PDF.",
@@ -64,52 +61,16 @@ def read_scan(content: bytes) -> Scan:
         raise ScanRefused("too-many-bytes")
     if kind_of(content) is None:
         raise ScanRefused("not-a-fax")
-    ended, written = _run([sys.executable, "-I", str(_CHILD)], content)
+    ended, written = Child((_PROGRAM,), TIMEOUT, MOST_WRITTEN).run(content)
     if len(written) > MOST_WRITTEN:
         raise ScanRefused("damaged")
     if ended != 0:
         # Ended at its limit of time or memory, or by what the file did to a library.
-        raise ScanRefused("too-slow" if ended in (-9, -24) else "damaged")
+        raise ScanRefused("too-slow" if ran_out_of_time(ended) else "damaged")
     try:
         return _scan(written)
     except (struct.error, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ScanRefused("damaged") from error
-
-
-def _run(command: list[str], content: bytes) -> tuple[int, bytes]:
-    """(how it ended, what it wrote up to MOST_WRITTEN and one byte more).
-
-    A file may have made the process its own, and then it writes what it likes. -I in the command: no
-    environment and no user's packages; what it finds is this installation's libraries.
-    """
-    pipe = subprocess.PIPE
-    child = subprocess.Popen(
-        command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, env={"LC_ALL": "C.UTF-8"}
-    )
-    feeder = threading.Thread(target=_feed, args=(child.stdin, content), daemon=True)
-    clock = threading.Timer(TIMEOUT, child.kill)
-    try:
-        feeder.start()
-        clock.start()
-        written = child.stdout.read(MOST_WRITTEN + 1) if child.stdout else b""
-        if len(written) > MOST_WRITTEN:
-            child.kill()
-        return child.wait(), written
-    finally:
-        clock.cancel()
-        child.kill()
-        child.wait()
-        feeder.join()
-        if child.stdout:
-            child.stdout.close()
-
-
-def _feed(into: IO[bytes] | None, content: bytes) -> None:
-    """It may end before it has read everything."""
-    with suppress(OSError):
-        if into is not None:
-            with into:
-                into.write(content)
 
 
 def _scan(written: bytes) -> Scan:

@@ -13,14 +13,16 @@ from referral.domain.errors import InvalidInput, Issue
 from referral.domain.fax import page_code
 from referral.domain.npi import KIND_LABEL
 from referral.domain.records import Clinician, Contact, Order, Patient, Referral
-from referral.letters.content import Letterhead, NoticeLetter, RequestLetter, long_date
+from referral.letters.content import Letterhead, Logo, NoticeLetter, RequestLetter, long_date
 from referral.storage.clinics import Clinic
 
 
 def letterhead_of(clinic: Clinic) -> Letterhead:
     """What a clinic has set about itself; every letter and record carries the same."""
     values = {**clinic.letterhead, "address_lines": tuple(clinic.letterhead["address_lines"])}
-    return Letterhead(clinic_name=clinic.name, **values)
+    kept = clinic.logo
+    logo = Logo(kept.content_type, kept.content, kept.fax, kept.width, kept.height) if kept else None
+    return Letterhead(clinic_name=clinic.name, **values | {"logo": logo})
 
 
 def indication_words(order: Order) -> str:

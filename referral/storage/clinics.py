@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -14,13 +14,18 @@ from referral.domain.errors import NotFound
 from referral.domain.ladder_draft import from_data, to_data
 from referral.domain.policy import IndicationClass, IndicationRule, Policy
 from referral.domain.reminders import Ladder
+from referral.storage import letterheads
 from referral.storage.db import Session
+from referral.storage.letterheads import StoredLogo
 from referral.storage.tables import clinic, indication_rule, policy_version
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Clinic:
-    """`letterhead` and `settings` are plain data; `wrapped_key` and `seal_key` are encrypted."""
+    """`letterhead` and `settings` are plain data; `wrapped_key` and `seal_key` are encrypted.
+
+    `logo` is there for the clinic of the transaction only.
+    """
 
     id: str
     slug: str
@@ -30,6 +35,7 @@ class Clinic:
     settings: dict[str, Any]
     wrapped_key: bytes
     seal_key: bytes
+    logo: StoredLogo | None = None
 
 
 def add(session: Session, new: Clinic, policy: Policy, ladder: Ladder, now: datetime) -> None:
@@ -66,8 +72,13 @@ def _to_clinic(row: Any) -> Clinic:
 
 
 def current(session: Session) -> Clinic:
-    """The clinic of this transaction."""
-    return get(session, session.clinic)
+    """The clinic of this transaction, with its logo."""
+    found = get(session, session.clinic)
+    digest = found.letterhead.get("logo")
+    if digest and found.logo is None:
+        found = replace(found, logo=letterheads.get_logo(session, digest))
+        session.kept["clinic", session.clinic] = found
+    return found
 
 
 _ONE: Final = select(clinic).where(clinic.c.clinic_id == bindparam("clinic_id"))

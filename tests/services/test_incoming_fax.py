@@ -20,8 +20,9 @@ from referral.domain.fax import FaxSource, FaxState, MatchedBy
 from referral.domain.outgoing import MessageKind, MessageState
 from referral.domain.records import Referral
 from referral.letters import scan_child
+from referral.letters.child import Child
 from referral.letters.render import Renderer
-from referral.letters.scan import MOST_WRITTEN, ScanRefused, _run, _scan, read_scan
+from referral.letters.scan import MOST_WRITTEN, TIMEOUT, ScanRefused, _scan, read_scan
 from referral.services.attach_fax import (
     assign_fax,
     dismiss_fax,
@@ -407,7 +408,7 @@ _FLOOD = "import sys\nwhile True: sys.stdout.buffer.write(bytes(1 << 20))"
 
 def test_a_reader_that_a_file_has_made_its_own_does_not_fill_the_memory() -> None:
     """It writes without end: no more is read than honest pages can be, and it is ended."""
-    ended, written = _run([sys.executable, "-I", "-c", _FLOOD], b"x" * 1_000_000)
+    ended, written = Child(("-c", _FLOOD), TIMEOUT, MOST_WRITTEN).run(b"x" * 1_000_000)
     assert (ended, len(written)) == (-9, MOST_WRITTEN + 1)
 
 
@@ -423,7 +424,7 @@ def test_a_reader_that_a_file_has_made_its_own_does_not_fill_the_memory() -> Non
 )
 def test_what_such_a_reader_writes_is_no_scan(written: bytes) -> None:
     out = f"import sys; sys.stdout.buffer.write({written!r})"
-    ended, told = _run([sys.executable, "-I", "-c", out], b"")
+    ended, told = Child(("-c", out), TIMEOUT, MOST_WRITTEN).run(b"")
     assert (ended, told) == (0, written)
     with pytest.raises((struct.error, ValueError, KeyError, TypeError)):
         _scan(told)

@@ -30,6 +30,7 @@ from referral.storage.tables.gate_facts import (
     recommendation_void,
     treatment_start,
 )
+from referral.storage.tables.letterhead import letterhead_logo, letterhead_version, sealed_record
 from referral.storage.tables.life import conflict_decision
 from referral.storage.tables.operation import operating_mode, safety_event
 from referral.storage.tables.override import override_decision, override_request, override_review
@@ -70,6 +71,8 @@ __all__ = [
     "incoming_fax",
     "indication_rule",
     "infusion_order",
+    "letterhead_logo",
+    "letterhead_version",
     "message",
     "metadata",
     "operating_mode",
@@ -100,6 +103,7 @@ __all__ = [
     "resource_history",
     "returned_mail",
     "safety_event",
+    "sealed_record",
     "search_entry",
     "staff_session",
     "staff_user",
