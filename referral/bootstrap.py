@@ -23,10 +23,12 @@ from referral.channels.smtp import SmtpTransport
 from referral.channels.webhooks import Receiver, TwilioReceiver, fax_receiver
 from referral.config import Settings
 from referral.domain.codes import Channel
+from referral.domain.language import Language
 from referral.domain.outgoing_urls import Reach
 from referral.domain.providers import read_limits
 from referral.storage.db import Database, Session
 from referral.storage.vault import Vault
+from referral.translation import translations
 
 # For all of one call; shorter than the lease of a message.
 _PROVIDER_SECONDS: Final = 15.0
@@ -62,6 +64,9 @@ def build_runtime(
     """Connects lazily: a database that is down is noticed by the first request, not here."""
     if settings.database_url is None:
         raise ValueError("no database: the supervisor sets REFERRAL_DATABASE_URL for its children")
+    for language in Language:
+        # A catalogue that cannot be read stops the start, not the first reader.
+        translations(language)
     receivers = _receivers(settings)
     return Runtime(
         settings=settings,

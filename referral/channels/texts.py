@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Final
 
 from jinja2 import Environment, FileSystemLoader, PrefixLoader, StrictUndefined
 
+from referral.domain.language import Language
 from referral.domain.outgoing import MessageKind
+from referral.translation import teach
 
 TEMPLATES: Final = Path(__file__).resolve().parents[2] / "templates" / "messages"
 # What fits on a telephone: two or three parts of a short message, a link included.
 SHORT: Final = TEMPLATES.with_name("sms")
-# autoescape stays off: these are plain texts, and every value in them is ours.
-_ENVIRONMENT: Final = Environment(
-    loader=PrefixLoader({"long": FileSystemLoader(TEMPLATES), "short": FileSystemLoader(SHORT)}),
-    undefined=StrictUndefined,
-    keep_trailing_newline=True,
-    trim_blocks=True,
-    autoescape=False,  # noqa: S701 - plain text, not HTML
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,17 +36,31 @@ class Words:
     minutes: int = 10
 
 
-def render(kind: MessageKind, words: Words) -> tuple[str, str]:
-    """(subject, body) of one kind of message."""
-    text = _filled(f"long/{kind}.txt.j2", words)
+@cache
+def _environment(language: Language) -> Environment:
+    # autoescape stays off: these are plain texts, and every value in them is ours.
+    made = Environment(
+        loader=PrefixLoader({"long": FileSystemLoader(TEMPLATES), "short": FileSystemLoader(SHORT)}),
+        undefined=StrictUndefined,
+        keep_trailing_newline=True,
+        trim_blocks=True,
+        autoescape=False,  # noqa: S701 - plain text, not HTML
+    )
+    return teach(made, language)
+
+
+def render(kind: MessageKind, words: Words, language: Language = Language.ENGLISH) -> tuple[str, str]:
+    """(subject, body) of one kind of message in the reader's language."""
+    text = _filled(f"long/{kind}.txt.j2", words, language)
     subject, _, body = text.partition("\n")
     return subject.removeprefix("Subject: ").strip(), body.lstrip("\n")
 
 
-def render_short(kind: MessageKind, words: Words) -> str:
+def render_short(kind: MessageKind, words: Words, language: Language = Language.ENGLISH) -> str:
     """The same for a telephone. It names the request and the sender, so no two messages are alike."""
-    return _filled(f"short/{kind}.txt.j2", words).strip()
+    return _filled(f"short/{kind}.txt.j2", words, language).strip()
 
 
-def _filled(name: str, words: Words) -> str:
-    return _ENVIRONMENT.get_template(name).render({name: getattr(words, name) for name in Words.__slots__})
+def _filled(name: str, words: Words, language: Language) -> str:
+    values = {name: getattr(words, name) for name in Words.__slots__}
+    return _environment(language).get_template(name).render(values)

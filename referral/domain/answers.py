@@ -10,6 +10,7 @@ from typing import Final
 from referral.domain.codes import POSITIVE, ClinicianKind, Decision
 from referral.domain.errors import InvalidInput, Issue
 from referral.domain.form import ITEMS, Item, Kind, items_for
+from referral.domain.language import phrase
 from referral.domain.npi import is_valid_npi
 
 # How far ahead a visit can be planned: reminders stand still until then.
@@ -58,7 +59,9 @@ def check_answers(raw: Mapping[str, list[str]], kind: ClinicianKind, today: date
             continue
         if not given:
             if item.required or item.needed_when is not None:
-                issues.append(Issue(f"{_label(item)}: please answer.", (item.link_id,), "required"))
+                issues.append(
+                    Issue(phrase("Please answer: %(what)s", what=_label(item)), (item.link_id,), "required")
+                )
             continue
         problem = _problem(item, given, today)
         if problem:
@@ -80,7 +83,7 @@ def _is_asked(item: Item, values: Mapping[str, str | tuple[str, ...]]) -> bool:
 
 
 def _label(item: Item) -> str:
-    return "Agreement" if item.kind is Kind.TICK else item.text.rstrip("?")
+    return phrase("Agreement") if item.kind is Kind.TICK else item.text
 
 
 def _problem(item: Item, given: list[str], today: date) -> str | None:
@@ -88,21 +91,26 @@ def _problem(item: Item, given: list[str], today: date) -> str | None:
         return _choice_problem(item, given)
     value = given[0]
     if item.kind is Kind.TICK:
-        return None if value == "yes" else "Agreement: tick the box to sign."
+        return None if value == "yes" else phrase("Agreement: tick the box to sign.")
     if len(value) > item.max_length:
-        return f"{_label(item)}: at most {item.max_length} characters, these are {len(value)}."
+        return phrase(
+            "At most %(most)s characters, these are %(count)s: %(what)s",
+            what=_label(item),
+            most=item.max_length,
+            count=len(value),
+        )
     if item.kind is Kind.DATE:
         return _date_problem(item, value, today)
     if item.link_id == "signer-npi" and not is_valid_npi(value):
-        return "NPI: ten digits with a valid check digit, or leave it empty."
+        return phrase("NPI: ten digits with a valid check digit, or leave it empty.")
     return None
 
 
 def _choice_problem(item: Item, given: list[str]) -> str | None:
     codes = {option.code for option in item.options}
     if item.kind is Kind.MANY:
-        return None if set(given) <= codes else f"{_label(item)}: choose from the list."
-    return None if given[0] in codes else f"{_label(item)}: choose one of the answers."
+        return None if set(given) <= codes else phrase("Choose from the list: %(what)s", what=_label(item))
+    return None if given[0] in codes else phrase("Choose one of the answers: %(what)s", what=_label(item))
 
 
 def _date_problem(item: Item, value: str, today: date) -> str | None:
@@ -111,11 +119,15 @@ def _date_problem(item: Item, value: str, today: date) -> str | None:
     except ValueError:
         day = None
     if day is None or day.isoformat() != value:
-        return f"{_label(item)}: write the date as year-month-day, for example {today.isoformat()}."
+        return phrase(
+            "Write the date as year-month-day, for example %(example)s: %(what)s",
+            what=_label(item),
+            example=today.isoformat(),
+        )
     if item.link_id == "last-seen" and day > today:
-        return f"{_label(item)}: this day has not come yet."
+        return phrase("This day has not come yet: %(what)s", what=_label(item))
     if item.link_id == "visit-planned" and day < today:
-        return f"{_label(item)}: this day has passed."
+        return phrase("This day has passed: %(what)s", what=_label(item))
     if item.link_id == "visit-planned" and day > today + _LONGEST_WAIT:
-        return f"{_label(item)}: this is more than a year away; please call the clinic instead."
+        return phrase("More than a year away, please call the clinic instead: %(what)s", what=_label(item))
     return None

@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Final
 
 from referral.domain.codes import ClinicianKind, Decision
+from referral.domain.language import phrase
 
 VERSION: Final = "1.0.0"
 
@@ -55,23 +56,27 @@ class Item:
     max_length: int = 2000
 
 
-YES_NO_UNKNOWN: Final = (Option("yes", "Yes"), Option("no", "No"), Option("unknown", "Don’t know"))
-YES_NO: Final = (Option("yes", "Yes"), Option("no", "No"))
+YES_NO_UNKNOWN: Final = (
+    Option("yes", phrase("Yes")),
+    Option("no", phrase("No")),
+    Option("unknown", phrase("Don’t know")),
+)
+YES_NO: Final = (Option("yes", phrase("Yes")), Option("no", phrase("No")))
 
 SECTIONS: Final = {
-    "decision": "Your answer",
-    "care": "Your care of this patient",
-    "flags": "To your knowledge, does the patient have",
-    "follow-up": "Follow-up during and after the course",
-    "signature": "Sign",
+    "decision": phrase("Your answer"),
+    "care": phrase("Your care of this patient"),
+    "flags": phrase("To your knowledge, does the patient have"),
+    "follow-up": phrase("Follow-up during and after the course"),
+    "signature": phrase("Sign"),
 }
 
 DECISIONS: Final = (
-    Option(Decision.RECOMMENDED, "I recommend it"),
-    Option(Decision.RECOMMENDED_WITH_CONDITIONS, "I recommend it with conditions"),
-    Option(Decision.NOT_RECOMMENDED, "I do not recommend it"),
-    Option(Decision.NEEDS_INFORMATION, "I need to see the patient first"),
-    Option(Decision.NOT_MY_PATIENT, "Not my patient"),
+    Option(Decision.RECOMMENDED, phrase("I recommend it")),
+    Option(Decision.RECOMMENDED_WITH_CONDITIONS, phrase("I recommend it with conditions")),
+    Option(Decision.NOT_RECOMMENDED, phrase("I do not recommend it")),
+    Option(Decision.NEEDS_INFORMATION, phrase("I need to see the patient first")),
+    Option(Decision.NOT_MY_PATIENT, phrase("Not my patient")),
 )
 
 _OPINION = frozenset({Decision.RECOMMENDED, Decision.RECOMMENDED_WITH_CONDITIONS, Decision.NOT_RECOMMENDED})
@@ -105,7 +110,7 @@ def _flag(link_id: str, text: str, asked_of: frozenset[ClinicianKind] | None = N
 ITEMS: Final = (
     Item(
         link_id="decision",
-        text="Do you recommend it?",
+        text=phrase("Do you recommend it?"),
         kind=Kind.CHOICE,
         section="decision",
         options=DECISIONS,
@@ -113,51 +118,51 @@ ITEMS: Final = (
     ),
     Item(
         link_id="conditions",
-        text="Which conditions?",
+        text=phrase("Which conditions?"),
         kind=Kind.TEXT,
         section="decision",
         needed_when=("decision", frozenset({Decision.RECOMMENDED_WITH_CONDITIONS})),
-        hint="For example: blood pressure below 140/90 first; no lamotrigine on infusion days.",
+        hint=phrase("For example: blood pressure below 140/90 first; no lamotrigine on infusion days."),
     ),
     Item(
         link_id="reason-code",
-        text="Main reason",
+        text=phrase("Main reason"),
         kind=Kind.CHOICE,
         section="decision",
         options=(
-            Option("contraindication", "A contraindication"),
-            Option("not-indicated", "Not indicated, or other treatment first"),
-            Option("unstable", "The patient is not stable enough now"),
-            Option("other", "Another reason"),
+            Option("contraindication", phrase("A contraindication")),
+            Option("not-indicated", phrase("Not indicated, or other treatment first")),
+            Option("unstable", phrase("The patient is not stable enough now")),
+            Option("other", phrase("Another reason")),
         ),
         needed_when=("decision", frozenset({Decision.NOT_RECOMMENDED})),
     ),
     Item(
         link_id="reason",
-        text="In your words",
+        text=phrase("In your words"),
         kind=Kind.TEXT,
         section="decision",
         needed_when=("decision", frozenset({Decision.NOT_RECOMMENDED})),
-        hint="Please do not send psychotherapy notes.",
+        hint=phrase("Please do not send psychotherapy notes."),
     ),
     Item(
         link_id="visit-planned",
-        text="When will you see the patient?",
+        text=phrase("When will you see the patient?"),
         kind=Kind.DATE,
         section="decision",
         needed_when=("decision", frozenset({Decision.NEEDS_INFORMATION})),
-        hint="Reminders pause until the day after.",
+        hint=phrase("Reminders pause until the day after."),
     ),
     Item(
         link_id="last-seen",
-        text="Last visit with you",
+        text=phrase("Last visit with you"),
         kind=Kind.DATE,
         section="care",
         needed_when=("decision", _OPINION),
     ),
     Item(
         link_id="diagnosis-confirmed",
-        text="Does your record support this diagnosis?",
+        text=phrase("Does your record support this diagnosis?"),
         kind=Kind.CHOICE,
         section="care",
         options=YES_NO_UNKNOWN,
@@ -165,35 +170,42 @@ ITEMS: Final = (
     ),
     Item(
         link_id="prior-treatments",
-        text="Treatments tried so far",
+        text=phrase("Treatments tried so far"),
         kind=Kind.TEXT,
         section="care",
         asked_of=_MENTAL,
-        hint="Names are enough. Optional.",
+        hint=phrase("Names are enough. Optional."),
     ),
     Item(
         link_id="medication",
-        text="Current psychotropic medication",
+        text=phrase("Current psychotropic medication"),
         kind=Kind.TEXT,
         section="care",
-        hint="Optional.",
+        hint=phrase("Optional."),
     ),
-    _flag("psychosis", "Psychosis", _MENTAL),
-    _flag("mania", "Mania, or bipolar disorder without a mood stabilizer", _MENTAL),
-    _flag("substance-use", "Active substance use disorder"),
-    _flag("suicide-risk", "A suicidal plan or a recent attempt", _MENTAL),
-    _flag("hypertension", "Uncontrolled hypertension or unstable heart disease", _MEDICAL),
-    _flag("vascular", "Aneurysm, AVM, intracerebral bleed, or raised intracranial or eye pressure", _BODY),
-    _flag("liver-bladder", "Severe liver disease, seizures or bladder symptoms", _BODY),
-    _flag("pregnancy", "Pregnancy or breastfeeding"),
-    _flag("dementia", "Dementia"),
+    _flag("psychosis", phrase("Psychosis"), _MENTAL),
+    _flag("mania", phrase("Mania, or bipolar disorder without a mood stabilizer"), _MENTAL),
+    _flag("substance-use", phrase("Active substance use disorder")),
+    _flag("suicide-risk", phrase("A suicidal plan or a recent attempt"), _MENTAL),
+    _flag("hypertension", phrase("Uncontrolled hypertension or unstable heart disease"), _MEDICAL),
+    _flag(
+        "vascular",
+        phrase("Aneurysm, AVM, intracerebral bleed, or raised intracranial or eye pressure"),
+        _BODY,
+    ),
+    _flag("liver-bladder", phrase("Severe liver disease, seizures or bladder symptoms"), _BODY),
+    _flag("pregnancy", phrase("Pregnancy or breastfeeding")),
+    _flag("dementia", phrase("Dementia")),
     _flag(
         "interaction",
-        "Interacting medication: benzodiazepine, opioid, MAOI, stimulant, lamotrigine, or ketamine allergy",
+        phrase(
+            "Interacting medication: benzodiazepine, opioid, MAOI, stimulant, lamotrigine, "
+            "or ketamine allergy"
+        ),
     ),
     Item(
         link_id="continues-care",
-        text="We continue to see this patient",
+        text=phrase("We continue to see this patient"),
         kind=Kind.YES_NO,
         section="follow-up",
         options=YES_NO,
@@ -201,61 +213,63 @@ ITEMS: Final = (
     ),
     Item(
         link_id="next-visit",
-        text="Next visit within",
+        text=phrase("Next visit within"),
         kind=Kind.CHOICE,
         section="follow-up",
         options=(
-            Option("2-weeks", "2 weeks"),
-            Option("4-weeks", "4 weeks"),
-            Option("3-months", "3 months"),
-            Option("none", "No visit planned"),
+            Option("2-weeks", phrase("2 weeks")),
+            Option("4-weeks", phrase("4 weeks")),
+            Option("3-months", phrase("3 months")),
+            Option("none", phrase("No visit planned")),
         ),
         needed_when=("decision", _POSITIVE),
     ),
     Item(
         link_id="medication-adjuster",
-        text="Who adjusts medication during the course?",
+        text=phrase("Who adjusts medication during the course?"),
         kind=Kind.CHOICE,
         section="follow-up",
         options=(
-            Option("we", "We do"),
-            Option("clinic", "The clinic, and tells us"),
-            Option("other", "Another prescriber"),
+            Option("we", phrase("We do")),
+            Option("clinic", phrase("The clinic, and tells us")),
+            Option("other", phrase("Another prescriber")),
         ),
         needed_when=("decision", _POSITIVE),
     ),
     Item(
         link_id="crisis-contact",
-        text="Whom do we reach in a crisis?",
+        text=phrase("Whom do we reach in a crisis?"),
         kind=Kind.LINE,
         section="follow-up",
-        hint="Name and telephone. Optional.",
+        hint=phrase("Name and telephone. Optional."),
         max_length=200,
     ),
     Item(
         link_id="reports",
-        text="Please send us",
+        text=phrase("Please send us"),
         kind=Kind.MANY,
         section="follow-up",
         options=(
-            Option("decision", "Your decision to treat or not"),
-            Option("mid-course", "A mid-course report"),
-            Option("end-of-course", "An end-of-course report"),
-            Option("adverse-event", "Any serious adverse event"),
+            Option("decision", phrase("Your decision to treat or not")),
+            Option("mid-course", phrase("A mid-course report")),
+            Option("end-of-course", phrase("An end-of-course report")),
+            Option("adverse-event", phrase("Any serious adverse event")),
         ),
     ),
     Item(
         link_id="attestation",
-        text="I am the clinician named below, or sign with that clinician’s authority, and agree to sign "
-        "electronically. This is my opinion on the information I have. The decision to treat, consent and "
-        "monitoring remain with the clinic.",
+        text=phrase(
+            "I am the clinician named below, or sign with that clinician’s authority, and agree to sign "
+            "electronically. This is my opinion on the information I have. The decision to treat, consent "
+            "and monitoring remain with the clinic."
+        ),
         kind=Kind.TICK,
         section="signature",
         required=True,
     ),
     Item(
         link_id="signer-name",
-        text="Your name",
+        text=phrase("Your name"),
         kind=Kind.LINE,
         section="signature",
         required=True,
@@ -263,20 +277,20 @@ ITEMS: Final = (
     ),
     Item(
         link_id="signer-credentials",
-        text="Credentials",
+        text=phrase("Credentials"),
         kind=Kind.LINE,
         section="signature",
         required=True,
         max_length=60,
-        hint="For example MD, PhD",
+        hint=phrase("For example MD, PhD"),
     ),
     Item(
         link_id="signer-npi",
-        text="NPI",
+        text=phrase("NPI"),
         kind=Kind.LINE,
         section="signature",
         max_length=10,
-        hint="Ten digits. Optional.",
+        hint=phrase("Ten digits. Optional."),
     ),
 )
 

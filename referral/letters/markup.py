@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -14,6 +14,7 @@ import jinja2
 import segno
 from markupsafe import Markup, escape
 
+from referral.domain.language import Language
 from referral.letters.content import (
     Letterhead,
     LetterProblem,
@@ -25,6 +26,7 @@ from referral.letters.content import (
 )
 from referral.letters.fonts import FontSet
 from referral.letters.form_page import form_page
+from referral.translation import teach
 
 TEMPLATES: Final = Path(__file__).resolve().parents[2] / "templates" / "letters"
 STYLES: Final[Mapping[str, tuple[str, ...]]] = {
@@ -57,9 +59,11 @@ class Address:
     size_class: str
 
 
-def _environment() -> jinja2.Environment:
+@cache
+def environment(language: Language = Language.ENGLISH) -> jinja2.Environment:
+    """The templates of letters in one language."""
     # select_autoescape() would leave *.html.j2 unescaped, so escaping is always on.
-    return jinja2.Environment(
+    made = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
@@ -67,9 +71,7 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
-
-
-_JINJA: Final = _environment()
+    return teach(made, language)
 
 
 def stylesheet(style: str, accent: str) -> str:
@@ -80,37 +82,49 @@ def stylesheet(style: str, accent: str) -> str:
 
 def request_html(letter: RequestLetter, fonts: FontSet, *, tightness: int = 0) -> str:
     """Both pages. `tightness` 1 sets the first page a little smaller, 2 both."""
-    return _JINJA.get_template("request.html.j2").render(
-        letter=letter,
-        clinic=letter.letterhead,
-        mark=_mark(letter.letterhead, fonts),
-        address=fit_address(letter.address, fonts),
-        written_on=long_date(letter.written_on),
-        due_on=long_date(letter.due_on),
-        form=form_page(letter.clinician_kind),
-        reply_code=qr_svg(letter.portal_url, "l", "QR code that opens the reply page"),
-        page_code=qr_svg(letter.page_code, "q", "QR code with the number of this page"),
-        tightness=tightness,
+    return (
+        environment()
+        .get_template("request.html.j2")
+        .render(
+            letter=letter,
+            clinic=letter.letterhead,
+            mark=_mark(letter.letterhead, fonts),
+            address=fit_address(letter.address, fonts),
+            written_on=long_date(letter.written_on),
+            due_on=long_date(letter.due_on),
+            form=form_page(letter.clinician_kind),
+            reply_code=qr_svg(letter.portal_url, "l", "QR code that opens the reply page"),
+            page_code=qr_svg(letter.page_code, "q", "QR code with the number of this page"),
+            tightness=tightness,
+        )
     )
 
 
 def notice_html(notice: NoticeLetter, fonts: FontSet) -> str:
     """One page in the frame of a request letter."""
-    return _JINJA.get_template("notice.html.j2").render(
-        notice=notice,
-        clinic=notice.letterhead,
-        mark=_mark(notice.letterhead, fonts),
-        address=fit_address(notice.address, fonts),
-        written_on=long_date(notice.written_on),
+    return (
+        environment()
+        .get_template("notice.html.j2")
+        .render(
+            notice=notice,
+            clinic=notice.letterhead,
+            mark=_mark(notice.letterhead, fonts),
+            address=fit_address(notice.address, fonts),
+            written_on=long_date(notice.written_on),
+        )
     )
 
 
 def manifest_html(manifest: Manifest, fonts: FontSet) -> str:
     """The list on top of a batch. A character in no font is printed as its code point."""
-    return _JINJA.get_template("manifest.html.j2").render(
-        manifest=manifest,
-        made_on=long_date(manifest.made_on),
-        shown=lambda text: _shown(text, fonts),
+    return (
+        environment()
+        .get_template("manifest.html.j2")
+        .render(
+            manifest=manifest,
+            made_on=long_date(manifest.made_on),
+            shown=lambda text: _shown(text, fonts),
+        )
     )
 
 
@@ -121,15 +135,19 @@ def _shown(text: str, fonts: FontSet) -> str:
 
 def receipt_html(record: ReceiptRecord, fonts: FontSet) -> str:
     """The record. A character in no font is printed as its code point: a record must always be writable."""
-    return _JINJA.get_template("receipt.html.j2").render(
-        record=record,
-        clinic=record.letterhead,
-        mark=_mark(record.letterhead, fonts),
-        answered_on=long_date(record.answered_at.astimezone(ZoneInfo("UTC")).date()),
-        shown=lambda text: _shown(text, fonts),
-        verify_code=qr_svg(
-            record.verify_url, "m", "QR code that opens the page where the seal can be checked"
-        ),
+    return (
+        environment()
+        .get_template("receipt.html.j2")
+        .render(
+            record=record,
+            clinic=record.letterhead,
+            mark=_mark(record.letterhead, fonts),
+            answered_on=long_date(record.answered_at.astimezone(ZoneInfo("UTC")).date()),
+            shown=lambda text: _shown(text, fonts),
+            verify_code=qr_svg(
+                record.verify_url, "m", "QR code that opens the page where the seal can be checked"
+            ),
+        )
     )
 
 

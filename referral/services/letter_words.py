@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import re
-from functools import cache
 from html.parser import HTMLParser
 from typing import Final
 
-from jinja2 import Environment, FileSystemLoader
-
 from referral.letters.content import RequestLetter, long_date
 from referral.letters.form_page import form_page
-from referral.letters.markup import TEMPLATES, Address
+from referral.letters.markup import Address, environment
 
 
 def first_page_words(letter: RequestLetter) -> tuple[str, ...]:
     """What the letter says, from the template that it is made of."""
     html = (
-        _environment()
+        environment()
         .get_template("request.html.j2")
         .render(
             letter=letter,
@@ -35,13 +32,6 @@ def first_page_words(letter: RequestLetter) -> tuple[str, ...]:
     reader = _FirstPage()
     reader.feed(html)
     return tuple(text for text in reader.paragraphs if text)
-
-
-@cache
-def _environment() -> Environment:
-    return Environment(
-        loader=FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True, lstrip_blocks=True
-    )
 
 
 class _FirstPage(HTMLParser):

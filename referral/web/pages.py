@@ -11,14 +11,16 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
+from referral.domain.language import Language
+from referral.translation import teach
 from referral.web.staff.models import ErrorPage, Link
 
 TEMPLATES: Final = Path(__file__).resolve().parents[2] / "templates"
 
 
 @cache
-def environment() -> Environment:
-    """Escaping is always on: select_autoescape() would leave *.html.j2 as it is."""
+def environment(language: Language = Language.ENGLISH) -> Environment:
+    """The templates in one language. Escaping is always on: select_autoescape() would leave *.html.j2."""
     made = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -28,12 +30,14 @@ def environment() -> Environment:
         auto_reload=False,
     )
     made.globals["now"] = lambda: datetime.now(UTC)
-    return made
+    return teach(made, language)
 
 
-def page(template: str, status: int = 200, **values: Any) -> HTMLResponse:
-    """Render `templates/<template>`."""
-    return HTMLResponse(environment().get_template(template).render(values), status)
+def page(
+    template: str, status: int = 200, *, language: Language = Language.ENGLISH, **values: Any
+) -> HTMLResponse:
+    """Render `templates/<template>` in a language."""
+    return HTMLResponse(environment(language).get_template(template).render(values), status)
 
 
 _TITLES: Final = {

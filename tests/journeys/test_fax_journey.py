@@ -70,7 +70,7 @@ def test_a_fax_finds_its_request_and_is_written_down(service: Service, sign_in: 
     assert picture.evaluate("image => image.decode().then(() => image.naturalWidth)") == paper.WIDTH
     look(page, "fax-03-write-down")
     page.get_by_role("button", name="Record this answer").click()
-    expect(page.get_by_role("alert")).to_contain_text("Do you recommend it: please answer.")
+    expect(page.get_by_role("alert")).to_contain_text("Please answer: Do you recommend it?")
     look(page, "fax-04-missing")
     write_down(page)
     page.get_by_label("The page is signed").check()

@@ -174,7 +174,7 @@ def test_what_is_missing_is_said_and_what_was_typed_is_kept(
     form = {**FORM, "decision": "recommended-with-conditions", "signer-name": "Somebody Else"}
     desk.post(f"/fax-inbox/{fax.id}/transcribe", form)
     assert desk.status == 400
-    assert "Which conditions: please answer." in desk.text
+    assert "Please answer: Which conditions?" in desk.text
     assert 'value="Somebody Else"' in desk.page
     assert state_of(clinic, fax) is FaxState.MATCHED
     with clinic.transaction() as session:

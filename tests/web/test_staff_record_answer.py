@@ -26,8 +26,8 @@ def test_an_answer_by_telephone_is_recorded_with_whom_and_where(
     for missing, sentence in (
         ({"read_back": ""}, "read every answer back"),
         ({"spoke_with": ""}, "Whom did you speak with?"),
-        ({"decision": ""}, "Do you recommend it: please answer."),
-        ({"attestation": ""}, "Agreement: please answer."),
+        ({"decision": ""}, "Please answer: Do you recommend it?"),
+        ({"attestation": ""}, "Please answer: Agreement"),
     ):
         desk.post(page, {**FORM, **CALL, **missing})
         assert desk.status == 400
