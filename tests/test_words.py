@@ -12,7 +12,7 @@ import pytest
 from babel.messages.catalog import Message
 from babel.messages.pofile import PoFileError
 
-from referral.domain.language import Language, phrase
+from referral.domain.language import Language, Phrase, phrase
 from referral.translation import CATALOGUES, clock_time, long_date, read_catalogues, say, say_many, teach
 from tests.words import catalogues, messages, text_id, texts, written
 
@@ -67,7 +67,9 @@ def test_a_phrase_is_english_text_that_can_be_said_in_spanish() -> None:
     assert sentence == "At most 5 characters, these are 7: X"
     assert say(Language.ENGLISH, sentence) == sentence
     assert say(Language.SPANISH, sentence) == "Como máximo 5 caracteres; aquí hay 7: X"
-    inside = phrase("Please answer: %(what)s", what=phrase("Main reason"))
+    assert say(Language.SPANISH, phrase("Main reason")) == "Motivo principal"
+    inside = phrase("Please answer: %(what)s", what=Phrase("Main reason", {}))
+    assert say(Language.SPANISH, phrase("Please answer: %(what)s", what="Yes")) == "Responda, por favor: Yes"
     assert say(Language.SPANISH, inside) == "Responda, por favor: Motivo principal"
     assert say(Language.SPANISH, "100% unknown") == "100% unknown"
 

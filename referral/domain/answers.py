@@ -10,7 +10,7 @@ from typing import Final
 from referral.domain.codes import POSITIVE, ClinicianKind, Decision
 from referral.domain.errors import InvalidInput, Issue
 from referral.domain.form import ITEMS, Item, Kind, items_for
-from referral.domain.language import phrase
+from referral.domain.language import Phrase, phrase
 from referral.domain.npi import is_valid_npi
 
 # How far ahead a visit can be planned: reminders stand still until then.
@@ -82,8 +82,8 @@ def _is_asked(item: Item, values: Mapping[str, str | tuple[str, ...]]) -> bool:
     return values.get(other) in wanted
 
 
-def _label(item: Item) -> str:
-    return phrase("Agreement") if item.kind is Kind.TICK else item.text
+def _label(item: Item) -> Phrase:
+    return Phrase(phrase("Agreement") if item.kind is Kind.TICK else item.text, {})
 
 
 def _problem(item: Item, given: list[str], today: date) -> str | None:

@@ -29,7 +29,8 @@ _BY_TAG: Final = {language.value: language for language in Language}
 class Phrase(str):
     """An English text, filled in, that remembers what it was filled in from, so that it can be translated.
 
-    It is an ordinary string to everybody who shows English alone.
+    It is an ordinary string to everybody who shows English alone. A value that is a Phrase is translated as
+    well, any other is left as it is: `Phrase(item.text, {})`.
     """
 
     __slots__ = ("source", "values")
@@ -42,10 +43,11 @@ class Phrase(str):
         return made
 
 
-def phrase(source: str, **values: object) -> Phrase:
+def phrase(source: str, **values: object) -> str:
     """Mark a text for the catalogues and fill it in: `phrase("At most %(most)s characters.", most=5)`.
 
     `source` is written out where this is called, never put together: the catalogues are made by reading the
-    code. With values, a per cent sign is written twice. A value that is itself a Phrase is translated too.
+    code. Without values it is returned as it is, being its own key; with values, a per cent sign is written
+    twice.
     """
-    return Phrase(source, values)
+    return Phrase(source, values) if values else source
