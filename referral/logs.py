@@ -22,7 +22,7 @@ Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 # A safety net only: code must not log these in the first place.
 _SECRETS = (
-    (re.compile(r"(/r/[\w-]+/)[\w-]+"), r"\1…"),
+    (re.compile(r"(/[rp]/[\w-]+/)[\w-]+"), r"\1…"),
     (re.compile(r"(?i)(bearer\s+)[\w.~+/-]+=*"), r"\1…"),
     (re.compile(r"(?<=://)[^\s/@]+@"), "…@"),
     (re.compile(r"[\w.+-]+@[\w-]+(\.[\w-]+)+"), "…@…"),

@@ -16,7 +16,7 @@ from starlette.routing import Mount
 from referral.channels import texts
 from referral.config import PREFIX, Settings
 from referral.domain import errors
-from referral.domain.outgoing import WITH_LINK, MessageKind
+from referral.domain.outgoing import TO_PATIENT, WITH_LINK, MessageKind
 from referral.storage import migrate, tables
 from referral.web import errors as web_errors
 from tests.database import ClinicFixture
@@ -93,7 +93,7 @@ def test_every_message_kind_fits_on_a_telephone_too() -> None:
         assert len(said) <= 3 * 153, kind
         assert said.isascii(), kind
         assert words.request_number in said, kind
-        assert (words.link in said) is (kind in WITH_LINK), kind
+        assert (words.link in said) is (kind in WITH_LINK | TO_PATIENT), kind
         assert not re.search(r"(?i)patient|ketamine|depress|infusion|birth|diagnos", said), kind
 
 

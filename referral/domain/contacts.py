@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from enum import StrEnum
 from math import ceil
@@ -192,6 +193,12 @@ def after_refusal(contacts: tuple[Contact, ...], refused: set[str], channel: Cha
     both refuse must not be handed the letter in turn for ever.
     """
     return by_another_channel(tuple(one for one in contacts if one.id not in refused), channel)
+
+
+def for_patient(contacts: tuple[Contact, ...], channels: Iterable[Channel]) -> Contact | None:
+    """What a message to the patient travels by: the best of these channels; None: somebody has to call."""
+    allowed = frozenset(channels)
+    return next((c for c in in_order(contacts) if c.channel in allowed and c.barred_for is None), None)
 
 
 def masked(contact: Contact) -> str:

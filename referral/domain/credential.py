@@ -63,6 +63,10 @@ class Minted:
     def url(self, base_url: str) -> str:
         return f"{base_url}/r/{self.selector}/{self.secret}"
 
+    def patient_url(self, base_url: str) -> str:
+        """The page of the patient, which is another one, behind a link that is kept elsewhere."""
+        return f"{base_url}/p/{self.selector}/{self.secret}"
+
 
 def mint(random_bytes: RandomBytes = secrets.token_bytes, purpose: Purpose = Purpose.ANSWER) -> Minted:
     """A public 96-bit selector, a 256-bit secret, and a 50-bit code that can be typed."""

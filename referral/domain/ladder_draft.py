@@ -15,6 +15,10 @@ MOST_RUNGS: Final = 12
 MOST_DAYS: Final = 60
 # What stands for day 0 in stored ladders: [0, "request", channel].
 _REQUEST: Final = "request"
+# What stands for the messages to the patient: [0, "patient", channels, null]; without it they are the usual ones.
+_PATIENT: Final = "patient"
+# By what a patient can be told.
+PATIENT_CHANNELS: Final = (Channel.EMAIL, Channel.SMS, Channel.POST)
 CHANNEL_WORDS: Final = {
     Channel.EMAIL: "e-mail",
     Channel.FAX: "fax",
@@ -41,7 +45,7 @@ def words_of(rung: Rung) -> str:
     if rung.step is Step.CALL:
         return f"{who} calls the practice"
     if rung.step is Step.SUGGEST_ANOTHER:
-        return f"{who} is asked to try a second clinician and to tell the patient"
+        return f"{who} is asked to try a second clinician, and the patient is told"
     if rung.step is Step.ESCALATE:
         return f"{who} is told"
     return _WORDS[rung.step]
@@ -82,7 +86,11 @@ def draft_of(ladder: Ladder) -> tuple[RungDraft, ...]:
     return tuple(RungDraft(str(rung.business_day), choice_of(rung)) for rung in ladder.rungs)
 
 
-def checked_ladder(request_channel: str, lines: Sequence[RungDraft]) -> Ladder:
+def checked_ladder(
+    request_channel: str,
+    lines: Sequence[RungDraft],
+    patient_channels: Iterable[Channel] = Ladder().patient_channels,
+) -> Ladder:
     """The ladder that was typed. Raises InvalidInput with every issue, at `day_N` or `what_N` (from 1)."""
     issues: list[Issue] = []
     if request_channel and request_channel not in CHANNEL_WORDS:
@@ -97,7 +105,11 @@ def checked_ladder(request_channel: str, lines: Sequence[RungDraft]) -> Ladder:
         issues.extend(_wrong_together(rungs))
     if issues:
         raise InvalidInput(*issues)
-    return Ladder(tuple(rung for _, rung in rungs), Channel(request_channel) if request_channel else None)
+    return Ladder(
+        tuple(rung for _, rung in rungs),
+        Channel(request_channel) if request_channel else None,
+        tuple(patient_channels),
+    )
 
 
 def _rung(line: RungDraft, place: int, issues: list[Issue]) -> Rung | None:
@@ -142,24 +154,28 @@ def _wrong_together(rungs: Sequence[tuple[int, Rung]]) -> Iterator[Issue]:
 
 def to_data(ladder: Ladder) -> list[list[Any]]:
     """As JSON: [business day, step, channel, to], the request as day 0."""
+    usual = ladder.patient_channels == Ladder().patient_channels
     return [
         [0, _REQUEST, ladder.request_channel, None],
+        *([] if usual else [[0, _PATIENT, list(ladder.patient_channels), None]]),
         *([rung.business_day, rung.step, rung.channel, rung.to] for rung in ladder.rungs),
     ]
 
 
 def from_data(data: Iterable[Sequence[Any]]) -> Ladder:
     """What to_data() has stored; of older versions, lines that end after the step and have no request."""
-    request_channel, rungs = None, []
+    request_channel, patient_channels, rungs = None, Ladder().patient_channels, []
     for line in data:
         day, step, channel, to = (*line, None, None)[:4]
         if step == _REQUEST:
             request_channel = Channel(channel) if channel else None
+        elif step == _PATIENT:
+            patient_channels = tuple(Channel(name) for name in channel)
         else:
             rungs.append(
                 Rung(day, Step(step), Channel(channel) if channel else None, Audience(to) if to else None)
             )
-    return Ladder(tuple(rungs), request_channel)
+    return Ladder(tuple(rungs), request_channel, patient_channels)
 
 
 # ---- Compared
@@ -173,6 +189,8 @@ def ladder_changes(before: Ladder, after: Ladder) -> tuple[str, ...]:
 def _changes(before: Ladder, after: Ladder) -> Iterator[str]:
     if before.request_channel is not after.request_channel:
         yield f"The request goes out {request_words(after)}, not {request_words(before)}."
+    if before.patient_channels != after.patient_channels:
+        yield f"The patient is told {patient_words(after)}, not {patient_words(before)}."
     old = {rung.business_day: words_of(rung) for rung in before.rungs}
     new = {rung.business_day: words_of(rung) for rung in after.rungs}
     for day in sorted(old.keys() | new.keys()):
@@ -192,6 +210,14 @@ def request_words(ladder: Ladder) -> str:
     if ladder.request_channel is None:
         return "by the best contact on file"
     return f"by {CHANNEL_WORDS[ladder.request_channel]} where there is one"
+
+
+def patient_words(ladder: Ladder) -> str:
+    """By what the patient hears that the clinic still waits."""
+    names = [CHANNEL_WORDS[channel] for channel in ladder.patient_channels]
+    if not names:
+        return "by nobody but the front desk"
+    return f"by {names[0]}" if len(names) == 1 else f"by {', '.join(names[:-1])} or {names[-1]}"
 
 
 def sends_anything(ladder: Ladder) -> int:

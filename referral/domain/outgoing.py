@@ -38,6 +38,12 @@ class MessageKind(StrEnum):
     RENEWAL = "renewal"
     WITHDRAWN = "withdrawn"
     NO_LONGER_COUNTS = "no-longer-counts"
+    PATIENT_STATUS = "patient-status"
+    PATIENT_LINK = "patient-link"
+
+
+# Those that go to the patient, with a link to the patient's own page; a table of its own keeps these links.
+TO_PATIENT: Final = frozenset({MessageKind.PATIENT_STATUS, MessageKind.PATIENT_LINK})
 
 
 # Those that carry a portal credential of their own.
@@ -49,14 +55,17 @@ REMINDERS: Final = frozenset({MessageKind.REMINDER})
 # Those whose link comes with a letter about the request.
 WITH_LETTER: Final = frozenset({MessageKind.REQUEST, MessageKind.REMINDER})
 # Those that somebody is waiting for at this moment; business hours do not hold them back.
-AT_ONCE: Final = frozenset({MessageKind.IDENTITY_CODE, MessageKind.FRESH_LINK})
+AT_ONCE: Final = frozenset({MessageKind.IDENTITY_CODE, MessageKind.FRESH_LINK, MessageKind.PATIENT_LINK})
 # A letter that goes another way because the first refused it. Rungs of the ladder count from 1 and stay free.
 SWITCHED: Final = 100
 # A rung whose reminder was stopped before it left, and that is climbed once more after a pause.
 AGAIN: Final = 1000
 # Those that make no sense once the request is answered, cancelled or expired.
 ONLY_WHILE_OPEN: Final = frozenset(
-    {MessageKind.REQUEST, MessageKind.REMINDER, MessageKind.IDENTITY_CODE, MessageKind.FRESH_LINK}
+    {
+        *(MessageKind.REQUEST, MessageKind.REMINDER, MessageKind.IDENTITY_CODE, MessageKind.FRESH_LINK),
+        MessageKind.PATIENT_STATUS,
+    }
 )
 # Those that make sense after an answer, as long as the recommendation stands.
 WHILE_STANDING: Final = frozenset({MessageKind.RENEWAL, MessageKind.FRESH_LINK, MessageKind.IDENTITY_CODE})

@@ -13,7 +13,10 @@ from referral.domain.policy import Indication
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Patient:
-    """`language` is a BCP 47 tag; `telephone` is E.164, with `;ext=` where there is an extension."""
+    """`language` is a BCP 47 tag; `telephone` is E.164, with `;ext=` where there is an extension.
+
+    `address` are the lines of an envelope.
+    """
 
     id: str
     family: str
@@ -22,6 +25,7 @@ class Patient:
     telephone: str | None = None
     email: str | None = None
     language: str | None = None
+    address: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -59,7 +63,7 @@ class Bar(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contact:
-    """One way to reach a clinician. The id is ours: contacts are telecom entries, not FHIR resources.
+    """One way to reach a clinician, or a patient. The id is ours: contacts are telecom entries, not FHIR resources.
 
     `experience` is of the newest messages, newest first. `verified_how` says who was spoken with, in words.
     """

@@ -65,6 +65,8 @@ class Ladder:
     """Rungs in the order of their business days, counted from the day of the first delivery.
 
     Day 0 is always the request itself, by `request_channel` where the clinician has it, else the best.
+    `patient_channels` are those by which the patient is told when a second clinician is suggested; none: the
+    clinic writes to no patient.
     """
 
     rungs: tuple[Rung, ...] = (
@@ -75,6 +77,7 @@ class Ladder:
         Rung(10, Step.EXPIRE),
     )
     request_channel: Channel | None = None
+    patient_channels: tuple[Channel, ...] = (Channel.EMAIL, Channel.SMS)
 
     @property
     def days(self) -> int:

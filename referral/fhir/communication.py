@@ -1,4 +1,4 @@
-"""Communication: each attempt to reach a clinician, whether it arrived or not."""
+"""Communication: each attempt to reach a clinician or the patient, whether it arrived or not."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Final
 
 from referral.domain.codes import Channel
-from referral.domain.outgoing import MessageKind, MessageState
+from referral.domain.outgoing import TO_PATIENT, MessageKind, MessageState
 from referral.domain.records import Referral
 from referral.fhir.elements import Ref, Resource, concept, instant, reference
 from referral.fhir.systems import (
@@ -78,7 +78,7 @@ def to_fhir(
             {"reference": f"Task/{referral.task_id}"},
             {"reference": f"ServiceRequest/{referral.id}"},
         ],
-        "recipient": [{"reference": f"PractitionerRole/{referral.clinician_id}"}],
+        "recipient": [{"reference": recipient_of(attempt.kind, referral)}],
     }
     resource.update({name: value for name, value in changes(attempt).items() if value is not None})
     if sender is not None:
@@ -86,6 +86,15 @@ def to_fhir(
     if attempt.letter is not None:
         resource["payload"] = [{"contentReference": {"reference": attempt.letter}}]
     return resource
+
+
+def recipient_of(kind: MessageKind, referral: Referral) -> str:
+    """Whom a message of this kind goes to, as 'Type/id'."""
+    return (
+        f"Patient/{referral.patient_id}"
+        if kind in TO_PATIENT
+        else f"PractitionerRole/{referral.clinician_id}"
+    )
 
 
 def changes(attempt: Attempt) -> Resource:

@@ -24,6 +24,8 @@ _SYSTEMS: Final = {channel: system for system, channel in _CHANNELS.items()}
 _LAST: Final = 10_000
 # Work first; somebody's home only when nothing else is known, and never what is no longer used.
 _USE: Final = {"work": 0, None: 1, "mobile": 2, "temp": 3, "billing": 4, "home": 5}
+# The same for a patient, who lives somewhere.
+AT_HOME: Final = {"home": 0, None: 1, "temp": 2, "billing": 3, "work": 4}
 _CITY_LINE: Final = re.compile(r"(?P<city>[^,]+), (?P<state>[A-Z]{2}) (?P<zip>\d{5}(?:-\d{4})?)")
 _HOME_COUNTRY: Final = frozenset({"", "US", "USA", "UNITED STATES", "UNITED STATES OF AMERICA"})
 
@@ -57,11 +59,11 @@ def contacts_from(clinician_id: str, holders: Iterable[Mapping[str, Any] | None]
     """
     found: dict[tuple[Channel, str], Contact] = {}
     for holder in holders:
-        points = [point for point in every(holder, "telecom") if _is_in_use(point)]
+        points = [point for point in every(holder, "telecom") if is_in_use(point)]
         points.sort(key=lambda point: (point.get("rank") or _LAST, _USE.get(point.get("use"), 3)))
         for point in points:
             channel = _CHANNELS[point["system"]]
-            address = usable_address(channel, _written(point))
+            address = usable_address(channel, written(point))
             if address is None:
                 continue
             key = f"{clinician_id}:{channel}:{address.casefold()}"
@@ -72,7 +74,8 @@ def contacts_from(clinician_id: str, holders: Iterable[Mapping[str, Any] | None]
     return tuple(found.values())
 
 
-def _is_in_use(point: Mapping[str, Any]) -> bool:
+def is_in_use(point: Mapping[str, Any]) -> bool:
+    """It is of a kind that we know, not given up, and no Direct address: mail does not reach those."""
     if point.get("system") not in _CHANNELS or point.get("use") == "old":
         return False
     return not any(
@@ -81,7 +84,8 @@ def _is_in_use(point: Mapping[str, Any]) -> bool:
     )
 
 
-def _written(point: Mapping[str, Any]) -> str:
+def written(point: Mapping[str, Any]) -> str:
+    """The bare number or address, without a scheme such as `tel:`."""
     value = str(point.get("value") or "")
     scheme, _, rest = value.partition(":")
     return rest if scheme.strip().lower() in ("tel", "fax", "sms", "mailto") else value
@@ -99,10 +103,12 @@ def address(lines: tuple[str, ...]) -> Resource:
     return result
 
 
-def address_lines(holders: Iterable[Mapping[str, Any] | None]) -> tuple[str, ...]:
+def address_lines(
+    holders: Iterable[Mapping[str, Any] | None], uses: Mapping[Any, int] = _USE
+) -> tuple[str, ...]:
     """Letter lines of the best address of all: streets, 'City, ST ZIP', a country other than the US."""
     addresses = [a for holder in holders for a in every(holder, "address") if a.get("use") != "old"]
-    addresses.sort(key=lambda a: _USE.get(a.get("use"), 3))
+    addresses.sort(key=lambda a: uses.get(a.get("use"), 3))
     for candidate in addresses:
         lines = _lines(candidate)
         if lines:

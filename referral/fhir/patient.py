@@ -7,6 +7,7 @@ from typing import Any
 
 from referral.domain.codes import Channel
 from referral.domain.records import Patient
+from referral.fhir.contact_points import AT_HOME, address_lines
 from referral.fhir.contact_values import usable_address
 from referral.fhir.elements import Resource, codings, every, read_date
 from referral.fhir.human_name import best_name
@@ -57,6 +58,7 @@ def from_fhir(resource: Mapping[str, Any]) -> Patient:
         telephone=_reachable(resource, Channel.PHONE, Channel.SMS),
         email=_reachable(resource, Channel.EMAIL),
         language=_language(resource),
+        address=address_lines([resource], AT_HOME),
     )
 
 

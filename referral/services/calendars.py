@@ -10,7 +10,8 @@ from zoneinfo import ZoneInfo
 import holidays
 
 from referral.domain.calendar import BusinessCalendar, Closure, Hours
-from referral.domain.records import Clinician
+from referral.domain.records import Clinician, Patient
+from referral.domain.time_zones import time_zone_of
 from referral.storage import clinics, closures
 from referral.storage.clinics import Clinic
 from referral.storage.db import Session
@@ -85,6 +86,24 @@ def calendars_of(session: Session, clinicians: Iterable[Clinician]) -> dict[str,
     return {
         person.id: business_calendar(
             person.time_zone, person.hours or hours_of(clinic), (*closed[""], *closed[person.id]), days
+        )
+        for person in people
+    }
+
+
+def calendars_of_patients(session: Session, patients: Iterable[Patient]) -> dict[str, BusinessCalendar]:
+    """By patient id: the clinic's days and hours, in the time zone of the patient's address if it has a state.
+
+    Else in the clinic's: nobody is woken by a message about a form.
+    """
+    people = list(patients)
+    if not people:
+        return {}
+    clinic = clinics.current(session)
+    closed, days = closed_by_clinic(session)
+    return {
+        person.id: business_calendar(
+            time_zone_of(person.address, clinic.time_zone), hours_of(clinic), closed, days
         )
         for person in people
     }

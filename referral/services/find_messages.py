@@ -32,7 +32,7 @@ FILTERS: Final[dict[str, tuple[MessageState, ...]]] = {
     "cancelled": (MessageState.CANCELLED,),
 }
 # What only the recipient may use: the portal link, and the six digits of a one-time code.
-_SECRET: Final = re.compile(r"https?://\S+/r/\S+|\b\d{6}\b")
+_SECRET: Final = re.compile(r"https?://\S+/[rp]/\S+|\b\d{6}\b")
 # On paper a link goes over two lines, broken anywhere, and a code that can be typed follows it. From the link
 # to the end of the line with the last thing that looks like a code, or to the very end where nothing does.
 _SECRET_ON_PAPER: Final = re.compile(
@@ -96,12 +96,12 @@ def _about(session: Session, messages: list[Message]) -> list[Sent]:
 
 
 def contact_of(message: Message, clinician: Clinician) -> Contact:
-    """Where it goes; a contact that has been taken off the directory is shown as such."""
+    """Where it goes; a contact that has been taken off the directory is shown as such, a patient's as theirs."""
     found = next((contact for contact in clinician.contacts if contact.id == message.contact_id), None)
     return found or Contact(
         id=message.contact_id,
         channel=message.channel,
-        address="a contact no longer on file",
+        address="the patient" if message.patient_id else "a contact no longer on file",
         source="directory",
     )
 

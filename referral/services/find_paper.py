@@ -11,7 +11,7 @@ from typing import Final
 from referral.domain.errors import NotFound
 from referral.domain.ids import is_uuid
 from referral.domain.outgoing import MessageState
-from referral.domain.records import Clinician, Referral
+from referral.domain.records import Clinician, Patient, Referral
 from referral.storage import directory, outbox, print_batches, referrals
 from referral.storage.db import Session
 from referral.storage.outbox import Message
@@ -25,6 +25,7 @@ _RECENT: Final = 20
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Letter:
     """A letter on paper with whom it goes to; `item` is its place in a batch, None while it is in none.
+    `patient` is set where it goes to the patient.
 
     `wanted` is False where the request was answered or closed meanwhile: it must not be mailed.
     """
@@ -32,7 +33,19 @@ class Letter:
     message: Message
     referral: Referral
     clinician: Clinician
+    patient: Patient | None = None
     item: Item | None = None
+
+    @property
+    def to(self) -> str:
+        """Whose name stands in the window of the envelope."""
+        if self.patient is not None:
+            return self.patient.name
+        return f"{self.clinician.name}, {self.clinician.credentials}".rstrip(", ")
+
+    @property
+    def address(self) -> tuple[str, ...]:
+        return self.patient.address if self.patient is not None else self.clinician.address
 
     @property
     def wanted(self) -> bool:
@@ -126,11 +139,13 @@ def letters_of(
     messages = outbox.get_many(session, wanted)
     about = referrals.find_many(session, {message.referral_id for message in messages.values()})
     people = directory.get_clinicians(session, {referral.clinician_id for referral in about.values()})
+    patients = directory.get_patients(session, {m.patient_id for m in messages.values() if m.patient_id})
     return [
         Letter(
             message=messages[id],
             referral=about[messages[id].referral_id],
             clinician=people[about[messages[id].referral_id].clinician_id],
+            patient=patients.get(messages[id].patient_id or ""),
             item=(items or {}).get(id),
         )
         for id in wanted

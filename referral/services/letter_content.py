@@ -13,6 +13,7 @@ from referral.domain.errors import InvalidInput, Issue
 from referral.domain.fax import page_code
 from referral.domain.npi import KIND_LABEL
 from referral.domain.records import Clinician, Contact, Order, Patient, Referral
+from referral.domain.time_zones import time_zone_of
 from referral.letters.content import Letterhead, Logo, NoticeLetter, RequestLetter, long_date
 from referral.storage.clinics import Clinic
 
@@ -63,12 +64,16 @@ def recipient_lines(clinician: Clinician, contact: Contact) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Told:
-    """Whom a letter goes to, about which request, and by which contact it travels."""
+    """Whom a letter goes to, about which request, and by which contact it travels.
+
+    `to_patient` is set where it goes to the patient and not to the clinician.
+    """
 
     clinic: Clinic
     clinician: Clinician
     referral: Referral
     contact: Contact
+    to_patient: Patient | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,17 +87,23 @@ class Asked(Told):
 def notice_letter(told: Told, message_id: uuid.UUID, subject: str, body: str, now: datetime) -> NoticeLetter:
     """The words of a mail as a letter; they name no patient. Its end, who writes, keeps its lines."""
     blocks = [block.splitlines() for block in body.strip().split("\n\n")]
-    number = told.referral.number
+    number, patient = told.referral.number, told.to_patient
+    zone = told.clinician.time_zone
+    lines, name = recipient_lines(told.clinician, told.contact), told.clinician.name
+    if patient is not None:
+        zone = time_zone_of(patient.address, told.clinic.time_zone)
+        lines, name = patient.address[:4] or (told.contact.address,), patient.name
+    title = "" if patient is not None else told.clinician.credentials
     return NoticeLetter(
         letter_id=f"{number}-{str(message_id)[:4]}",
         request_number=number,
         written_at=now,
         letterhead=letterhead_of(told.clinic),
-        recipient_lines=recipient_lines(told.clinician, told.contact),
-        clinician_name=f"{told.clinician.name}, {told.clinician.credentials}".rstrip(", "),
+        recipient_lines=lines,
+        clinician_name=f"{name}, {title}".rstrip(", "),
         title=subject.removesuffix(f" ({number})"),
         paragraphs=(*((" ".join(lines),) for lines in blocks[:-1]), tuple(blocks[-1])),
-        time_zone=ZoneInfo(told.clinician.time_zone),
+        time_zone=ZoneInfo(zone),
     )
 
 

@@ -16,9 +16,8 @@ import structlog
 from referral.domain.outgoing import KEY_KEPT, LEASE, MAX_CRASHES, MessageState
 from referral.services import note_delivery
 from referral.services.batches import Delivery, Work, write_together
-from referral.services.calendars import calendars_of
 from referral.services.calls import Batch, Call
-from referral.services.send_batch import claimed, envelope_for, opening_for
+from referral.services.send_batch import calendars_for, claimed, envelope_for, opening_for
 from referral.services.still_wanted import sort
 from referral.storage import contacts, dispatch, documents
 from referral.storage.db import Session
@@ -85,7 +84,7 @@ def _repetitions(
         return {}
     found: dict[uuid.UUID, datetime] = {}
     wanted_ones = sort(session, held, now).wanted
-    calendars = calendars_of(session, (wanted.to.clinician for wanted in wanted_ones))
+    calendars = calendars_for(session, wanted_ones)
     for wanted in wanted_ones:
         at = opening_for(calendars, wanted, now)
         if at - (wanted.message.sending_since or now) < KEY_KEPT:

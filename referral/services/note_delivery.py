@@ -12,9 +12,17 @@ from referral.domain.audit import Action, Actor, AuditEntry
 from referral.domain.calendar import BusinessCalendar
 from referral.domain.calls import CallOutcome, CallReason
 from referral.domain.codes import BusinessStatus, TaskStatus
-from referral.domain.outgoing import SWITCHED, WITH_LETTER, WITH_LINK, MessageKind, MessageState
+from referral.domain.outgoing import (
+    SWITCHED,
+    TO_PATIENT,
+    WITH_LETTER,
+    WITH_LINK,
+    MessageKind,
+    MessageState,
+)
 from referral.domain.records import Lesson, Referral
 from referral.domain.reminders import after_switch, from_first_delivery
+from referral.fhir.communication import recipient_of
 from referral.services import publish
 from referral.services.calendars import calendars_of
 from referral.services.climb import climb_of, ladder_and_calendar, ladder_of, replanned
@@ -23,6 +31,7 @@ from referral.services.learn_contact import learn_bad_address, learn_from_messag
 from referral.services.queue_call import queue_call
 from referral.services.queue_message import queue_message
 from referral.storage import audit, directory, outbox, referrals
+from referral.storage import contacts as outbox_contacts
 from referral.storage.db import Session
 from referral.storage.dispatch import Held
 from referral.storage.outbox import Message
@@ -77,7 +86,7 @@ def _disclosure(held: Held, *, is_real: bool) -> AuditEntry:
             "channel": message.channel,
             "contact": message.contact_id,
             "real": is_real,
-            "recipient": f"PractitionerRole/{held.referral.clinician_id}",
+            "recipient": recipient_of(message.kind, held.referral),
         },
     )
 
@@ -181,6 +190,8 @@ def not_delivered(
         learn_from_message(session, message, Lesson.FAILED, now)
     if bad_address:
         learn_bad_address(session, message, now)
+    if message.kind in TO_PATIENT and state is MessageState.FAILED:
+        _try_patient_otherwise(session, referral, message, now)
     if message.kind not in WITH_LINK or not referral.is_open:
         return
     if referral.delivered_at is None and referral.status is TaskStatus.REQUESTED:
@@ -188,6 +199,17 @@ def not_delivered(
         publish.referral_changed(session, referral, now)
     if state is MessageState.FAILED:
         _switch_channel(session, referral, message, now)
+
+
+def _try_patient_otherwise(session: Session, referral: Referral, message: Message, now: datetime) -> None:
+    """By another of the patient's contacts that the clinic writes to; where none is left, the desk calls."""
+    on_file = outbox_contacts.of_patients(session, [referral.patient_id])[referral.patient_id]
+    sent = outbox.to_patient(session, referral.patient_id)
+    refused = {one.contact_id for one in sent if one.state is MessageState.FAILED}
+    left = tuple(one for one in on_file if one.id not in refused)
+    other = contacts.for_patient(left, ladder_of(session, referral).patient_channels)
+    if other is not None:
+        queue_message(session, referral, message.kind, other, now, ordinal=message.ordinal + SWITCHED)
 
 
 def _switch_channel(session: Session, referral: Referral, message: Message, now: datetime) -> None:

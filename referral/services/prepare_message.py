@@ -19,18 +19,19 @@ from referral.channels.base import Channels
 from referral.domain.codes import Channel
 from referral.domain.credential import CODE_LIFETIME, LIFETIME, Minted, expires_at, mint
 from referral.domain.life import Purpose, Standing, newest_living
-from referral.domain.outgoing import WITH_LETTER, WITH_LINK, MessageKind, MessageState
-from referral.domain.records import Clinician, Contact, Referral
+from referral.domain.outgoing import TO_PATIENT, WITH_LETTER, WITH_LINK, MessageKind, MessageState
+from referral.domain.records import Clinician, Contact, Patient, Referral
 from referral.letters.content import NoticeLetter, ReceiptRecord, RequestLetter, long_date
 from referral.letters.seal import Sealer
 from referral.services.letter_content import Asked, Told, notice_letter, request_letter
 from referral.services.receipt import receipt_record
-from referral.storage import clinics, credentials, directory, documents, orders
+from referral.storage import clinics, credentials, directory, documents, orders, patient_links
 from referral.storage.clinics import Clinic
 from referral.storage.credentials import NewCredential
 from referral.storage.db import Session
 from referral.storage.documents import NewDocument
 from referral.storage.outbox import Message
+from referral.storage.patient_links import NewPatientLink
 
 _PAPER: Final = {Channel.FAX: "fax", Channel.POST: "print"}
 
@@ -60,6 +61,7 @@ class Material:
     clinic: Clinic
     referral: Referral
     clinician: Clinician
+    patient: Patient | None
     contact: Contact
     minted: Minted | None
     letter: RequestLetter | None
@@ -73,13 +75,15 @@ class Material:
 class Recipient:
     """The request of a message, and the clinician and contact it goes to, as just found to be on file.
 
-    `answers` are what was answered to the request, where the kind of message depends on it.
+    `answers` are what was answered to the request, where the kind of message depends on it. `patient` is set
+    where it goes to the patient instead.
     """
 
     referral: Referral
     clinician: Clinician
     contact: Contact
     answers: Sequence[Standing] = ()
+    patient: Patient | None = None
 
 
 def gather(session: Session, message: Message, to: Recipient, base_url: str, now: datetime) -> Material:
@@ -90,7 +94,7 @@ def gather(session: Session, message: Message, to: Recipient, base_url: str, now
     clinic = clinics.current(session)
     referral, clinician, contact = to.referral, to.clinician, to.contact
     purpose, ends_at = _use_of_link(to, now)
-    minted = mint(purpose=purpose) if message.kind in WITH_LINK else None
+    minted = mint(purpose=purpose) if message.kind in WITH_LINK | TO_PATIENT else None
     letter = receipt = receipt_id = None
     if message.kind in WITH_LETTER and minted is not None:
         asked = Asked(
@@ -109,7 +113,7 @@ def gather(session: Session, message: Message, to: Recipient, base_url: str, now
         sender_name=clinic.letterhead["neutral_name"],
         request_number=referral.number,
         telephone=clinic.letterhead["telephone"],
-        link=minted.url(base_url) if minted else "",
+        link=_link(to, minted, base_url),
         short_code=minted.short_code if minted and message.channel in _PAPER else "",
         page=f"{base_url}/request",
         reply_by=long_date(referral.due_at.astimezone(zone).date()),
@@ -120,6 +124,7 @@ def gather(session: Session, message: Message, to: Recipient, base_url: str, now
         clinic=clinic,
         referral=referral,
         clinician=clinician,
+        patient=to.patient,
         contact=contact,
         minted=minted,
         letter=letter,
@@ -130,8 +135,19 @@ def gather(session: Session, message: Message, to: Recipient, base_url: str, now
     )
 
 
+def _link(to: Recipient, minted: Minted | None, base_url: str) -> str:
+    if minted is None:
+        return ""
+    return minted.url(base_url) if to.patient is None else minted.patient_url(base_url)
+
+
 def _use_of_link(to: Recipient, now: datetime) -> tuple[Purpose, datetime]:
-    """To answer while the request is open; afterwards to keep or take back what was answered."""
+    """To answer while the request is open; afterwards to keep or take back what was answered.
+
+    A patient's shows how things stand, for as long as a link lives.
+    """
+    if to.patient is not None:
+        return Purpose.ANSWER, now + LIFETIME
     if to.referral.is_open:
         return Purpose.ANSWER, to.referral.due_at
     standing = newest_living(list(to.answers))
@@ -209,6 +225,7 @@ def _on_paper(
         clinician=material.clinician,
         referral=material.referral,
         contact=material.contact,
+        to_patient=material.patient,
     )
     notice = renderer.notice(notice_letter(facts, message.id, *words, now), _PAPER[message.channel]).pdf
     if letter is None:
@@ -239,6 +256,9 @@ def store(session: Session, drawings: Sequence[Drawing], now: datetime) -> list[
     documents.add_many(session, [new for drawing, id in stored for new in _documents(drawing, id)], now)
     made = [credential for drawing in drawings if (credential := _credential(drawing, now))]
     credentials.add_many(session, made, now)
+    patient_links.add_many(
+        session, [link for drawing in drawings if (link := _patient_link(drawing, now))], now
+    )
     return [
         replace(
             drawing.message,
@@ -275,7 +295,7 @@ def _documents(drawing: Drawing, envelope_id: str) -> list[NewDocument]:
 
 def _credential(drawing: Drawing, now: datetime) -> NewCredential | None:
     material = drawing.material
-    if material.minted is None:
+    if material.minted is None or material.patient is not None:
         return None
     return NewCredential(
         minted=material.minted,
@@ -283,6 +303,18 @@ def _credential(drawing: Drawing, now: datetime) -> NewCredential | None:
         message_id=drawing.message.id,
         channel=drawing.message.channel,
         contact_verified=material.contact.is_verified,
+        expires_at=expires_at(now, material.ends_at),
+    )
+
+
+def _patient_link(drawing: Drawing, now: datetime) -> NewPatientLink | None:
+    material = drawing.material
+    if material.minted is None or material.patient is None:
+        return None
+    return NewPatientLink(
+        minted=material.minted,
+        patient_id=material.patient.id,
+        message_id=drawing.message.id,
         expires_at=expires_at(now, material.ends_at),
     )
 

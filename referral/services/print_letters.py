@@ -85,7 +85,7 @@ def _in_order(session: Session, letters: Iterable[Letter]) -> list[Item]:
         Sheets(
             key,
             print_batch.count_pages(stored[str(letter.message.envelope_id)].content),
-            print_batch.postal_code(" ".join(letter.clinician.address)),
+            print_batch.postal_code(" ".join(letter.address)),
         )
         for key, letter in by_key.items()
     )
@@ -250,7 +250,7 @@ def _manifest(session: Session, batch: Batch, letters: Iterable[Letter]) -> Mani
         rows=tuple(
             ManifestRow(
                 place=letter.item.place,
-                recipient=f"{letter.clinician.name}, {letter.clinician.credentials}".rstrip(", "),
+                recipient=letter.to,
                 postal_code=letter.item.postal_code,
                 request_number=letter.referral.number,
                 sheets=letter.item.sheets,

@@ -32,14 +32,7 @@ def queue_message(
     if ordinal is None:
         ordinal = outbox.next_ordinal(session, referral.id, kind)
     message_id = outbox.put(
-        session,
-        referral_id=referral.id,
-        kind=kind,
-        ordinal=ordinal,
-        contact=contact,
-        not_before=now,
-        now=now,
-        secret_note=secret_note,
+        session, referral, kind, ordinal=ordinal, contact=contact, now=now, secret_note=secret_note
     )
     if message_id is None:
         return False

@@ -12,7 +12,7 @@ from referral.domain.outgoing import WHILE_STANDING, WITH_LINK, MessageKind, Mes
 from referral.domain.records import Referral
 from referral.services import publish
 from referral.services.message_decision import hold_message, note_decision
-from referral.storage import credentials, directory, outbox, standings
+from referral.storage import contacts, credentials, directory, outbox, standings
 from referral.storage.db import Session
 from referral.storage.outbox import Message
 
@@ -60,7 +60,10 @@ def _refuse_what_would_be_wrong(
     if not makes_sense(message.kind, is_open=referral.is_open, stands=stands):
         raise TransitionRefused("It makes no sense any more: its request has been closed or answered.")
     clinician = directory.get_clinician(session, referral.clinician_id)
-    if usable(clinician.contacts, message.contact_id) is None:
+    on_file = clinician.contacts
+    if message.patient_id is not None:
+        on_file = contacts.of_patients(session, [message.patient_id])[message.patient_id]
+    if usable(on_file, message.contact_id) is None:
         raise TransitionRefused(
             "Its contact has gone, or is marked as one that does not work. Correct the contact, then send the"
             " request again from its page."

@@ -32,7 +32,7 @@ from referral.domain.outgoing import (
 )
 from referral.services import note_delivery
 from referral.services.batches import Delivery, Work, write_together
-from referral.services.calendars import calendars_of
+from referral.services.calendars import calendars_of, calendars_of_patients
 from referral.services.calls import Batch, Call
 from referral.services.still_wanted import Wanted, cancel, end_lost, sort
 from referral.storage import dispatch, documents, outbox
@@ -83,7 +83,7 @@ def _last_look(session: Session, held: Sequence[Held], now: datetime) -> _Look:
     look.unwanted.extend(_Unsent(lost.held.message) for lost in found.lost)
     thanks = [w.message.referral_id for w in found.wanted if w.message.kind is MessageKind.THANK_YOU]
     thanked = outbox.with_letter(session, thanks) if thanks else frozenset()
-    calendars = calendars_of(session, (wanted.to.clinician for wanted in found.wanted))
+    calendars = calendars_for(session, found.wanted)
     for wanted in found.wanted:
         message = wanted.message
         if message.kind is MessageKind.THANK_YOU and (
@@ -99,11 +99,23 @@ def _last_look(session: Session, held: Sequence[Held], now: datetime) -> _Look:
     return look
 
 
+def calendars_for(session: Session, wanted: Sequence[Wanted]) -> dict[str, BusinessCalendar]:
+    """Those of the recipients, by 'clinician' or 'patient' and their id."""
+    to = [one.to for one in wanted]
+    offices = calendars_of(session, (one.clinician for one in to if one.patient is None))
+    homes = calendars_of_patients(session, (one.patient for one in to if one.patient is not None))
+    return {f"clinician {id}": one for id, one in offices.items()} | {
+        f"patient {id}": one for id, one in homes.items()
+    }
+
+
 def opening_for(calendars: Mapping[str, BusinessCalendar], wanted: Wanted, now: datetime) -> datetime:
-    """When it may go out: now, or when its recipient's office opens next. Calendars are by clinician."""
+    """When it may go out: now, or when its recipient's business hours begin next; see calendars_for()."""
     if wanted.message.kind in AT_ONCE:
         return now
-    return calendars[wanted.to.clinician.id].next_opening(now)
+    to = wanted.to
+    key = f"clinician {to.clinician.id}" if to.patient is None else f"patient {to.patient.id}"
+    return calendars[key].next_opening(now)
 
 
 def _calls(

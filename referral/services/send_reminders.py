@@ -35,6 +35,7 @@ from referral.services.climb import carrier_of, climb_of, contact_for, ladder_an
 from referral.services.close_referral import expire_referral
 from referral.services.queue_call import queue_call
 from referral.services.queue_message import queue_message
+from referral.services.tell_patient import tell_patient
 from referral.storage import audit, closures, directory, outbox, referrals
 from referral.storage.db import Session, attempt
 from referral.storage.outbox import Message
@@ -114,6 +115,9 @@ def _climb(session: Session, actor: Actor, referral: Referral, sent: list[Messag
     detail = {"ordinal": planned.ordinal, "skipped": list(planned.skipped), "to": planned.rung.audience}
     referrals.note(session, referral.id, f"step-{planned.step}", "sweep", now, **detail)
     _remind(session, changed, planned, sent, now)
+    # A patient whom an outage has kept waiting is told as well: it is still true.
+    if any(ladder.rungs[n - 1].step is Step.SUGGEST_ANOTHER for n in (planned.ordinal, *planned.skipped)):
+        tell_patient(session, changed, ladder.patient_channels, now, ordinal=planned.ordinal)
     entry = AuditEntry(
         action=Action.EXECUTE,
         subtype="remind",

@@ -7,14 +7,15 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
 
+from referral.domain.consent import stops
 from referral.domain.contacts import should_turn
 from referral.domain.credential import CODE_LIFETIME
 from referral.domain.life import Standing
 from referral.domain.outgoing import WHILE_STANDING, MessageKind, MessageState, makes_sense
-from referral.domain.records import Bar
+from referral.domain.records import Bar, Contact, Patient
 from referral.services import note_delivery, publish
 from referral.services.prepare_message import Recipient
-from referral.storage import directory, dispatch, standings
+from referral.storage import consents, contacts, directory, dispatch, standings
 from referral.storage.db import Session
 from referral.storage.dispatch import Change, Held
 from referral.storage.outbox import Message
@@ -50,28 +51,46 @@ class Sorted:
 
 
 def sort(session: Session, batch: Sequence[Held], now: datetime) -> Sorted:
-    """Looks only. With the requests locked, what it finds holds until the transaction ends."""
+    """Looks only. With the requests locked, what it finds holds until the transaction ends.
+
+    A patient's no holds everything back: it is written by whoever holds all orders of the patient, and each
+    message here holds its own (services/keep_consent).
+    """
     clinicians = directory.get_clinicians(session, {held.referral.clinician_id for held in batch})
+    refused = consents.withdrawn(session, (held.referral.patient_id for held in batch))
+    patients = _patients_written_to(session, batch)
     asked = {held.referral.id for held in batch if held.message.kind in WHILE_STANDING}
     answers = standings.of_referrals(session, asked)
     found = Sorted()
     for held in batch:
         given = answers.get(held.referral.id, [])
-        if not _makes_sense(held, given, now):
+        if stops(held.message.kind, refused[held.referral.patient_id]) or not _makes_sense(held, given, now):
             found.senseless.append(held)
             continue
         clinician = clinicians[held.referral.clinician_id]
-        contact = next((c for c in clinician.contacts if c.id == held.message.contact_id), None)
+        patient, of_patient = patients.get(held.message.patient_id or "", (None, ()))
+        on_file = clinician.contacts if patient is None else of_patient
+        contact = next((c for c in on_file if c.id == held.message.contact_id), None)
         if contact is None:
             found.lost.append(Lost(held, _GONE))
         elif contact.barred_for is Bar.WRONG_RECIPIENT:
             found.lost.append(Lost(held, _SOMEBODY_ELSE))
-        elif should_turn(clinician.contacts, contact, held.message.kind, held.message.created_at):
+        elif should_turn(on_file, contact, held.message.kind, held.message.created_at):
             found.lost.append(Lost(held, _NOBODY))
         else:
-            to = Recipient(held.referral, clinician, contact, given)
+            to = Recipient(held.referral, clinician, contact, given, patient)
             found.wanted.append(Wanted(held.message, to))
     return found
+
+
+def _patients_written_to(
+    session: Session, batch: Sequence[Held]
+) -> dict[str, tuple[Patient, tuple[Contact, ...]]]:
+    ids = {held.message.patient_id for held in batch if held.message.patient_id is not None}
+    if not ids:
+        return {}
+    on_file = contacts.of_patients(session, ids)
+    return {id: (patient, on_file[id]) for id, patient in directory.get_patients(session, ids).items()}
 
 
 def _makes_sense(held: Held, answers: Iterable[Standing], now: datetime) -> bool:

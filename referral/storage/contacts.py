@@ -1,4 +1,4 @@
-"""Ways to reach clinicians: what is known of each, and what messages have taught."""
+"""Ways to reach clinicians and patients: what is known of each, and what messages have taught."""
 
 from __future__ import annotations
 
@@ -58,6 +58,20 @@ def get_many(session: Session, ids: Iterable[str]) -> dict[str, Contact]:
         select(table).where(table.c.clinic_id == session.clinic, table.c.id.in_(list(ids)))
     )
     return {row.id: to_contact(row) for row in rows}
+
+
+def of_patients(session: Session, patient_ids: Iterable[str]) -> dict[str, tuple[Contact, ...]]:
+    """Those in use, by patient; an empty tuple where there is none."""
+    found: dict[str, list[Contact]] = {id: [] for id in patient_ids}
+    if found:
+        rows = session.connection.execute(
+            select(table)
+            .where(table.c.clinic_id == session.clinic, table.c.patient_id.in_(list(found)), table.c.active)
+            .order_by(table.c.channel, table.c.id)
+        )
+        for row in rows:
+            found[row.patient_id].append(to_contact(row))
+    return {id: tuple(contacts) for id, contacts in found.items()}
 
 
 _HOLD: Final = text(

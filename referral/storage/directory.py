@@ -29,6 +29,7 @@ def _to_patient(row: Any) -> Patient:
         telephone=row.telephone,
         email=row.email,
         language=row.language,
+        address=tuple(row.address),
     )
 
 

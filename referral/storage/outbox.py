@@ -15,6 +15,7 @@ from referral.domain.codes import Channel
 from referral.domain.outgoing import (
     NOT_LEFT,
     REACHED,
+    TO_PATIENT,
     WITH_LETTER,
     WITH_LINK,
     Lane,
@@ -22,7 +23,7 @@ from referral.domain.outgoing import (
     MessageState,
     lane_of,
 )
-from referral.domain.records import Contact
+from referral.domain.records import Contact, Referral
 from referral.storage import tables
 from referral.storage.db import Session
 from referral.storage.projections import folded
@@ -39,7 +40,7 @@ class Message:
 
     `tries` counts what went wrong and is tried again; waiting for business hours is none. `crashes` counts
     workers that died with it. `in_doubt`: it was handed over and nobody knows whether it arrived, since
-    `sending_since`.
+    `sending_since`. `patient_id` is set where it goes to the patient and not to the clinician.
     """
 
     id: uuid.UUID
@@ -65,6 +66,7 @@ class Message:
     lane: Lane = Lane.TEXT
     in_doubt: bool = False
     sending_since: datetime | None = None
+    patient_id: str | None = None
 
 
 FIELDS: Final = tuple(Message.__slots__)
@@ -90,12 +92,11 @@ _PUT: Final = (
 
 def put(
     session: Session,
-    *,
-    referral_id: str,
+    referral: Referral,
     kind: MessageKind,
+    *,
     ordinal: int,
     contact: Contact,
-    not_before: datetime,
     now: datetime,
     secret_note: str | None = None,
 ) -> uuid.UUID | None:
@@ -108,15 +109,16 @@ def put(
         {
             "clinic_id": session.clinic,
             "id": uuid.uuid4(),
-            "referral_id": referral_id,
+            "referral_id": referral.id,
             "kind": kind,
             "ordinal": ordinal,
             "channel": contact.channel,
             "contact_id": contact.id,
             "lane": lane_of(kind),
-            "not_before": not_before,
+            "not_before": now,
             "created_at": now,
             "secret_note": secret_note,
+            "patient_id": referral.patient_id if kind in TO_PATIENT else None,
         },
     )
     return made if made is None else uuid.UUID(str(made))
@@ -283,6 +285,17 @@ def letters_of(session: Session, referral_id: str) -> list[Message]:
     return [to_message(row) for row in rows]
 
 
+def to_patient(session: Session, patient_id: str, limit: int = 50) -> list[Message]:
+    """Everything that was to go to this patient, newest first."""
+    rows = session.connection.execute(
+        select(*_COLUMNS)
+        .where(_TABLE.c.clinic_id == session.clinic, _TABLE.c.patient_id == patient_id)
+        .order_by(_TABLE.c.created_at.desc(), _TABLE.c.ordinal.desc(), _TABLE.c.id)
+        .limit(limit)
+    )
+    return [to_message(row) for row in rows]
+
+
 def of_referrals(session: Session, referral_ids: Iterable[str]) -> list[Message]:
     """All messages of these requests, newest first."""
     rows = session.connection.execute(
@@ -311,12 +324,14 @@ def listed(
         query = (
             query.join(tables.referral, _same(tables.referral.c.id, _TABLE.c.referral_id))
             .join(tables.contact, _same(tables.contact.c.id, _TABLE.c.contact_id))
-            .join(tables.clinician, _same(tables.clinician.c.id, tables.contact.c.clinician_id))
+            .outerjoin(tables.clinician, _same(tables.clinician.c.id, tables.contact.c.clinician_id))
+            .outerjoin(tables.patient, _same(tables.patient.c.id, tables.contact.c.patient_id))
             .where(
                 or_(
                     tables.referral.c.number.ilike(like),
                     tables.contact.c.address.ilike(like),
                     tables.clinician.c.search_name.like(like),
+                    tables.patient.c.search_name.like(like),
                 )
             )
         )

@@ -8,14 +8,15 @@ from dataclasses import replace
 from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import Table, Text, cast, func, select, update
+from sqlalchemy import Table, Text, cast, func, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 
-from referral.domain.records import Clinician
+from referral.domain.records import Clinician, Contact
 from referral.domain.time_zones import time_zone_of
 from referral.fhir import patient as patient_mapping
 from referral.fhir import practitioner as practitioner_mapping
 from referral.fhir.json import decode_stored
+from referral.fhir.patient_contacts import contacts_of_patient
 from referral.storage.db import Session, flush
 from referral.storage.tables import clinic, clinician, contact, patient, resource
 
@@ -63,9 +64,44 @@ def _mirror_patient(session: Session, document: dict[str, Any]) -> None:
             "language": mapped.language,
             "search_name": folded(f"{mapped.family} {mapped.given}")[:_LONGEST_SEARCH_NAME],
             "active": document.get("active", True) is not False,
+            "address": list(mapped.address),
         },
     )
     session.kept["patient", mapped.id] = mapped
+    _mirror_patient_contacts(session, mapped.id, contacts_of_patient(document))
+
+
+def _mirror_patient_contacts(session: Session, patient_id: str, named: tuple[Contact, ...]) -> None:
+    """What the record does not name any more is no longer written to; what it names again is."""
+    values = [
+        {
+            "clinic_id": session.clinic,
+            "id": one.id,
+            "patient_id": patient_id,
+            "channel": one.channel,
+            "address": one.address,
+            "source": one.source,
+        }
+        for one in named
+    ]
+    if values:
+        statement = insert(contact).on_conflict_do_update(
+            index_elements=["clinic_id", "patient_id", "channel", "address"],
+            set_={"active": True},
+            where=~contact.c.active,
+        )
+        session.connection.execute(statement, values)
+    kept = [(one.channel, one.address) for one in named]
+    session.connection.execute(
+        update(contact)
+        .where(
+            contact.c.clinic_id == session.clinic,
+            contact.c.patient_id == patient_id,
+            contact.c.active,
+            tuple_(contact.c.channel, contact.c.address).not_in(kept),
+        )
+        .values(active=False)
+    )
 
 
 def _document(session: Session, reference: Any, type: str) -> dict[str, Any] | None:

@@ -19,6 +19,8 @@ from referral.storage.tables import (
     cds_client,
     contact,
     message,
+    patient_link,
+    patient_visit,
     portal_credential,
     portal_session,
     staff_session,
@@ -59,6 +61,7 @@ def put_sent(session: Session, id: str, referral_id: str, detail: dict[str, Any]
         ordinal=detail["ordinal"],
         channel=detail["channel"],
         contact_id=detail["contact_id"],
+        patient_id=detail.get("patient_id"),
         state=MessageState.ACCEPTED,
         generation=detail["generation"],
         not_before=at,
@@ -114,18 +117,22 @@ def revoke_links(session: Session, selectors: Iterable[str], now: datetime) -> i
 
 def expire_links(session: Session, now: datetime) -> int:
     """Every other link runs out now: its holder can ask for a fresh one, sent to the contact on file."""
-    table = portal_credential
-    changed = session.connection.execute(
-        update(table)
-        .where(table.c.clinic_id == session.clinic, table.c.revoked_at.is_(None), table.c.expires_at > now)
-        .values(expires_at=now)
-    )
-    return changed.rowcount
+    ended = 0
+    for table in (portal_credential, patient_link):
+        changed = session.connection.execute(
+            update(table)
+            .where(
+                table.c.clinic_id == session.clinic, table.c.revoked_at.is_(None), table.c.expires_at > now
+            )
+            .values(expires_at=now)
+        )
+        ended += changed.rowcount
+    return ended
 
 
 def end_sessions(session: Session, now: datetime) -> None:
     """Whoever was signed in when the backup was taken signs in again; sessions of the portal end."""
-    for table in (portal_session, staff_session):
+    for table in (patient_visit, portal_session, staff_session):
         session.connection.execute(
             update(table)
             .where(table.c.clinic_id == session.clinic, table.c.ended_at.is_(None))

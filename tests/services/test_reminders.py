@@ -71,11 +71,10 @@ def test_a_code_by_fax_does_not_turn_the_reminder_into_a_fax(
         fax = next(contact for contact in contacts if contact.channel == "fax")
         outbox.put(
             session,
-            referral_id=referral.id,
-            kind=MessageKind.IDENTITY_CODE,
+            referral,
+            MessageKind.IDENTITY_CODE,
             ordinal=1,
             contact=fax,
-            not_before=NOW,
             now=NOW + timedelta(minutes=1),
         )
         session.connection.execute(

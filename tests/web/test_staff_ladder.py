@@ -309,7 +309,7 @@ def test_what_may_be_said_to_the_patient_names_nothing_and_is_in_their_language(
         day_8 = NOW.replace(day=16, hour=16, minute=5)
         send_reminders(session, day_8)
     text = robin.get(f"/requests/{referral.id}")
-    assert "For the front desk: ask a second clinician, and tell the patient." in text
+    assert "For the front desk: ask a second clinician." in text
     assert TO_THE_PATIENT["es"] in text
     assert TO_THE_PATIENT["en"] not in text
     assert "3035550144" in text.replace("-", "").replace(" ", "")

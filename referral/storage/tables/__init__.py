@@ -35,6 +35,7 @@ from referral.storage.tables.life import conflict_decision
 from referral.storage.tables.operation import operating_mode, safety_event
 from referral.storage.tables.override import override_decision, override_request, override_review
 from referral.storage.tables.paper import print_batch, print_item
+from referral.storage.tables.patients import consent_decision, patient_link, patient_visit
 from referral.storage.tables.people import clinician, contact, patient
 from referral.storage.tables.portal import portal_credential, portal_session, portal_throttle
 from referral.storage.tables.providers import provider
@@ -64,6 +65,7 @@ __all__ = [
     "clinician",
     "closure",
     "conflict_decision",
+    "consent_decision",
     "consultation",
     "contact",
     "document",
@@ -81,6 +83,8 @@ __all__ = [
     "override_request",
     "override_review",
     "patient",
+    "patient_link",
+    "patient_visit",
     "policy_rollout",
     "policy_version",
     "portal_credential",

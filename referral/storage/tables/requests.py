@@ -75,6 +75,7 @@ referral = Table(
     UniqueConstraint("clinic_id", "number"),
     UniqueConstraint("clinic_id", "task_id"),
     UniqueConstraint("clinic_id", "patient_id", "order_id", "id", "clinician_id"),
+    UniqueConstraint("clinic_id", "patient_id", "id"),
     to_order(),
     ForeignKeyConstraint(["clinic_id", "clinician_id"], ["clinician.clinic_id", "clinician.id"]),
     ForeignKeyConstraint(
@@ -161,10 +162,28 @@ message = Table(
     text_column("lane", default="text"),
     flag_column("in_doubt"),
     time_column("sending_since", nullable=True),
+    # Set for what goes to the patient: the contact and the request have to be this very patient's.
+    text_column("patient_id", nullable=True),
     PrimaryKeyConstraint("clinic_id", "id"),
     UniqueConstraint("clinic_id", "referral_id", "kind", "ordinal"),
     ForeignKeyConstraint(["clinic_id", "referral_id"], ["referral.clinic_id", "referral.id"]),
     ForeignKeyConstraint(["clinic_id", "contact_id"], ["contact.clinic_id", "contact.id"]),
+    ForeignKeyConstraint(
+        ["clinic_id", "patient_id", "contact_id"],
+        ["contact.clinic_id", "contact.patient_id", "contact.id"],
+    ),
+    ForeignKeyConstraint(
+        ["clinic_id", "patient_id", "referral_id"],
+        ["referral.clinic_id", "referral.patient_id", "referral.id"],
+    ),
+    CheckConstraint("(patient_id IS NOT NULL) = (kind LIKE 'patient-%')", name="patient"),
+    Index(
+        "ix_message_of_patient",
+        "clinic_id",
+        "patient_id",
+        "created_at",
+        postgresql_where=text("patient_id IS NOT NULL"),
+    ),
     CheckConstraint(
         "state IN ('queued', 'rendering', 'ready', 'sending', 'by-hand', 'accepted', 'delivered',"
         " 'failed', 'unknown', 'cancelled', 'dead')",

@@ -6,11 +6,13 @@ from collections.abc import Iterable
 from typing import Final
 
 from referral.domain.ladder_draft import AUDIENCE_WORDS
+from referral.domain.outgoing import MessageKind, MessageState
 from referral.domain.records import Patient
 from referral.domain.reminders import Step
 from referral.services.find_escalations import Escalation
+from referral.storage.outbox import Message
 from referral.web.staff import present
-from referral.web.staff.clock import days
+from referral.web.staff.clock import Clock, days
 from referral.web.staff.models import Fact
 from referral.web.staff.request_models import BroughtUp
 
@@ -29,12 +31,12 @@ def sentence(item: Escalation) -> str:
     waited = days(item.followed.waited, none="less than a business day")
     to = AUDIENCE_WORDS[item.to]
     if item.step is Step.SUGGEST_ANOTHER:
-        return f"{who} has not answered for {waited}. For {to}: ask a second clinician, and tell the patient."
+        return f"{who} has not answered for {waited}. For {to}: ask a second clinician."
     return f"{who} has not answered for {waited}. For {to}: please look at it."
 
 
-def brought_up(items: Iterable[Escalation]) -> BroughtUp | None:
-    """For the page of the request; None where nothing is."""
+def brought_up(items: Iterable[Escalation], messages: Iterable[Message], clock: Clock) -> BroughtUp | None:
+    """For the page of the request, whose newest message comes first; None where nothing is."""
     every = tuple(items)
     if not every:
         return None
@@ -45,9 +47,31 @@ def brought_up(items: Iterable[Escalation]) -> BroughtUp | None:
         sentences=tuple(sentence(item) for item in every),
         words=TO_THE_PATIENT[language] if tells else "",
         language=language,
+        told=_told(messages, clock) if tells else "",
         contacts=_contacts(patient) if tells else (),
         ask=present.ask_href(every[0].state.order) if tells else "",
     )
+
+
+_FATE: Final = {
+    **dict.fromkeys((MessageState.FAILED, MessageState.DEAD), "could not be delivered; please call them"),
+    MessageState.CANCELLED: "was stopped",
+    MessageState.UNKNOWN: "may not have arrived; please call them",
+}
+
+
+def _told(messages: Iterable[Message], clock: Clock) -> str:
+    """What became of the newest message to the patient about this."""
+    found = next((one for one in messages if one.kind is MessageKind.PATIENT_STATUS), None)
+    if found is None:
+        return "Nothing was sent to the patient: please tell them."
+    by = f"by {present.CHANNEL[found.channel]}"
+    if found.state in _FATE:
+        return f"The message to the patient {by} {_FATE[found.state]}."
+    if found.finished_at is None:
+        return f"The patient is being told {by}; it leaves in their business hours."
+    sent = f"The patient was told {by} {clock.moment(found.finished_at).text}."
+    return sent if found.sent_for_real else "The message to the patient was kept here: please tell them."
 
 
 def _contacts(patient: Patient) -> tuple[Fact, ...]:

@@ -9,7 +9,7 @@ from typing import Final
 from referral.domain.codes import Channel
 from referral.domain.message_decisions import MAY_CANCEL, MAY_HAVE_ARRIVED, MAY_PARK, MAY_RETRY
 from referral.domain.outgoing import MessageState
-from referral.services.find_messages import Opened
+from referral.services.find_messages import Opened, Sent
 from referral.storage.outbox import Message
 from referral.web.dependencies import Visitor
 from referral.web.form import Form
@@ -127,7 +127,7 @@ def _actions(visitor: Visitor, message: Message) -> Iterator[str]:
 def _facts(visitor: Visitor, opened: Opened, clock: Clock) -> tuple[Fact, ...]:
     sent, message = opened.sent, opened.sent.message
     facts = [
-        Fact("To", f"{present.titled(sent.clinician)}, {present.address_of(sent.contact)}"),
+        Fact("To", f"{_recipient(sent)}, {present.address_of(sent.contact)}"),
         Fact("Decided", clock.moment(message.created_at).text),
     ]
     if opened.sent_at is not None:
@@ -145,11 +145,17 @@ def _facts(visitor: Visitor, opened: Opened, clock: Clock) -> tuple[Fact, ...]:
     return tuple(facts)
 
 
+def _recipient(sent: Sent) -> str:
+    """The patient by name as well: whoever may look here sees whom the request is about."""
+    return present.titled(sent.clinician) if sent.message.patient_id is None else present.named(sent.patient)
+
+
 def _links(visitor: Visitor, opened: Opened) -> tuple[Link, ...]:
     """Only links to our own portal are ever made clickable."""
     own = re.escape(visitor.runtime.settings.base_url)
     found = re.findall(rf"{own}/\S+", opened.body)
-    return tuple(Link("Open the link as the clinician", href) for href in dict.fromkeys(found))
+    who = "clinician" if opened.sent.message.patient_id is None else "patient"
+    return tuple(Link(f"Open the link as the {who}", href) for href in dict.fromkeys(found))
 
 
 def _attachments(visitor: Visitor, opened: Opened) -> tuple[Attachment, ...]:

@@ -75,7 +75,10 @@ def _channels(chosen: str) -> tuple[Choice, ...]:
 
 
 def _about(sent: Sent) -> Link:
-    label = f"{present.titled(sent.clinician)} about {present.named(sent.patient)}, {sent.referral.number}"
+    name = present.named(sent.patient)
+    label = f"{present.titled(sent.clinician)} about {name}, {sent.referral.number}"
+    if sent.message.patient_id is not None:
+        label = f"{name}, the patient, {sent.referral.number}"
     return Link(label, f"/requests/{sent.referral.id}")
 
 

@@ -92,7 +92,7 @@ def _row(letter: Letter, clock: Clock, batch: str = "") -> PaperRow:
     badge = _badge(letter)
     return PaperRow(
         place=str(item.place) if item else "",
-        to=present.titled(letter.clinician),
+        to=letter.to,
         kind=present.MESSAGE_KIND[message.kind],
         about=Link(letter.referral.number, f"/requests/{letter.referral.id}"),
         since=clock.moment(message.created_at),
@@ -115,7 +115,7 @@ def _detail(letter: Letter) -> str:
     """What to do with the paper, in a sentence."""
     item = letter.item
     if item is None:
-        return f"to {', '.join(letter.clinician.address[-1:])}" if letter.clinician.address else ""
+        return f"to {', '.join(letter.address[-1:])}" if letter.address else ""
     if letter.taken_out:
         return "Answered or closed meanwhile. If it is on paper already, shred it; do not mail it."
     if letter.returned:

@@ -54,6 +54,8 @@ MESSAGE_KIND: Final = {
     MessageKind.RENEWAL: "Question: still true?",
     MessageKind.WITHDRAWN: "Notice that the answer was taken back",
     MessageKind.NO_LONGER_COUNTS: "Notice that the answer does not count any more",
+    MessageKind.PATIENT_STATUS: "Message to the patient: what we wait for",
+    MessageKind.PATIENT_LINK: "Fresh link for the patient",
 }
 DECISION: Final = {
     Decision.RECOMMENDED: Badge("open", "Recommended"),

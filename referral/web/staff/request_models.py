@@ -89,11 +89,14 @@ class PlanCard:
 class BroughtUp:
     """What the ladder asks people to do. `words` may be said to the patient, in `language`, at `contacts`.
 
+    `told` says whether the patient has been written to.
+
     `ask` leads to asking a second clinician, empty where nobody suggests it.
     """
 
     sentences: tuple[str, ...]
     words: str
+    told: str
     language: str
     contacts: tuple[Fact, ...]
     ask: str

@@ -63,7 +63,7 @@ def request_page(
         contact_sources=SOURCES,
         call=call_choices(CallReason.OWN, followed.clinician, form.values),
         reasons=tuple(Choice(code, words) for code, words in present.CANCEL_REASONS.items()),
-        brought_up=brought_up(view.escalations),
+        brought_up=brought_up(view.escalations, followed.messages, clock),
         plan=plan_card(view, clock, may_act=visitor.may(Permission.ASK)),
         answer=_answer(view.answer, followed, clock, may_read=receipts) if view.answer else None,
         failed=failed,
@@ -147,7 +147,7 @@ def _channels(followed: Followed, form: Form, clock: Clock) -> tuple[Choice, ...
     best: dict[Channel, Contact] = {}
     for contact in in_order(followed.clinician.contacts):
         best.setdefault(contact.channel, contact)
-    used = followed.messages[0].channel if followed.messages else None
+    used = next((m.channel for m in followed.messages if m.patient_id is None), None)
     suggested = form.value("resend_channel") or next((c for c in best if c != used), next(iter(best), ""))
     return tuple(
         Choice(

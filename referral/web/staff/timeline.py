@@ -87,6 +87,9 @@ _LOOKS: Final[dict[str, tuple[str, str, str]]] = {
     "called": ("info", "phone", "Called"),
     "step-call": ("waiting", "phone", "Put on the list of calls"),
     "step-suggest-another": ("waiting", "user", "Time to ask a second clinician"),
+    "patient-not-told": ("waiting", "user", "The patient was not written to; please tell them"),
+    "patient-told-by-hand": ("info", "mail", "The patient is written to"),
+    "consent-withdrawn": ("closed", "shield", "The patient has withdrawn consent: nothing goes out any more"),
 }
 _WHY_MOVED: Final = {
     "hours": "other hours",

@@ -1,0 +1,221 @@
+"""On business day 8 the patient hears that the clinic waits for one form: by the outbox, with all it promises."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import insert
+from sqlalchemy.exc import IntegrityError
+
+from referral.channels.base import Outcome
+from referral.domain.codes import Channel
+from referral.domain.outgoing import MessageKind, MessageState
+from referral.domain.records import Referral
+from referral.domain.reminders import Ladder, Rung, Step
+from referral.letters.render import Renderer
+from referral.services.deliver_messages import deliver_due
+from referral.services.send_reminders import send_reminders
+from referral.services.tell_patient import Untold, tell_patient
+from referral.storage import audit, clinics, contacts, outbox, referrals, resources, tables
+from referral.storage.outbox import Message
+from tests.database import NOW, ClinicFixture
+from tests.services import people
+from tests.services.sending import EVENING, Provider, delivery
+from tests.smtp import Mailbox, smtp_server
+
+SHORT = Ladder((Rung(1, Step.SUGGEST_ANOTHER), Rung(9, Step.EXPIRE)))
+DAY_1 = NOW + timedelta(days=1)
+MAIL, MOBILE = "maria@home.example", "+13035550188"
+
+
+def asked_about(clinic: ClinicFixture, ladder: Ladder = SHORT, **patient: str) -> Referral:
+    with clinic.transaction() as session:
+        policy, _ = clinics.policy_in_force(session)
+        clinics.add_policy(session, policy, ladder, created_by="test")
+        whom = people.patient(session, clinic, **patient)
+        order = people.order(session, clinic, whom)
+        return people.ask(session, clinic, order, people.clinician(session, clinic))[0]
+
+
+def names(clinic: ClinicFixture, referral: Referral, *telecom: dict[str, str]) -> None:
+    """The patient's record names these ways to reach them."""
+    with clinic.transaction() as session:
+        resources.amend(session, "Patient", referral.patient_id, {"telecom": list(telecom)}, NOW)
+
+
+def climb(clinic: ClinicFixture, now: object = DAY_1) -> None:
+    with clinic.transaction() as session:
+        send_reminders(session, now)  # type: ignore[arg-type]
+
+
+def to_patient(clinic: ClinicFixture, referral: Referral) -> list[Message]:
+    with clinic.transaction() as session:
+        return outbox.to_patient(session, referral.patient_id)
+
+
+def why_not(clinic: ClinicFixture, referral: Referral) -> list[str]:
+    with clinic.transaction() as session:
+        found = referrals.events(session, referral.id)
+    return [event.detail["why"] for event in found if event.event == "patient-not-told"]
+
+
+def test_the_patient_is_told_in_business_hours_without_a_name_or_an_illness(
+    clinic: ClinicFixture, renderer: Renderer
+) -> None:
+    referral = asked_about(clinic, email=MAIL)
+    climb(clinic)
+    climb(clinic)
+    (told,) = to_patient(clinic, referral)
+    assert (told.kind, told.channel, told.state) == (
+        MessageKind.PATIENT_STATUS,
+        Channel.EMAIL,
+        MessageState.QUEUED,
+    )
+    mailbox = Mailbox()
+    with smtp_server(mailbox) as (_, port):
+        deliver_due(delivery(clinic, renderer, EVENING + timedelta(days=1), port), clinic.id)
+        assert [m["To"] for m in mailbox.messages if m["To"] == MAIL] == []
+        deliver_due(delivery(clinic, renderer, DAY_1 + timedelta(days=1), port), clinic.id)
+    (mail,) = [m for m in mailbox.messages if m["To"] == MAIL]
+    words = f"{mail['Subject']}\n{mail.get_content()}"
+    assert re.search(r"https://portal\.example/p/[\w-]{16}/[\w-]{43}\s", words)
+    assert not re.search(r"(?i)maria|nguy|okafor|psych|depress|ketamin|1986|infusion|clinic", words)
+    (told,) = to_patient(clinic, referral)
+    assert told.state is MessageState.ACCEPTED
+    with clinic.transaction() as session:
+        kept = resources.read(session, "Communication", str(told.id)).document
+        (row,) = audit.find(session, entity=f"Communication/{told.id}")
+    assert kept["recipient"] == [{"reference": f"Patient/{referral.patient_id}"}]
+    assert kept["status"] == "completed"
+    assert (row.subtype, row.detail["recipient"]) == ("disclose", f"Patient/{referral.patient_id}")
+
+
+def test_quiet_hours_are_those_of_where_the_patient_lives(clinic: ClinicFixture, renderer: Renderer) -> None:
+    referral = asked_about(clinic, email=MAIL)
+    home = {"use": "home", "line": ["1 Beach Road"], "city": "Honolulu", "state": "HI", "postalCode": "96801"}
+    with clinic.transaction() as session:
+        resources.amend(session, "Patient", referral.patient_id, {"address": [home]}, NOW)
+    climb(clinic)
+    provider = Provider()
+    # 10:00 in Denver is 7:00 in Honolulu.
+    deliver_due(delivery(clinic, renderer, DAY_1, email=provider), clinic.id)
+    assert MAIL not in {envelope.address for envelope in provider.sent}
+    deliver_due(delivery(clinic, renderer, DAY_1 + timedelta(hours=2), email=provider), clinic.id)
+    assert MAIL in {envelope.address for envelope in provider.sent}
+
+
+@pytest.mark.parametrize(
+    ("channels", "expected"),
+    [((), Untold.OFF), ((Channel.SMS,), Untold.NO_CONTACT)],
+    ids=["off", "no-mobile"],
+)
+def test_where_nothing_is_written_the_timeline_says_why(
+    clinic: ClinicFixture, channels: tuple[Channel, ...], expected: Untold
+) -> None:
+    # A telephone that nobody calls a mobile gets no text message.
+    referral = asked_about(
+        clinic, replace(SHORT, patient_channels=channels), email=MAIL, telephone="303-555-0144"
+    )
+    climb(clinic)
+    assert to_patient(clinic, referral) == []
+    assert why_not(clinic, referral) == [expected]
+
+
+def test_two_requests_are_one_piece_of_news(clinic: ClinicFixture) -> None:
+    referral = asked_about(clinic, email=MAIL)
+    with clinic.transaction() as session:
+        order = people.order(session, clinic, people.patient(session, clinic, email="other@home.example"))
+        other = people.clinician(session, clinic, given="Ada", npi="9000000023", email="ada@lane.example")
+        people.ask(session, clinic, order, other)
+        same = replace(referrals.get(session, referral.id))
+        assert tell_patient(session, same, SHORT.patient_channels, NOW, ordinal=7) is None
+        assert tell_patient(session, same, SHORT.patient_channels, NOW, ordinal=8) is Untold.TOLD_LATELY
+        later = NOW + timedelta(days=4)
+        assert tell_patient(session, same, SHORT.patient_channels, later, ordinal=8) is None
+    assert len(to_patient(clinic, referral)) == 2
+
+
+def test_a_mailbox_that_does_not_exist_is_followed_by_a_text_message(
+    clinic: ClinicFixture, renderer: Renderer
+) -> None:
+    referral = asked_about(clinic, email=MAIL)
+    names(
+        clinic,
+        referral,
+        {"system": "email", "value": MAIL},
+        {"system": "phone", "use": "mobile", "value": MOBILE},
+    )
+    climb(clinic)
+    text = Provider()
+    mail = Provider(Outcome.REFUSED)
+    for _ in range(2):
+        deliver_due(delivery(clinic, renderer, DAY_1, email=mail, sms=text), clinic.id)
+    assert [envelope.address for envelope in text.sent] == [MOBILE]
+    said = text.sent[0].content.decode()
+    assert "/p/" in said
+    assert referral.number in said
+    assert [m.state for m in to_patient(clinic, referral)] == [MessageState.ACCEPTED, MessageState.FAILED]
+
+
+def test_what_the_record_no_longer_names_is_not_written_to(clinic: ClinicFixture, renderer: Renderer) -> None:
+    referral = asked_about(clinic, email=MAIL)
+    climb(clinic)
+    names(clinic, referral, {"system": "email", "value": "new@home.example"})
+    provider = Provider()
+    for _ in range(2):
+        deliver_due(delivery(clinic, renderer, DAY_1, email=provider), clinic.id)
+    sent = {envelope.address for envelope in provider.sent}
+    assert MAIL not in sent
+    assert "new@home.example" in sent
+    with clinic.transaction() as session:
+        known = contacts.of_patients(session, [referral.patient_id])[referral.patient_id]
+    assert [(one.channel, one.address) for one in known] == [("email", "new@home.example")]
+    # And back again, under the same id.
+    names(clinic, referral, {"system": "email", "value": MAIL})
+    with clinic.transaction() as session:
+        (again,) = contacts.of_patients(session, [referral.patient_id])[referral.patient_id]
+    assert again.address == MAIL
+    assert again.id == to_patient(clinic, referral)[-1].contact_id
+
+
+def test_an_answer_stops_what_has_not_left(clinic: ClinicFixture, renderer: Renderer) -> None:
+    referral = asked_about(clinic, email=MAIL)
+    climb(clinic)
+    with clinic.transaction() as session:
+        people.respond_with(session, clinic, referral, now=DAY_1)
+    provider = Provider()
+    deliver_due(delivery(clinic, renderer, DAY_1, email=provider), clinic.id)
+    assert MAIL not in {envelope.address for envelope in provider.sent}
+    assert to_patient(clinic, referral)[0].state is MessageState.CANCELLED
+
+
+def test_the_database_refuses_a_message_to_somebody_elses_contact(clinic: ClinicFixture) -> None:
+    referral = asked_about(clinic, email=MAIL)
+    with clinic.transaction() as session:
+        stranger = people.patient(session, clinic, email="stranger@home.example")
+        (theirs,) = contacts.of_patients(session, [stranger.id])[stranger.id]
+        (mine,) = contacts.of_patients(session, [referral.patient_id])[referral.patient_id]
+    row = {
+        "clinic_id": clinic.id,
+        "id": uuid.uuid4(),
+        "referral_id": referral.id,
+        "kind": MessageKind.PATIENT_STATUS,
+        "ordinal": 1,
+        "channel": "email",
+        "contact_id": theirs.id,
+        "not_before": NOW,
+        "created_at": NOW,
+    }
+    for wrong in (
+        {"patient_id": referral.patient_id},
+        {"patient_id": stranger.id},
+        # A patient's message says whose it is, and a clinician's cannot say so.
+        {"contact_id": mine.id},
+        {"contact_id": mine.id, "patient_id": referral.patient_id, "kind": MessageKind.REQUEST},
+    ):
+        with pytest.raises(IntegrityError), clinic.transaction() as session:
+            session.connection.execute(insert(tables.message).values({**row, **wrong}))
