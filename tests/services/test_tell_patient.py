@@ -1,4 +1,4 @@
-"""On business day 8 the patient hears that the clinic waits for one form: by the outbox, with all it promises."""
+"""On business day 8 the patient hears that the clinic waits for one form, with all that the outbox promises."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_the_patient_is_told_in_business_hours_without_a_name_or_an_illness(
     (mail,) = [m for m in mailbox.messages if m["To"] == MAIL]
     words = f"{mail['Subject']}\n{mail.get_content()}"
     assert re.search(r"https://portal\.example/p/[\w-]{16}/[\w-]{43}\s", words)
-    assert not re.search(r"(?i)maria|nguy|okafor|psych|depress|ketamin|1986|infusion|clinic", words)
+    assert not re.search(r"(?i)maria|nguy|okafor|psych|depress|ketamin|1986|infusion", words)
     (told,) = to_patient(clinic, referral)
     assert told.state is MessageState.ACCEPTED
     with clinic.transaction() as session:

@@ -313,7 +313,7 @@ def test_what_may_be_said_to_the_patient_names_nothing_and_is_in_their_language(
     assert TO_THE_PATIENT["es"] in text
     assert TO_THE_PATIENT["en"] not in text
     assert "3035550144" in text.replace("-", "").replace(" ", "")
-    assert "Nothing was sent to the patient." in text
+    assert "Nothing was sent to the patient: please tell them." in text
     assert "Try a second clinician" in elena.get("/")
     text = robin.get(f"/requests/{referral.id}")
     assert "It is off the Today board" in robin.post(f"/requests/{referral.id}/attend")
