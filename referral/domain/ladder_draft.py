@@ -15,7 +15,7 @@ MOST_RUNGS: Final = 12
 MOST_DAYS: Final = 60
 # What stands for day 0 in stored ladders: [0, "request", channel].
 _REQUEST: Final = "request"
-# What stands for the messages to the patient: [0, "patient", channels, null]; without it they are the usual ones.
+# What stands for messages to the patient: [0, "patient", channels, null]; without it they are the usual ones.
 _PATIENT: Final = "patient"
 # By what a patient can be told.
 PATIENT_CHANNELS: Final = (Channel.EMAIL, Channel.SMS, Channel.POST)

@@ -63,7 +63,7 @@ class Bar(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contact:
-    """One way to reach a clinician, or a patient. The id is ours: contacts are telecom entries, not FHIR resources.
+    """One way to reach a clinician or a patient. The id is ours: contacts are telecom entries, no resources.
 
     `experience` is of the newest messages, newest first. `verified_how` says who was spoken with, in words.
     """

@@ -92,9 +92,9 @@ def calendars_of(session: Session, clinicians: Iterable[Clinician]) -> dict[str,
 
 
 def calendars_of_patients(session: Session, patients: Iterable[Patient]) -> dict[str, BusinessCalendar]:
-    """By patient id: the clinic's days and hours, in the time zone of the patient's address if it has a state.
+    """By patient id: the clinic's days and hours, in the time zone of the state of the patient's address.
 
-    Else in the clinic's: nobody is woken by a message about a form.
+    Without one, in the clinic's: nobody is woken by a message about a form.
     """
     people = list(patients)
     if not people:

@@ -96,7 +96,7 @@ def _about(session: Session, messages: list[Message]) -> list[Sent]:
 
 
 def contact_of(message: Message, clinician: Clinician) -> Contact:
-    """Where it goes; a contact that has been taken off the directory is shown as such, a patient's as theirs."""
+    """Where it goes; a contact that has been taken off the directory is shown as such."""
     found = next((contact for contact in clinician.contacts if contact.id == message.contact_id), None)
     return found or Contact(
         id=message.contact_id,

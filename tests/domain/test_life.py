@@ -128,6 +128,7 @@ def test_what_may_still_go_out(kind: MessageKind) -> None:
         MessageKind.REMINDER,
         MessageKind.IDENTITY_CODE,
         MessageKind.FRESH_LINK,
+        MessageKind.PATIENT_STATUS,
     }
     after = {MessageKind.RENEWAL, MessageKind.IDENTITY_CODE, MessageKind.FRESH_LINK}
     news = set(MessageKind) - asking - after

@@ -1,4 +1,4 @@
-"""On business day 8 the patient hears that the clinic waits for one form, with all that the outbox promises."""
+"""On business day 8 the patient hears that the clinic waits for one form, as the outbox promises it."""
 
 from __future__ import annotations
 
