@@ -39,6 +39,8 @@ class Sent:
     `bad_address` says that this mailbox or number does not exist: a busy line or a full mailbox is none.
     `retry_after` is how long the provider has asked us to stay away. `about_provider` is False where LATER
     concerns this recipient alone, such as a busy line: that says nothing about the provider.
+    `others` are further names under which a look-up may have found it: each is that of one message with the
+    same words.
     """
 
     outcome: Outcome
@@ -47,6 +49,7 @@ class Sent:
     retry_after: timedelta | None = None
     about_provider: bool = True
     bad_address: bool = False
+    others: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,6 +142,11 @@ class Channels:
     mail_from: str
     returns: ReturnAddresses | None = None
     limits: Mapping[str, Limits] = field(default_factory=dict)
+
+    @property
+    def names(self) -> dict[Channel, str]:
+        """The provider of each channel."""
+        return {channel: transport.name for channel, transport in self.transports.items()}
 
     @property
     def real(self) -> frozenset[Channel]:

@@ -107,7 +107,7 @@ class SinchFax:
         rows = said.get("faxes")
         faxes = [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
         reference = next((str(row["id"]) for row in faxes if key_of(row) == str(key) and row.get("id")), None)
-        return reference, int(said.get("pageNumber") or 1) < int(said.get("totalPages") or 1)
+        return reference, _page_of(said, "pageNumber") < _page_of(said, "totalPages")
 
     def status(self, reference: str) -> Call:
         return Call("GET", f"/faxes/{quote(reference, safe='')}")
@@ -139,3 +139,9 @@ def _multipart(boundary: str, fields: dict[str, str], pdf: bytes) -> bytes:
         "Content-Type: application/pdf\r\n\r\n"
     )
     return "".join([*parts, opening]).encode() + pdf + f"\r\n--{boundary}--\r\n".encode()
+
+
+def _page_of(said: dict[str, Any], name: str) -> int:
+    """1 where it gives no number."""
+    text = str(said.get(name, ""))
+    return int(text) if text.isdecimal() and len(text) < 10 else 1

@@ -1,7 +1,8 @@
 """Short messages through Twilio's REST API: constant words with a link or a code, nothing about a patient.
 
-It knows no idempotency key. What is in doubt is looked for among the messages to that number: each carries a
-link, a code or a request number of its own, so the same words to the same number are the same message.
+It knows no idempotency key. What is in doubt is looked for among the messages to that number by its words.
+Two notices about one request may have the same: all that are found are told, newest first, and whoever asks
+passes over those that are known to be other messages.
 """
 
 from __future__ import annotations
@@ -113,28 +114,34 @@ class TwilioSms:
         Not filtered by DateSent: a message that waits in its queue has none yet.
         """
         try:
-            wanted, oldest = e164(envelope.address), since - _CLOCKS_DIFFER
-            for found in self._messages_to(wanted, self._provider.deadline()):
-                created = _moment(found.get("date_created"))
-                if created is not None and created < oldest:
-                    return Sent(Outcome.LATER, reason="the SMS provider does not know it")
-                if found.get("body") == _words(envelope) and found.get("sid"):
-                    return Sent(Outcome.ACCEPTED, reference=str(found["sid"]))
+            names = [
+                str(found["sid"])
+                for found in self._messages_to(e164(envelope.address), since - _CLOCKS_DIFFER)
+                if found.get("body") == _words(envelope) and found.get("sid")
+            ]
         except UnusableAddress:
             return Sent(Outcome.LATER, reason="nothing can have been sent to this number")
         except _TooMany:
             return None
         except (NotSent, InDoubt) as error:
             return Sent(Outcome.UNKNOWN, reason=f"SMS: {error}")
-        return Sent(Outcome.LATER, reason="the SMS provider does not know it")
+        if not names:
+            return Sent(Outcome.LATER, reason="the SMS provider does not know it")
+        return Sent(Outcome.ACCEPTED, reference=names[0], others=tuple(names[1:]))
 
-    def _messages_to(self, number: str, deadline: float) -> Iterator[dict[str, Any]]:
+    def _messages_to(self, number: str, oldest: datetime) -> Iterator[dict[str, Any]]:
+        """Newest first; _TooMany where those since `oldest` are more than are looked through."""
+        deadline = self._provider.deadline()
         query = {"To": number, "PageSize": "200"}
         for _ in range(_PAGES):
             answer = self._provider.call(Call("GET", f"{self._messages}.json", query), deadline=deadline)
             if answer.status != 200 or not isinstance(answer.json.get("messages"), list):
                 raise InDoubt(f"it answered {answer.status}")
-            yield from (row for row in answer.json["messages"] if isinstance(row, dict))
+            for row in (row for row in answer.json["messages"] if isinstance(row, dict)):
+                created = _moment(row.get("date_created"))
+                if created is not None and created < oldest:
+                    return
+                yield row
             following = answer.json.get("next_page_uri")
             if not following:
                 return

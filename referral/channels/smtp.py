@@ -32,7 +32,7 @@ _MOST_MESSAGES: Final = 100
 _BAD_CERTIFICATE: Final = {10: "has expired", 62: "is for another name", 64: "is for another name"}
 # No such mailbox, moved without a new address, not a valid name (RFC 5321, 4.2.3).
 _NO_SUCH_MAILBOX: Final = frozenset({550, 551, 553})
-_REPORTS_TO: Final = re.compile(r"/([0-9a-f-]{36})/([0-9a-f-]{36})$")
+_REPORTS_TO: Final = re.compile(r"/([0-9a-f-]{36})/([0-9a-f-]{36})(?:\.\d+)?$")
 
 
 class _HungUpAtSignIn(smtplib.SMTPException):

@@ -27,7 +27,7 @@ _MOST_GENERATIONS: Final = 20
 class Hook:
     """One call. `url` is what the provider was given, and `token` the last part of its path, or "".
 
-    Names of headers are lower-case.
+    `generation` is 0 where the address names none. Names of headers are lower-case.
     """
 
     url: str
@@ -36,16 +36,18 @@ class Hook:
     token: str
     headers: Mapping[str, str]
     body: bytes
+    generation: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class News:
-    """`at` is None where the provider does not say when."""
+    """`at` is None where the provider does not say when, `generation` 0 where it is not known of which."""
 
     event_id: str
     reference: str
     progress: Progress
     at: datetime | None = None
+    generation: int = 0
 
 
 class AskIt:
@@ -58,7 +60,7 @@ class Receiver(Protocol):
     name: str
 
     def address(self, reports_to: str) -> str:
-        """What the provider is given for `…/hooks/NAME/CLINIC/MESSAGE`; "" where it is not to call."""
+        """What the provider is given for `…/hooks/NAME/CLINIC/MESSAGE.2`; "" where it is not to call."""
         ...
 
     def is_genuine(self, hook: Hook, now: datetime) -> bool:
@@ -93,7 +95,12 @@ class TwilioReceiver:
         if not _is_name(reference) or not _is_name(status):
             return None
         progress = sms.progress_of(status, said.get("ErrorCode"))
-        return News(event_id=f"{reference}:{status}", reference=reference, progress=progress)
+        return News(
+            event_id=f"{reference}:{status}",
+            reference=reference,
+            progress=progress,
+            generation=hook.generation,
+        )
 
 
 class SignedFaxReceiver:
@@ -114,7 +121,10 @@ class SignedFaxReceiver:
     def read(self, hook: Hook) -> News | AskIt | None:
         said = _json(hook.body)
         fax = said.get("fax")
-        if not isinstance(fax, dict) or sinch.key_of(fax) not in _keys(hook.message_id):
+        if not isinstance(fax, dict):
+            return None
+        generation = _generations(hook.message_id).get(sinch.key_of(fax))
+        if generation is None:
             return None
         reference, status = str(fax.get("id", "")), str(fax.get("status", ""))
         if not _is_name(reference) or not _is_name(status):
@@ -124,6 +134,7 @@ class SignedFaxReceiver:
             reference=reference,
             progress=sinch.progress_of(fax),
             at=_moment(said.get("eventTime")),
+            generation=generation,
         )
 
 
@@ -136,7 +147,8 @@ class TokenFaxReceiver:
         self._secret = secret
 
     def address(self, reports_to: str) -> str:
-        clinic_id, message_id = reports_to.rsplit("/", 2)[1:] if reports_to else ("", "")
+        clinic_id, about = reports_to.rsplit("/", 2)[1:] if reports_to else ("", "")
+        message_id = about.partition(".")[0]
         return f"{reports_to}/{path_token(self._secret, clinic_id, message_id)}" if message_id else ""
 
     def is_genuine(self, hook: Hook, now: datetime) -> bool:  # noqa: ARG002 - the protocol's
@@ -169,9 +181,9 @@ def fax_receiver(secret: str, *, signed: bool) -> Receiver:
     return SignedFaxReceiver(secret) if signed else TokenFaxReceiver(secret)
 
 
-def _keys(message_id: uuid.UUID) -> frozenset[str]:
-    generations = range(1, _MOST_GENERATIONS + 1)
-    return frozenset(str(provider_key(message_id, generation)) for generation in generations)
+def _generations(message_id: uuid.UUID) -> dict[str, int]:
+    """By the key that each was sent with."""
+    return {str(provider_key(message_id, number)): number for number in range(1, _MOST_GENERATIONS + 1)}
 
 
 def _form(body: bytes) -> list[tuple[str, str]] | None:

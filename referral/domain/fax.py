@@ -46,6 +46,8 @@ class MatchedBy(StrEnum):
 IN_INBOX: Final = (FaxState.UNMATCHED, FaxState.UNREADABLE)
 # What is with its request and waits for a person.
 WAITING: Final = (FaxState.MATCHED, FaxState.DIFFERS)
+# Nothing is left to do: its request has a copy, or it was nobody's.
+DEALT_WITH: Final = (FaxState.TRANSCRIBED, FaxState.FILED, FaxState.DISMISSED)
 ON_THE_WAY: Final = (FaxState.ANNOUNCED, FaxState.RECEIVED)
 
 _FROM: Final = {

@@ -136,6 +136,8 @@ class MessageState(StrEnum):
 NOT_LEFT: Final = (MessageState.QUEUED, MessageState.RENDERING, MessageState.READY, MessageState.BY_HAND)
 # Of these nobody knows yet what becomes of them.
 UNFINISHED: Final = (*NOT_LEFT, MessageState.SENDING)
+# What goes its way by itself: no person has to do anything for it.
+ON_THEIR_WAY: Final = tuple(state for state in UNFINISHED if state is not MessageState.BY_HAND)
 # These have been handed over.
 REACHED: Final = (MessageState.ACCEPTED, MessageState.DELIVERED)
 

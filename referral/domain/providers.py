@@ -19,6 +19,8 @@ FIRST_REST: Final = timedelta(seconds=30)
 LONGEST_REST: Final = timedelta(minutes=5)
 # Where all places are taken, somebody gives one back soon.
 _SOON: Final = timedelta(milliseconds=200)
+# Where little is sent, failures are few: then their time counts.
+_LONG: Final = timedelta(minutes=10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +63,10 @@ class Use:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Provider:
-    """`failures` and `rests` are in a row. `allowance` is what `per_second` had left at `counted_at`.
+    """`failures` and `rests` are in a row, and began at `failing_since`.
 
-    `uses` are the places in use by their holder, a name that is made for each batch.
+    `allowance` is what `per_second` had left at `counted_at`. `uses` are the places in use by their holder, a
+    name that is made for each batch.
     """
 
     name: str
@@ -73,12 +76,19 @@ class Provider:
     last_error: str | None = None
     allowance: float = 0.0
     counted_at: datetime | None = None
+    failing_since: datetime | None = None
     uses: Mapping[str, Use] = field(default_factory=dict)
 
     def circuit(self, now: datetime) -> Circuit:
         if self.rests_until is None:
             return Circuit.CLOSED
         return Circuit.OPEN if now < self.rests_until else Circuit.PROBING
+
+    def takes_nothing(self, now: datetime) -> bool:
+        """Not for a moment: somebody has to see to it, such as a password that is not right."""
+        if self.failing_since is None or self.failures < 2:
+            return False
+        return self.failures >= OPENS_AFTER or now - self.failing_since >= _LONG
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,8 +164,9 @@ def settle(provider: Provider, holder: str, answered: Answered, now: datetime) -
 
 def _after(provider: Provider, answer: bool, error: str | None, now: datetime) -> Provider:
     if answer:
-        return replace(provider, failures=0, rests=0, rests_until=None, last_error=None)
-    failed = replace(provider, failures=provider.failures + 1, last_error=error)
+        return replace(provider, failures=0, rests=0, rests_until=None, last_error=None, failing_since=None)
+    since = provider.failing_since or now
+    failed = replace(provider, failures=provider.failures + 1, last_error=error, failing_since=since)
     circuit = provider.circuit(now)
     # What was called before the circuit opened and fails only now says nothing new.
     if circuit is Circuit.OPEN or (circuit is Circuit.CLOSED and failed.failures < OPENS_AFTER):

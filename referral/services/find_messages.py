@@ -13,7 +13,7 @@ from typing import Final
 from referral.domain.audit import Action, Actor, AuditEntry
 from referral.domain.codes import Channel
 from referral.domain.errors import NotFound
-from referral.domain.outgoing import UNFINISHED, WITH_LINK, MessageState
+from referral.domain.outgoing import ON_THEIR_WAY, WITH_LINK, MessageState
 from referral.domain.records import Clinician, Contact, Patient, Referral
 from referral.letters.words import words_of
 from referral.services.find_today import NOT_DELIVERED
@@ -25,7 +25,8 @@ from referral.storage.outbox import Message
 PAGE: Final = 50
 FILTERS: Final[dict[str, tuple[MessageState, ...]]] = {
     "": tuple(MessageState),
-    "waiting": UNFINISHED,
+    "waiting": ON_THEIR_WAY,
+    "print": (MessageState.BY_HAND,),
     "sent": (MessageState.ACCEPTED, MessageState.DELIVERED),
     "failed": NOT_DELIVERED,
     "parked": (MessageState.UNKNOWN, MessageState.DEAD),

@@ -13,7 +13,7 @@ from referral.domain.codes import POSITIVE, BusinessStatus, TaskStatus, Verdict
 from referral.domain.fax import WAITING as WAITING_FAXES
 from referral.domain.fax import FaxState
 from referral.domain.life import ASK_AHEAD, find_conflicts
-from referral.domain.outgoing import UNFINISHED, MessageState
+from referral.domain.outgoing import ON_THEIR_WAY, MessageState
 from referral.domain.reminders import Step
 from referral.services.calendars import clinic_calendar
 from referral.services.find_bookings import Seat, seats_of
@@ -156,7 +156,7 @@ def find_today(session: Session, actor: Actor, today: date, now: datetime) -> To
         requests_open=referrals.count_open(session, at_most=COUNTED),
         blocked=sum(not state.decision.open for state in states),
         ready=sum(state.decision.open for state in states),
-        messages_waiting=outbox.count(session, UNFINISHED),
+        messages_waiting=outbox.count(session, ON_THEIR_WAY),
         emergencies=tuple(emergencies(session, actor, states, now)),
     )
     shown = [coming.state for coming in board.infusions]

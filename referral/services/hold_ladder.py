@@ -10,7 +10,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from referral.domain.outgoing import REMINDERS, SWITCHED, MessageKind, MessageState
+from referral.domain.outgoing import NOT_LEFT, REMINDERS, SWITCHED, MessageKind
 from referral.domain.records import Referral
 from referral.domain.reminders import stopped
 from referral.services.climb import climb_of, going_on
@@ -59,11 +59,7 @@ def hold(session: Session, referral: Referral, held_for: HeldFor, now: datetime,
 
 def stop_reminders(session: Session, referral: Referral, now: datetime) -> dict[str, Any]:
     """Reminders that wait to leave do not; returns the columns by which the newest is climbed once more."""
-    waiting = outbox.find(
-        session,
-        referral_id=referral.id,
-        states=(MessageState.QUEUED, MessageState.RENDERING, MessageState.READY),
-    )
+    waiting = outbox.find(session, referral_id=referral.id, states=NOT_LEFT)
     stop_messages(session, referral, REMINDERS, now)
     ordinals = [message.ordinal % SWITCHED for message in waiting if message.kind is MessageKind.REMINDER]
     climbed = stopped(climb_of(referral), ordinals).climbed

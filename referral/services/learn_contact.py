@@ -31,6 +31,12 @@ def learn_bad_address(session: Session, message: Message, now: datetime) -> None
     contacts.bar(session, message.contact_id, Bar.BAD_ADDRESS, now)
 
 
+def learn_good_address(session: Session, message: Message, told_at: datetime) -> None:
+    """A message arrived: what its own failure, or an earlier one's, has said of the address was wrong."""
+    was_refused = message.state is MessageState.FAILED
+    contacts.lift_bad_address(session, message.contact_id, until=None if was_refused else told_at)
+
+
 def learn_from_answer(
     session: Session,
     referral: Referral,

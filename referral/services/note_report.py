@@ -10,7 +10,7 @@ from referral.domain.codes import TaskStatus
 from referral.domain.outgoing import NOT_LEFT, SWITCHED, WITH_LINK, MessageState
 from referral.domain.records import Lesson
 from referral.services import note_delivery, publish
-from referral.services.learn_contact import learn_from_message
+from referral.services.learn_contact import learn_from_message, learn_good_address
 from referral.storage import audit, outbox, referrals
 from referral.storage.db import Session
 from referral.storage.outbox import Message
@@ -45,6 +45,7 @@ def delivered(session: Session, message: Message, told: Told, now: datetime) -> 
     if message.state is MessageState.FAILED:
         _keep_back(session, message, now)
     learn_from_message(session, message, Lesson.DELIVERED, now)
+    learn_good_address(session, message, told.at)
     detail = {"message": str(message.id), "kind": message.kind, "channel": message.channel}
     referrals.note(session, message.referral_id, "delivered", "worker", told.at, **detail)
     times = {"sent_at": min(accepted_at, told.at), "received_at": told.at}

@@ -85,6 +85,7 @@ def _tell(polling: Polling, clinic_id: str, provider: str, one: Waiting, progres
         at=now,
         reference=one.reference,
         bad_address=progress.bad_address,
+        generation=one.generation,
     )
     with polling.database.transaction(clinic_id) as session:
         take_report(session, report, now)

@@ -182,6 +182,7 @@ def _report(about: _About, digest: str, came_at: datetime) -> Report | None:
         at=came_at,
         reference=f"smtp:{key}" if returned.generation else None,
         bad_address=about.mail.bad_address,
+        generation=returned.generation,
     )
 
 

@@ -14,13 +14,14 @@ from referral.services import note_delivery
 from referral.services.batches import Delivery, Setback, Work, try_later, write_together
 from referral.services.calls import Batch, Call
 from referral.services.still_wanted import cancel, end_lost, sort
-from referral.storage import dispatch
+from referral.storage import dispatch, outbox
 from referral.storage.db import Session
 from referral.storage.dispatch import Change, Held
 from referral.storage.outbox import Message
 
 log = structlog.get_logger(__name__)
 _CANNOT_SAY = "nobody can say whether it was sent"
+_ANOTHER = "the provider knows another message with the same words, and not this one"
 
 
 def record(delivery: Delivery, clinic_id: str, batch: Batch) -> None:
@@ -49,6 +50,7 @@ class _Recording:
 
     def write(self, pairs: Sequence[tuple[Call, Held]]) -> None:
         accepted: list[tuple[Sent, Held]] = []
+        found: list[tuple[Sent, Held]] = []
         setbacks: list[Setback] = []
         by_hand: list[Held] = []
         for call, held in pairs:
@@ -57,6 +59,8 @@ class _Recording:
                 self._give_back(call, held.message)
             elif sent is None:
                 self._unanswered(call, held.message)
+            elif sent.outcome is Outcome.ACCEPTED and call.asks:
+                found.append((sent, held))
             elif sent.outcome is Outcome.ACCEPTED:
                 accepted.append((sent, held))
             elif sent.outcome is Outcome.BY_HAND:
@@ -68,9 +72,31 @@ class _Recording:
             else:
                 self._doubt(held.message, sent.reason or _CANNOT_SAY, asked=call.asks)
         dispatch.write(self.session, self.changes)
-        self._accepted(accepted)
+        own, strange = self._told_apart(found)
+        setbacks += strange
+        self._accepted([*accepted, *own])
         self._lay_aside(by_hand)
         try_later(self.session, setbacks, self.delivery, self.now)
+
+    def _told_apart(
+        self, found: Sequence[tuple[Sent, Held]]
+    ) -> tuple[list[tuple[Sent, Held]], list[Setback]]:
+        """What a provider was asked about and knows; under a name that another message has it means that one.
+
+        The same words about the same request are two messages. Its lock keeps others from taking the name.
+        """
+        own: list[tuple[Sent, Held]] = []
+        strange: list[Setback] = []
+        whose = outbox.references(self.session, {held.referral.id for _, held in found}) if found else {}
+        for sent, held in found:
+            id = held.message.id
+            names = [name for name in (sent.reference, *sent.others) if name]
+            name = next((name for name in names if whose.setdefault(name, id) == id), None)
+            if names and name is None:
+                strange.append(Setback(held.message, _ANOTHER))
+            else:
+                own.append((replace(sent, reference=name), held))
+        return own, strange
 
     def _accepted(self, taken: Sequence[tuple[Sent, Held]]) -> None:
         if not taken:

@@ -142,7 +142,7 @@ def envelope_for(
         content=document.content,
         key=provider_key(message.id, message.generation),
         content_type=document.content_type,
-        reports_to=f"{delivery.base_url}/hooks/{name}/{clinic_id}/{message.id}",
+        reports_to=f"{delivery.base_url}/hooks/{name}/{clinic_id}/{message.id}.{message.generation}",
     )
 
 

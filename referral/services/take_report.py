@@ -31,7 +31,8 @@ class Report:
     """`event_id` is the same whenever the provider tells the same; `at` is when it happened, as it says.
 
     `reason` is a short technical sentence without personal data. `reference` is the provider's own name for
-    what it took, where it tells it. `bad_address`: this mailbox or number does not exist.
+    what it took, where it tells it. `bad_address`: this mailbox or number does not exist. `generation` of the
+    message is 0 where it is not known.
     """
 
     provider: str
@@ -42,6 +43,7 @@ class Report:
     at: datetime
     reference: str | None = None
     bad_address: bool = False
+    generation: int = 0
 
 
 def take_report(session: Session, report: Report, now: datetime) -> bool:
@@ -98,7 +100,8 @@ def _can_have_arrived(message: Message) -> bool:
 
 
 def _can_have_failed(message: Message, report: Report) -> bool:
-    """A person may have had it sent again since: then another reference is the one that counts."""
+    """A person may have had it sent again since: then another generation and reference are what counts."""
     known = message.provider_reference
     about_it = known is None or report.reference is None or known == report.reference
-    return message.state in _MAY_STILL_FAIL and about_it
+    is_newest = report.generation in (0, message.generation)
+    return message.state in _MAY_STILL_FAIL and about_it and is_newest

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, Final
 
 import orjson
-from sqlalchemy import not_, or_, select, text, update
+from sqlalchemy import not_, or_, select, text, true, update
 from sqlalchemy.dialects.postgresql import insert
 
 from referral.domain.codes import Channel
@@ -137,6 +137,24 @@ def bar(session: Session, contact_id: str, reason: Bar, now: datetime) -> None:
             or_(table.c.barred_for.is_(None), not_(known)),
         )
         .values(barred_for=reason, barred_at=now, verified_at=None, verified_by=None, verified_how=None)
+    )
+
+
+def lift_bad_address(session: Session, contact_id: str, until: datetime | None) -> None:
+    """Somebody is reached there after all; with `until` only where that was not found out later.
+
+    Who confirmed it before is not known any more: it has to be confirmed again.
+    """
+    forget_clinicians(session)
+    session.connection.execute(
+        update(table)
+        .where(
+            table.c.clinic_id == session.clinic,
+            table.c.id == contact_id,
+            table.c.barred_for == Bar.BAD_ADDRESS,
+            true() if until is None else table.c.barred_at < until,
+        )
+        .values(barred_for=None, barred_at=None)
     )
 
 

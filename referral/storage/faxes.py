@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import func, select, update
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from referral.domain.codes import Channel
 from referral.domain.errors import NotFound, StaleVersion
-from referral.domain.fax import IN_INBOX, ON_THE_WAY, WAITING, FaxSource, FaxState, MatchedBy
+from referral.domain.fax import DEALT_WITH, IN_INBOX, ON_THE_WAY, WAITING, FaxSource, FaxState, MatchedBy
 from referral.storage.db import Session
 from referral.storage.tables import contact
 from referral.storage.tables import incoming_fax as _TABLE  # noqa: N812 - as in every module of storage
@@ -145,6 +145,23 @@ def change(session: Session, before: Fax, **values: Any) -> Fax:
     if row is None:
         raise StaleVersion("Somebody else has dealt with this fax. Reload it and look again.")
     return _to_fax(row)
+
+
+def forget(session: Session, before: datetime, limit: int) -> list[Fax]:
+    """Remove up to so many that were dealt with until then; their documents are still there."""
+    old = (
+        select(_TABLE.c.id)
+        .where(
+            _TABLE.c.clinic_id == session.clinic,
+            _TABLE.c.state.in_(DEALT_WITH),
+            _TABLE.c.handled_at <= before,
+        )
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+        .cte("old")
+    )
+    gone = delete(_TABLE).where(_TABLE.c.clinic_id == session.clinic, _TABLE.c.id == old.c.id)
+    return [_to_fax(row) for row in session.connection.execute(gone.returning(*_COLUMNS))]
 
 
 def is_due(session: Session, now: datetime) -> bool:

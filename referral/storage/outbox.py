@@ -271,6 +271,18 @@ def with_letter(session: Session, referral_ids: Iterable[str]) -> frozenset[str]
     return frozenset(found)
 
 
+def references(session: Session, referral_ids: Iterable[str]) -> dict[str, uuid.UUID]:
+    """The providers' names for what was sent about these requests, and whose they are."""
+    rows = session.connection.execute(
+        select(_TABLE.c.provider_reference, _TABLE.c.id).where(
+            _TABLE.c.clinic_id == session.clinic,
+            _TABLE.c.referral_id.in_(list(referral_ids)),
+            _TABLE.c.provider_reference.is_not(None),
+        )
+    )
+    return {row.provider_reference: row.id for row in rows}
+
+
 def letters_of(session: Session, referral_id: str) -> list[Message]:
     """All letters about the request itself, in whatever state, newest first."""
     rows = session.connection.execute(

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import and_, func, literal, or_, select, text
+from sqlalchemy import and_, delete, func, literal, or_, select, text
 from sqlalchemy.dialects.postgresql import insert
 
 from referral.domain.codes import Channel
+from referral.domain.outgoing import MessageState
 from referral.domain.polling import FIRST_ASKED, GIVEN_UP
 from referral.storage import tables
 from referral.storage.db import Session
@@ -32,6 +33,7 @@ class Waiting:
     channel: Channel
     reference: str
     asked: int
+    generation: int
 
 
 def due(session: Session, channels: Iterable[Channel], now: datetime, limit: int) -> list[Waiting]:
@@ -40,7 +42,7 @@ def due(session: Session, channels: Iterable[Channel], now: datetime, limit: int
     since = func.coalesce(_TABLE.c.next_at, _MESSAGE.c.finished_at)
     of_message = and_(_TABLE.c.clinic_id == _MESSAGE.c.clinic_id, _TABLE.c.message_id == _MESSAGE.c.id)
     rows = session.connection.execute(
-        select(_MESSAGE.c.id, _MESSAGE.c.channel, _MESSAGE.c.provider_reference, asked)
+        select(_MESSAGE.c.id, _MESSAGE.c.channel, _MESSAGE.c.provider_reference, asked, _MESSAGE.c.generation)
         .outerjoin(_TABLE, of_message)
         .where(
             _MESSAGE.c.clinic_id == session.clinic,
@@ -56,7 +58,7 @@ def due(session: Session, channels: Iterable[Channel], now: datetime, limit: int
         .order_by(since)
         .limit(limit)
     )
-    return [Waiting(row[0], Channel(row[1]), row[2], row[3]) for row in rows]
+    return [Waiting(row[0], Channel(row[1]), *row[2:]) for row in rows]
 
 
 def note_asked(session: Session, message_id: uuid.UUID, next_at: datetime) -> None:
@@ -69,6 +71,19 @@ def note_asked(session: Session, message_id: uuid.UUID, next_at: datetime) -> No
             set_={"asked": _TABLE.c.asked + 1, "next_at": next_at},
         )
     )
+
+
+def forget(session: Session, before: datetime) -> int:
+    """What nobody will ask about any more: its fate is known, or it was sent before then."""
+    gone = session.connection.execute(
+        delete(_TABLE).where(
+            _TABLE.c.clinic_id == session.clinic,
+            _MESSAGE.c.clinic_id == _TABLE.c.clinic_id,
+            _MESSAGE.c.id == _TABLE.c.message_id,
+            or_(_MESSAGE.c.state != MessageState.ACCEPTED, _MESSAGE.c.finished_at <= before),
+        )
+    )
+    return gone.rowcount
 
 
 def ask_now(session: Session, message_id: uuid.UUID, now: datetime) -> bool:

@@ -59,6 +59,6 @@ def metrics(runtime: RuntimeDep) -> Response:
 
 
 def _figures(runtime: Runtime) -> list[Figure]:
-    providers = {channel: transport.name for channel, transport in runtime.channels.transports.items()}
+    providers = runtime.channels.names
     with runtime.transaction() as session:
         return figures(session, runtime.now(), providers)

@@ -52,27 +52,29 @@ async def _whole(request: Request) -> bytes | None:
 BodyDep = Annotated[bytes | None, Depends(_whole)]
 
 
-@router.post("/hooks/{provider}/{clinic_id}/{message_id}", dependencies=[_WHY])
-@router.post("/hooks/{provider}/{clinic_id}/{message_id}/{token}", dependencies=[_WHY])
+@router.post("/hooks/{provider}/{clinic_id}/{about}", dependencies=[_WHY])
+@router.post("/hooks/{provider}/{clinic_id}/{about}/{token}", dependencies=[_WHY])
 def take_call(
     request: Request,
     runtime: RuntimeDep,
     body: BodyDep,
     provider: str,
     clinic_id: str,
-    message_id: str,
+    about: str,
     token: str = "",
 ) -> Response:
-    """One report, or a hint that there is one."""
+    """One report, or a hint that there is one; `about` is a message with its generation, MESSAGE.2."""
     if body is None:
         return Response(status_code=413)
     receiver = runtime.receivers.get(provider)
+    message_id, _, generation = about.partition(".")
     if receiver is None or not is_uuid(clinic_id) or not is_uuid(message_id):
         return Response(status_code=403)
     hook = Hook(
         url=f"{runtime.settings.base_url}{request.url.path}",
         clinic_id=clinic_id,
         message_id=uuid.UUID(message_id),
+        generation=int(generation) if generation.isdecimal() and len(generation) < 5 else 0,
         token=token,
         headers=request.headers,
         body=body,
@@ -117,4 +119,5 @@ def _report(provider: str, hook: Hook, news: News, now: datetime) -> Report:
         at=news.at or now,
         reference=news.reference,
         bad_address=news.progress.bad_address,
+        generation=news.generation,
     )

@@ -15,6 +15,7 @@ from referral.channels.http_provider import InDoubt, NotSent
 from referral.channels.maildir import Maildir
 from referral.domain.codes import Channel
 from referral.domain.errors import Unavailable
+from referral.domain.polling import GIVEN_UP
 from referral.domain.subscription import KEPT
 from referral.letters.render import Renderer
 from referral.letters.scan import MAX_BYTES
@@ -24,6 +25,7 @@ from referral.services.change_facts import void_after_gaps
 from referral.services.change_policy import roll_out_policy
 from referral.services.deliver_messages import Delivery, deliver_due
 from referral.services.export_stream import export
+from referral.services.forget_faxes import forget_faxes
 from referral.services.forget_sessions import forget_sessions
 from referral.services.lapse_orders import lapse_orders
 from referral.services.notify_subscribers import Notifier, forget_events, notify_due
@@ -34,7 +36,7 @@ from referral.services.run_export import Exporting, remove_old_exports, run_expo
 from referral.services.send_reminders import is_full, send_reminders
 from referral.services.take_fax import Reading, read_due
 from referral.services.take_fax_folder import take_folder, whole_files
-from referral.storage import audit, clinics, faxes, mode
+from referral.storage import audit, clinics, faxes, mode, provider_polls
 from referral.workers.celery_app import SWEEP_SECONDS, app, runtime, settings
 
 log = structlog.get_logger(__name__)
@@ -242,7 +244,7 @@ def _chain(clinic_id: str) -> None:
 
 @app.task(name="referral.forget")
 def forget() -> None:
-    """Remove sign-ins and visits of the portal that have been dead for long."""
+    """Remove sign-ins, visits, faxes and questions to providers that have been dead for long."""
     _in_every_clinic(_forget)
     _with_returned_mail(returned.forget_returned_mail)
 
@@ -251,6 +253,8 @@ def _forget(clinic_id: str) -> None:
     with runtime().transaction(clinic_id) as session:
         forget_sessions(session, runtime().now())
         forget_events(session, runtime().now(), KEPT)
+        forget_faxes(session, runtime().now())
+        provider_polls.forget(session, runtime().now() - GIVEN_UP)
 
 
 def _ask_for_exports(clinic_id: str) -> None:

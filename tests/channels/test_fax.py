@@ -14,7 +14,7 @@ import pytest
 
 from referral.channels.base import Envelope, Fate, Outcome
 from referral.channels.fax import FaxTransport
-from referral.channels.http_provider import InDoubt, Provider
+from referral.channels.http_provider import Answer, InDoubt, Provider
 from referral.channels.provider_urls import Account
 from referral.channels.sinch import SinchFax
 from tests.channels.test_sms import HOSTILE
@@ -97,6 +97,15 @@ def test_what_was_accepted_without_an_answer_is_found_by_our_key(provider: FakeP
     reference = str(found.reference)
     assert (found.outcome, provider.accepted[reference].key) == (Outcome.ACCEPTED, str(given.key))
     assert provider.duplicates == 0
+
+
+@pytest.mark.parametrize(
+    ("page", "pages", "more"),
+    [(1, 2, True), ("1", "3", True), ("one", 2, True), (2, "many", False), ([], {}, False), ("²", 1, False)],
+)
+def test_pages_that_are_no_numbers_are_one_page(page: object, pages: object, more: bool) -> None:
+    body = json.dumps({"faxes": [], "pageNumber": page, "totalPages": pages}).encode()
+    assert SinchFax().found(Answer(200, (), body), uuid.uuid4()) == (None, more)
 
 
 @pytest.mark.parametrize("how", ["hang-before", "drop-before"])

@@ -155,6 +155,15 @@ def test_what_never_arrived_is_in_doubt_until_the_provider_says_that_it_has_noth
     assert found.outcome is Outcome.LATER
 
 
+def test_the_same_words_sent_twice_are_told_as_two(provider: FakeProvider) -> None:
+    channel, since = sms(provider.port), datetime.now(UTC)
+    first, second = (channel.send(envelope()) for _ in range(2))
+    provider.accepted[str(first.reference)].at -= timedelta(seconds=2)
+    found = channel.look_up(envelope(), since)
+    assert found is not None
+    assert (found.reference, found.others) == (second.reference, (first.reference,))
+
+
 def test_the_same_words_long_ago_are_another_message(provider: FakeProvider) -> None:
     channel, given = sms(provider.port), envelope()
     channel.send(given)

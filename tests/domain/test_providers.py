@@ -172,3 +172,27 @@ def test_limits_are_read(text: str, limits: dict[str, Limits]) -> None:
 def test_what_is_no_limit_is_refused_with_a_sentence(text: str) -> None:
     with pytest.raises(ValueError, match="must look like"):
         read_limits(text)
+
+
+@pytest.mark.parametrize(
+    ("calls", "later", "expected"),
+    [
+        ([False] * OPENS_AFTER, timedelta(0), True),
+        ([False] * 2, timedelta(minutes=9), False),
+        ([False] * 2, timedelta(minutes=10), True),
+        # One call that failed says little, however long ago it was.
+        ([False], timedelta(days=1), False),
+        ([False] * OPENS_AFTER + [True], timedelta(days=1), False),
+        ([True] + [False] * 2, timedelta(minutes=10), True),
+    ],
+)
+def test_who_answers_no_call_for_long_takes_nothing(
+    calls: list[bool], later: timedelta, expected: bool
+) -> None:
+    assert after(calls).takes_nothing(NOW + later) is expected
+
+
+def test_it_takes_nothing_since_the_first_failure_in_a_row() -> None:
+    failing = after([False], after([False, True, False]), NOW + timedelta(minutes=3))
+    assert (failing.failing_since, failing.failures) == (NOW, 2)
+    assert after([True], failing, NOW + timedelta(minutes=4)).failing_since is None

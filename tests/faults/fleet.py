@@ -31,7 +31,7 @@ import httpx
 import psycopg
 
 from referral.domain.codes import Channel
-from referral.domain.outgoing import ONLY_WHILE_OPEN, MessageKind, MessageState
+from referral.domain.outgoing import NOT_LEFT, ONLY_WHILE_OPEN, MessageKind, MessageState
 from referral.domain.records import Contact, Referral
 from referral.embedded import Engines
 from referral.services.close_referral import stop_messages
@@ -65,26 +65,38 @@ FINISHED: Final = frozenset(
 MIX: Final = {Channel.SMS: 85, Channel.EMAIL: 13, Channel.FAX: 2}
 
 
+# A request like another, cancelled: a notice that names it is like no other.
+_CANCELLED: Final = """
+INSERT INTO referral SELECT (jsonb_populate_record(r, jsonb_build_object(
+    'id', 'cancelled-' || n, 'number', 'R-2026-' || to_char(90000 + n, 'FM000000'),
+    'task_id', 'cancelled-' || n, 'status', 'cancelled', 'closed_at', r.created_at,
+    'next_step_at', NULL))).*
+  FROM generate_series(%(first)s::integer, %(last)s::integer) AS n
+  JOIN (SELECT a.*, row_number() OVER (ORDER BY id) - 1 AS place, count(*) OVER () AS every
+          FROM referral a WHERE a.clinic_id = %(clinic)s AND a.closed_at IS NULL) AS p
+    ON p.place = n %% p.every
+  JOIN referral r ON r.clinic_id = p.clinic_id AND r.id = p.id
+"""
+# The same notice about others of them, with its Communication.
 _COPY: Final = """
 WITH template AS (
-    SELECT * FROM message WHERE clinic_id = %(clinic)s AND ordinal = %(ordinal)s AND kind = 'cancelled'),
-asked AS (
-    SELECT id, clinician_id, row_number() OVER (ORDER BY id) - 1 AS place, count(*) OVER () AS every
-    FROM referral WHERE clinic_id = %(clinic)s),
+    SELECT m.*, r.number FROM message m JOIN referral r ON r.clinic_id = m.clinic_id AND r.id = m.referral_id
+     WHERE m.clinic_id = %(clinic)s AND m.referral_id = 'cancelled-' || (%(first)s::integer - 1)),
 made AS (
     INSERT INTO message (clinic_id, id, referral_id, kind, ordinal, channel, contact_id, not_before,
                          created_at)
-    SELECT t.clinic_id, gen_random_uuid(), a.id, t.kind, t.ordinal + n, t.channel, c.id, t.not_before,
+    SELECT t.clinic_id, gen_random_uuid(), a.id, t.kind, t.ordinal, t.channel, c.id, t.not_before,
            t.created_at
-    FROM template t, generate_series(1, %(count)s) AS n, asked a, contact c
-    WHERE a.place = n %% a.every AND c.channel = 'sms'
-      AND c.clinic_id = t.clinic_id AND c.clinician_id = a.clinician_id
-    RETURNING id)
+      FROM template t, generate_series(%(first)s::integer, %(last)s::integer) AS n, referral a, contact c
+     WHERE a.clinic_id = t.clinic_id AND a.id = 'cancelled-' || n AND c.channel = t.channel
+       AND c.clinic_id = t.clinic_id AND c.clinician_id = a.clinician_id
+    RETURNING id, referral_id)
 INSERT INTO resource (clinic_id, type, id, version, body, last_updated, patient_id)
-SELECT r.clinic_id, r.type, m.id::text, r.version, jsonb_set(r.body, '{id}', to_jsonb(m.id::text)),
+SELECT r.clinic_id, r.type, m.id::text, r.version,
+       replace(replace(r.body::text, t.id::text, m.id::text), t.referral_id, m.referral_id)::jsonb,
        r.last_updated, r.patient_id
-FROM template t, resource r, made m
-WHERE r.clinic_id = t.clinic_id AND r.type = 'Communication' AND r.id = t.id::text
+  FROM template t, resource r, made m
+ WHERE r.clinic_id = t.clinic_id AND r.type = 'Communication' AND r.id = t.id::text
 """
 
 
@@ -212,7 +224,7 @@ def provider_process(*options: str) -> Iterator[Provider]:
 
 @dataclass
 class Fleet:
-    """`asked` are requests of the clinic, each to a clinician with contacts of its own."""
+    """`asked` are open requests of the clinic, each to a clinician with contacts of its own."""
 
     directory: Path
     engines: Engines
@@ -225,28 +237,54 @@ class Fleet:
     asked: list[tuple[Referral, dict[Channel, Contact]]]
     proxies: dict[str, FaultProxy]
     queued: int = 0
+    stopped: int = 0
 
     # ---- Work
 
     def queue(self, count: int, rng: random.Random, channels: Sequence[Channel] = ()) -> None:
-        """So many messages of a kind that needs no letter, each decided as the service decides it."""
-        for _ in range(count):
-            self.queued += 1
-            referral, contacts = self.asked[self.queued % len(self.asked)]
+        """So many notices, each about a cancelled request of its own, decided as the service decides it."""
+        for number in self._cancelled(count):
             channel = rng.choice(channels) if channels else rng.choices(list(MIX), list(MIX.values()))[0]
             with self.database.transaction(self.clinic.id) as session:
-                now = self.clock.now()
-                assert queue_message(
-                    session, referral, MessageKind.CANCELLED, contacts[channel], now, ordinal=self.queued
-                )
+                cancelled = referrals.get(session, f"cancelled-{number}")
+                contact = self._contacts[cancelled.clinician_id][channel]
+                assert queue_message(session, cancelled, MessageKind.CANCELLED, contact, self.clock.now())
 
     def queue_many(self, count: int) -> None:
-        """Many copies of one SMS that the service has decided: its row and its Communication."""
+        """One SMS that the service has decided, and copies of it: their rows and their Communications."""
         self.queue(1, random.Random(0), [Channel.SMS])
+        copies = self._cancelled(count - 1)
+        given = {"clinic": self.clinic.id, "first": copies.start, "last": copies.stop - 1}
         with self.admin() as connection:
-            connection.execute(_COPY, {"clinic": self.clinic.id, "ordinal": self.queued, "count": count - 1})
-            connection.execute("ANALYZE message, resource")
-        self.queued += count - 1
+            connection.execute(_COPY, given)
+            connection.execute("ANALYZE message, resource, referral")
+
+    def _cancelled(self, count: int) -> range:
+        """So many cancelled requests more, by number."""
+        made = range(self.queued + 1, self.queued + 1 + count)
+        given = {"clinic": self.clinic.id, "first": made.start, "last": made.stop - 1}
+        with self.admin() as connection:
+            connection.execute(_CANCELLED, given)
+        self.queued += count
+        return made
+
+    @property
+    def _contacts(self) -> dict[str, dict[Channel, Contact]]:
+        return {referral.clinician_id: contacts for referral, contacts in self.asked}
+
+    def waiting(self) -> int:
+        """How many have not been begun to be sent."""
+        return sum(count for state, count in self.states().items() if state in NOT_LEFT)
+
+    def stop_what_waits(self) -> None:
+        """As a person would: what is not drawn or is not being sent yet is cancelled."""
+        with self.admin() as connection:
+            stopped = connection.execute(
+                "UPDATE message SET state = 'cancelled', finished_at = %s"
+                " WHERE clinic_id = %s AND kind = 'cancelled' AND state IN ('queued', 'ready')",
+                (self.clock.now(), self.clinic.id),
+            )
+        self.stopped += stopped.rowcount
 
     def admin(self) -> psycopg.Connection[tuple[Any, ...]]:
         """The database itself; every statement sees what is committed by then."""

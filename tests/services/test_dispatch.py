@@ -464,6 +464,51 @@ def test_a_provider_without_keys_is_asked_and_nothing_is_sent_blindly(
     assert since == EVENING - timedelta(minutes=1)
 
 
+@pytest.mark.parametrize(
+    ("known", "state", "reference"),
+    [
+        (Sent(Outcome.ACCEPTED, reference="of the other"), MessageState.READY, None),
+        (
+            Sent(Outcome.ACCEPTED, reference="of the other", others=("its own",)),
+            MessageState.ACCEPTED,
+            "its own",
+        ),
+    ],
+)
+def test_a_message_with_the_same_words_is_not_taken_for_it(
+    clinic: ClinicFixture, renderer: Renderer, known: Sent, state: MessageState, reference: str | None
+) -> None:
+    """The provider knows messages by their words alone; one of that name is on record as another."""
+    (referral,) = notices(clinic, 1)
+    deliver_due(sms(clinic, renderer, Provider(reference="of the other")), clinic.id)
+    (first,) = texts(clinic)
+    with clinic.transaction() as session:
+        number = contacts.get_many(session, [first.contact_id])[first.contact_id]
+        queue_message(session, referral, MessageKind.CANCELLED, number, NOW, ordinal=2)
+    provider = Asked(Outcome.UNKNOWN, known=known)
+    deliver_due(sms(clinic, renderer, provider), clinic.id)
+    deliver_due(sms(clinic, renderer, provider, NOW + timedelta(seconds=31)), clinic.id)
+    second = next(message for message in texts(clinic) if message.ordinal == 2)
+    assert (second.state, second.provider_reference, len(provider.asked)) == (state, reference, 1)
+
+
+def test_two_in_doubt_with_the_same_words_do_not_share_what_the_provider_has(
+    clinic: ClinicFixture, renderer: Renderer
+) -> None:
+    (referral,) = notices(clinic, 1)
+    (first,) = texts(clinic)
+    with clinic.transaction() as session:
+        number = contacts.get_many(session, [first.contact_id])[first.contact_id]
+        queue_message(session, referral, MessageKind.CANCELLED, number, NOW, ordinal=2)
+    provider = Asked(Outcome.UNKNOWN, known=Sent(Outcome.ACCEPTED, reference="one of them"))
+    provider.at_once = 2
+    deliver_due(sms(clinic, renderer, provider), clinic.id)
+    deliver_due(sms(clinic, renderer, provider, NOW + timedelta(seconds=31)), clinic.id)
+    assert len(provider.asked) == 2
+    found = sorted((message.state, message.provider_reference or "") for message in texts(clinic))
+    assert found == [(MessageState.ACCEPTED, "one of them"), (MessageState.READY, "")]
+
+
 def test_what_a_provider_never_had_is_sent_again_once(clinic: ClinicFixture, renderer: Renderer) -> None:
     left_in_the_middle(clinic, renderer)
     provider = Asked(known=Sent(Outcome.LATER))

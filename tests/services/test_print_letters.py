@@ -21,7 +21,10 @@ from referral.domain.records import Bar, Contact, Referral
 from referral.letters.render import Renderer
 from referral.services.close_referral import cancel_referral
 from referral.services.deliver_messages import deliver_due
+from referral.services.find_messages import Wanted, list_messages
 from referral.services.find_paper import find_batch, find_pile
+from referral.services.find_today import find_today
+from referral.services.move_ladder import pause_request
 from referral.services.print_letters import (
     close_batch,
     confirm_mailed,
@@ -328,6 +331,38 @@ def test_a_reminder_on_paper_stops_when_the_request_is_answered(
     answer(clinic, letters[0])
     states = {m.kind: m.state for m in messages(clinic, letters[0])}
     assert states[MessageKind.REMINDER] is MessageState.CANCELLED
+
+
+def test_a_reminder_on_paper_that_was_stopped_before_it_was_mailed_comes_later(
+    clinic: ClinicFixture, letters: list[Referral], renderer: Renderer
+) -> None:
+    """It lay with the letters to print when the request was paused: the rung is climbed once more."""
+    printed(clinic, renderer)
+    confirm(clinic)
+    with clinic.transaction() as session:
+        due = referrals.get(session, letters[0].id).next_step_at
+        assert due is not None
+        send_reminders(session, due)
+    deliver(clinic, renderer, due)
+    with clinic.transaction() as session:
+        before = referrals.get(session, letters[0].id)
+        until = (due + timedelta(days=6)).date()
+        pause_request(session, clinic.actor, before.id, before.version, until, due)
+        after = referrals.get(session, letters[0].id)
+    states = {m.kind: m.state for m in messages(clinic, letters[0])}
+    assert states[MessageKind.REMINDER] is MessageState.CANCELLED
+    assert (before.climbed, after.climbed) == (1, 0)
+
+
+def test_what_waits_for_a_printer_is_not_counted_as_on_its_way(
+    clinic: ClinicFixture, letters: list[Referral]
+) -> None:
+    with clinic.transaction() as session:
+        board = find_today(session, clinic.actor, NOW.date(), NOW)
+        listed, _ = list_messages(session, clinic.actor, Wanted(state="waiting"), 1)
+        to_print, _ = list_messages(session, clinic.actor, Wanted(state="print"), 1)
+    assert (board.letters_to_print, board.messages_waiting) == (len(letters), 0)
+    assert (len(listed), len(to_print)) == (0, len(letters))
 
 
 def test_notices_and_records_by_post_have_an_address_for_the_window(

@@ -13,12 +13,12 @@ from referral.channels.base import Fate, Outcome
 from referral.domain.calls import CallReason
 from referral.domain.codes import BusinessStatus, Channel, Role
 from referral.domain.outgoing import MessageState
-from referral.domain.records import Contact, Referral
+from referral.domain.records import Bar, Contact, Referral
 from referral.letters.render import Renderer
 from referral.services.deliver_messages import deliver_due
 from referral.services.find_today import Reason, find_today
 from referral.services.take_report import Report, take_report
-from referral.storage import directory, outbox, referrals, resources, tables
+from referral.storage import contacts, directory, outbox, provider_polls, referrals, resources, tables
 from tests.database import NOW, ClinicFixture
 from tests.services.sending import Provider, asked, delivery, only_message
 
@@ -268,6 +268,23 @@ def test_a_failure_that_comes_again_does_not_fail_what_was_sent_again_since(
     assert message_of(clinic, referral).state is MessageState.ACCEPTED
 
 
+@pytest.mark.parametrize(("generation", "state"), [(1, MessageState.SENDING), (2, MessageState.FAILED)])
+def test_a_failure_of_the_first_sending_does_not_end_the_second_one(
+    clinic: ClinicFixture, renderer: Renderer, generation: int, state: MessageState
+) -> None:
+    """While it is sent again nobody knows a reference to tell the two apart by."""
+    referral = asked(clinic)
+    id = sent(clinic, renderer, referral)
+    with clinic.transaction() as session:
+        message = outbox.get(session, id, lock=True)
+        assert message is not None
+        again = {"generation": 2, "provider_reference": None}
+        outbox.settle(session, message, MessageState.SENDING, **again)
+    about = report(id, Fate.FAILED, reference="of one of them", generation=generation)
+    assert told(clinic, about) == [state is MessageState.FAILED]
+    assert message_of(clinic, referral).state is state
+
+
 def test_reports_about_what_never_left_or_belongs_to_another_clinic_change_nothing(
     clinic: ClinicFixture, other_clinic: ClinicFixture, renderer: Renderer
 ) -> None:
@@ -329,6 +346,49 @@ def test_a_delivery_that_comes_after_a_failure_keeps_what_goes_another_way_from_
     assert provider.sent == []
 
 
+@pytest.mark.parametrize(
+    ("barred_at", "arrived_at", "is_barred"),
+    [
+        # Its own failure was no failure after all, whenever the provider says that it arrived.
+        (None, NOW + timedelta(minutes=5), False),
+        # Another one had come back before this one arrived, or came back after it.
+        (NOW + timedelta(minutes=4), NOW + timedelta(minutes=5), False),
+        (NOW + timedelta(minutes=6), NOW + timedelta(minutes=5), True),
+    ],
+)
+def test_an_address_at_which_a_message_arrived_does_exist(
+    clinic: ClinicFixture,
+    renderer: Renderer,
+    barred_at: datetime | None,
+    arrived_at: datetime,
+    is_barred: bool,
+) -> None:
+    referral = asked(clinic)
+    id = sent(clinic, renderer, referral)
+    contact = contact_of(clinic, referral, Channel.EMAIL)
+    if barred_at is None:
+        told(clinic, report(id, Fate.FAILED, bad_address=True))
+    else:
+        with clinic.transaction() as session:
+            contacts.bar(session, contact.id, Bar.BAD_ADDRESS, barred_at)
+    assert contact_of(clinic, referral, Channel.EMAIL).barred_for is Bar.BAD_ADDRESS
+    told(clinic, report(id, Fate.DELIVERED, at=arrived_at))
+    assert contact_of(clinic, referral, Channel.EMAIL).barred_for == (Bar.BAD_ADDRESS if is_barred else None)
+
+
+def test_an_arrival_does_not_make_somebody_else_the_recipient(
+    clinic: ClinicFixture, renderer: Renderer
+) -> None:
+    """What a person has found out on the telephone is not made better by a provider."""
+    referral = asked(clinic)
+    id = sent(clinic, renderer, referral)
+    contact = contact_of(clinic, referral, Channel.EMAIL)
+    with clinic.transaction() as session:
+        contacts.bar(session, contact.id, Bar.WRONG_RECIPIENT, NOW)
+    told(clinic, report(id, Fate.DELIVERED))
+    assert contact_of(clinic, referral, Channel.EMAIL).barred_for is Bar.WRONG_RECIPIENT
+
+
 def test_a_delivery_that_comes_after_a_failure_calls_nothing_back_that_has_left(
     clinic: ClinicFixture, renderer: Renderer
 ) -> None:
@@ -354,3 +414,22 @@ def test_whoever_may_speak_for_one_message_cannot_fill_the_table(
         assert session.connection.scalar(query) == 40
     assert told(clinic, report(id, Fate.FAILED)) == [True]
     assert message_of(clinic, referral).state is MessageState.FAILED
+
+
+def test_questions_to_providers_are_forgotten_when_nobody_will_ask_again(
+    clinic: ClinicFixture, renderer: Renderer
+) -> None:
+    known, unknown = asked(clinic), asked(clinic)
+    deliver_due(delivery(clinic, renderer, email=Provider()), clinic.id)
+    with clinic.transaction() as session:
+        for referral in (known, unknown):
+            message = next(m for m in outbox.find(session, referral_id=referral.id))
+            provider_polls.note_asked(session, message.id, LATER)
+    told(clinic, report(message_of(clinic, known).id, Fate.DELIVERED))
+
+    def forgotten(before: datetime) -> int:
+        with clinic.transaction() as session:
+            return provider_polls.forget(session, before)
+
+    assert [forgotten(NOW - timedelta(seconds=1)) for _ in range(2)] == [1, 0]
+    assert forgotten(NOW) == 1

@@ -7,14 +7,13 @@ import logging
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import httpx
 import pytest
 
-from referral.channels.base import Envelope, Progress, Sent, Transport
 from referral.channels.signatures import body_signature, twilio_signature
 from referral.domain.codes import Channel
 from referral.domain.outgoing import MessageKind, MessageState, provider_key
@@ -37,25 +36,6 @@ from tests.web.desk import OpenDesk
 from tests.web.portal_case import serve
 
 PUBLIC = "https://portal.example"
-
-
-class Reporting:
-    """A transport whose envelopes say where reports are wanted."""
-
-    def __init__(self, transport: Transport, clinic_id: str, message_id: uuid.UUID) -> None:
-        self._transport = transport
-        self.reports_to = f"{PUBLIC}/hooks/{transport.name}/{clinic_id}/{message_id}"
-        self.name, self.is_real = transport.name, transport.is_real
-        self.repeatable, self.at_once = transport.repeatable, transport.at_once
-
-    def send(self, envelope: Envelope) -> Sent:
-        return self._transport.send(replace(envelope, reports_to=self.reports_to))
-
-    def look_up(self, envelope: Envelope, since: datetime) -> Sent | None:
-        return self._transport.look_up(envelope, since)
-
-    def progress(self, reference: str) -> Progress:
-        return self._transport.progress(reference)
 
 
 @dataclass
@@ -82,17 +62,10 @@ class Case:
             others = [m for m in outbox.find(session, referral_id=referral.id) if m.channel is not channel]
             for other in others:
                 outbox.settle(session, other, MessageState.CANCELLED)
-        channels = replace(
-            self.runtime.channels,
-            transports={
-                **self.runtime.channels.transports,
-                channel: Reporting(self.runtime.channels.transport(channel), self.clinic.id, message.id),
-            },
-        )
         deliver_due(
             Delivery(
                 database=self.clinic.database,
-                channels=channels,
+                channels=self.runtime.channels,
                 renderer=self.renderer,
                 base_url=PUBLIC,
                 now=self.clock,
@@ -112,8 +85,8 @@ class Case:
         return str(self.message(id).provider_reference)
 
     def here(self, id: uuid.UUID, name: str, *more: str) -> str:
-        """The path of a report, at the address where the server really listens."""
-        return "/".join([f"{self.server}/hooks/{name}/{self.clinic.id}/{id}", *more])
+        """The path of a report about a first generation, at the address where the server really listens."""
+        return "/".join([f"{self.server}/hooks/{name}/{self.clinic.id}/{id}.1", *more])
 
     def tell(self, id: uuid.UUID, status: str, **how: Any) -> int:
         name = "sms" if self.message(id).channel is Channel.SMS else "fax"
@@ -243,10 +216,27 @@ def test_a_report_is_bound_to_its_message_and_clinic(case: Case, other_clinic: C
         answer = case.tell(one, status, to=case.here(other, name))
         # SMS: the address is signed. Fax: the body is, and names the message that it is about.
         assert answer == (403 if channel is Channel.SMS else 204)
-        elsewhere = f"{case.server}/hooks/{name}/{other_clinic.id}/{one}"
+        elsewhere = f"{case.server}/hooks/{name}/{other_clinic.id}/{one}.1"
         assert case.tell(one, status, to=elsewhere) == (403 if channel is Channel.SMS else 204)
         assert case.message(one).state is MessageState.ACCEPTED
         assert case.message(other).state is MessageState.ACCEPTED
+
+
+@pytest.mark.parametrize(("channel", "status"), [(Channel.SMS, "undelivered"), (Channel.FAX, "failure")])
+def test_a_report_about_the_first_sending_does_not_end_the_second(
+    case: Case, channel: Channel, status: str
+) -> None:
+    """It arrives while the second is on its way, when the provider has given no name to that yet."""
+    id = case.send(channel)
+    first = case.reference(id)
+    with case.clinic.transaction() as session:
+        message = outbox.get(session, id, lock=True)
+        assert message is not None
+        again = {"generation": 2, "provider_reference": None}
+        outbox.settle(session, message, MessageState.SENDING, **again)
+    name = "sms" if channel is Channel.SMS else "fax"
+    assert case.provider.tell(first, status, at=NOW, to=case.here(id, name)) == 204
+    assert case.message(id).state is MessageState.SENDING
 
 
 def test_a_replayed_fax_report_is_refused_after_five_minutes(case: Case) -> None:
@@ -272,7 +262,7 @@ def test_the_configured_address_is_what_is_signed_not_the_one_that_was_called(ca
 
 def test_a_report_about_nothing_that_is_known_gets_the_same_answer(case: Case) -> None:
     id = uuid.uuid4()
-    url = f"{PUBLIC}/hooks/sms/{case.clinic.id}/{id}"
+    url = f"{PUBLIC}/hooks/sms/{case.clinic.id}/{id}.1"
     form = {"MessageSid": "SM1", "MessageStatus": "delivered"}
     signed = {"X-Twilio-Signature": twilio_signature(PASSWORD, url, form.items())}
     with httpx.Client(trust_env=False, timeout=60) as client:
@@ -375,7 +365,7 @@ def test_a_provider_that_signs_nothing_has_a_secret_path_and_is_asked_whatever_i
         id, other = case.send(Channel.FAX), case.send(Channel.FAX)
         one = case.provider.accepted[case.reference(id)]
         token = one.callback.rsplit("/", 1)[1]
-        assert one.callback == f"{PUBLIC}/hooks/fax/{clinic.id}/{id}/{token}"
+        assert one.callback == f"{PUBLIC}/hooks/fax/{clinic.id}/{id}.1/{token}"
         assert SECRET not in token
         with httpx.Client(trust_env=False, timeout=60) as client:
             lie = {"fax": {"id": one.id, "status": "FAILURE"}}

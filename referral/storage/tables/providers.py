@@ -26,6 +26,7 @@ provider = Table(
     text_column("last_error", nullable=True),
     column_of("allowance", Float),
     time_column("counted_at", nullable=True),
+    time_column("failing_since", nullable=True),
     json_column("uses", default="{}"),
     PrimaryKeyConstraint("name"),
 )

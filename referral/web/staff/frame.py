@@ -219,9 +219,19 @@ def clock_of(visitor: Visitor) -> Clock:
 
 
 def show(
-    request: Request, visitor: Visitor, template: str, active: str, page: Any, status: int = 200
+    request: Request,
+    visitor: Visitor,
+    template: str,
+    active: str,
+    page: Any,
+    status: int = 200,
+    *,
+    letters: int | None = None,
 ) -> HTMLResponse:
-    """One staff page in its shell; a waiting notice is shown and forgotten."""
+    """One staff page in its shell; a waiting notice is shown and forgotten.
+
+    `letters` are those to print, where the page has counted them.
+    """
     name = cookie_name(visitor.runtime, _NOTICE_COOKIE)
     notice = NOTICES.get(request.cookies.get(name, ""))
     shell = Shell(
@@ -233,7 +243,7 @@ def show(
         places=tuple(key for key, permission in _PLACES.items() if visitor.may(permission)),
         notice=notice,
         restoring=mode.is_restoring(visitor.session),
-        counts=_counts(visitor),
+        counts=_counts(visitor, letters),
     )
     response = render(template, status, shell=shell, page=page)
     if name in request.cookies:
@@ -241,7 +251,7 @@ def show(
     return response
 
 
-def _counts(visitor: Visitor) -> dict[str, int]:
+def _counts(visitor: Visitor, letters: int | None) -> dict[str, int]:
     """What waits for a person, for the navigation."""
     found = {}
     if visitor.may(_PLACES["faxes"]):
@@ -249,7 +259,7 @@ def _counts(visitor: Visitor) -> dict[str, int]:
     if visitor.may(_PLACES["calls"]):
         found["calls"] = calls.count_due(visitor.session, visitor.now)
     if visitor.may(_PLACES["print"]):
-        found["print"] = print_batches.count_waiting(visitor.session)
+        found["print"] = print_batches.count_waiting(visitor.session) if letters is None else letters
     return {place: count for place, count in found.items() if count}
 
 

@@ -429,8 +429,22 @@ class ClinicianPage:
 
 
 @dataclass(frozen=True, slots=True)
+class ProviderAlert:
+    """`setting` names where its address and password come from; "" where that cannot be said."""
+
+    title: str
+    sentence: str
+    since: When
+    setting: str
+
+
+@dataclass(frozen=True, slots=True)
 class NoWorkPage:
-    """For roles that see no patient data; `accounts` when they look after the accounts."""
+    """For roles that see no patient data; `accounts` when they look after the accounts.
+
+    `troubles` are for those: providers that take nothing.
+    """
 
     role: str
     accounts: bool
+    troubles: tuple[ProviderAlert, ...] = ()

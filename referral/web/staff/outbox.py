@@ -27,6 +27,7 @@ router: Final = APIRouter()
 _STATES: Final = {
     "": "All",
     "waiting": "On their way",
+    "print": "To print and mail",
     "sent": "Sent",
     "failed": "Not delivered",
     "parked": "Set aside for a person",

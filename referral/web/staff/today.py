@@ -21,12 +21,13 @@ from referral.services.classify_indication import (
 from referral.services.find_bookings import Seat
 from referral.services.find_orders import OrderState
 from referral.services.find_overrides import REPORT_DAYS, count_overrides
+from referral.services.find_provider_troubles import Trouble, find_provider_troubles
 from referral.services.find_today import COUNTED, Attention, Coming, Reason, Today, find_today
 from referral.storage import clinics
 from referral.storage.policies import CodeInUse
 from referral.web.dependencies import Visitor
 from referral.web.policy import Permission
-from referral.web.staff import escalation_view, override_view, present, story
+from referral.web.staff import escalation_view, override_view, present, provider_view, story
 from referral.web.staff.booking_view import booking_row
 from referral.web.staff.call_view import call_row
 from referral.web.staff.classify_models import Classified, CodeChoices
@@ -73,7 +74,12 @@ _BADGE: Final = {
 def show_today(request: Request, visitor: SignedIn) -> Response:
     """People without a view of patient work get a page that says what is theirs."""
     if not visitor.may(Permission.SEE_WORK):
-        page = NoWorkPage(present.ROLE[visitor.account.role], visitor.may(Permission.MANAGE_ACCOUNTS))
+        runs_it = visitor.may(Permission.MANAGE_ACCOUNTS)
+        page = NoWorkPage(
+            present.ROLE[visitor.account.role],
+            runs_it,
+            tuple(provider_view.alert(one, clock_of(visitor)) for one in _troubles(visitor) if runs_it),
+        )
         return show(request, visitor, "staff/no_work.html.j2", "today", page)
     return show_board(request, visitor)
 
@@ -88,7 +94,8 @@ def show_board(request: Request, visitor: Visitor, refused: str = "", status: in
         refused=refused,
         classified=_classified(request, visitor),
     )
-    return show(request, visitor, "staff/today.html.j2", "today", page, status)
+    letters = today.letters_to_print
+    return show(request, visitor, "staff/today.html.j2", "today", page, status, letters=letters)
 
 
 def _classified(request: Request, visitor: Visitor) -> Classified | None:
@@ -116,6 +123,7 @@ def _page(visitor: Visitor, today: Today, clock: Clock) -> TodayPage:
         ),
         infusions=tuple(_infusion(visitor, coming, clock) for coming in today.infusions),
         attention=(
+            *(provider_view.attention_row(one, clock) for one in _troubles(visitor)),
             *(override_view.attention_row(item, clock) for item in today.emergencies),
             *(_attention(visitor, item, clock, effects) for item in today.attention),
         ),
@@ -123,6 +131,10 @@ def _page(visitor: Visitor, today: Today, clock: Clock) -> TodayPage:
         reviews="/reviews" if visitor.may(Permission.REVIEW) else "",
         zone=clock.zone_name(visitor.now),
     )
+
+
+def _troubles(visitor: Visitor) -> list[Trouble]:
+    return find_provider_troubles(visitor.session, visitor.runtime.channels.names, visitor.now)
 
 
 def _requests(count: int) -> str:
