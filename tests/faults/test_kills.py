@@ -71,7 +71,7 @@ def judge(fleet: Fleet) -> str:
 @pytest.mark.parametrize(
     ("messages", "kills", "requests"),
     [
-        pytest.param(240, 16, 10, id="short"),
+        pytest.param(180, 12, 10, id="short"),
         pytest.param(20_000, 1_000, 100, id="long", marks=pytest.mark.soak),
     ],
 )
