@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from referral.domain.calendar import Hours
 from referral.domain.codes import BusinessStatus, Channel, ClinicianKind, TaskStatus
+from referral.domain.language import Language
 from referral.domain.policy import Indication
 
 
@@ -89,7 +90,7 @@ class Contact:
 class Clinician:
     """An outside clinician in one role: `id` is the PractitionerRole. `time_zone` is an IANA name.
 
-    `hours` None are those of the clinic.
+    `hours` None are those of the clinic, `language` None is not known.
     """
 
     id: str
@@ -105,6 +106,7 @@ class Clinician:
     address: tuple[str, ...] = ()
     contacts: tuple[Contact, ...] = ()
     hours: Hours | None = None
+    language: Language | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,13 +6,23 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from referral.domain.codes import ClinicianKind
+from referral.domain.language import Language
 from referral.domain.npi import is_valid_npi, kind_of_taxonomy
 from referral.domain.policy import SNOMED_CT
 from referral.domain.records import Clinician
 from referral.fhir.contact_points import UNREACHABLE, address, address_lines, contacts_from, telecom
 from referral.fhir.elements import Resource, codings, concept, every, reference_id
 from referral.fhir.human_name import best_name, split_name
-from referral.fhir.systems import DEFAULT, DEGREE, IDENTIFIER_TYPE, NUCC, SAME_SYSTEM, US_NPI, LocalSystems
+from referral.fhir.systems import (
+    BCP_47,
+    DEFAULT,
+    DEGREE,
+    IDENTIFIER_TYPE,
+    NUCC,
+    SAME_SYSTEM,
+    US_NPI,
+    LocalSystems,
+)
 
 # SNOMED CT practice settings and roles, for clients that send no NUCC code.
 _KIND_BY_SNOMED: Final = {
@@ -57,6 +67,8 @@ def practitioner(clinician: Clinician, *, local: LocalSystems = DEFAULT) -> Reso
         resource["address"] = [address(clinician.address)]
     if clinician.taxonomy:
         resource["qualification"] = [{"code": concept(NUCC, clinician.taxonomy)}]
+    if clinician.language:
+        resource["communication"] = [concept(BCP_47, clinician.language.value)]
     return resource
 
 
@@ -134,7 +146,14 @@ def clinician_from_fhir(
         time_zone=time_zone,
         address=address_lines((practitioner, organization)),
         contacts=contacts_from(str(role.get("id") or ""), (role, practitioner, organization)),
+        language=_language(person),
     )
+
+
+def _language(person: Mapping[str, Any]) -> Language | None:
+    """The first that we speak; the order is all that FHIR R4 says of which one a practitioner prefers."""
+    spoken = (codings(concept) for concept in every(person, "communication"))
+    return Language.of(code for found in spoken for system, code, _ in found if system == BCP_47)
 
 
 def _display(role: Mapping[str, Any], name: str) -> str:

@@ -12,6 +12,7 @@ from sqlalchemy.exc import IntegrityError
 
 from referral.domain.codes import ClinicianKind
 from referral.domain.errors import DuplicateRequest, NotFound
+from referral.domain.language import Language
 from referral.domain.records import Clinician, Contact, Patient
 from referral.storage import tables
 from referral.storage.closures import hours_from
@@ -117,6 +118,7 @@ def _to_clinicians(session: Session, rows: Iterable[Any]) -> list[Clinician]:
             address=tuple(row.address),
             contacts=tuple(contacts[row.id]),
             hours=hours_from(row.hours) if row.hours else None,
+            language=Language(row.language) if row.language else None,
         )
         for row in found
     ]

@@ -193,6 +193,7 @@ def _row_of(session: Session, mapped: Clinician, active: bool) -> dict[str, Any]
         "practice": mapped.practice,
         "address": list(mapped.address),
         "time_zone": mapped.time_zone,
+        "language": mapped.language,
         "search_name": folded(f"{mapped.name} {mapped.practice} {' '.join(mapped.address)}")[
             :_LONGEST_SEARCH_NAME
         ],

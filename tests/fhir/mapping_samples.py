@@ -12,6 +12,7 @@ from fhir.resources.R4B import get_fhir_model_class
 
 from referral.domain.codes import BusinessStatus, Channel, ClinicianKind, Requirement, TaskStatus, Verdict
 from referral.domain.gate import GateDecision, Override, RequirementState
+from referral.domain.language import Language
 from referral.domain.npi import is_valid_npi
 from referral.domain.policy import ICD_10_CM, Indication
 from referral.domain.records import Clinician, Contact, Order, Patient, Referral
@@ -50,6 +51,7 @@ CLINICIAN = Clinician(
         Contact(id="c1", channel=Channel.FAX, address="+14105550101", source="ehr"),
         Contact(id="c2", channel=Channel.EMAIL, address="ana@harbour.example", source="ehr"),
     ),
+    language=Language.SPANISH,
 )
 ORDER = Order(
     id="order1",

@@ -122,6 +122,18 @@ def test_a_clinician_is_written_as_valid_resources(what: Any, clinician: Any) ->
     assert_valid(what(clinician))
 
 
+@pytest.mark.parametrize(
+    ("tags", "language"), [(["es-MX", "en"], "es"), (["fr", "en-US"], "en"), (["vi"], None), ([], None)]
+)
+def test_a_clinician_reads_the_first_language_that_is_spoken_here(
+    tags: list[str], language: str | None
+) -> None:
+    spoken = [{"coding": [{"system": "urn:ietf:bcp:47", "code": tag}]} for tag in tags]
+    person = {"resourceType": "Practitioner", "id": "p", "communication": spoken}
+    read = practitioner.clinician_from_fhir({"id": "r"}, person, None, time_zone="America/Denver")
+    assert read.language == language
+
+
 def test_a_clinician_comes_back_as_written_but_for_the_ids_of_contacts() -> None:
     read = practitioner.clinician_from_fhir(
         practitioner.role(CLINICIAN),
