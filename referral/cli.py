@@ -20,6 +20,7 @@ from referral import (
     cli_accounts,
     cli_cds,
     cli_clients,
+    cli_nppes,
     cli_outbox,
     cli_overrides,
     cli_restore,
@@ -45,6 +46,7 @@ app = typer.Typer(
 app.add_typer(cli_accounts.user)
 app.add_typer(cli_clients.client)
 app.add_typer(cli_cds.cds_client)
+app.command()(cli_nppes.import_nppes)
 app.add_typer(cli_outbox.outbox)
 app.command()(cli_overrides.overrides)
 app.add_typer(cli_restore.restore_mode)

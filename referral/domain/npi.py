@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from referral.domain.codes import ClinicianKind
+
+# What a digit adds where the Luhn formula doubles it, by its character.
+_DOUBLED: Final = bytes(sum(divmod(2 * (code - 48), 10)) if 48 <= code <= 57 else 0 for code in range(256))
+# The prefix 80840 stands before every NPI and adds this; the five digits that are not doubled are characters.
+_PREFIX: Final = 24 - 5 * 48
 
 
 def is_valid_npi(value: str) -> bool:
     """Ten digits with a Luhn check digit over 80840 + NPI (45 CFR 162.406, ISO standard US health prefix)."""
     if len(value) != 10 or not (value.isascii() and value.isdigit()):
         return False
-    total = 0
-    for place, digit in enumerate(reversed("80840" + value)):
-        number = int(digit) * (2 if place % 2 else 1)
-        total += number - 9 if number > 9 else number
-    return total % 10 == 0
+    digits = value.encode("ascii")
+    return (_PREFIX + sum(digits[1::2]) + sum(digits[::2].translate(_DOUBLED))) % 10 == 0
 
 
 # NUCC Health Care Provider Taxonomy. Prefixes, longest first; which kinds may recommend is clinic policy.
@@ -44,6 +47,15 @@ def kind_of_taxonomy(code: str | None) -> ClinicianKind:
         if kind:
             return kind
     return ClinicianKind.OTHER
+
+
+def deciding_taxonomy(codes: Sequence[str]) -> str | None:
+    """Which of somebody's codes says what kind of clinician they are: the first that we know a kind for.
+
+    `codes` has the primary one first. Where we know none, the primary one; None for none at all.
+    """
+    known = (code for code in codes if kind_of_taxonomy(code) is not ClinicianKind.OTHER)
+    return next(known, codes[0] if codes else None)
 
 
 KIND_LABEL: Final = {

@@ -48,7 +48,7 @@ def look_up_patients(session: Session, actor: Actor, words: str, limit: int) -> 
     """For the type-ahead: nothing for nothing."""
     if not words.strip():
         return [], False
-    found = directory.find_patients(session, words, limit=limit + 1)
+    found = directory.look_up_patients(session, words, limit + 1)
     note_shown(session, actor, "search-patients", (patient.id for patient in found[:limit]))
     return found[:limit], len(found) > limit
 
@@ -81,7 +81,7 @@ def look_up_clinicians(
 ) -> tuple[list[Clinician], bool]:
     """For the type-ahead; without words, those who were asked about this patient, the last one first."""
     if words.strip():
-        found = directory.find_clinicians(session, words, limit=limit + 1)
+        found = directory.look_up_clinicians(session, words, limit + 1)
         return found[:limit], len(found) > limit
     if not patient_id:
         return [], False

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Text, any_, bindparam, insert, or_, select, update
+from sqlalchemy import Text, any_, bindparam, insert, select, update
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.exc import IntegrityError
 
@@ -17,8 +17,8 @@ from referral.domain.records import Clinician, Contact, Patient
 from referral.storage import tables
 from referral.storage.closures import hours_from
 from referral.storage.contacts import forget_clinicians, to_contact
-from referral.storage.db import Session
-from referral.storage.projections import folded
+from referral.storage.db import PLANNED_ANEW, Session
+from referral.storage.people_search import closest, matching
 
 
 def _to_patient(row: Any) -> Patient:
@@ -58,27 +58,37 @@ def get_patients(session: Session, ids: Iterable[str]) -> dict[str, Patient]:
     return {row.id: _to_patient(row) for row in rows}
 
 
-def _like(table: Any, words: str) -> tuple[Any, ...]:
-    """Every word begins one of the parts of the name, in whatever order they are typed."""
-    wanted = folded(words).replace("%", "").replace("_", "").split()
-    return tuple(or_(table.c.search_name.like(f"{w}%"), table.c.search_name.like(f"% {w}%")) for w in wanted)
-
-
 def find_patients(session: Session, words: str, limit: int = 20, offset: int = 0) -> list[Patient]:
-    """By beginnings of names, accents and case apart, or by an ISO date of birth; sorted by name."""
+    """By what people type (see matching()), sorted by name."""
     table = tables.patient
-    try:
-        clause: tuple[Any, ...] = (table.c.birth_date == date.fromisoformat(words.strip()),)
-    except ValueError:
-        clause = _like(table, words)
     rows = session.connection.execute(
         select(table)
-        .where(table.c.clinic_id == session.clinic, table.c.active, *clause)
+        .where(table.c.clinic_id == session.clinic, table.c.active, *matching(session, table, words))
         .order_by(table.c.search_name, table.c.id)
         .limit(limit)
-        .offset(offset)
+        .offset(offset),
+        execution_options=PLANNED_ANEW,
     )
     return [_to_patient(row) for row in rows]
+
+
+def look_up_patients(session: Session, words: str, limit: int) -> list[Patient]:
+    """The best matches for what is being typed; see closest()."""
+    rows = session.connection.execute(
+        closest(session, tables.patient, words, limit), execution_options=PLANNED_ANEW
+    )
+    return [_to_patient(row) for row in _each_once(rows, limit)]
+
+
+def look_up_clinicians(session: Session, words: str, limit: int) -> list[Clinician]:
+    """The best matches for what is being typed; see closest()."""
+    statement = closest(session, tables.clinician, words, limit)
+    rows = session.connection.execute(statement, execution_options=PLANNED_ANEW)
+    return _to_clinicians(session, _each_once(rows, limit))
+
+
+def _each_once(rows: Iterable[Any], limit: int) -> list[Any]:
+    return list({row.id: row for row in rows}.values())[:limit]
 
 
 _CONTACTS: Final = (
@@ -146,14 +156,13 @@ def get_clinician(session: Session, id: str) -> Clinician:
 def find_clinicians(session: Session, words: str, limit: int = 20, offset: int = 0) -> list[Clinician]:
     """By the beginnings of the parts of their names and practices, or by NPI; sorted by name."""
     table = tables.clinician
-    by_npi = words.strip().isdigit() and len(words.strip()) == 10
-    clause = (table.c.npi == words.strip(),) if by_npi else _like(table, words)
     rows = session.connection.execute(
         select(table)
-        .where(table.c.clinic_id == session.clinic, table.c.active, *clause)
+        .where(table.c.clinic_id == session.clinic, table.c.active, *matching(session, table, words))
         .order_by(table.c.search_name, table.c.id)
         .limit(limit)
-        .offset(offset)
+        .offset(offset),
+        execution_options=PLANNED_ANEW,
     )
     return _to_clinicians(session, rows)
 

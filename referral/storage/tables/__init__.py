@@ -40,6 +40,7 @@ from referral.storage.tables.people import clinician, contact, patient
 from referral.storage.tables.portal import portal_credential, portal_session, portal_throttle
 from referral.storage.tables.providers import provider
 from referral.storage.tables.records import resource, resource_history, search_entry
+from referral.storage.tables.register import npi_import, npi_key, npi_record, search_key
 from referral.storage.tables.reports import provider_event, provider_poll
 from referral.storage.tables.requests import document, message, referral, referral_event, request_number
 from referral.storage.tables.returned_mail import returned_mail
@@ -77,6 +78,9 @@ __all__ = [
     "letterhead_version",
     "message",
     "metadata",
+    "npi_import",
+    "npi_key",
+    "npi_record",
     "operating_mode",
     "order_indication",
     "override_decision",
@@ -109,6 +113,7 @@ __all__ = [
     "safety_event",
     "sealed_record",
     "search_entry",
+    "search_key",
     "staff_session",
     "staff_user",
     "subscription",

@@ -40,12 +40,8 @@ patient = Table(
     texts_column("address"),
     PrimaryKeyConstraint("clinic_id", "id"),
     to_clinic(),
-    Index(
-        "ix_patient_search_name",
-        "clinic_id",
-        "search_name",
-        postgresql_ops={"search_name": "text_pattern_ops"},
-    ),
+    Index("ix_patient_search_name", "clinic_id", "search_name", "id"),
+    Index(None, "clinic_id", "birth_date"),
 )
 
 clinician = Table(
@@ -73,12 +69,7 @@ clinician = Table(
     Index(None, "clinic_id", "practitioner_id"),
     Index(None, "clinic_id", "organization_id"),
     Index(None, "clinic_id", "npi"),
-    Index(
-        "ix_clinician_search_name",
-        "clinic_id",
-        "search_name",
-        postgresql_ops={"search_name": "text_pattern_ops"},
-    ),
+    Index("ix_clinician_search_name", "clinic_id", "search_name", "id"),
 )
 
 contact = Table(
