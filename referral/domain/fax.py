@@ -10,10 +10,12 @@ from referral.domain.errors import TransitionRefused
 
 
 class FaxSource(StrEnum):
-    """The way in."""
+    """The way in. UPLOAD: staff have uploaded a letter; PORTAL: the clinician has."""
 
     WEBHOOK = "webhook"
     FOLDER = "folder"
+    UPLOAD = "upload"
+    PORTAL = "portal"
 
 
 class FaxState(StrEnum):
@@ -40,6 +42,7 @@ class MatchedBy(StrEnum):
 
     BARCODE = "barcode"
     STAFF = "staff"
+    UPLOAD = "upload"
 
 
 # What nobody has placed yet: the inbox, and the count in the menu.

@@ -38,6 +38,7 @@ class MessageKind(StrEnum):
     RENEWAL = "renewal"
     WITHDRAWN = "withdrawn"
     NO_LONGER_COUNTS = "no-longer-counts"
+    CONVERSATION = "conversation"
     PATIENT_STATUS = "patient-status"
     PATIENT_LINK = "patient-link"
 
@@ -48,7 +49,13 @@ TO_PATIENT: Final = frozenset({MessageKind.PATIENT_STATUS, MessageKind.PATIENT_L
 
 # Those that carry a portal credential of their own.
 WITH_LINK: Final = frozenset(
-    {MessageKind.REQUEST, MessageKind.REMINDER, MessageKind.FRESH_LINK, MessageKind.RENEWAL}
+    {
+        MessageKind.REQUEST,
+        MessageKind.REMINDER,
+        MessageKind.FRESH_LINK,
+        MessageKind.RENEWAL,
+        MessageKind.CONVERSATION,
+    }
 )
 # What must not go out any more once the ladder stands still or has been moved.
 REMINDERS: Final = frozenset({MessageKind.REMINDER})
@@ -65,10 +72,13 @@ ONLY_WHILE_OPEN: Final = frozenset(
     {
         *(MessageKind.REQUEST, MessageKind.REMINDER, MessageKind.IDENTITY_CODE, MessageKind.FRESH_LINK),
         MessageKind.PATIENT_STATUS,
+        MessageKind.CONVERSATION,
     }
 )
 # Those that make sense after an answer, as long as the recommendation stands.
-WHILE_STANDING: Final = frozenset({MessageKind.RENEWAL, MessageKind.FRESH_LINK, MessageKind.IDENTITY_CODE})
+WHILE_STANDING: Final = frozenset(
+    {MessageKind.RENEWAL, MessageKind.FRESH_LINK, MessageKind.IDENTITY_CODE, MessageKind.CONVERSATION}
+)
 
 
 class Lane(StrEnum):

@@ -1,4 +1,4 @@
-"""Communication: each attempt to reach a clinician or the patient, whether it arrived or not."""
+"""Communication: each attempt to reach a clinician or the patient, and what clinician and clinic have said."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Final
 
 from referral.domain.codes import Channel
+from referral.domain.conversation import Speaker, Turn
 from referral.domain.outgoing import TO_PATIENT, MessageKind, MessageState
 from referral.domain.records import Referral
 from referral.fhir.elements import Ref, Resource, concept, instant, reference
@@ -14,6 +15,7 @@ from referral.fhir.systems import (
     COMMUNICATION_CATEGORY,
     COMMUNICATION_NOT_DONE,
     DEFAULT,
+    LOINC,
     PARTICIPATION_MODE,
     LocalSystems,
 )
@@ -43,6 +45,8 @@ _STATUS: Final = {
     MessageState.CANCELLED: "not-done",
     MessageState.DEAD: "not-done",
 }
+NOTE: Final = concept(LOINC, "34109-9", "Note")
+_ELECTRONIC: Final = concept(PARTICIPATION_MODE, "ELECTRONIC", "electronic data")
 _NO_LONGER: Final = {"text": "No longer needed"}
 
 
@@ -113,3 +117,40 @@ def _why_not(attempt: Attempt) -> Resource | None:
     if _STATUS[attempt.state] != "not-done":
         return None
     return concept(COMMUNICATION_NOT_DONE, attempt.failure, None, attempt.failure_text)
+
+
+def said(
+    turn: Turn,
+    referral: Referral,
+    *,
+    clinic: Ref,
+    in_response_to: str | None = None,
+    local: LocalSystems = DEFAULT,
+) -> Resource:
+    """What a clinician or the clinic has said at the portal; the words are the DocumentReference's."""
+    clinician = reference(f"PractitionerRole/{referral.clinician_id}")
+    sides = (clinician, reference(clinic))
+    sender, recipient = sides if turn.speaker is Speaker.CLINICIAN else reversed(sides)
+    resource: Resource = {
+        "resourceType": "Communication",
+        "id": turn.id,
+        "identifier": [local.identifier("conversation", turn.id)],
+        "basedOn": [{"reference": f"ServiceRequest/{referral.id}"}],
+        "status": "completed",
+        "category": [_NOTIFICATION],
+        "medium": [_ELECTRONIC],
+        "subject": {"reference": f"Patient/{referral.patient_id}"},
+        "topic": {"text": turn.about.value},
+        "about": [
+            {"reference": f"Task/{referral.task_id}"},
+            {"reference": f"ServiceRequest/{referral.id}"},
+        ],
+        "sent": instant(turn.said_at),
+        "recipient": [recipient],
+        "sender": sender,
+    }
+    if in_response_to is not None:
+        resource["inResponseTo"] = [{"reference": f"Communication/{in_response_to}"}]
+    if turn.words_id is not None:
+        resource["payload"] = [{"contentReference": {"reference": f"DocumentReference/{turn.words_id}"}}]
+    return resource

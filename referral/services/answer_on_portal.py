@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 from referral.domain.answers import Answers, check_answers
 from referral.domain.audit import Action, Actor, AuditEntry
 from referral.domain.codes import ClinicianKind, Strength
+from referral.domain.conversation import EXITS, About, Reach
 from referral.domain.errors import NotFound, StaleVersion
 from referral.domain.records import Clinician, Referral
+from referral.services.ask_clinic import How, ask_clinic
 from referral.services.keep_answer import keep_shown
 from referral.services.keep_draft import Signed, read_draft, write_draft
 from referral.services.letter_content import indication_words, planned_course
-from referral.services.respond_to_referral import Response, ask_clinic, respond
+from referral.services.prove_identity import PAPER
+from referral.services.read_conversation import Said, read_conversation
+from referral.services.respond_to_referral import Response, respond
 from referral.storage import audit, clinics, credentials, directory, documents, orders, outbox, referrals
 from referral.storage.credentials import Credential, PortalSession
 from referral.storage.db import Session
@@ -179,23 +183,60 @@ def _response(
     )
 
 
-def ask(
-    session: Session, actor: Actor, found: PortalSession, kind: str, text: str, key: str, now: datetime
-) -> None:
-    """Ask a question, ask for a call, or name a colleague; the same form sent again asks nothing again.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """What a visitor tells the clinic; `key` names the showing of its form."""
 
-    Naming a colleague ends this link: staff verify the colleague and send a new one.
+    about: About
+    text: str
+    key: str
+    reach: Reach = field(default_factory=Reach)
+
+
+def tell_clinic(
+    session: Session, actor: Actor, found: PortalSession, message: Message, now: datetime
+) -> None:
+    """Ask, reply, want a call, or leave it to somebody else; the same form sent again says nothing again.
+
+    Whoever leaves it to somebody else ends their links: staff find out who it is and send a new one.
     """
     fresh = credentials.lock_session(session, found.token_digest)
     draft = read_draft(session, fresh)
-    if key in draft.asked:
+    if message.key in draft.asked:
         return
     credential, _ = _of_session(session, fresh)
-    ask_clinic(session, actor, credential.referral_id, kind, text, now)
-    write_draft(session, fresh, replace(draft, asked=(*draft.asked, key)))
-    if kind == "colleague":
-        credentials.freeze(session, credential.selector, now)
+    carrier = outbox.get(session, credential.message_id)
+    ask_clinic(
+        session,
+        actor,
+        credential.referral_id,
+        message.about,
+        message.text,
+        now,
+        how=How(
+            reach=message.reach,
+            had_seen=_had_seen(fresh, credential),
+            contact_id=carrier.contact_id if carrier else None,
+        ),
+    )
+    write_draft(session, fresh, replace(draft, asked=(*draft.asked, message.key)))
+    if message.about in EXITS:
         leave(session, fresh, now)
+
+
+def _had_seen(found: PortalSession, credential: Credential) -> bool:
+    """A letter on paper names the patient; by mail, the page after the second factor does."""
+    shown = found.identified_at is not None or found.second_factor_at is not None
+    return shown or credential.channel in PAPER
+
+
+def read_thread(session: Session, actor: Actor, found: PortalSession) -> tuple[Said, ...]:
+    """What was said about this request, by both sides; a look at words is recorded."""
+    _, referral = _of_session(session, found)
+    said = read_conversation(session, referral.id, words=True)
+    if said:
+        _note_read(session, actor, referral, "portal-conversation")
+    return said
 
 
 def leave(session: Session, found: PortalSession, now: datetime) -> None:

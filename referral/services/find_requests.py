@@ -20,6 +20,7 @@ from referral.services.follow_requests import Followed, last_letter
 from referral.services.foresee_steps import Foreseen, foresee_steps
 from referral.services.hold_ladder import what_must_come_first
 from referral.services.move_ladder import is_paused, last_move
+from referral.services.read_conversation import Said, read_conversation
 from referral.services.receipt import evidence_id
 from referral.storage import (
     accounts,
@@ -79,7 +80,7 @@ class RequestView:
 
     `coming` is all that happens by itself from now on; `away` the clinician's absence of now or the next one;
     `undo` the newest change of the plan that can be taken back. `fax_id` is the fax that waits for a reader,
-    `first` says what has to be done before reminders may go on ("": nothing).
+    `first` says what has to be done before reminders may go on ("": nothing). `said` is the conversation.
     """
 
     followed: Followed
@@ -96,6 +97,7 @@ class RequestView:
     escalations: tuple[Escalation, ...] = ()
     fax_id: str = ""
     first: str = ""
+    said: tuple[Said, ...] = ()
 
 
 def find_request(
@@ -123,6 +125,7 @@ def find_request(
         users={id: user.name for id, user in accounts.get_users(session).items()},
         question_words=_questions(session, events) if may_read_answers else {},
         answer=_answer(session, referral_id, state, policy, may_read_answers),
+        said=read_conversation(session, referral_id, words=may_read_answers),
         escalations=tuple(e for e in find_escalations(session, [state]) if e.followed is followed),
         **(_plan(session, followed, now) if followed.referral.is_open else {}),
     )
@@ -145,12 +148,13 @@ def _plan(session: Session, followed: Followed, now: datetime) -> dict[str, Any]
     }
 
 
+def has_words(event: ReferralEvent) -> bool:
+    """Whether its document are somebody's own words."""
+    return event.event.startswith(("asked-", "clinic-")) or event.event == "withdrawn"
+
+
 def _questions(session: Session, events: tuple[ReferralEvent, ...]) -> dict[str, str]:
-    kept = [
-        str(event.detail["document"])
-        for event in events
-        if event.detail.get("document") and (event.event.startswith("asked-") or event.event == "withdrawn")
-    ]
+    kept = [str(e.detail["document"]) for e in events if e.detail.get("document") and has_words(e)]
     return {id: documents.get(session, id).content.decode() for id in kept}
 
 

@@ -10,6 +10,7 @@ from typing import Final
 
 from referral.domain.audit import Actor
 from referral.domain.codes import POSITIVE, BusinessStatus, TaskStatus, Verdict
+from referral.domain.conversation import About
 from referral.domain.fax import WAITING as WAITING_FAXES
 from referral.domain.fax import FaxState
 from referral.domain.life import ASK_AHEAD, find_conflicts
@@ -26,6 +27,7 @@ from referral.services.note_shown import note_shown
 from referral.storage import (
     bookings,
     clinics,
+    conversations,
     faxes,
     orders,
     outbox,
@@ -47,6 +49,7 @@ COUNTED: Final = 10_000
 # More orders in use than this, and the board shows those with the nearest infusions.
 _WATCHED: Final = 300
 _FAXES: Final = 50
+_TURNS: Final = 100
 NOT_DELIVERED: Final = (MessageState.FAILED, MessageState.UNKNOWN, MessageState.DEAD)
 
 
@@ -60,6 +63,9 @@ class Reason(StrEnum):
     NOT_REACHED = "not-reached"
     NO_BIRTH_DATE = "no-birth-date"
     QUESTION = "question"
+    COLLEAGUE = "colleague"
+    LEFT = "left"
+    WRONG_ADDRESS = "wrong-address"
     REVIEW = "review"
     DECLINED = "declined"
     GIVEN_BACK = "given-back"
@@ -130,7 +136,7 @@ def find_today(session: Session, actor: Actor, today: date, now: datetime) -> To
     locked_out = _locked_out(session, states)
     calls = find_calls(session, now, states)
     calling = {call.followed.referral.id for call in calls}
-    attention = [item for state in states for item in _attention(state, stuck, locked_out, calling)]
+    attention = [item for state in states for item in _attention(state, stuck, locked_out)]
     attention += _of_answers(session, states, now)
     attention += _of_codes(session, now)
     attention += [
@@ -144,6 +150,7 @@ def find_today(session: Session, actor: Actor, today: date, now: datetime) -> To
         for item in find_escalations(session, states)
     ]
     attention += _of_faxes(session, states, now)
+    attention += _of_turns(session, states, calling, now)
     attention += [
         Attention(reason=Reason.RELEASED, state=seat.state, since=seat.booking.changed_at, seat=seat)
         for seat in released
@@ -220,6 +227,27 @@ def _of_faxes(session: Session, states: list[OrderState], now: datetime) -> list
     return found
 
 
+_OF_TURN: Final = {
+    About.COLLEAGUE: Reason.COLLEAGUE,
+    About.LEFT: Reason.LEFT,
+    About.WRONG_ADDRESS: Reason.WRONG_ADDRESS,
+}
+
+
+def _of_turns(
+    session: Session, states: list[OrderState], calling: Container[str], now: datetime
+) -> Iterator[Attention]:
+    """One for each request whose clinician has said what waits for the clinic; a call is on its own list."""
+    newest = {turn.referral_id: turn for turn in conversations.waiting(session, limit=_TURNS)}
+    asked = with_orders(session, newest, now, states)
+    for turn in newest.values():
+        if turn.about is About.CALL and turn.referral_id in calling:
+            continue
+        followed, state = asked[turn.referral_id]
+        reason = _OF_TURN.get(turn.about, Reason.QUESTION)
+        yield Attention(reason=reason, state=state, since=turn.said_at, followed=followed)
+
+
 def _locked_out(session: Session, states: list[OrderState]) -> dict[str, tuple[Reason, datetime]]:
     """Open requests whose clinician wants to answer and cannot, or is not reached, until a person helps."""
     open_ids = {f.referral.id: state for state in states for f in state.requests if f.referral.is_open}
@@ -242,7 +270,6 @@ def _attention(
     state: OrderState,
     stuck: dict[str, Message],
     locked_out: dict[str, tuple[Reason, datetime]],
-    calling: Container[str],
 ) -> Iterator[Attention]:
     for followed in state.requests:
         referral = followed.referral
@@ -255,18 +282,9 @@ def _attention(
         if referral.id in locked_out:
             reason, since = locked_out[referral.id]
             yield Attention(reason=reason, state=state, since=since, followed=followed)
-        if referral.is_open and followed.question is not None and not _is_called(followed, calling):
-            since = followed.question.at
-            yield Attention(reason=Reason.QUESTION, state=state, since=since, followed=followed)
     about_order = _about_order(state)
     if about_order is not None:
         yield about_order
-
-
-def _is_called(followed: Followed, calling: Container[str]) -> bool:
-    """They have asked for a call, and it is on the list."""
-    asked = followed.question is not None and followed.question.event == "asked-call"
-    return asked and followed.referral.id in calling
 
 
 def _of_answers(session: Session, states: list[OrderState], now: datetime) -> Iterator[Attention]:

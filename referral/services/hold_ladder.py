@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
+from referral.domain.conversation import EXITS
 from referral.domain.outgoing import NOT_LEFT, REMINDERS, SWITCHED, MessageKind
 from referral.domain.records import Referral
 from referral.domain.reminders import stopped
 from referral.services.climb import climb_of, going_on
 from referral.services.close_referral import stop_messages
-from referral.storage import faxes, outbox, referrals
+from referral.storage import conversations, faxes, outbox, referrals
 from referral.storage.db import Session
 
 
@@ -26,6 +27,13 @@ class HeldFor(StrEnum):
     GUESSING = "guessing"
     STAFF = "staff"
     FAX = "fax"
+    COLLEAGUE = "colleague"
+    LEFT = "left"
+    WRONG_ADDRESS = "wrong-address"
+
+
+# What ends when the request is sent again: somebody of the clinic has found out where it belongs.
+_MENDED: Final = frozenset({HeldFor.GUESSING, HeldFor.COLLEAGUE, HeldFor.LEFT, HeldFor.WRONG_ADDRESS})
 
 
 def what_must_come_first(session: Session, referral: Referral) -> str:
@@ -69,5 +77,13 @@ def stop_reminders(session: Session, referral: Referral, now: datetime) -> dict[
 def go_on_after_guessing(session: Session, referral: Referral, now: datetime) -> Referral:
     """The ladder goes on, unless it waits for something else. The caller holds the request."""
     if referral.held_for != HeldFor.GUESSING:
+        return referral
+    return referrals.change(session, referral, **going_on(session, referral, now))
+
+
+def go_on_after_sending(session: Session, referral: Referral, by: str, now: datetime) -> Referral:
+    """The request is on its way once more: a ladder that waited for where it belongs goes on."""
+    conversations.settle(session, referral.id, by, now, EXITS)
+    if referral.held_for not in _MENDED:
         return referral
     return referrals.change(session, referral, **going_on(session, referral, now))

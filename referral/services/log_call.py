@@ -19,6 +19,7 @@ from referral.domain.calls import (
     check_log,
 )
 from referral.domain.codes import Channel
+from referral.domain.conversation import About
 from referral.domain.errors import NotFound, StaleVersion, TransitionRefused
 from referral.domain.ids import is_uuid
 from referral.domain.records import Bar, Clinician, Contact, Referral
@@ -33,7 +34,7 @@ from referral.services.queue_call import queue_call
 from referral.services.refresh_gate import refresh_gate
 from referral.services.resend import resend
 from referral.services.respond_to_referral import give_back
-from referral.storage import audit, calls, clinics, contacts, directory, referrals
+from referral.storage import audit, calls, clinics, contacts, conversations, directory, referrals
 from referral.storage.calls import CallTask
 from referral.storage.db import Session, hold
 
@@ -161,7 +162,10 @@ def _will_answer(call: _Call) -> None:
     """
     referral = told(call.session, call.referral, call.now)
     held = referral.held_at is not None and not what_must_come_first(call.session, referral)
-    if call.task.why is CallReason.ASKED and held:
+    if call.task.why is not CallReason.ASKED:
+        return
+    conversations.settle(call.session, referral.id, call.actor.id, call.now, (About.CALL,))
+    if held:
         resume_request(call.session, call.actor, referral.id, referral.version, call.now)
 
 

@@ -20,7 +20,7 @@ from referral.services.climb import climb_of, going_on, ladder_and_calendar, rep
 from referral.services.hold_ladder import HeldFor, hold, stop_reminders, what_must_come_first
 from referral.services.keep_calendar import add_closure, open_days
 from referral.services.replan import plan_of, plan_words
-from referral.storage import audit, closures, referrals
+from referral.storage import audit, closures, conversations, referrals
 from referral.storage.db import Session
 from referral.storage.db import hold as wait_for
 from referral.storage.referrals import ReferralEvent
@@ -77,6 +77,8 @@ def resume_request(session: Session, actor: Actor, referral_id: str, version: in
         values = {**replanned(climb, ladder, calendar), "paused_until": None}
     else:
         raise TransitionRefused("This request is neither on hold nor paused.", "Task.status")
+    # Whoever lets it go on has seen to what the clinician had said.
+    conversations.settle(session, referral.id, actor.id, now)
     return _moved(session, actor, referral, "resumed", values, now)
 
 
@@ -152,6 +154,8 @@ def undo_move(session: Session, actor: Actor, referral_id: str, version: int, no
         open_days(session, actor, str(move.detail["closure"]), now)
         changed = referrals.get(session, referral_id)
         return _tell(session, actor, (changed, changed), "undone", before, now, undone=move.event)
+    if move.event == "resumed":
+        conversations.unsettle(session, referral.id, move.at)
     old = move.detail["undo"]
     climb = Climb(
         started_at=referral.started_at,

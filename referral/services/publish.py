@@ -1,6 +1,6 @@
 """The FHIR side of every write: workflow rows become resources, in the transaction that wrote the rows.
 
-No other module writes resources of the workflow, but for `publish_warnings` and `publish_fax`. Managed
+No other module writes resources of the workflow, but for those named `publish_…` beside it. Managed
 elements are laid over what a client had put there (docs/adr/0001).
 """
 
@@ -425,11 +425,23 @@ def opinion_voided(session: Session, actor: Actor, voided: Standing, cause: Caus
     resources.create(session, [made], now)
 
 
-def letter_kept(session: Session, about: records.Referral, kept: Document, title: str, now: datetime) -> None:
-    """The DocumentReference of a request's own document, of the same id; Binary serves its bytes."""
+def letter_kept(
+    session: Session,
+    about: records.Referral,
+    kept: Document,
+    title: str,
+    now: datetime,
+    *,
+    type: dict[str, Any] = answer_mapping.ANSWER_LETTER,
+    author: Ref | None = None,
+) -> None:
+    """The DocumentReference of a request's own document, of the same id; Binary serves its bytes.
+
+    Its author is the clinician who was asked, unless another is named.
+    """
     described = answer_mapping.KeptDocument(
         id=kept.id,
-        type=answer_mapping.ANSWER_LETTER,
+        type=type,
         patient_id=about.patient_id,
         content_type=kept.content_type,
         size=len(kept.content),
@@ -439,8 +451,9 @@ def letter_kept(session: Session, about: records.Referral, kept: Document, title
         title=title,
         referral_id=about.id,
     )
-    author = f"PractitionerRole/{about.clinician_id}"
-    made = answer_mapping.document_reference(described, author=author, custodian=clinic_ref(session))
+    made = answer_mapping.document_reference(
+        described, author=author or f"PractitionerRole/{about.clinician_id}", custodian=clinic_ref(session)
+    )
     resources.create(session, [made], now)
 
 
@@ -454,13 +467,15 @@ def receipt(session: Session, referral_id: str, document_id: str, now: datetime)
     _output(session, about, about.task_id, [*outputs, f"DocumentReference/{document_id}"], now)
 
 
-def keep_words(session: Session, about: records.Referral, text: str, now: datetime) -> str:
-    """A question or remark in the clinician's own words, encrypted; returns the document's id."""
+def keep_words(
+    session: Session, about: records.Referral, text: str, now: datetime, *, kind: str = "words"
+) -> str:
+    """A question or remark in somebody's own words, encrypted; returns the document's id."""
     id = _new_id()
     documents.add(
         session,
         id=id,
-        kind="words",
+        kind=kind,
         content_type="text/plain; charset=utf-8",
         content=text.strip()[:4000].encode(),
         now=now,

@@ -21,6 +21,7 @@ from referral.domain.reminders import Climb, Ladder, due_date, next_step
 from referral.services import publish
 from referral.services.calendars import calendars_of
 from referral.services.climb import first_contact, ladder_of
+from referral.services.hand_over import hand_over
 from referral.services.queue_call import queue_call
 from referral.services.queue_message import queue_message
 from referral.storage import audit, calls, clinics, directory, orders, referrals
@@ -87,7 +88,8 @@ def request_recommendation(
         )
     patient = directory.get_patient(session, order.patient_id)
     asked = _clinicians(session, patient, new.clinician_ids, policy)
-    _refuse_duplicates(session, order, asked)
+    others = referrals.find(session, patient_id=order.patient_id, is_open=True)
+    _refuse_duplicates(others, asked)
     made = _rows(session, actor, order, asked, policy.version, ladder, new, now)
     referrals.add(session, made)
     for place, (referral, clinician) in enumerate(zip(made, asked, strict=True)):
@@ -96,6 +98,7 @@ def request_recommendation(
         )
         _send_first(session, actor, referral, clinician, document, new.requester, now)
     publish.order_asked(session, order.id, [referral.id for referral in made], now)
+    hand_over(session, actor, [other for other in others if other.order_id == order.id], now)
     return made
 
 
@@ -143,10 +146,10 @@ def _has_telephone(clinician: Clinician) -> bool:
     return any(contact.channel is Channel.PHONE for contact in clinician.contacts)
 
 
-def _refuse_duplicates(session: Session, order: Order, asked: list[Clinician]) -> None:
+def _refuse_duplicates(others: list[Referral], asked: list[Clinician]) -> None:
     """No second open request to a clinician about the same patient: it annoys and answers nothing."""
     wanted = {clinician.id for clinician in asked}
-    for referral in referrals.find(session, patient_id=order.patient_id, is_open=True):
+    for referral in others:
         if referral.clinician_id in wanted:
             raise DuplicateRequest(
                 f"There is an open request ({referral.number}) to this clinician about this patient since "

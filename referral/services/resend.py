@@ -10,7 +10,7 @@ from referral.domain.errors import InvalidInput, Issue
 from referral.domain.outgoing import UNFINISHED, WITH_LETTER, MessageKind
 from referral.domain.records import Contact, Referral
 from referral.domain.referral import Event, next_status
-from referral.services.hold_ladder import go_on_after_guessing
+from referral.services.hold_ladder import go_on_after_sending
 from referral.services.queue_message import queue_message
 from referral.storage import audit, directory, outbox, referrals
 from referral.storage.db import Session
@@ -19,7 +19,7 @@ from referral.storage.db import Session
 def resend(
     session: Session, actor: Actor, referral_id: str, version: int, channel: str, now: datetime
 ) -> None:
-    """Queue the letter once more with a fresh link; a ladder that guessing has stopped goes on.
+    """Queue the letter once more with a fresh link; a ladder that waited for where it belongs goes on.
 
     Apart from that the ladder is not moved by it.
     """
@@ -51,7 +51,7 @@ def resend_to(
 def _send(session: Session, actor: Actor, referral: Referral, contact: Contact, now: datetime) -> None:
     queue_message(session, referral, MessageKind.REQUEST, contact, now)
     # The version moves, so that a second click on the same page is told that the first one counted.
-    go_on_after_guessing(session, referrals.change(session, referral), now)
+    go_on_after_sending(session, referrals.change(session, referral), actor.id, now)
     referrals.note(session, referral.id, "resent", actor.id, now, channel=contact.channel)
     entry = AuditEntry(
         action=Action.EXECUTE,

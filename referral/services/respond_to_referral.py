@@ -1,4 +1,4 @@
-"""The clinician's side of a request: identity proven, answered, asked back. Answers that staff record too."""
+"""The clinician's side of a request: identity proven, answered. Answers that staff record too."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import Any
 
 from referral.domain.answers import Answers
 from referral.domain.audit import Action, Actor, AuditEntry
-from referral.domain.calls import CallReason
 from referral.domain.codes import BusinessStatus, Decision, Strength
 from referral.domain.errors import CredentialUnusable
 from referral.domain.gate import needs_review
@@ -24,11 +23,10 @@ from referral.services.close_referral import (
     close_referral,
     tell_clinician,
 )
-from referral.services.hold_ladder import HeldFor, hold, stop_reminders
+from referral.services.hold_ladder import stop_reminders
 from referral.services.keep_answer import Given, Signing, keep_answer
 from referral.services.learn_contact import learn_from_answer
 from referral.services.note_contradictions import note_contradictions
-from referral.services.queue_call import queue_call
 from referral.services.refresh_gate import refresh_gate, refresh_order
 from referral.storage import audit, clinics, credentials, directory, orders, recommendations, referrals
 from referral.storage.db import Session
@@ -231,26 +229,6 @@ def give_back(session: Session, actor: Actor, referral: Referral, now: datetime)
     tell_clinician(session, closed, MessageKind.CANCELLED, now)
     refresh_gate(session, actor, closed.order_id, now)
     return Receipt(Decision.NOT_MY_PATIENT, None, needs_review=False)
-
-
-def ask_clinic(
-    session: Session, actor: Actor, referral_id: str, kind: str, text: str, now: datetime
-) -> Referral:
-    """The clinician asks, wants a call, or names a colleague (`kind` is question, call or colleague).
-
-    Reminders stop until staff have answered. The words are narrative: kept encrypted, not in the timeline.
-    """
-    referral = referrals.get(session, referral_id, lock=True)
-    status = next_status(Event.ASK_INFORMATION, referral.status)
-    waiting = {"status": status, "business_status": BusinessStatus.AWAITING_INFORMATION}
-    changed = hold(session, referral, HeldFor.QUESTION, now, **waiting)
-    publish.referral_changed(session, changed, now)
-    note_id = publish.keep_words(session, changed, text, now) if text.strip() else None
-    referrals.note(session, referral_id, f"asked-{kind}", actor.id, now, document=note_id)
-    if kind == "call":
-        queue_call(session, changed, CallReason.ASKED, now)
-    _record(session, actor, f"asked-{kind}", changed)
-    return changed
 
 
 def _record(session: Session, actor: Actor, what: str, referral: Referral, **detail: Any) -> None:

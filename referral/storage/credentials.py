@@ -230,6 +230,21 @@ def revoke_sent_by(session: Session, messages: Iterable[uuid.UUID], reason: str,
     return changed.rowcount
 
 
+def freeze_all(session: Session, referral_id: str, now: datetime) -> None:
+    """Every link of a request rests: it reaches the wrong person, or somebody else is to answer."""
+    table = portal_credential
+    session.connection.execute(
+        update(table)
+        .where(
+            table.c.clinic_id == session.clinic,
+            table.c.referral_id == referral_id,
+            table.c.revoked_at.is_(None),
+            table.c.frozen_at.is_(None),
+        )
+        .values(frozen_at=now)
+    )
+
+
 def freeze(session: Session, selector: str, now: datetime) -> None:
     """Only a fresh link helps from now on."""
     session.connection.execute(
@@ -256,7 +271,10 @@ def has_misses_left(session: Session, source: str, now: datetime) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PortalSession:
-    """What a visitor has proven so far. `came_by` is link or code."""
+    """What a visitor has proven so far. `came_by` is link or code.
+
+    `is_assistant`: they fill in for the clinician, and cannot sign.
+    """
 
     clinic_id: str
     token_digest: bytes
@@ -273,6 +291,7 @@ class PortalSession:
     identified_at: datetime | None
     strength: str | None
     sealed_draft: bytes | None
+    is_assistant: bool
 
 
 _SESSION_FIELDS: Final = tuple(PortalSession.__slots__)

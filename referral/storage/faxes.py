@@ -29,6 +29,7 @@ class Fax:
 
     `suggested` are requests whose codes stand on it where they are more than one. `is_late`: its request was
     closed when it came. `matched_at` is also when its request's reminders were stopped, if it stopped them.
+    `meant_for` is the request that an uploaded letter was uploaded to.
     """
 
     id: str
@@ -52,6 +53,7 @@ class Fax:
     reason: str | None
     handled_by: str | None
     handled_at: datetime | None
+    meant_for: str | None = None
 
 
 _FIELDS: Final = tuple(Fax.__slots__)
@@ -76,6 +78,7 @@ def add(
     sha256: bytes | None,
     state: FaxState,
     now: datetime,
+    meant_for: str | None = None,
 ) -> str | None:
     """The id of the new row; None where this clinic has the same fax by the same way already."""
     made = session.connection.scalar(
@@ -90,6 +93,7 @@ def add(
             "sha256": sha256,
             "state": state,
             "not_before": now,
+            "meant_for": meant_for,
         },
     )
     return None if made is None else str(made)

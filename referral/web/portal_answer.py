@@ -23,6 +23,7 @@ from referral.services.answer_on_portal import (
     read_letter,
     read_receipt,
     read_sender,
+    read_thread,
     sign,
 )
 from referral.services.keep_draft import Draft, read_draft, save_values
@@ -68,8 +69,11 @@ def _read(visitor: Guest) -> tuple[Card, Draft, dict[str, Any]]:
 def request_page(visitor: Guest) -> Response:
     """The request and five large answers."""
     _, draft, frame = _read(visitor)
+    with visitor.transaction() as session:
+        thread = read_thread(session, visitor.actor, visitor.found)
     return page(
         "portal/request.html.j2",
+        thread=thread,
         form=Form(token=visitor.found.csrf_token),
         decisions=decisions(draft.values),
         **frame,

@@ -19,11 +19,11 @@ from referral.domain.codes import Channel
 from referral.domain.outgoing import MessageKind, MessageState
 from referral.domain.simulation import Cause, Entry, Happening, Scenario, Trouble
 from referral.letters.content import NoticeLetter, ReceiptRecord, RequestLetter
+from referral.services.ask_clinic import ask_clinic
 from referral.services.close_referral import cancel_referral
 from referral.services.deliver_messages import Delivery, deliver_due
 from referral.services.move_ladder import pause_request, resume_request
 from referral.services.prepare_message import Drawn, Renderer
-from referral.services.respond_to_referral import ask_clinic
 from referral.services.send_reminders import is_full, send_reminders
 from referral.services.take_report import Report, take_report
 from referral.storage import outbox, referrals, tables

@@ -18,6 +18,7 @@ from referral.domain.errors import (
 from referral.domain.outgoing import MessageKind, MessageState
 from referral.domain.policy import ICD_10_CM, Indication
 from referral.services import doctor
+from referral.services.ask_clinic import ask_clinic
 from referral.services.close_referral import cancel_referral
 from referral.services.judge_recommendation import (
     confirm_by_phone,
@@ -27,12 +28,7 @@ from referral.services.judge_recommendation import (
 from referral.services.lapse_orders import lapse_orders
 from referral.services.move_ladder import pause_request, resume_request
 from referral.services.refresh_gate import read_decision
-from referral.services.respond_to_referral import (
-    Response,
-    ask_clinic,
-    note_identity,
-    respond,
-)
+from referral.services.respond_to_referral import Response, note_identity, respond
 from referral.services.treat import record_consultation, start_treatment
 from referral.storage import audit, clinics, outbox, recommendations, referrals, resources
 from referral.storage.db import Session

@@ -13,6 +13,7 @@ from referral.domain.errors import InvalidInput, StaleVersion, TransitionRefused
 from referral.domain.outgoing import MessageKind, MessageState
 from referral.domain.records import Referral
 from referral.services import note_delivery
+from referral.services.ask_clinic import ask_clinic
 from referral.services.keep_calendar import close_days, open_days, set_hours
 from referral.services.move_ladder import (
     extend_request,
@@ -24,7 +25,6 @@ from referral.services.move_ladder import (
     undo_move,
 )
 from referral.services.replan import AT_ONCE, replan_open
-from referral.services.respond_to_referral import ask_clinic
 from referral.services.send_reminders import send_reminders
 from referral.storage import closures, outbox, referrals, tables
 from referral.storage.db import Session

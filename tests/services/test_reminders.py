@@ -8,8 +8,8 @@ from sqlalchemy import update
 
 from referral.domain.outgoing import MessageKind, MessageState
 from referral.letters.render import Renderer
+from referral.services.ask_clinic import ask_clinic
 from referral.services.deliver_messages import deliver_due
-from referral.services.respond_to_referral import ask_clinic
 from referral.services.send_reminders import send_reminders
 from referral.storage import directory, outbox, referrals, tables
 from tests.database import NOW, ClinicFixture

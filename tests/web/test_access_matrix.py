@@ -22,13 +22,13 @@ from sqlalchemy import func, select
 from referral.domain.calls import CallReason
 from referral.domain.codes import Channel, Role
 from referral.domain.records import Referral
+from referral.services.ask_clinic import ask_clinic
 from referral.services.book_chair import NewBooking, Slot, book_chair
 from referral.services.interactions import INTERACTIONS
 from referral.services.judge_recommendation import review_recommendation
 from referral.services.keep_calendar import close_days
 from referral.services.keep_chairs import add_chair
 from referral.services.queue_call import queue_call
-from referral.services.respond_to_referral import ask_clinic
 from referral.services.smart_clients import NewClient, register_client
 from referral.services.treat import record_consultation, start_treatment
 from referral.storage import calls as call_tasks
@@ -276,7 +276,7 @@ def paths(route: RouteContext, place: Place) -> Iterator[str]:
     known: Ids = {
         **place.ids,
         "step": list(_STEPS.get(template, ())),
-        "about": ["question", "call", "colleague"],
+        "about": ["question", "call", "colleague", "left", "wrong-address"],
         "service": ["ketamine-recommendation-gate"],
         "selector": ["selector"],
         "secret": ["secret"],

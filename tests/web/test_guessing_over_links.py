@@ -7,9 +7,9 @@ from datetime import date, timedelta
 from referral.domain.codes import Channel, Role
 from referral.domain.credential import PAUSE
 from referral.domain.outgoing import MessageKind, MessageState
+from referral.services.ask_clinic import ask_clinic
 from referral.services.find_today import Reason, find_today
 from referral.services.resend import resend
-from referral.services.respond_to_referral import ask_clinic
 from referral.services.send_reminders import send_reminders
 from referral.storage import referrals, tables
 from tests.database import NOW, ClinicFixture

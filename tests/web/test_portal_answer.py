@@ -489,14 +489,16 @@ def test_the_record_can_be_downloaded_once_it_has_been_made(case: Case, browser:
 # ---- Other ways out
 
 
-@pytest.mark.parametrize("about", ["question", "call"])
-def test_a_question_or_a_call_stops_the_reminders_once(case: Case, browser: Browser, about: str) -> None:
+@pytest.mark.parametrize(("about", "field"), [("question", "text"), ("call", "telephone")])
+def test_a_question_or_a_call_stops_the_reminders_once(
+    case: Case, browser: Browser, about: str, field: str
+) -> None:
     browser.identify_by_fax()
     page = browser.get(f"/request/ask/{about}").text
-    assert browser.post(f"/request/ask/{about}", {"text": " "}).status_code == 400
+    assert browser.post(f"/request/ask/{about}", {field: " "}).status_code == 400
     for _ in range(2):
         browser.page = page
-        assert "your message has arrived" in browser.post(f"/request/ask/{about}", {"text": "555-0100"}).text
+        assert "your message has arrived" in browser.post(f"/request/ask/{about}", {field: "555-0100"}).text
     assert case.events().count(f"asked-{about}") == 1
     assert case.state().next_step_at is None
     assert "Your recommendation for" in browser.get("/request").text
@@ -505,7 +507,7 @@ def test_a_question_or_a_call_stops_the_reminders_once(case: Case, browser: Brow
 def test_naming_a_colleague_ends_this_link_and_its_session(case: Case, browser: Browser) -> None:
     minted = browser.identify_by_fax()
     browser.get("/request/ask/colleague")
-    page = browser.post("/request/ask/colleague", {"text": "Dr Wren Halloway, 303-555-0166"}).text
+    page = browser.post("/request/ask/colleague", {"name": "Wren Halloway", "telephone": "555-0166"}).text
     assert "Yours has been closed" in page
     assert "Quillfeather" not in browser.get("/request").text
     assert "cannot be used now" in browser.open(minted).text

@@ -9,8 +9,8 @@ import pytest
 from referral.domain.codes import Channel, Role
 from referral.domain.records import Referral
 from referral.domain.reminders import Ladder, Step
+from referral.services.ask_clinic import ask_clinic
 from referral.services.find_policy import find_policy
-from referral.services.respond_to_referral import ask_clinic
 from referral.services.send_reminders import send_reminders
 from referral.storage import audit, clinics, closures, referrals
 from referral.web.staff.escalation_view import TO_THE_PATIENT

@@ -15,9 +15,9 @@ from referral.domain.codes import Role
 from referral.domain.outgoing import MessageState
 from referral.domain.policy import ICD_10_CM, Indication
 from referral.domain.records import Referral
+from referral.services.ask_clinic import ask_clinic
 from referral.services.queue_call import queue_call
 from referral.services.request_recommendation import NewOrder, place_order
-from referral.services.respond_to_referral import ask_clinic
 from referral.storage import audit, directory, documents, outbox, referrals, tables
 from referral.storage.db import Session
 from tests.database import NOW, ClinicFixture

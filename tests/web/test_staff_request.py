@@ -10,7 +10,7 @@ import pytest
 from referral.domain.codes import Role, Strength
 from referral.domain.outgoing import MessageState
 from referral.domain.records import Referral
-from referral.services.respond_to_referral import ask_clinic
+from referral.services.ask_clinic import ask_clinic
 from referral.storage import audit, orders, outbox, referrals
 from tests.database import NOW, ClinicFixture
 from tests.services import people

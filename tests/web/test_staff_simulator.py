@@ -9,8 +9,8 @@ from urllib.parse import urlencode
 import pytest
 
 from referral.domain.codes import Role
+from referral.services.ask_clinic import ask_clinic
 from referral.services.keep_calendar import close_days
-from referral.services.respond_to_referral import ask_clinic
 from referral.storage import audit, outbox, referrals
 from tests.database import NOW, ClinicFixture
 from tests.services import people

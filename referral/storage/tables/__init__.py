@@ -17,6 +17,7 @@ from referral.storage.tables.clinic import (
     staff_user,
 )
 from referral.storage.tables.columns import metadata
+from referral.storage.tables.conversations import conversation_turn, late_answer
 from referral.storage.tables.exports import bulk_export, bulk_export_part, bulk_export_patient
 from referral.storage.tables.faxes import incoming_fax
 from referral.storage.tables.gate_facts import (
@@ -69,11 +70,13 @@ __all__ = [
     "consent_decision",
     "consultation",
     "contact",
+    "conversation_turn",
     "document",
     "gate",
     "incoming_fax",
     "indication_rule",
     "infusion_order",
+    "late_answer",
     "letterhead_logo",
     "letterhead_version",
     "message",

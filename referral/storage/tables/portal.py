@@ -68,6 +68,7 @@ portal_session = Table(
     time_column("identified_at", nullable=True),
     text_column("strength", nullable=True),
     column_of("sealed_draft", LargeBinary, nullable=True),
+    flag_column("is_assistant"),
     PrimaryKeyConstraint("token_digest"),
     ForeignKeyConstraint(
         ["clinic_id", "selector"], ["portal_credential.clinic_id", "portal_credential.selector"]

@@ -45,6 +45,10 @@ NOTICES: Final = {
     ),
     "resent": Notice("open", "It goes out again", "A new letter with a new link is being made."),
     "paused": Notice("open", "The reminders are paused", "The due date has moved with them."),
+    "replied": Notice(
+        "open", "Your message is on its way", "The clinician gets a link to read it and to reply."
+    ),
+    "seen-to": Notice("open", "Seen to", "It is off the Today board; the reminders go on."),
     "attended": Notice("open", "Seen to", "It is off the Today board; the ladder goes on."),
     "held": Notice("open", "The request is on hold", "Nothing goes out until somebody lets it go on."),
     "extended": Notice("open", "The request has more time", "The other steps stay where they were."),

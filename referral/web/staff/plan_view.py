@@ -23,6 +23,9 @@ _WAITS_FOR: Final = {
     HeldFor.GUESSING: "Wrong tries have locked the link. Call the practice, then send the request again.",
     HeldFor.FAX: "An answer has come by fax and waits for somebody to write it down.",
     HeldFor.STAFF: "It is on hold until somebody lets it go on.",
+    HeldFor.COLLEAGUE: "A colleague should answer: ask them, and this request ends.",
+    HeldFor.LEFT: "The clinician has left: ask another one, or correct the contact.",
+    HeldFor.WRONG_ADDRESS: "It did not reach the right person: correct the contact and send it again.",
 }
 # What an undo takes back, by the word of the timeline.
 _UNDO: Final = {

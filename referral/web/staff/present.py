@@ -56,6 +56,7 @@ MESSAGE_KIND: Final = {
     MessageKind.NO_LONGER_COUNTS: "Notice that the answer does not count any more",
     MessageKind.PATIENT_STATUS: "Message to the patient: what we wait for",
     MessageKind.PATIENT_LINK: "Fresh link for the patient",
+    MessageKind.CONVERSATION: "Notice that the clinic has written",
 }
 DECISION: Final = {
     Decision.RECOMMENDED: Badge("open", "Recommended"),
@@ -119,6 +120,7 @@ _STATUS_REASON: Final = {
     "not-my-patient": "not their patient",
     "expired": "no answer in time",
     "do-not-contact": "asked not to be contacted",
+    "handed-over": "somebody else was asked in their place",
 }
 
 

@@ -32,6 +32,7 @@ from referral.services.move_ladder import (
     undo_move,
 )
 from referral.services.resend import resend, resend_to
+from referral.services.write_to_clinician import see_to, write_to_clinician
 from referral.storage import referrals
 from referral.web.dependencies import PostedDep, Visitor
 from referral.web.policy import Permission
@@ -208,7 +209,20 @@ def _cancel(visitor: Visitor, referral_id: str, typed: Typed) -> str:
     return "cancelled"
 
 
+def _reply(visitor: Visitor, referral_id: str, typed: Typed) -> str:
+    text = typed.get("reply", "")
+    write_to_clinician(visitor.session, visitor.actor, referral_id, version_of(typed), text, visitor.now)
+    return "replied"
+
+
+def _seen_to(visitor: Visitor, referral_id: str, typed: Typed) -> str:
+    see_to(visitor.session, visitor.actor, referral_id, version_of(typed), visitor.now)
+    return "seen-to"
+
+
 _STEPS: Final[Steps] = {
+    "reply": (Permission.SEE_ANSWER, _reply),
+    "seen-to": (Permission.ASK, _seen_to),
     "call": (Permission.ASK, _call),
     "resend": (Permission.ASK, _resend),
     "contact": (Permission.MANAGE_DIRECTORY, _contact),

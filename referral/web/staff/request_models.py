@@ -149,6 +149,30 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
+class Utterance:
+    """One turn: who said it and about what, in words; `facts` are how to reach somebody.
+
+    `words` are empty for whoever may not read them; `hidden` says so then.
+    """
+
+    who: str
+    when: When
+    words: str
+    is_ours: bool
+    facts: tuple[Fact, ...] = ()
+    hidden: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """`owed` says in a sentence what waits for the clinic, empty for nothing; `action` does it."""
+
+    said: tuple[Utterance, ...]
+    owed: str = ""
+    action: Link | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class RequestPage:
     """`actions` are the steps open to this person now: resend, pause, resume, confirm, review, void, cancel.
 
@@ -181,6 +205,7 @@ class RequestPage:
     failed: str = ""
     fax: str = ""
     record: str = ""
+    conversation: Conversation | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from referral.web.staff import contact_view, present, story
 from referral.web.staff.call_view import call_choices
 from referral.web.staff.clock import Clock, born, days
 from referral.web.staff.contacts import SOURCES, channel_choices
+from referral.web.staff.conversation_view import conversation
 from referral.web.staff.escalation_view import brought_up
 from referral.web.staff.models import Badge, Choice, Fact, Link
 from referral.web.staff.plan_view import plan_card
@@ -71,6 +72,7 @@ def request_page(
         record=f"/requests/{referral.id}/transcribe"
         if referral.is_open and visitor.may(Permission.ASK)
         else "",
+        conversation=conversation(view, clock, may_read=receipts),
     )
 
 
@@ -108,6 +110,10 @@ def _actions(visitor: Visitor, view: RequestView) -> Iterator[str]:
         yield "review"
     if answer is not None and answer.needs_call(view.policy) and visitor.may(Permission.ASK):
         yield "confirm"
+    if visitor.may(Permission.SEE_ANSWER) and (referral.is_open or view.answer is not None):
+        yield "reply"
+    if any(one.turn.waits for one in view.said) and visitor.may(Permission.ASK):
+        yield "seen-to"
     if referral.is_open and visitor.may(Permission.ASK):
         yield from _while_open(view)
     living = answer is not None and not answer.recommendation.voided

@@ -94,12 +94,15 @@ _HELD: Final[dict[str, str]] = {
     HeldFor.GUESSING: "wrong tries have locked the link: call, then send it again",
     HeldFor.FAX: "answered by fax; please write down what it says",
     HeldFor.STAFF: "on hold until somebody lets it go on",
+    HeldFor.COLLEAGUE: "a colleague should answer in their place",
+    HeldFor.LEFT: "they have left the practice",
+    HeldFor.WRONG_ADDRESS: "it did not reach the right person",
 }
 
 
 def _what_next(followed: Followed, clock: Clock) -> str:
     if followed.referral.held_at is not None:
-        if followed.question is not None:
+        if followed.question is not None and followed.referral.held_for not in _HELD:
             return "the clinician waits for the clinic"
         return _HELD.get(followed.referral.held_for or "", "it waits for the clinic")
     title = next_title(followed)

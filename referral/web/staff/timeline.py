@@ -10,7 +10,7 @@ from referral.domain.calls import CallOutcome, CallReason
 from referral.domain.codes import Channel, Decision
 from referral.domain.life import Cause
 from referral.domain.outgoing import MessageKind
-from referral.services.find_requests import RequestView
+from referral.services.find_requests import RequestView, has_words
 from referral.storage.referrals import ReferralEvent
 from referral.web.staff import present
 from referral.web.staff.call_words import CALLED, WHY
@@ -48,6 +48,12 @@ _LOOKS: Final[dict[str, tuple[str, str, str]]] = {
     "asked-question": ("waiting", "mail", "The clinician asks the clinic a question"),
     "asked-call": ("waiting", "phone", "The clinician asks to be called"),
     "asked-colleague": ("waiting", "user", "The clinician says that a colleague should answer"),
+    "asked-reply": ("waiting", "mail", "The clinician has written to the clinic"),
+    "left-practice": ("closed", "user", "The clinician has left this practice"),
+    "wrong-address": ("closed", "warning", "The request did not reach the right person"),
+    "clinic-question": ("info", "mail", "The clinic has asked the clinician"),
+    "clinic-reply": ("info", "mail", "The clinic has replied"),
+    "seen-to": ("open", "user", "Seen to"),
     "portal-opened": ("neutral", "neutral", "The link was opened"),
     "portal-frozen": ("closed", "shield", "Link locked after ten wrong tries"),
     "portal-no-birth-date": ("closed", "warning", "The clinician could not be identified: no date of birth"),
@@ -184,11 +190,7 @@ def _detail(event: ReferralEvent, view: RequestView, clock: Clock) -> str:
     told = _DETAILS.get(event.event)
     if told is not None:
         return told(event.detail, view, clock)
-    hidden = (
-        (event.event.startswith("asked-") or event.event == "withdrawn")
-        and event.detail.get("document")
-        and not view.question_words
-    )
+    hidden = has_words(event) and event.detail.get("document") and not view.question_words
     return "the words are for clinical staff" if hidden else ""
 
 
@@ -196,6 +198,10 @@ def _reason(detail: _Detail, _view: RequestView, _clock: Clock) -> str:
     """As the provider's answer was put into our words; nobody is named in it."""
     reason = str(detail.get("reason", ""))
     return f"{reason[:1].upper()}{reason[1:]}"
+
+
+def _shown(detail: _Detail) -> str:
+    return "patient data had been shown" if detail.get("seen") else "no patient data had been shown"
 
 
 def _on_day(name: str, words: str) -> Callable[[_Detail, RequestView, Clock], str]:
@@ -219,5 +225,7 @@ _DETAILS: Final[dict[str, Callable[[_Detail, RequestView, Clock], str]]] = {
     "not-my-patient": lambda detail, _view, _clock: (
         "patient data had been shown" if detail.get("seen") else ""
     ),
+    "left-practice": lambda detail, _view, _clock: _shown(detail),
+    "wrong-address": lambda detail, _view, _clock: _shown(detail),
     "asked": lambda _detail, view, _clock: present.titled(view.followed.clinician),
 }

@@ -1,4 +1,4 @@
-"""Questions and answers between a clinician and the clinic."""
+"""Questions and answers, late answers, assistants and uploaded letters at the portal."""
 
 from __future__ import annotations
 
