@@ -1,4 +1,4 @@
-"""Communication: each attempt to reach a clinician or the patient, and what clinician and clinic have said."""
+"""Communication: each attempt to reach a clinician or the patient, and what clinician and clinic said."""
 
 from __future__ import annotations
 

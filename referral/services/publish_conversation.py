@@ -1,6 +1,6 @@
 """The FHIR side of what was said: one Communication for each turn, its words behind a DocumentReference.
 
-So the words stay encrypted, and whoever may read the Communication asks for them by Binary (docs/adr/0037).
+So the words stay encrypted, and whoever may read the Communication asks for them by Binary (docs/adr/0028).
 """
 
 from __future__ import annotations
