@@ -10,8 +10,12 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
 from referral.domain.outgoing import TO_PATIENT, MessageKind
+
+# Why a request has ended, where it ended by the patient's no.
+ENDED_BY_NO: Final = "consent-withdrawn"
 
 
 class ConsentScope(StrEnum):

@@ -45,8 +45,9 @@ FACTS: Final = (
 )
 # Facts about the person: they end the recommendations of every order, not only of the one they were noted on.
 OF_PATIENT: Final = frozenset({Cause.PSYCHOSIS, Cause.PREGNANCY, Cause.HOSPITALISATION})
-# The clinician has just said so, or has said that the answer is not theirs: no notice goes out.
-UNTOLD: Final = frozenset({Cause.AMENDED, Cause.DENIED})
+# The clinician has just said so, or has said that the answer is not theirs, or must not be told anything any
+# more: no notice goes out.
+UNTOLD: Final = frozenset({Cause.AMENDED, Cause.DENIED, Cause.CONSENT_WITHDRAWN})
 
 
 class Purpose(StrEnum):

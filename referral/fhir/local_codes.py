@@ -124,6 +124,10 @@ _AUDIT: Final = {
     "export-removed": "A bulk export was deleted by its client",
     "export-started": "A bulk export was asked for",
     "extend": "The expiry of a request was moved",
+    "accounting": "An accounting of disclosures was made",
+    "consent-granted": "A patient has agreed",
+    "consent-undone": "A consent was entered in error",
+    "consent-withdrawn": "A patient has refused, or has taken back consent",
     "facts-changed": "What the gate looks at was changed",
     "fax": "A fax was read",
     "fax-differs": "A fax says something else than the answer on record",
@@ -325,7 +329,23 @@ SYSTEMS: Final[dict[str, System]] = {
             "delivery-failed": Code("The message could not be delivered", "No way to the clinician worked."),
             "cancelled-by-clinic": Code("Cancelled by the clinic", "The clinic took the request back."),
             "expired": Code("Not answered in time", "The time for an answer is over."),
+<<<<<<< HEAD
             "handed-over": Code("Somebody else was asked", "The clinician left the answer to somebody else."),
+=======
+            "consent-withdrawn": Code("Consent withdrawn", "The patient has withdrawn consent."),
+        },
+    ),
+    "consent-category": System(
+        "What a patient agrees to or refuses, where no code of HL7's says it.",
+        {
+            "treatment-disclosure": Code(
+                "Disclosure to the clinicians who are asked",
+                "Telling clinicians who treat the patient why they are asked, and what came of it.",
+            ),
+            "patient-messages": Code(
+                "Messages to the patient", "Writing to the patient that the clinic waits for something."
+            ),
+>>>>>>> 699dbb4 (A patient's no closes the gate and stops disclosures at once, from FHIR and from the services)
         },
     ),
     "gate-requirement": System(

@@ -30,6 +30,8 @@ RESTFUL_INTERACTION: Final = "http://hl7.org/fhir/restful-interaction"
 
 _THO: Final = "http://terminology.hl7.org/CodeSystem/"
 ACT_CODE: Final = f"{_THO}v3-ActCode"
+ACT_REASON: Final = f"{_THO}v3-ActReason"
+CONSENT_SCOPE: Final = f"{_THO}consentscope"
 PARTICIPATION_TYPE: Final = f"{_THO}v3-ParticipationType"
 PARTICIPATION_MODE: Final = f"{_THO}v3-ParticipationMode"
 DATA_OPERATION: Final = f"{_THO}v3-DataOperation"

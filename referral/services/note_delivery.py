@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from referral.domain import contacts
 from referral.domain.audit import Action, Actor, AuditEntry
 from referral.domain.calendar import BusinessCalendar
 from referral.domain.calls import CallOutcome, CallReason
 from referral.domain.codes import BusinessStatus, TaskStatus
+from referral.domain.consent import ENDED_BY_NO
 from referral.domain.outgoing import (
     SWITCHED,
     TO_PATIENT,
@@ -35,6 +36,9 @@ from referral.storage import contacts as outbox_contacts
 from referral.storage.db import Session
 from referral.storage.dispatch import Held
 from referral.storage.outbox import Message
+
+# Why a request may have ended so that its clinician hears nothing more.
+_TOLD_NOTHING: Final = frozenset({CallOutcome.DO_NOT_CONTACT, ENDED_BY_NO})
 
 
 def worker(session: Session) -> Actor:
@@ -102,7 +106,7 @@ def reached_many(session: Session, taken: Iterable[Held], now: datetime) -> None
     for held in taken:
         referral, kind = held.referral, held.message.kind
         ended = not referral.is_open and referral.status is not TaskStatus.COMPLETED
-        if kind in WITH_LETTER and ended and referral.status_reason != CallOutcome.DO_NOT_CONTACT:
+        if kind in WITH_LETTER and ended and referral.status_reason not in _TOLD_NOTHING:
             # It was on its way while the request ended, when nobody could be told who had not had it.
             tell_clinician(session, referral, MessageKind.CANCELLED, now)
         if kind in WITH_LINK:

@@ -16,6 +16,7 @@ from referral.domain import records
 from referral.domain.answers import Answers
 from referral.domain.audit import Actor
 from referral.domain.codes import Channel, RequestStatus
+from referral.domain.consent import Consented
 from referral.domain.gate import GateDecision
 from referral.domain.life import Cause, Standing
 from referral.domain.outgoing import MessageKind, MessageState
@@ -23,6 +24,7 @@ from referral.domain.policy import Indication
 from referral.fhir import answer as answer_mapping
 from referral.fhir import communication as communication_mapping
 from referral.fhir import condition as condition_mapping
+from referral.fhir import consent as consent_mapping
 from referral.fhir import encounter as encounter_mapping
 from referral.fhir import patient as patient_mapping
 from referral.fhir import practitioner as practitioner_mapping
@@ -109,6 +111,20 @@ def _element(name: str) -> str:
 def patient(session: Session, new: records.Patient, now: datetime) -> None:
     """A patient whom the front desk entered; the row for people follows from it."""
     resources.create(session, [patient_mapping.to_fhir(new)], now)
+
+
+def consent(session: Session, said: Consented, source: str, now: datetime) -> None:
+    """What the patient has said to the clinic, or on their own page; `source` says which."""
+    made = consent_mapping.to_fhir(
+        said.consent_id,
+        said.patient_id,
+        said.scope,
+        said.decision,
+        at=said.at,
+        clinic=clinic_ref(session),
+        source=source,
+    )
+    resources.create(session, [made], now)
 
 
 def clinician(session: Session, new: records.Clinician, now: datetime) -> None:

@@ -14,18 +14,22 @@ from typing import Final
 
 from referral.domain.audit import Action, Actor, AuditEntry
 from referral.domain.codes import POSITIVE, TaskStatus
+from referral.domain.consent import ConsentDecision, ConsentScope
 from referral.domain.life import Cause
 from referral.domain.outgoing import WITH_LINK, MessageKind
 from referral.domain.records import Bar
 from referral.domain.referral import Event
 from referral.services import publish
 from referral.services.close_referral import close_referral
+from referral.services.keep_consent import say_consent
 from referral.services.refresh_gate import refresh_order
 from referral.services.void_recommendation import void
 from referral.storage import (
     audit,
     clinics,
+    consents,
     contacts,
+    directory,
     orders,
     recommendations,
     referrals,
@@ -225,6 +229,23 @@ def _barred(work: _Work, event: SafetyEvent) -> None:
         work.findings.done["contact-barred"] += 1
 
 
+def _consented(work: _Work, event: SafetyEvent) -> None:
+    """A no holds again; a yes is to be recorded again, since nothing of what it was about may be assumed."""
+    scope, decision = ConsentScope(event.detail["scope"]), ConsentDecision(event.detail["decision"])
+    session, id = work.session, event.subject
+    if id not in directory.get_patients(session, [id]):
+        return
+    if decision is not ConsentDecision.WITHDRAWN:
+        work.findings.lost.append(
+            f"Patient {id}: a consent ({scope}) was recorded as {decision} on {_when(event)}; look at the "
+            "patient's page and record it again if it holds."
+        )
+    elif not consents.has_withdrawn(session, id, scope):
+        source = f"said on {_when(event)}, before the restore"
+        say_consent(session, work.actor, id, scope, decision, source, work.now)
+        work.findings.done["consent-withdrawn"] += 1
+
+
 def _when(event: SafetyEvent) -> str:
     return f"{event.at:%Y-%m-%d %H:%M} UTC"
 
@@ -244,4 +265,5 @@ _APPLY: Final[dict[str, Callable[[_Work, SafetyEvent], None]]] = {
     "policy": _policy,
     "order-ended": _order_ended,
     "contact-barred": _barred,
+    "consent": _consented,
 }

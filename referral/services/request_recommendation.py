@@ -11,6 +11,7 @@ from referral.domain import contacts
 from referral.domain.audit import Action, Actor, AuditEntry
 from referral.domain.calls import CallReason
 from referral.domain.codes import BusinessStatus, Channel, Requirement, TaskStatus
+from referral.domain.consent import ConsentScope
 from referral.domain.errors import DuplicateRequest, InvalidInput, Issue, TransitionRefused
 from referral.domain.gate import who_may_recommend
 from referral.domain.npi import KIND_LABEL
@@ -24,7 +25,7 @@ from referral.services.climb import first_contact, ladder_of
 from referral.services.hand_over import hand_over
 from referral.services.queue_call import queue_call
 from referral.services.queue_message import queue_message
-from referral.storage import audit, calls, clinics, directory, orders, referrals
+from referral.storage import audit, calls, clinics, consents, directory, orders, referrals
 from referral.storage.db import Session
 
 
@@ -106,6 +107,12 @@ def _clinicians(session: Session, patient: Patient, ids: tuple[str, ...], policy
     if not ids:
         raise InvalidInput(Issue("Choose a clinician to ask.", ("clinician",), "required"))
     issues = []
+    if consents.has_withdrawn(session, patient.id, ConsentScope.RECOMMENDER):
+        text = (
+            "The patient does not want anybody to be asked. If that has changed, record the new consent on "
+            "the patient's page first."
+        )
+        issues.append(Issue(text, ("ServiceRequest.subject",), "business-rule"))
     if patient.birth_date is None:
         text = "The patient's date of birth is missing: the letter and the identity check need it."
         issues.append(Issue(text, ("Patient.birthDate",), "required"))

@@ -34,6 +34,7 @@ from referral.services.note_attempt import note_attempt
 from referral.services.record_provenance import note_write, take_provenance
 from referral.services.take_answer import take_answer
 from referral.services.take_appointment import take_appointment
+from referral.services.take_consent import take_consent
 from referral.services.take_request import take_request
 from referral.services.take_subscription import take_subscription
 from referral.services.take_task import take_task
@@ -63,6 +64,7 @@ _USE_CASE: Final[dict[str, Callable[[ClientWrite], None]]] = {
     "Task": take_task,
     **dict.fromkeys(sorted(DOORS), take_treatment),
     "Appointment": take_appointment,
+    "Consent": take_consent,
     "Provenance": take_provenance,
 }
 

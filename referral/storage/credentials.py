@@ -363,6 +363,24 @@ def last_draft(session: Session, referral_id: str) -> PortalSession | None:
     return _to_session(row) if row else None
 
 
+def end_sessions_of(session: Session, referral_ids: Iterable[str], now: datetime) -> int:
+    """Whoever looks at one of these requests is shown nothing more; returns how many visits were running."""
+    of_these = select(portal_credential.c.selector).where(
+        portal_credential.c.clinic_id == session.clinic,
+        portal_credential.c.referral_id.in_(list(referral_ids)),
+    )
+    ended = session.connection.execute(
+        update(portal_session)
+        .where(
+            portal_session.c.clinic_id == session.clinic,
+            portal_session.c.selector.in_(of_these),
+            portal_session.c.ended_at.is_(None),
+        )
+        .values(ended_at=now)
+    )
+    return ended.rowcount
+
+
 def change_session(session: Session, token_digest: bytes, **values: Any) -> None:
     """Write new values of named columns."""
     session.connection.execute(

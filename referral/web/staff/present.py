@@ -121,6 +121,7 @@ _STATUS_REASON: Final = {
     "expired": "no answer in time",
     "do-not-contact": "asked not to be contacted",
     "handed-over": "somebody else was asked in their place",
+    "consent-withdrawn": "the patient has withdrawn consent",
 }
 
 
