@@ -68,7 +68,7 @@ def test_taking_back_by_patch_closes_the_request_and_says_why(case: Case, fhir: 
     made = fhir.create(consent(case))
     patch = [{"op": "replace", "path": "/status", "value": "inactive"}]
     headers = {"content-type": "application/json-patch+json"}
-    answer = fhir.call("PATCH", f"Consent/{made['id']}", patch, **headers)
+    answer = fhir.call("PATCH", f"/fhir/Consent/{made['id']}", patch, **headers)
     assert answer.status == 200, answer.body
     assert refused(case) == {ConsentScope.RECOMMENDER}
     (task,) = fhir.get(f"Task?focus=ServiceRequest/{case.referral.id}").resources

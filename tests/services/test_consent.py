@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 
 from referral.domain.codes import TaskStatus, Verdict
-from referral.domain.consent import ConsentDecision, ConsentScope
+from referral.domain.consent import ConsentDecision, Consented, ConsentScope
 from referral.domain.errors import GateClosed, InvalidInput
 from referral.domain.life import Cause
 from referral.domain.outgoing import MessageKind, MessageState
@@ -127,7 +127,7 @@ def test_thanks_for_an_answer_do_not_leave_after_the_withdrawal(
     with clinic.transaction() as session:
         # As if it had been written without stopping anything: the dispatcher looks for itself.
         patient = referral.patient_id
-        said = consents.Consented(
+        said = Consented(
             consent_id="c", patient_id=patient, scope=RECOMMENDER, decision=NO, made_by="test", at=NOW
         )
         consents.add(session, said)
