@@ -67,7 +67,7 @@ def test_a_denial_ends_what_was_asked_and_answered(case: Case, fhir: FhirClient)
 def test_taking_back_by_patch_closes_the_request_and_says_why(case: Case, fhir: FhirClient) -> None:
     made = fhir.create(consent(case))
     patch = [{"op": "replace", "path": "/status", "value": "inactive"}]
-    headers = {"content-type": "application/json-patch+json"}
+    headers = {"Content_Type": "application/json-patch+json"}
     answer = fhir.call("PATCH", f"/fhir/Consent/{made['id']}", patch, **headers)
     assert answer.status == 200, answer.body
     assert refused(case) == {ConsentScope.RECOMMENDER}
