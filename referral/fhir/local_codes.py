@@ -329,9 +329,7 @@ SYSTEMS: Final[dict[str, System]] = {
             "delivery-failed": Code("The message could not be delivered", "No way to the clinician worked."),
             "cancelled-by-clinic": Code("Cancelled by the clinic", "The clinic took the request back."),
             "expired": Code("Not answered in time", "The time for an answer is over."),
-<<<<<<< HEAD
             "handed-over": Code("Somebody else was asked", "The clinician left the answer to somebody else."),
-=======
             "consent-withdrawn": Code("Consent withdrawn", "The patient has withdrawn consent."),
         },
     ),
@@ -345,7 +343,6 @@ SYSTEMS: Final[dict[str, System]] = {
             "patient-messages": Code(
                 "Messages to the patient", "Writing to the patient that the clinic waits for something."
             ),
->>>>>>> 699dbb4 (A patient's no closes the gate and stops disclosures at once, from FHIR and from the services)
         },
     ),
     "gate-requirement": System(
