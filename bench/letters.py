@@ -76,9 +76,9 @@ def main() -> None:
         batch = letters(rounds + 4)
         draw = bare(Path(name), batch[0].letterhead.accent)
         for number, letter in enumerate(batch):
-            html = markup.request_html(letter, installed)
+            html = markup.letter_html(letter, installed)
             turns: list[tuple[list[float], Callable[[], object]]] = [
-                (ours, partial(renderer.request, letter)),
+                (ours, partial(renderer.letter, letter)),
                 (theirs, partial(draw, html)),
             ]
             for times, work in turns if number % 2 else reversed(turns):

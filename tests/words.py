@@ -31,6 +31,8 @@ _JINJA: Final = {
 # By the beginning of the path, the first that fits.
 _FILES: Final = {
     "templates/letters/": "letters.po",
+    "referral/letters/": "letters.po",
+    "referral/services/letter_content.py": "letters.po",
     "templates/messages/": "messages.po",
     "templates/sms/": "messages.po",
     "templates/patient/": "patient.po",
@@ -92,7 +94,7 @@ def messages(catalog: Catalog) -> Iterator[Message]:
 
 def written(catalog: Catalog, name: str, language: Language) -> bytes:
     """A file as it is kept."""
-    fresh = Catalog(locale=language.value, charset="utf-8", fuzzy=False)
+    fresh = Catalog(charset="utf-8", fuzzy=False)
     fresh.header_comment = _HEADER.format(
         name=name.removesuffix(".po").capitalize(), language=language.name.capitalize()
     ).rstrip()

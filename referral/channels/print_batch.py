@@ -76,8 +76,8 @@ def count_pages(pdf: bytes) -> int:
         return len(opened.pages)
 
 
-def join(parts: Sequence[bytes], title: str) -> bytes:
-    """One PDF for printing on both sides: each part begins on a fresh sheet.
+def join(parts: Sequence[bytes], title: str, *, both_sides: bool = True) -> bytes:
+    """One PDF for printing on both sides, where each part begins on a fresh sheet, or for a fax.
 
     The same parts give the same bytes. Tags for screen readers and links are lost: this is for paper only.
     """
@@ -92,7 +92,7 @@ def join(parts: Sequence[bytes], title: str) -> bytes:
             if "/Annots" in page.obj:
                 del page.obj["/Annots"]
         joined.pages.extend(part.pages)
-        if len(part.pages) % 2:
+        if both_sides and len(part.pages) % 2:
             joined.add_blank_page(page_size=_SHEET)
     joined.docinfo["/Title"] = title
     out = io.BytesIO()

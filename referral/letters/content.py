@@ -7,11 +7,13 @@ import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import date, datetime
-from typing import Final
+from typing import ClassVar, Final
 from zoneinfo import ZoneInfo
 
 from referral.domain.codes import ClinicianKind
 from referral.domain.errors import InvalidInput, Issue, ReferralError
+from referral.domain.language import Language
+from referral.translation import say
 
 DEFAULT_ACCENT: Final = "#0f5257"
 _JOINERS: Final = "\u200c\u200d"
@@ -71,7 +73,7 @@ def _luminance(colour: str) -> float:
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
-def _settle(value: object, limits: Mapping[str, int], multiline: frozenset[str] = frozenset()) -> None:
+def settle(value: object, limits: Mapping[str, int], multiline: frozenset[str] = frozenset()) -> None:
     """Make every text of a frozen value printable, and refuse one over its limit (120 if not told)."""
     for field in fields(value):  # type: ignore[arg-type]  # every caller is a dataclass
         given = getattr(value, field.name)
@@ -91,7 +93,7 @@ def _settle(value: object, limits: Mapping[str, int], multiline: frozenset[str] 
                 )
 
 
-def _require_web_address(field: str, url: str) -> None:
+def require_web_address(field: str, url: str) -> None:
     """The reader of a PDF can press it, so it must lead to a page and nowhere else."""
     if not url.startswith(("https://", "http://")):
         raise LetterProblem(f"{field} must be a web address.")
@@ -134,7 +136,7 @@ class Letterhead:
     logo: Logo | None = None
 
     def __post_init__(self) -> None:
-        _settle(
+        settle(
             self,
             {
                 "clinic_name": 60,
@@ -152,24 +154,76 @@ class Letterhead:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RequestLetter:
-    """One request to one clinician.
+class Letter:
+    """What every letter carries in its frame, whoever gets it.
 
-    `recipient_lines` is the postal address below the "Attn" line; a first line that is the clinician's name
-    is left out, since that line has it. `clinician_role`, `indication` and `planned_course` continue a
-    sentence: "treating psychiatrist", "recurrent depression (F33.2)", "six infusions over three weeks".
-    `portal_url` is what the QR code opens, `portal_display` what is typed together with `short_code`.
-    `page_code` stands on the form page, so that it is recognised when it comes back; it opens nothing.
-    `written_at` is aware UTC and shown as a date in `time_zone`. A text that is too long raises LetterProblem
-    here already.
+    `recipient_lines` is the postal address without the person. `written_at` is aware UTC and shown as a date
+    in `time_zone`. A text that is too long raises LetterProblem here already. `LIMITS` are characters, of a
+    line where there are several; texts in `FREE_TEXT` keep their line breaks.
     """
+
+    LIMITS: ClassVar[Mapping[str, int]] = {"recipient_lines": 80, "letter_id": 40, "request_number": 24}
+    FREE_TEXT: ClassVar[frozenset[str]] = frozenset()
 
     letter_id: str
     request_number: str
     written_at: datetime
     letterhead: Letterhead
     recipient_lines: tuple[str, ...]
+    time_zone: ZoneInfo
+    language: Language = Language.ENGLISH
+
+    def __post_init__(self) -> None:
+        settle(self, {**Letter.LIMITS, **type(self).LIMITS}, type(self).FREE_TEXT)
+        if not self.recipient_lines:
+            raise LetterProblem("recipient_lines is empty; an address or a fax number must stand there.")
+
+    @property
+    def address(self) -> tuple[str, ...]:
+        """What shows in the envelope's window."""
+        return self.recipient_lines
+
+    @property
+    def written_on(self) -> date:
+        return self.written_at.astimezone(self.time_zone).date()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClinicianLetter(Letter):
+    """A letter to a clinician in person.
+
+    A first line of the address that is the clinician's name is left out, since the "Attn" line has it.
+    """
+
     clinician_name: str
+
+    @property
+    def address(self) -> tuple[str, ...]:
+        """What shows in the envelope's window."""
+        first, *rest = self.recipient_lines
+        named_twice = first.casefold() == self.clinician_name.casefold() and rest
+        attention = say(self.language, "Attn %(name)s, personal", name=self.clinician_name)
+        return (attention, *(rest if named_twice else self.recipient_lines))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestLetter(ClinicianLetter):
+    """One request to one clinician.
+
+    `clinician_role`, `indication` and `planned_course` continue a sentence: "treating psychiatrist",
+    "recurrent depression (F33.2)", "six infusions over three weeks". `portal_url` is what the QR code opens,
+    `portal_display` what is typed together with `short_code`. `page_code` stands on the form page, so that it
+    is recognised when it comes back; it opens nothing.
+    """
+
+    LIMITS: ClassVar[Mapping[str, int]] = {
+        "indication": 160,
+        "planned_course": 200,
+        "portal_url": 180,
+        "portal_display": 60,
+        "short_code": 20,
+    }
+
     salutation: str
     clinician_role: str
     clinician_kind: ClinicianKind
@@ -182,71 +236,17 @@ class RequestLetter:
     portal_url: str
     portal_display: str
     page_code: str
-    time_zone: ZoneInfo
 
     def __post_init__(self) -> None:
-        _settle(
-            self,
-            {
-                "indication": 160,
-                "planned_course": 200,
-                "portal_url": 180,
-                "portal_display": 60,
-                "recipient_lines": 80,
-            }
-            | {"letter_id": 40, "request_number": 24, "short_code": 20},
-        )
-        if not self.recipient_lines:
-            raise LetterProblem("recipient_lines is empty; an address or a fax number must stand there.")
-        _require_web_address("portal_url", self.portal_url)
-
-    @property
-    def address(self) -> tuple[str, ...]:
-        """What shows in the envelope's window."""
-        return window_lines(self.clinician_name, self.recipient_lines)
-
-    @property
-    def written_on(self) -> date:
-        return self.written_at.astimezone(self.time_zone).date()
+        ClinicianLetter.__post_init__(self)
+        require_web_address("portal_url", self.portal_url)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NoticeLetter:
-    """One page that tells a clinician something about a request: the words of a mail, on paper or by fax.
+class ReminderLetter(RequestLetter):
+    """The request once more, with its form page; `asked_on` is the day of the first letter."""
 
-    `paragraphs` are their lines; what they say names no patient. Address and time as in RequestLetter.
-    """
-
-    letter_id: str
-    request_number: str
-    written_at: datetime
-    letterhead: Letterhead
-    recipient_lines: tuple[str, ...]
-    clinician_name: str
-    title: str
-    paragraphs: tuple[tuple[str, ...], ...]
-    time_zone: ZoneInfo
-
-    def __post_init__(self) -> None:
-        _settle(self, {"recipient_lines": 80, "letter_id": 40, "request_number": 24})
-        if not self.recipient_lines:
-            raise LetterProblem("recipient_lines is empty; an address or a fax number must stand there.")
-
-    @property
-    def address(self) -> tuple[str, ...]:
-        """What shows in the envelope's window."""
-        return window_lines(self.clinician_name, self.recipient_lines)
-
-    @property
-    def written_on(self) -> date:
-        return self.written_at.astimezone(self.time_zone).date()
-
-
-def window_lines(clinician_name: str, recipient_lines: tuple[str, ...]) -> tuple[str, ...]:
-    """The postal address under an "Attn" line; a first line that is the clinician's name is left out."""
-    first, *rest = recipient_lines
-    named_twice = first.casefold() == clinician_name.casefold() and rest
-    return (f"Attn {clinician_name}, personal", *(rest if named_twice else recipient_lines))
+    asked_on: date
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -261,7 +261,7 @@ class ManifestRow:
     flat: bool = False
 
     def __post_init__(self) -> None:
-        _settle(self, {"recipient": 200})
+        settle(self, {"recipient": 200})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -292,7 +292,7 @@ class ShownAnswer:
     answer: str
 
     def __post_init__(self) -> None:
-        _settle(self, {"question": 500, "answer": 4000}, frozenset({"answer"}))
+        settle(self, {"question": 500, "answer": 4000}, frozenset({"answer"}))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -303,7 +303,7 @@ class EvidenceLine:
     value: str
 
     def __post_init__(self) -> None:
-        _settle(self, {"value": 1000})
+        settle(self, {"value": 1000})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -331,7 +331,7 @@ class ReceiptRecord:
     fhir: bytes
 
     def __post_init__(self) -> None:
-        _settle(self, {"indication": 300, "attestation": 2000, "verify_url": 180, "decision": 200})
+        settle(self, {"indication": 300, "attestation": 2000, "verify_url": 180, "decision": 200})
         if len(self.answers) > 60 or len(self.evidence) > 60:
             raise LetterProblem("A record has room for 60 answers and 60 lines of evidence.")
-        _require_web_address("verify_url", self.verify_url)
+        require_web_address("verify_url", self.verify_url)

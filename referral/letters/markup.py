@@ -16,17 +16,27 @@ from markupsafe import Markup, escape
 
 from referral.domain.language import Language
 from referral.letters.content import (
+    Letter,
     Letterhead,
     LetterProblem,
     Manifest,
-    NoticeLetter,
     ReceiptRecord,
+    ReminderLetter,
     RequestLetter,
-    long_date,
 )
 from referral.letters.fonts import FontSet
 from referral.letters.form_page import form_page
-from referral.translation import teach
+from referral.letters.notices import (
+    CancelledLetter,
+    ConversationLetter,
+    FaxCover,
+    NoticeLetter,
+    PatientStatusLetter,
+    ThankYouLetter,
+)
+from referral.letters.plot import plot
+from referral.letters.report import RANGES, ReportLetter, Scale, Series
+from referral.translation import long_date, say, teach
 
 TEMPLATES: Final = Path(__file__).resolve().parents[2] / "templates" / "letters"
 STYLES: Final[Mapping[str, tuple[str, ...]]] = {
@@ -60,8 +70,8 @@ class Address:
 
 
 @cache
-def environment(language: Language = Language.ENGLISH) -> jinja2.Environment:
-    """The templates of letters in one language."""
+def environment(language: Language) -> jinja2.Environment:
+    """One for each language, since macros know nothing of the values of a page."""
     # select_autoescape() would leave *.html.j2 unescaped, so escaping is always on.
     made = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
@@ -71,7 +81,37 @@ def environment(language: Language = Language.ENGLISH) -> jinja2.Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
+    made.globals |= {
+        "strong": _strong,
+        "isolated": _isolated,
+        "link": _link,
+        "signed": _signed,
+        "most": _most,
+    }
     return teach(made, language)
+
+
+# Markup that stands inside a translated sentence: the texts of the catalogues are plain.
+def _strong(text: object, name: str = "strong") -> Markup:
+    return Markup('<b class="{}">{}</b>').format(name, text)
+
+
+def _isolated(name: str) -> Markup:
+    """A name of another script does not turn the rest of its line round."""
+    return Markup('<span dir="auto">{}</span>').format(name)
+
+
+def _link(url: str, text: str) -> Markup:
+    return Markup('<a class="link" href="{}">{}</a>').format(url, text)
+
+
+def _signed(number: int) -> str:
+    """With a true minus."""
+    return f"{number:+d}".replace("-", "−")
+
+
+def _most(scale: Scale) -> int:
+    return RANGES[scale].most
 
 
 def stylesheet(style: str, accent: str) -> str:
@@ -80,49 +120,101 @@ def stylesheet(style: str, accent: str) -> str:
     return text.replace("ACCENT-PALE", _pale(accent)).replace("ACCENT", accent)
 
 
-def request_html(letter: RequestLetter, fonts: FontSet, *, tightness: int = 0) -> str:
-    """Both pages. `tightness` 1 sets the first page a little smaller, 2 both."""
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How one kind of letter is drawn: its template, the pages it is meant for, and the most it may take."""
+
+    template: str
+    pages: int
+    at_most: int
+
+
+LAYOUTS: Final[Mapping[type[Letter], Layout]] = {
+    RequestLetter: Layout("request.html.j2", 2, 2),
+    ReminderLetter: Layout("reminder.html.j2", 2, 2),
+    FaxCover: Layout("fax_cover.html.j2", 1, 1),
+    NoticeLetter: Layout("notice.html.j2", 1, 1),
+    CancelledLetter: Layout("cancelled.html.j2", 1, 1),
+    ThankYouLetter: Layout("thank_you.html.j2", 1, 1),
+    ConversationLetter: Layout("conversation.html.j2", 1, 4),
+    PatientStatusLetter: Layout("patient_status.html.j2", 1, 1),
+    ReportLetter: Layout("report.html.j2", 1, 3),
+}
+
+
+def letter_html(letter: Letter, fonts: FontSet, style: str = "screen", *, tightness: int = 0) -> str:
+    """The whole letter. `tightness` 1 sets the first page a little smaller, 2 all of it."""
+    return words_html(
+        letter,
+        mark=_mark(letter.letterhead, fonts),
+        address=fit_address(letter.address, fonts),
+        tightness=tightness,
+        pictures=_pictures(letter, style),
+    )
+
+
+def words_html(letter: Letter, *, mark: Markup, address: Address, tightness: int, pictures: Pictures) -> str:
+    """The same from parts that are measured or drawn already, for who only wants the words."""
     return (
-        environment()
-        .get_template("request.html.j2")
+        environment(letter.language)
+        .get_template(LAYOUTS[type(letter)].template)
         .render(
             letter=letter,
             clinic=letter.letterhead,
-            mark=_mark(letter.letterhead, fonts),
-            address=fit_address(letter.address, fonts),
-            written_on=long_date(letter.written_on),
-            due_on=long_date(letter.due_on),
-            form=form_page(letter.clinician_kind),
-            reply_code=qr_svg(letter.portal_url, "l", "QR code that opens the reply page"),
-            page_code=qr_svg(letter.page_code, "q", "QR code with the number of this page"),
+            mark=mark,
+            address=address,
+            form=form_page(letter.clinician_kind) if isinstance(letter, RequestLetter) else None,
             tightness=tightness,
+            pictures=pictures,
         )
     )
 
 
-def notice_html(notice: NoticeLetter, fonts: FontSet) -> str:
-    """One page in the frame of a request letter."""
-    return (
-        environment()
-        .get_template("notice.html.j2")
-        .render(
-            notice=notice,
-            clinic=notice.letterhead,
-            mark=_mark(notice.letterhead, fonts),
-            address=fit_address(notice.address, fonts),
-            written_on=long_date(notice.written_on),
-        )
+_NOTHING: Final = Markup("")
+
+
+@dataclass(frozen=True, slots=True)
+class Pictures:
+    """What is drawn into a letter; empty where its kind has no such thing."""
+
+    reply_code: Markup = _NOTHING
+    page_code: Markup = _NOTHING
+    plots: tuple[tuple[Series, Markup], ...] = ()
+
+
+def _pictures(letter: Letter, style: str) -> Pictures:
+    language = letter.language
+    if isinstance(letter, ReportLetter):
+        accent = "#000000" if style == "fax" else letter.letterhead.accent
+        sessions = max(letter.given, letter.planned or 0)
+        return Pictures(plots=tuple((one, plot(one, sessions, accent, language)) for one in letter.series))
+    url, title = _reply_page(letter)
+    page = letter.page_code if isinstance(letter, RequestLetter) else ""
+    return Pictures(
+        reply_code=qr_svg(url, "l", title) if url else _NOTHING,
+        page_code=qr_svg(page, "q", say(language, "QR code with the number of this page"))
+        if page
+        else _NOTHING,
     )
+
+
+def _reply_page(letter: Letter) -> tuple[str, str]:
+    """What the larger code of a letter opens, "" where it has none, and what a reader aloud says of it."""
+    if isinstance(letter, RequestLetter | ConversationLetter):
+        return letter.portal_url, say(letter.language, "QR code that opens the reply page")
+    if isinstance(letter, PatientStatusLetter):
+        return letter.status_url, say(letter.language, "QR code that opens your page")
+    return "", ""
 
 
 def manifest_html(manifest: Manifest, fonts: FontSet) -> str:
     """The list on top of a batch. A character in no font is printed as its code point."""
     return (
-        environment()
+        environment(Language.ENGLISH)
         .get_template("manifest.html.j2")
         .render(
             manifest=manifest,
-            made_on=long_date(manifest.made_on),
+            made_on=long_date(Language.ENGLISH, manifest.made_on),
             shown=lambda text: _shown(text, fonts),
         )
     )
@@ -136,13 +228,13 @@ def _shown(text: str, fonts: FontSet) -> str:
 def receipt_html(record: ReceiptRecord, fonts: FontSet) -> str:
     """The record. A character in no font is printed as its code point: a record must always be writable."""
     return (
-        environment()
+        environment(Language.ENGLISH)
         .get_template("receipt.html.j2")
         .render(
             record=record,
             clinic=record.letterhead,
             mark=_mark(record.letterhead, fonts),
-            answered_on=long_date(record.answered_at.astimezone(ZoneInfo("UTC")).date()),
+            answered_on=long_date(Language.ENGLISH, record.answered_at.astimezone(ZoneInfo("UTC")).date()),
             shown=lambda text: _shown(text, fonts),
             verify_code=qr_svg(
                 record.verify_url, "m", "QR code that opens the page where the seal can be checked"

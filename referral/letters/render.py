@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import gc
 import hashlib
-from dataclasses import dataclass, fields, replace
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, is_dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -17,10 +18,10 @@ from referral.domain.codes import ClinicianKind
 from referral.letters import fonts, markup
 from referral.letters.content import (
     DEFAULT_ACCENT,
+    Letter,
     Letterhead,
     LetterProblem,
     Manifest,
-    NoticeLetter,
     ReceiptRecord,
     RequestLetter,
 )
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 
 Style = Literal["screen", "print", "fax"]
 
-REQUEST_PAGES: Final = 2
 RECEIPT_PAGES_AT_MOST: Final = 20
 MANIFEST_PAGES_AT_MOST: Final = 40
 ATTACHMENT_NAME: Final = "recommendation.fhir.json"
@@ -59,34 +59,29 @@ class Renderer:
         self._engine: Engine = Engine()
         self._sheets: dict[tuple[str, str], Any] = {}
 
-    def request(self, letter: RequestLetter, style: Style = "screen") -> RenderedDocument:
-        """The letter and its tick-box page, PDF/UA-1.
+    def letter(self, letter: Letter, style: Style = "screen") -> RenderedDocument:
+        """Any kind of letter, PDF/UA-1.
 
         `print` has no ink near the edge, `fax` only black. Raises LetterProblem when a name cannot be printed
-        with the installed fonts, the address does not fit the envelope, or the letter is longer than its two
-        pages.
+        with the installed fonts, the address does not fit the envelope, or the letter is longer than its kind
+        may be.
         """
         self._require_glyphs(letter)
         letter = replace(letter, letterhead=_in_style(letter.letterhead, style))
-        sheet = self._sheet(style, letter.letterhead.accent)
+        sheet, assets = self._sheet(style, letter.letterhead.accent), self._assets(letter.letterhead)
+        layout = markup.LAYOUTS[type(letter)]
+        drawn = []
         for tightness in (0, 1, 2):
-            html = markup.request_html(letter, self._fonts, tightness=tightness)
-            pdf, pages = self._engine.letter(html, sheet, self._assets(letter.letterhead))
-            if pages == REQUEST_PAGES:
-                return RenderedDocument(pdf, hashlib.sha256(pdf).hexdigest(), pages)
-        raise LetterProblem(
-            f"The letter takes {pages} pages instead of {REQUEST_PAGES}; shorten its longest text."
-        )
-
-    def notice(self, notice: NoticeLetter, style: Style = "print") -> RenderedDocument:
-        """One page in the style of a request letter, PDF/UA-1; LetterProblem as for one."""
-        self._require_glyphs(notice)
-        notice = replace(notice, letterhead=_in_style(notice.letterhead, style))
-        html = markup.notice_html(notice, self._fonts)
-        sheet = self._sheet(style, notice.letterhead.accent)
-        pdf, pages = self._engine.letter(html, sheet, self._assets(notice.letterhead))
-        if pages != 1:
-            raise LetterProblem(f"The notice takes {pages} pages instead of one; shorten its text.")
+            html = markup.letter_html(letter, self._fonts, style, tightness=tightness)
+            drawn.append(self._engine.letter(html, sheet, assets))
+            if drawn[-1][1] <= layout.pages:
+                break
+        # What does not fit where it is meant to is set at ease, if it may take more.
+        pdf, pages = drawn[-1] if drawn[-1][1] <= layout.pages else drawn[0]
+        if pages > layout.at_most:
+            raise LetterProblem(
+                f"The letter takes {pages} pages instead of {layout.at_most}; shorten its longest text."
+            )
         return RenderedDocument(pdf, hashlib.sha256(pdf).hexdigest(), pages)
 
     def manifest(self, manifest: Manifest) -> RenderedDocument:
@@ -120,7 +115,7 @@ class Renderer:
         What is in memory afterwards is left out of full garbage collections, which would otherwise take a
         tenth of the time of every letter. Call it once, early, and before a process forks workers that draw.
         """
-        self.request(_SPECIMEN)
+        self.letter(_SPECIMEN)
         gc.collect()
         gc.freeze()
 
@@ -140,16 +135,23 @@ class Renderer:
         logo = letterhead.logo
         return {markup.LOGO: Asset(logo.content_type, logo.content)} if logo else {}
 
-    def _require_glyphs(self, letter: RequestLetter | NoticeLetter) -> None:
+    def _require_glyphs(self, letter: Letter) -> None:
         """Checked before drawing, so that the refusal can say which field it is."""
-        for value in (letter, letter.letterhead):
-            for field in fields(value):
-                given = getattr(value, field.name)
-                text = "".join(map("".join, given)) if isinstance(given, tuple) else given
-                if isinstance(text, str) and self._fonts.uncovered(text):
-                    raise LetterProblem(
-                        f"{field.name} has a character that is in none of the installed fonts."
-                    )
+        for field, text in texts_of(letter):
+            if self._fonts.uncovered(text):
+                raise LetterProblem(f"{field} has a character that is in none of the installed fonts.")
+
+
+def texts_of(value: Any, name: str = "letter") -> Iterator[tuple[str, str]]:
+    """Every text inside a content, however deep, with the name of its field."""
+    if isinstance(value, str):
+        yield name, value
+    elif isinstance(value, tuple):
+        for part in value:
+            yield from texts_of(part, name)
+    elif is_dataclass(value):
+        for field in fields(value):
+            yield from texts_of(getattr(value, field.name), field.name)
 
 
 def _in_style(letterhead: Letterhead, style: Style) -> Letterhead:

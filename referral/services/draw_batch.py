@@ -113,7 +113,9 @@ def _gathered(session: Session, wanted: Wanted, delivery: Delivery) -> _Gathered
         material = gather(session, wanted.message, wanted.to, delivery.base_url, delivery.now())
         key = b""
         if material.receipt is not None:
-            key = session.vault.open(material.clinic.wrapped_key, material.clinic.seal_key, "seal-key")
+            key = session.vault.open(
+                material.told.clinic.wrapped_key, material.told.clinic.seal_key, "seal-key"
+            )
         return _Gathered(wanted.message, material, key)
     except Exception as error:  # noqa: BLE001 - kept with its message, told when the batch is stored
         return _Gathered(wanted.message, None, b"", error)

@@ -5,17 +5,30 @@ from __future__ import annotations
 import uuid
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any, Final
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
+from referral.domain.codes import Channel, ClinicianKind
 from referral.domain.credential import Minted
 from referral.domain.errors import InvalidInput, Issue
 from referral.domain.fax import page_code
-from referral.domain.npi import KIND_LABEL
+from referral.domain.language import Language, phrase
+from referral.domain.outgoing import MessageKind
 from referral.domain.records import Clinician, Contact, Order, Patient, Referral
 from referral.domain.time_zones import time_zone_of
-from referral.letters.content import Letterhead, Logo, NoticeLetter, RequestLetter, long_date
+from referral.letters.content import (
+    ClinicianLetter,
+    Letterhead,
+    Logo,
+    ReceiptRecord,
+    ReminderLetter,
+    RequestLetter,
+)
+from referral.letters.notices import CancelledLetter, Ending, FaxCover, NoticeLetter, ThankYouLetter
 from referral.storage.clinics import Clinic
+from referral.storage.outbox import Message
+from referral.translation import long_date, say, say_many
 
 
 def letterhead_of(clinic: Clinic) -> Letterhead:
@@ -26,10 +39,12 @@ def letterhead_of(clinic: Clinic) -> Letterhead:
     return Letterhead(clinic_name=clinic.name, **values | {"logo": logo})
 
 
-def indication_words(order: Order) -> str:
+def indication_words(order: Order, language: Language = Language.ENGLISH) -> str:
     """'recurrent depression (F33.2) and chronic pain (G89.4)': a phrase in the middle of a sentence."""
     labels = [_mid_sentence(indication.label) for indication in order.indications]
-    return labels[0] if len(labels) == 1 else f"{', '.join(labels[:-1])} and {labels[-1]}"
+    if len(labels) == 1:
+        return labels[0]
+    return say(language, "%(first)s and %(last)s", first=", ".join(labels[:-1]), last=labels[-1])
 
 
 def _mid_sentence(words: str) -> str:
@@ -37,34 +52,61 @@ def _mid_sentence(words: str) -> str:
     return words[:1].lower() + words[1:] if words[1:2].islower() else words
 
 
-def planned_course(order: Order) -> str:
+def planned_course(order: Order, language: Language = Language.ENGLISH) -> str:
     """'a course of 6 intravenous ketamine infusions, starting about …'; what is not planned is left out."""
-    count = order.planned_sessions
-    start = f", starting about {long_date(order.first_infusion_on)}" if order.first_infusion_on else ""
-    sessions = (
-        "intravenous ketamine infusions" if count is None else f"{count} intravenous ketamine infusions"
-    )
-    return f"a course of {sessions}{start}"
+    if order.planned_sessions is None:
+        course = say(language, "a course of intravenous ketamine infusions")
+    else:
+        course = say_many(
+            language,
+            "a course of %(num)s intravenous ketamine infusion",
+            "a course of %(num)s intravenous ketamine infusions",
+            order.planned_sessions,
+        )
+    if order.first_infusion_on is None:
+        return course
+    day = long_date(language, order.first_infusion_on)
+    return say(language, "%(course)s, starting about %(day)s", course=course, day=day)
 
 
-def salutation_of(clinician: Clinician) -> str:
+# As a letter calls them to themselves: "named you as their …".
+_ROLES: Final = {
+    ClinicianKind.PSYCHIATRIST: phrase("treating psychiatrist"),
+    ClinicianKind.PSYCHOLOGIST: phrase("treating psychologist"),
+    ClinicianKind.PRIMARY_CARE: phrase("treating family/primary care physician"),
+    ClinicianKind.NURSE_PRACTITIONER: phrase("treating nurse practitioner"),
+    ClinicianKind.PHYSICIAN_ASSISTANT: phrase("treating physician assistant"),
+    ClinicianKind.SOCIAL_WORKER: phrase("treating clinical social worker"),
+    ClinicianKind.OTHER: phrase("treating clinician"),
+}
+
+
+def salutation_of(clinician: Clinician, language: Language = Language.ENGLISH) -> str:
     """'Dr. Lee' for doctors, the full name for everybody else: credentials are all that is known."""
     family = clinician.name.split()[-1] if clinician.name.split() else clinician.name
     doctor = any(
         title in clinician.credentials.replace(".", "").upper() for title in ("MD", "DO", "PHD", "PSYD")
     )
-    return f"Dr. {family}" if doctor else clinician.name
+    return say(language, "Dr. %(name)s", name=family) if doctor else clinician.name
 
 
-def recipient_lines(clinician: Clinician, contact: Contact) -> tuple[str, ...]:
+def recipient_lines(
+    clinician: Clinician, contact: Contact, language: Language = Language.ENGLISH
+) -> tuple[str, ...]:
     """The postal address; where none is on file, how the letter travels instead."""
     lines = tuple(line for line in (clinician.practice, *clinician.address) if line)
-    return lines[:4] if clinician.address else (*lines[:1], f"By {contact.channel}: {contact.address}")
+    if clinician.address:
+        return lines[:4]
+    if contact.channel is Channel.FAX:
+        return (*lines[:1], say(language, "By fax: %(number)s", number=contact.address))
+    if contact.channel is Channel.EMAIL:
+        return (*lines[:1], say(language, "By email: %(address)s", address=contact.address))
+    return (*lines[:1], say(language, "By telephone: %(number)s", number=contact.address))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Told:
-    """Whom a letter goes to, about which request, and by which contact it travels.
+    """Whom a letter goes to, about which request, by which contact it travels, and in which language.
 
     `to_patient` is set where it goes to the patient and not to the clinician.
     """
@@ -73,6 +115,7 @@ class Told:
     clinician: Clinician
     referral: Referral
     contact: Contact
+    language: Language = Language.ENGLISH
     to_patient: Patient | None = None
 
 
@@ -84,53 +127,122 @@ class Asked(Told):
     order: Order
 
 
+def _frame(told: Told, letter_id: str, now: datetime) -> dict[str, Any]:
+    """What every letter to a clinician carries; see letters.content.ClinicianLetter."""
+    clinician, language = told.clinician, told.language
+    return {
+        "letter_id": f"{told.referral.number}-{letter_id[:4]}",
+        "request_number": told.referral.number,
+        "written_at": now,
+        "letterhead": letterhead_of(told.clinic),
+        "recipient_lines": recipient_lines(clinician, told.contact, language),
+        "clinician_name": f"{clinician.name}, {clinician.credentials}".rstrip(", "),
+        "time_zone": ZoneInfo(clinician.time_zone),
+        "language": language,
+    }
+
+
 def notice_letter(told: Told, message_id: uuid.UUID, subject: str, body: str, now: datetime) -> NoticeLetter:
     """The words of a mail as a letter; they name no patient. Its end, who writes, keeps its lines."""
     blocks = [block.splitlines() for block in body.strip().split("\n\n")]
-    number, patient = told.referral.number, told.to_patient
-    zone = told.clinician.time_zone
-    lines, name = recipient_lines(told.clinician, told.contact), told.clinician.name
+    values = _frame(told, str(message_id), now)
+    patient = told.to_patient
     if patient is not None:
-        zone = time_zone_of(patient.address, told.clinic.time_zone)
-        lines, name = patient.address[:4] or (told.contact.address,), patient.name
-    title = "" if patient is not None else told.clinician.credentials
+        zone = ZoneInfo(time_zone_of(patient.address, told.clinic.time_zone))
+        lines = patient.address[:4] or (told.contact.address,)
+        values |= {"recipient_lines": lines, "clinician_name": patient.name, "time_zone": zone}
     return NoticeLetter(
-        letter_id=f"{number}-{str(message_id)[:4]}",
-        request_number=number,
-        written_at=now,
-        letterhead=letterhead_of(told.clinic),
-        recipient_lines=lines,
-        clinician_name=f"{name}, {title}".rstrip(", "),
-        title=subject.removesuffix(f" ({number})"),
+        **values,
+        title=subject.removesuffix(f" ({told.referral.number})"),
         paragraphs=(*((" ".join(lines),) for lines in blocks[:-1]), tuple(blocks[-1])),
-        time_zone=ZoneInfo(zone),
     )
+
+
+def letter_around(
+    message: Message, told: Told, words: tuple[str, str], record: ReceiptRecord | None, now: datetime
+) -> ClinicianLetter:
+    """The letter of a message that carries none about the request: of its own kind, or the words of its mail.
+
+    `record` goes along behind it where there is one.
+    """
+    if message.kind is MessageKind.CANCELLED:
+        return cancelled_letter(told, message.id, now)
+    if message.kind is MessageKind.THANK_YOU and record is not None:
+        return thank_you_letter(told, message.id, record, now)
+    return notice_letter(told, message.id, *words, now)
+
+
+def fax_cover(told: Told, message_id: uuid.UUID, pages: int, now: datetime, *, again: bool) -> FaxCover:
+    """`pages` without the cover itself; `again` that the same was sent before."""
+    return FaxCover(
+        **_frame(told, str(message_id), now),
+        fax_number=told.contact.address,
+        pages=pages + 1,
+        again=again,
+    )
+
+
+def cancelled_letter(told: Told, message_id: uuid.UUID, now: datetime) -> CancelledLetter:
+    """The reason that staff typed stays in the house: it may say more than a stranger is to know."""
+    referral = told.referral
+    endings = {"not-needed": Ending.ANSWERED_BY_ANOTHER, "expired": Ending.TIME_OVER}
+    zone = ZoneInfo(told.clinician.time_zone)
+    return CancelledLetter(
+        **_frame(told, str(message_id), now),
+        salutation=salutation_of(told.clinician, told.language),
+        asked_on=_asked_at(referral).astimezone(zone).date(),
+        ending=endings.get(referral.status_reason or "", Ending.WITHDRAWN),
+    )
+
+
+def thank_you_letter(
+    told: Told, message_id: uuid.UUID, record: ReceiptRecord, now: datetime
+) -> ThankYouLetter:
+    """What lies on top of the sealed record."""
+    return ThankYouLetter(
+        **_frame(told, str(message_id), now),
+        salutation=salutation_of(told.clinician, told.language),
+        patient_name=record.patient_name,
+        birth_year=record.birth_year,
+        decision=record.decision,
+        answered_at=record.answered_at,
+    )
+
+
+def _asked_at(referral: Referral) -> datetime:
+    """When the first letter was to go out."""
+    return referral.started_at or referral.created_at
 
 
 def request_letter(asked: Asked, minted: Minted, base_url: str, now: datetime) -> RequestLetter:
     """Raises InvalidInput for a patient without a full date of birth: letter and identity check need it."""
+    return RequestLetter(**_request(asked, minted, base_url, now))
+
+
+def reminder_letter(asked: Asked, minted: Minted, base_url: str, now: datetime) -> ReminderLetter:
+    """The same once more; refuses what a request refuses."""
+    values = _request(asked, minted, base_url, now)
+    zone: ZoneInfo = values["time_zone"]
+    return ReminderLetter(**values, asked_on=_asked_at(asked.referral).astimezone(zone).date())
+
+
+def _request(asked: Asked, minted: Minted, base_url: str, now: datetime) -> dict[str, Any]:
     patient, clinician, referral = asked.patient, asked.clinician, asked.referral
     if patient.birth_date is None:
         raise InvalidInput(Issue("The patient's date of birth is missing.", ("birth_date",), "required"))
-    zone = ZoneInfo(clinician.time_zone)
-    return RequestLetter(
-        letter_id=f"{referral.number}-{minted.selector[:4]}",
-        request_number=referral.number,
-        written_at=now,
-        letterhead=letterhead_of(asked.clinic),
-        recipient_lines=recipient_lines(clinician, asked.contact),
-        clinician_name=f"{clinician.name}, {clinician.credentials}".rstrip(", "),
-        salutation=salutation_of(clinician),
-        clinician_role=f"treating {KIND_LABEL[clinician.kind]}",
-        clinician_kind=clinician.kind,
-        patient_name=patient.name,
-        birth_year=patient.birth_date.year,
-        indication=indication_words(asked.order),
-        planned_course=planned_course(asked.order),
-        due_on=referral.due_at.astimezone(zone).date(),
-        short_code=minted.short_code,
-        portal_url=minted.url(base_url),
-        portal_display=f"{urlsplit(base_url).netloc}/request",
-        page_code=page_code(minted.selector),
-        time_zone=zone,
-    )
+    values = _frame(asked, minted.selector, now)
+    language, zone = values["language"], values["time_zone"]
+    return values | {
+        "salutation": salutation_of(clinician, language),
+        "clinician_role": _ROLES[clinician.kind],
+        "clinician_kind": clinician.kind,
+        "patient_name": patient.name,
+        "birth_year": patient.birth_date.year,
+        "indication": indication_words(asked.order, language),
+        "planned_course": planned_course(asked.order, language),
+        "due_on": referral.due_at.astimezone(zone).date(),
+        "short_code": minted.short_code,
+        "portal_url": minted.url(base_url),
+        "portal_display": f"{urlsplit(base_url).netloc}/request",
+        "page_code": page_code(minted.selector),
+    }

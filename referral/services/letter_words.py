@@ -6,28 +6,20 @@ import re
 from html.parser import HTMLParser
 from typing import Final
 
-from referral.letters.content import RequestLetter, long_date
-from referral.letters.form_page import form_page
-from referral.letters.markup import Address, environment
+from markupsafe import Markup
+
+from referral.letters.content import RequestLetter
+from referral.letters.markup import Address, Pictures, words_html
 
 
 def first_page_words(letter: RequestLetter) -> tuple[str, ...]:
     """What the letter says, from the template that it is made of."""
-    html = (
-        environment()
-        .get_template("request.html.j2")
-        .render(
-            letter=letter,
-            clinic=letter.letterhead,
-            mark="",
-            address=Address(letter.address, ""),
-            written_on=long_date(letter.written_on),
-            due_on=long_date(letter.due_on),
-            form=form_page(letter.clinician_kind),
-            reply_code="",
-            page_code="",
-            tightness=0,
-        )
+    html = words_html(
+        letter,
+        mark=Markup(""),
+        address=Address(letter.address, ""),
+        tightness=0,
+        pictures=Pictures(),
     )
     reader = _FirstPage()
     reader.feed(html)
@@ -44,13 +36,16 @@ class _FirstPage(HTMLParser):
         self.paragraphs: list[str] = []
         self._inside = False
         self._open = False
+        self._label = False
 
-    def handle_starttag(self, tag: str, _attributes: list[tuple[str, str | None]]) -> None:
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
         if tag == "main":
             self._inside = not self.paragraphs
         elif self._inside and tag in self._BLOCKS:
             self.paragraphs.append("")
             self._open = True
+        elif tag == "b" and ("class", "way") in attributes:
+            self._label = True
         elif tag == "br" and self._open:
             self.paragraphs[-1] += ". "
 
@@ -61,12 +56,10 @@ class _FirstPage(HTMLParser):
             self._open = False
             if self._inside and self.paragraphs:
                 self.paragraphs[-1] = re.sub(r"\s+", " ", self.paragraphs[-1]).strip()
-        elif tag == "b" and self._open and self._follows_label():
+        elif tag == "b" and self._label:
+            # 'Online', 'Fax' and 'Telephone' stand before their sentence without a mark of their own.
             self.paragraphs[-1] += ": "
-
-    def _follows_label(self) -> bool:
-        """'Online', 'Fax' and 'Telephone' stand before their sentence without a mark of their own."""
-        return self.paragraphs[-1] in ("Online", "Fax", "Telephone")
+            self._label = False
 
     def handle_data(self, data: str) -> None:
         if self._inside and self._open:

@@ -19,11 +19,25 @@ from referral.channels.base import Channels
 from referral.domain.codes import Channel
 from referral.domain.credential import CODE_LIFETIME, LIFETIME, Minted, expires_at, mint
 from referral.domain.life import Purpose, Standing, newest_living
-from referral.domain.outgoing import TO_PATIENT, WITH_LETTER, WITH_LINK, MessageKind, MessageState
+from referral.domain.outgoing import (
+    SWITCHED,
+    TO_PATIENT,
+    WITH_LETTER,
+    WITH_LINK,
+    MessageKind,
+    MessageState,
+)
 from referral.domain.records import Clinician, Contact, Patient, Referral
-from referral.letters.content import NoticeLetter, ReceiptRecord, RequestLetter, long_date
+from referral.letters.content import Letter, ReceiptRecord, RequestLetter
 from referral.letters.seal import Sealer
-from referral.services.letter_content import Asked, Told, notice_letter, request_letter
+from referral.services.letter_content import (
+    Asked,
+    Told,
+    fax_cover,
+    letter_around,
+    reminder_letter,
+    request_letter,
+)
 from referral.services.receipt import receipt_record
 from referral.storage import clinics, credentials, directory, documents, orders, patient_links
 from referral.storage.clinics import Clinic
@@ -32,6 +46,7 @@ from referral.storage.db import Session
 from referral.storage.documents import NewDocument
 from referral.storage.outbox import Message
 from referral.storage.patient_links import NewPatientLink
+from referral.translation import long_date
 
 _PAPER: Final = {Channel.FAX: "fax", Channel.POST: "print"}
 
@@ -44,11 +59,9 @@ class Drawn(Protocol):
 class Renderer(Protocol):
     """What this service needs of letters.render.Renderer."""
 
-    def request(self, letter: RequestLetter, style: Any = ...) -> Drawn: ...
+    def letter(self, letter: Letter, style: Any = ...) -> Drawn: ...
 
     def receipt(self, record: ReceiptRecord) -> Drawn: ...
-
-    def notice(self, notice: NoticeLetter, style: Any = ...) -> Drawn: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,11 +71,7 @@ class Material:
     A link is of no use after `ends_at`.
     """
 
-    clinic: Clinic
-    referral: Referral
-    clinician: Clinician
-    patient: Patient | None
-    contact: Contact
+    told: Told
     minted: Minted | None
     letter: RequestLetter | None
     receipt: ReceiptRecord | None
@@ -93,6 +102,7 @@ def gather(session: Session, message: Message, to: Recipient, base_url: str, now
     """
     clinic = clinics.current(session)
     referral, clinician, contact = to.referral, to.clinician, to.contact
+    told = Told(clinic=clinic, clinician=clinician, referral=referral, contact=contact, to_patient=to.patient)
     purpose, ends_at = _use_of_link(to, now)
     minted = mint(purpose=purpose) if message.kind in WITH_LINK | TO_PATIENT else None
     letter = receipt = receipt_id = None
@@ -104,8 +114,10 @@ def gather(session: Session, message: Message, to: Recipient, base_url: str, now
             clinician=clinician,
             referral=referral,
             contact=contact,
+            language=told.language,
         )
-        letter = request_letter(asked, minted, base_url, now)
+        write = reminder_letter if message.kind is MessageKind.REMINDER else request_letter
+        letter = write(asked, minted, base_url, now)
     if message.kind is MessageKind.THANK_YOU:
         receipt_id, receipt = receipt_record(session, clinic, referral, base_url)
     zone = ZoneInfo(clinician.time_zone)
@@ -116,16 +128,12 @@ def gather(session: Session, message: Message, to: Recipient, base_url: str, now
         link=_link(to, minted, base_url),
         short_code=minted.short_code if minted and message.channel in _PAPER else "",
         page=f"{base_url}/request",
-        reply_by=long_date(referral.due_at.astimezone(zone).date()),
+        reply_by=long_date(told.language, referral.due_at.astimezone(zone).date()),
         code=_one_time_code(session, clinic, message),
         minutes=int(CODE_LIFETIME.total_seconds() // 60),
     )
     return Material(
-        clinic=clinic,
-        referral=referral,
-        clinician=clinician,
-        patient=to.patient,
-        contact=contact,
+        told=told,
         minted=minted,
         letter=letter,
         receipt=receipt,
@@ -186,21 +194,19 @@ def draw(
     letter, kind, letter_id = None, "request-letter", None
     if material.letter is not None:
         style = _PAPER.get(message.channel, "screen")
-        letter, letter_id = renderer.request(material.letter, style).pdf, str(uuid.uuid4())
+        letter, letter_id = renderer.letter(material.letter, style).pdf, str(uuid.uuid4())
     elif material.receipt is not None:
         sealer = Sealer(seal_key)
         letter = sealer.seal(renderer.receipt(material.receipt).pdf, "Record of an answered request", now)
         kind, letter_id = "receipt", material.receipt_id
     if message.channel is not Channel.EMAIL and message.channel not in _PAPER:
-        short = texts.render_short(message.kind, material.words)
+        short = texts.render_short(message.kind, material.words, material.told.language)
         return _finished(letter, kind, letter_id, short.encode(), "text/plain; charset=utf-8")
-    subject, body = texts.render(message.kind, material.words)
+    subject, body = texts.render(message.kind, material.words, material.told.language)
     if message.channel is Channel.EMAIL:
-        mail = email.Mail(channels.mail_from, material.contact.address, subject, body)
-        returns = channels.returns
-        name = (
-            returns.token(material.clinic.id, message.id, message.generation) if returns else str(message.id)
-        )
+        told, returns = material.told, channels.returns
+        mail = email.Mail(channels.mail_from, told.contact.address, subject, body)
+        name = returns.token(told.clinic.id, message.id, message.generation) if returns else str(message.id)
         return _finished(letter, kind, letter_id, email.compose(mail, name, now), "message/rfc822")
     paper = _on_paper(message, material, renderer, letter, (subject, body), now)
     return _finished(letter, kind, letter_id, paper, "application/pdf")
@@ -214,23 +220,23 @@ def _on_paper(
     words: tuple[str, str],
     now: datetime,
 ) -> bytes:
-    """The letter itself; else the words as a letter, with the record that goes along behind it.
+    """What is printed or faxed: the letter, or one with the record that goes along behind it.
 
-    A record has no address for the window of an envelope, so by post it never goes alone.
+    A fax that names a patient begins with a cover, since it may lie open in a tray.
     """
-    if letter is not None and (material.letter is not None or message.channel is not Channel.POST):
-        return letter
-    facts = Told(
-        clinic=material.clinic,
-        clinician=material.clinician,
-        referral=material.referral,
-        contact=material.contact,
-        to_patient=material.patient,
-    )
-    notice = renderer.notice(notice_letter(facts, message.id, *words, now), _PAPER[message.channel]).pdf
+    told, title = material.told, f"Request {material.told.referral.number}"
+    parts = [letter] if letter is not None else []
+    if material.letter is None:
+        around = letter_around(message, told, words, material.receipt, now)
+        parts.insert(0, renderer.letter(around, _PAPER[message.channel]).pdf)
+    if message.channel is not Channel.FAX:
+        return parts[0] if len(parts) == 1 else print_batch.join(parts, title)
     if letter is None:
-        return notice
-    return print_batch.join([notice, letter], f"Request {material.referral.number}")
+        return parts[0]
+    pages = sum(print_batch.count_pages(part) for part in parts)
+    again = message.kind is MessageKind.REQUEST and 1 < message.ordinal < SWITCHED
+    cover = renderer.letter(fax_cover(told, message.id, pages, now, again=again), "fax").pdf
+    return print_batch.join([cover, *parts], title, both_sides=False)
 
 
 def _finished(
@@ -272,7 +278,7 @@ def store(session: Session, drawings: Sequence[Drawing], now: datetime) -> list[
 
 
 def _documents(drawing: Drawing, envelope_id: str) -> list[NewDocument]:
-    finished, referral = drawing.finished, drawing.material.referral
+    finished, referral = drawing.finished, drawing.material.told.referral
     about = {"patient_id": referral.patient_id, "referral_id": referral.id}
     envelope = NewDocument(
         id=envelope_id,
@@ -295,25 +301,25 @@ def _documents(drawing: Drawing, envelope_id: str) -> list[NewDocument]:
 
 def _credential(drawing: Drawing, now: datetime) -> NewCredential | None:
     material = drawing.material
-    if material.minted is None or material.patient is not None:
+    if material.minted is None or material.told.to_patient is not None:
         return None
     return NewCredential(
         minted=material.minted,
-        referral_id=material.referral.id,
+        referral_id=material.told.referral.id,
         message_id=drawing.message.id,
         channel=drawing.message.channel,
-        contact_verified=material.contact.is_verified,
+        contact_verified=material.told.contact.is_verified,
         expires_at=expires_at(now, material.ends_at),
     )
 
 
 def _patient_link(drawing: Drawing, now: datetime) -> NewPatientLink | None:
     material = drawing.material
-    if material.minted is None or material.patient is None:
+    if material.minted is None or material.told.to_patient is None:
         return None
     return NewPatientLink(
         minted=material.minted,
-        patient_id=material.patient.id,
+        patient_id=material.told.to_patient.id,
         message_id=drawing.message.id,
         expires_at=expires_at(now, material.ends_at),
     )

@@ -6,11 +6,13 @@ whatever would happen without being due happens as well.
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+import pikepdf
 from sqlalchemy import func, select
 
 from referral.channels.base import Envelope, Fate, Outcome, Progress, Sent
@@ -18,7 +20,7 @@ from referral.domain.calls import CallReason
 from referral.domain.codes import Channel
 from referral.domain.outgoing import MessageKind, MessageState
 from referral.domain.simulation import Cause, Entry, Happening, Scenario, Trouble
-from referral.letters.content import NoticeLetter, ReceiptRecord, RequestLetter
+from referral.letters.content import Letter, ReceiptRecord
 from referral.services.ask_clinic import ask_clinic
 from referral.services.close_referral import cancel_referral
 from referral.services.deliver_messages import Delivery, deliver_due
@@ -39,9 +41,17 @@ _WAITING: Final = (MessageState.QUEUED, MessageState.READY)
 _SILENT: Final = frozenset({"asked", "letter-ready"})
 
 
+def _blank_sheet() -> bytes:
+    """What goes by fax is joined behind a cover, so it has to be a PDF."""
+    out, sheet = io.BytesIO(), pikepdf.new()
+    sheet.add_blank_page()
+    sheet.save(out)
+    return out.getvalue()
+
+
 @dataclass(frozen=True, slots=True)
 class Paper:
-    pdf: bytes = b"%PDF-1.7 a letter"
+    pdf: bytes = _blank_sheet()
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +63,11 @@ class Typist:
 
     renderer: Renderer
 
-    def request(self, letter: RequestLetter, style: Any = None) -> Paper:  # noqa: ARG002 - the protocol's
+    def letter(self, letter: Letter, style: Any = None) -> Paper:  # noqa: ARG002 - the protocol's
         return Paper()
 
     def receipt(self, record: ReceiptRecord) -> Drawn:
         return self.renderer.receipt(record)
-
-    def notice(self, notice: NoticeLetter, style: Any = None) -> Paper:  # noqa: ARG002 - the protocol's
-        return Paper()
 
 
 @dataclass(slots=True)

@@ -20,7 +20,7 @@ from tests.letters.samples import CLINIC, letter
 
 def test_only_our_faces_are_in_a_letter_and_all_are_embedded(renderer: Renderer) -> None:
     with tempfile.NamedTemporaryFile(suffix=".pdf") as file:
-        file.write(renderer.request(letter()).pdf)
+        file.write(renderer.letter(letter()).pdf)
         file.flush()
         listed = subprocess.run(["pdffonts", file.name], check=True, capture_output=True, text=True).stdout
     rows = listed.splitlines()[2:]

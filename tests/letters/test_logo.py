@@ -154,9 +154,9 @@ def test_a_letter_shows_the_logo_and_names_it_for_a_screen_reader(
     renderer: Renderer, drawn: AcceptedLogo
 ) -> None:
     clinic = replace(CLINIC, logo=placed(drawn))
-    made = renderer.request(letter(letterhead=clinic)).pdf
-    assert made != renderer.request(letter()).pdf
-    assert made == renderer.request(letter(letterhead=clinic)).pdf
+    made = renderer.letter(letter(letterhead=clinic)).pdf
+    assert made != renderer.letter(letter()).pdf
+    assert made == renderer.letter(letter(letterhead=clinic)).pdf
     corner = pdf.picture(made, 1, 100, 100).crop((90, 56, 145, 105))
     darkest, _ = corner.getextrema()
     assert darkest in range(150), "something dark stands where the logo belongs"
@@ -165,10 +165,10 @@ def test_a_letter_shows_the_logo_and_names_it_for_a_screen_reader(
 
 def test_a_fax_has_it_in_black_and_white_or_not_at_all(renderer: Renderer, drawn: AcceptedLogo) -> None:
     clinic = replace(CLINIC, logo=placed(drawn))
-    faxed = pdf.picture(renderer.request(letter(letterhead=clinic), "fax").pdf, 1, 200, 200)
+    faxed = pdf.picture(renderer.letter(letter(letterhead=clinic), "fax").pdf, 1, 200, 200)
     assert set(faxed.crop((190, 120, 270, 180)).point(lambda tone: tone // 128).tobytes()) == {0, 1}
     light = replace(CLINIC, logo=replace(placed(drawn), fax=None))
-    assert renderer.request(letter(letterhead=light), "fax").pdf == renderer.request(letter(), "fax").pdf
+    assert renderer.letter(letter(letterhead=light), "fax").pdf == renderer.letter(letter(), "fax").pdf
 
 
 def test_a_record_with_a_logo_is_still_archivable(renderer: Renderer, drawn: AcceptedLogo) -> None:

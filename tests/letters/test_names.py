@@ -33,7 +33,7 @@ def letters_of(text: str) -> list[str]:
     ],
 )
 def test_the_text_faces_print_latin_cyrillic_and_greek(renderer: Renderer, name: str) -> None:
-    shown = pdf.text(renderer.request(letter(patient_name=name)).pdf)
+    shown = pdf.text(renderer.letter(letter(patient_name=name)).pdf)
     assert shown.count(name) == 2
 
 
@@ -47,9 +47,9 @@ def test_other_scripts_are_printed_where_the_host_has_fonts_and_refused_where_no
     """Which of the two is decided by the fonts, never by luck: an empty box is never printed."""
     if fonts.install(fonts_folder).uncovered(name):
         with pytest.raises(LetterProblem, match="patient_name has a character that is in none"):
-            renderer.request(letter(patient_name=name))
+            renderer.letter(letter(patient_name=name))
         return
-    shown = pdf.text(renderer.request(letter(patient_name=name)).pdf, page=2)
+    shown = pdf.text(renderer.letter(letter(patient_name=name)).pdf, page=2)
     line = shown[shown.index("617-555-0143") + 12 : shown.index("born 1986")]
     assert letters_of(line) == letters_of(name)
 
@@ -59,7 +59,7 @@ def test_a_name_without_glyphs_is_refused_and_neither_quoted_nor_logged(
 ) -> None:
     caplog.set_level(logging.DEBUG)
     with pytest.raises(LetterProblem, match="patient_name") as refusal:
-        renderer.request(letter(patient_name="Zyx 😀 Wvut"))
+        renderer.letter(letter(patient_name="Zyx 😀 Wvut"))
     assert "Zyx" not in str(refusal.value)
     assert "😀" not in str(refusal.value)
     assert "Zyx" not in caplog.text
@@ -108,7 +108,7 @@ HOSTILE = [
 @pytest.mark.parametrize("name", HOSTILE)
 def test_markup_in_a_name_is_printed_and_not_obeyed(renderer: Renderer, name: str) -> None:
     for document in (
-        renderer.request(letter(patient_name=name)),
+        renderer.letter(letter(patient_name=name)),
         renderer.receipt(record(patient_name=name)),
     ):
         shown = pdf.text(document.pdf).replace(" ", "")

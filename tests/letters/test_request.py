@@ -25,7 +25,7 @@ STYLES: tuple[Style, ...] = get_args(Style)
 @pytest.mark.parametrize("style", STYLES)
 def test_what_goes_in_can_be_read_on_the_page(renderer: Renderer, style: Style) -> None:
     wanted = letter()
-    shown = pdf.text(renderer.request(wanted, style).pdf)
+    shown = pdf.text(renderer.letter(wanted, style).pdf)
     for part in (
         *(
             "Maria José Nguyễn, born 1986",
@@ -42,7 +42,7 @@ def test_what_goes_in_can_be_read_on_the_page(renderer: Renderer, style: Style) 
 
 
 def test_it_says_why_by_when_how_long_and_who_decides(renderer: Renderer) -> None:
-    shown = pdf.text(renderer.request(letter()).pdf, page=1)
+    shown = pdf.text(renderer.letter(letter()).pdf, page=1)
     for part in (
         *("Please answer by December 6, 2026. It takes about two minutes.", "so that follow-up is ensured"),
         *(
@@ -66,14 +66,14 @@ def test_it_says_why_by_when_how_long_and_who_decides(renderer: Renderer) -> Non
 
 def test_the_date_is_the_one_in_the_clinics_time_zone(renderer: Renderer) -> None:
     """It was written at 2:05 UTC, which is the evening before in Boston."""
-    assert "November 22, 2026" in pdf.text(renderer.request(letter()).pdf, page=1)
+    assert "November 22, 2026" in pdf.text(renderer.letter(letter()).pdf, page=1)
 
 
 @pytest.mark.parametrize("kind", ClinicianKind)
 def test_the_second_page_is_the_form_of_the_discipline_complete(
     renderer: Renderer, kind: ClinicianKind
 ) -> None:
-    document = renderer.request(letter(clinician_kind=kind), "fax")
+    document = renderer.letter(letter(clinician_kind=kind), "fax")
     shown = pdf.text(document.pdf, page=2)
     assert document.pages == 2
     asked = items_for(kind)
@@ -92,7 +92,7 @@ def test_the_second_page_is_the_form_of_the_discipline_complete(
 @pytest.mark.parametrize("page", [1, 2])
 def test_the_codes_are_read_from_a_fax(renderer: Renderer, page: int, down: int, degrees: float) -> None:
     wanted = letter()
-    fax = pdf.picture(renderer.request(wanted, "fax").pdf, page, 204, down, "-mono")
+    fax = pdf.picture(renderer.letter(wanted, "fax").pdf, page, 204, down, "-mono")
     square = fax.resize((fax.width, round(fax.height * 204 / down)), Image.Resampling.NEAREST)
     tilted = square.rotate(degrees, fillcolor=255, expand=True)
     expected = wanted.portal_url if page == 1 else wanted.page_code
@@ -101,7 +101,7 @@ def test_the_codes_are_read_from_a_fax(renderer: Renderer, page: int, down: int,
 
 @pytest.mark.parametrize("page", [1, 2])
 def test_a_fax_has_neither_grey_nor_tint(renderer: Renderer, page: int) -> None:
-    fax = pdf.picture(renderer.request(letter(), "fax").pdf, page, 100, 100, "-aa", "no", "-aaVector", "no")
+    fax = pdf.picture(renderer.letter(letter(), "fax").pdf, page, 100, 100, "-aa", "no", "-aaVector", "no")
     assert {value for _, value in fax.getcolors() or ()} == {0, 255}
     header = fax.crop((0, 0, fax.width, 35))
     assert header.getextrema() == (255, 255)
@@ -109,7 +109,7 @@ def test_a_fax_has_neither_grey_nor_tint(renderer: Renderer, page: int) -> None:
 
 @pytest.mark.parametrize("page", [1, 2])
 def test_a_print_has_no_ink_where_printers_cannot_reach(renderer: Renderer, page: int) -> None:
-    sheet = pdf.picture(renderer.request(letter(), "print").pdf, page, 96, 96)
+    sheet = pdf.picture(renderer.letter(letter(), "print").pdf, page, 96, 96)
     inner = (6, 6, sheet.width - 6, sheet.height - 6)
     sheet.paste(255, inner)
     assert sheet.getextrema() == (255, 255)
@@ -117,7 +117,7 @@ def test_a_print_has_no_ink_where_printers_cannot_reach(renderer: Renderer, page
 
 @pytest.mark.parametrize("style", STYLES)
 def test_it_is_a_sound_tagged_pdf_that_carries_nothing_else(renderer: Renderer, style: Style) -> None:
-    document = renderer.request(letter(), style)
+    document = renderer.letter(letter(), style)
     assert pdf.problems(document.pdf) == ""
     assert pdf.xmp(document.pdf)["pdf/ua"] == "1"
     assert pdf.attachments(document.pdf) == {}
@@ -127,7 +127,7 @@ def test_it_is_a_sound_tagged_pdf_that_carries_nothing_else(renderer: Renderer, 
 
 
 def test_the_properties_of_the_file_name_neither_patient_nor_treatment(renderer: Renderer) -> None:
-    opened = pikepdf.open(io.BytesIO(renderer.request(letter()).pdf))
+    opened = pikepdf.open(io.BytesIO(renderer.letter(letter()).pdf))
     shown = " ".join(str(value) for value in opened.docinfo.values()) + str(opened.Root.Metadata.read_bytes())
     assert "Request R-2026-04182" in shown
     assert "Harbor Light" in shown
@@ -147,27 +147,25 @@ def test_a_long_name_and_indication_still_take_two_pages(renderer: Renderer) -> 
         letterhead=replace(CLINIC, clinic_name="The Greater Commonwealth Center for Infusion Medicine, LLC"),
     )
     for style in STYLES:
-        document = renderer.request(long, style)
+        document = renderer.letter(long, style)
         assert document.pages == 2
         assert pdf.text(document.pdf).count(long.patient_name) == 2
 
 
 def test_a_letter_that_would_take_more_pages_is_refused(renderer: Renderer) -> None:
     with pytest.raises(LetterProblem, match="pages instead of 2"):
-        renderer.request(
-            letter(patient_name="W" * 120, indication="W" * 160, planned_course="W" * 200), "fax"
-        )
+        renderer.letter(letter(patient_name="W" * 120, indication="W" * 160, planned_course="W" * 200), "fax")
 
 
 def test_each_clinic_has_its_colour_except_by_fax(renderer: Renderer) -> None:
     red = letter(letterhead=replace(CLINIC, accent="#8a1f2d"))
-    assert renderer.request(red).sha256 != renderer.request(letter()).sha256
-    by_fax = [pdf.picture(renderer.request(one, "fax").pdf, 1, 50, 50) for one in (red, letter())]
+    assert renderer.letter(red).sha256 != renderer.letter(letter()).sha256
+    by_fax = [pdf.picture(renderer.letter(one, "fax").pdf, 1, 50, 50) for one in (red, letter())]
     assert by_fax[0].tobytes() == by_fax[1].tobytes()
 
 
 def test_a_specimen_is_about_nobody(renderer: Renderer) -> None:
     renderer.warm_up()
-    shown = pdf.text(renderer.request(specimen(letterhead=CLINIC)).pdf)
+    shown = pdf.text(renderer.letter(specimen(letterhead=CLINIC)).pdf)
     assert "C. Specimen, born 1980" in shown
     assert "Harbor Light Ketamine Clinic" in shown

@@ -17,7 +17,7 @@ from referral.letters.render import Renderer
 from tests.letters.samples import letter, record
 renderer = Renderer(Path(sys.argv[1]))
 for document in (
-    renderer.request(letter()), renderer.request(letter(), "print"), renderer.request(letter(), "fax"),
+    renderer.letter(letter()), renderer.letter(letter(), "print"), renderer.letter(letter(), "fax"),
     renderer.receipt(record()),
 ):
     print(document.sha256)
@@ -43,11 +43,11 @@ def test_two_processes_write_the_same_letters(data_dir: Path) -> None:
 
 
 def test_what_was_drawn_before_changes_nothing(renderer: Renderer) -> None:
-    before = renderer.request(letter()).pdf
+    before = renderer.letter(letter()).pdf
     renderer.receipt(record())
-    renderer.request(letter(patient_name="Someone Else"), "fax")
-    assert renderer.request(letter()).pdf == before
-    assert renderer.request(letter(patient_name="Someone Else")).pdf != before
+    renderer.letter(letter(patient_name="Someone Else"), "fax")
+    assert renderer.letter(letter()).pdf == before
+    assert renderer.letter(letter(patient_name="Someone Else")).pdf != before
 
 
 def test_importing_the_renderer_does_not_import_weasyprint() -> None:

@@ -62,13 +62,13 @@ def test_the_window_shows_the_whole_address_and_nothing_else(
     renderer: Renderer, lines: tuple[str, ...], style: str
 ) -> None:
     wanted = letter(recipient_lines=lines)
-    document = renderer.request(wanted, "print" if style == "print" else "screen")
+    document = renderer.letter(wanted, "print" if style == "print" else "screen")
     assert window_faults(document.pdf, wanted.address) == []
 
 
 def test_the_check_would_notice_a_stray_word(renderer: Renderer) -> None:
     wanted = letter()
-    document = renderer.request(wanted, "print")
+    document = renderer.letter(wanted, "print")
     assert window_faults(document.pdf, wanted.address[1:]) != []
 
 
@@ -90,7 +90,7 @@ def test_an_address_that_does_not_fit_is_refused_without_being_quoted(
     renderer: Renderer, lines: tuple[str, ...]
 ) -> None:
     with pytest.raises(LetterProblem, match="recipient_lines does not fit") as refusal:
-        renderer.request(letter(recipient_lines=lines))
+        renderer.letter(letter(recipient_lines=lines))
     assert not any(line in str(refusal.value) for line in lines)
 
 

@@ -10,7 +10,7 @@ from typing import NoReturn
 from referral.domain.codes import Strength
 from referral.domain.errors import GateClosed, ReferralError, StaleVersion, TransitionRefused
 from referral.domain.records import Order, Referral
-from referral.letters.content import LetterProblem, NoticeLetter, ReceiptRecord, RequestLetter
+from referral.letters.content import Letter, LetterProblem, ReceiptRecord
 from referral.services.close_referral import cancel_referral
 from referral.services.deliver_messages import deliver_due
 from referral.services.judge_recommendation import confirm_by_phone, revoke_recommendation
@@ -119,14 +119,11 @@ class Unprintable:
     def __init__(self, drawing: threading.Barrier) -> None:
         self._drawing = drawing
 
-    def request(self, _letter: RequestLetter, _style: object = None) -> NoReturn:
+    def letter(self, _letter: Letter, _style: object = None) -> NoReturn:
         self._drawing.wait()
         raise LetterProblem("no font has this letter")
 
     def receipt(self, _record: ReceiptRecord) -> NoReturn:
-        raise LetterProblem("no font has this letter")
-
-    def notice(self, _notice: NoticeLetter, _style: object = None) -> NoReturn:
         raise LetterProblem("no font has this letter")
 
 

@@ -1,0 +1,137 @@
+"""What a report to the recommending clinician says, as values: the course, the scores, what comes next."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
+from typing import ClassVar
+
+from referral.letters.content import ClinicianLetter, LetterProblem, settle
+
+
+class Occasion(StrEnum):
+    """Why a report is written (the five of the clinic's promise to the recommender)."""
+
+    DECISION = "decision"
+    MID_COURSE = "mid-course"
+    END_OF_COURSE = "end-of-course"
+    ADVERSE_EVENT = "adverse-event"
+    CLOSURE = "closure"
+
+
+class Scale(StrEnum):
+    """The questionnaires that are followed over a course."""
+
+    PHQ_9 = "PHQ-9"
+    GAD_7 = "GAD-7"
+    PCL_5 = "PCL-5"
+
+
+@dataclass(frozen=True, slots=True)
+class ScaleRange:
+    """The highest total, and the total from which a screening counts as positive; lower is better."""
+
+    most: int
+    cutoff: int
+
+
+# PHQ-9: Kroenke, Spitzer and Williams 2001, 10 of 27. GAD-7: Spitzer et al. 2006, 10 of 21. PCL-5: the
+# National Center for PTSD gives 31 to 33 of 80.
+RANGES: Mapping[Scale, ScaleRange] = {
+    Scale.PHQ_9: ScaleRange(27, 10),
+    Scale.GAD_7: ScaleRange(21, 10),
+    Scale.PCL_5: ScaleRange(80, 31),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Score:
+    """One total. `after_sessions` counts the infusions given by then; 0 is before the course."""
+
+    after_sessions: int
+    on: date
+    total: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Series:
+    """The totals of one scale in the order of time; the first and the last are before and after."""
+
+    scale: Scale
+    scores: tuple[Score, ...]
+
+    def __post_init__(self) -> None:
+        if not self.scores:
+            raise LetterProblem("scores of a scale are empty; leave the scale out.")
+        if any(not 0 <= score.total <= RANGES[self.scale].most for score in self.scores):
+            raise LetterProblem("scores has a total that the scale does not have.")
+        if list(self.scores) != sorted(self.scores, key=lambda score: (score.after_sessions, score.on)):
+            raise LetterProblem("scores are not in the order of time.")
+
+    @property
+    def change(self) -> int:
+        """Negative is better."""
+        return self.scores[-1].total - self.scores[0].total
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MedicationChange:
+    """One change during the course, as it is read: "sertraline 100 mg to 150 mg"."""
+
+    on: date
+    what: str
+
+    def __post_init__(self) -> None:
+        settle(self, {"what": 160})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NextVisit:
+    """Who sees the patient next; `on` None where no day is agreed."""
+
+    who: str
+    on: date | None
+
+    def __post_init__(self) -> None:
+        settle(self, {"who": 120})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportLetter(ClinicianLetter):
+    """Sessions, scores before and after, medication, who sees the patient next.
+
+    `treats` says what was decided where the occasion is the decision, and is None otherwise. `planned` None
+    where no number was planned; `first_on` and `last_on` None before the first session.
+    `summary` and `event` are the clinic's own words; `event` is what happened where the occasion is an
+    adverse event, and stands on top.
+    """
+
+    LIMITS: ClassVar[Mapping[str, int]] = {"indication": 160, "summary": 1500, "event": 1500}
+    FREE_TEXT: ClassVar[frozenset[str]] = frozenset({"summary", "event"})
+
+    salutation: str
+    occasion: Occasion
+    patient_name: str
+    birth_year: int
+    indication: str
+    given: int
+    planned: int | None
+    first_on: date | None
+    last_on: date | None
+    series: tuple[Series, ...]
+    medication: tuple[MedicationChange, ...]
+    next_visit: NextVisit | None
+    treats: bool | None = None
+    summary: str = ""
+    event: str = ""
+
+    def __post_init__(self) -> None:
+        ClinicianLetter.__post_init__(self)
+        if len(self.series) > len(Scale) or len(self.medication) > 12:
+            raise LetterProblem("A report has room for each scale once and for 12 changes of medication.")
+        if (self.occasion is Occasion.ADVERSE_EVENT) != bool(self.event):
+            raise LetterProblem("event belongs to a report of an adverse event, and only there.")
+        if (self.occasion is Occasion.DECISION) != (self.treats is not None):
+            raise LetterProblem("treats belongs to a report of the decision, and only there.")
