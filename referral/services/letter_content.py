@@ -106,7 +106,7 @@ def recipient_lines(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Told:
-    """Whom a letter goes to, about which request, by which contact it travels, and in which language.
+    """Whom a letter goes to, about which request, and by which contact it travels.
 
     `to_patient` is set where it goes to the patient and not to the clinician.
     """
@@ -115,8 +115,14 @@ class Told:
     clinician: Clinician
     referral: Referral
     contact: Contact
-    language: Language = Language.ENGLISH
     to_patient: Patient | None = None
+
+    @property
+    def language(self) -> Language:
+        """The reader's; English where none is known, or one that is not spoken here."""
+        if self.to_patient is not None:
+            return Language.of([self.to_patient.language or ""]) or Language.ENGLISH
+        return self.clinician.language or Language.ENGLISH
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

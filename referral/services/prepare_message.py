@@ -114,7 +114,6 @@ def gather(session: Session, message: Message, to: Recipient, base_url: str, now
             clinician=clinician,
             referral=referral,
             contact=contact,
-            language=told.language,
         )
         write = reminder_letter if message.kind is MessageKind.REMINDER else request_letter
         letter = write(asked, minted, base_url, now)
