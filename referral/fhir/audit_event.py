@@ -46,7 +46,7 @@ DISCLOSURES: Final = frozenset(
         *("disclose", "misdirected"),
         *("portal-patient-name", "portal-request", "portal-letter", "portal-receipt", "portal-standing"),
         "portal-conversation",
-        *("everything", "docref", "export"),
+        *("everything", "docref", "export", "export-list"),
     }
 )
 

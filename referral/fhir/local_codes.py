@@ -55,7 +55,7 @@ def _red_flags() -> dict[str, Code]:
 
 
 # What an audit row says was done, beside the interaction of FHIR.
-_AUDIT: Final = {
+AUDIT_WORDS: Final = {
     "add-client": "A system was given access",
     "add-clinician": "A clinician was entered",
     "add-contact": "A contact of a clinician was added",
@@ -121,6 +121,7 @@ _AUDIT: Final = {
     "expire": "A request ran out of time",
     "export": "Patient data was exported in bulk",
     "export-fetched": "A file of a bulk export was fetched",
+    "export-list": "A list was taken away as a file",
     "export-removed": "A bulk export was deleted by its client",
     "export-started": "A bulk export was asked for",
     "extend": "The expiry of a request was moved",
@@ -143,6 +144,8 @@ _AUDIT: Final = {
     "hold": "A request was put on hold",
     "ladder-change": "The clinic's ladder was changed",
     "letter-returned": "A letter on paper came back",
+    "list-all-bookings": "Bookings of all days were listed",
+    "list-audit": "The audit trail was read",
     "list-bookings": "Bookings were listed",
     "list-calls": "Calls were listed",
     "list-faxes": "Faxes were listed",
@@ -150,6 +153,8 @@ _AUDIT: Final = {
     "list-orders": "Orders were listed",
     "list-overrides": "Emergency accesses were listed",
     "list-patients": "Patients were listed",
+    "list-recommendations": "Recommendations were listed",
+    "list-requests": "Requests were listed",
     "list-reviews": "Answers for review were listed",
     "log-call": "A call was noted",
     "mail-print-batch": "The letters of a print batch were mailed",
@@ -403,7 +408,7 @@ SYSTEMS: Final[dict[str, System]] = {
     ),
     "audit-subtype": System(
         "What an AuditEvent says was done, beside the interaction of FHIR.",
-        {code: Code(text, f"{text}.") for code, text in _AUDIT.items()},
+        {code: Code(text, f"{text}.") for code, text in AUDIT_WORDS.items()},
         complete=False,
     ),
 }

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 
 from referral.domain.audit import Action, Actor, AuditEntry
 from referral.domain.booking import Booking, Chair
+from referral.domain.listing import Page, View, day_asked
 from referral.services.calendars import clinic_calendar
 from referral.services.find_orders import OrderState, states_of
 from referral.services.note_shown import note_shown
 from referral.storage import accounts, audit, bookings, orders
 from referral.storage.db import Session
+from referral.storage.lists import bookings as listed_bookings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,3 +100,17 @@ def find_booking(session: Session, actor: Actor, booking_id: str, now: datetime)
     return BookingView(
         seat=seat, chairs=tuple(bookings.chairs(session)), booked_by=user.name if user else None
     )
+
+
+def list_bookings(session: Session, actor: Actor, view: View, now: datetime) -> Page[Seat]:
+    """Open ones ahead unless another state is asked for; `from` and `to` are days of the clinic."""
+    filters = dict(view.filters)
+    calendar = clinic_calendar(session)
+    for name, moment, days in (("from", "since", 0), ("to", "until", 1)):
+        if (day := day_asked(view.wants(name))) is not None:
+            filters[moment] = calendar.at(day + timedelta(days=days), time(0)).isoformat()
+    page = listed_bookings.listed(session, replace(view, filters=filters), now)
+    seats = seats_of(session, page.rows, now)
+    shown = (seat.booking.patient_id for seat in seats)
+    note_shown(session, actor, view.noted("all-bookings"), shown, list="bookings")
+    return page.of(seats)

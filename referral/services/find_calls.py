@@ -11,6 +11,7 @@ from referral.domain.audit import Action, Actor, AuditEntry
 from referral.domain.calls import CallState
 from referral.domain.errors import NotFound
 from referral.domain.ids import is_uuid
+from referral.domain.listing import Page, View
 from referral.domain.records import Contact
 from referral.services.find_orders import OrderState, with_orders
 from referral.services.follow_requests import Followed
@@ -19,9 +20,11 @@ from referral.services.note_shown import note_shown
 from referral.storage import audit, calls
 from referral.storage.calls import CallTask
 from referral.storage.db import Session
+from referral.storage.lists import calls as listed_calls
 
 # More calls than anybody makes in a day; the others come up when these are made.
 _MOST: Final = 300
+_ALL: Final = View()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,11 +71,13 @@ def _one(task: CallTask, followed: Followed, state: OrderState) -> Call:
     )
 
 
-def list_calls(session: Session, actor: Actor, now: datetime) -> list[Call]:
-    """As find_calls(), with the audit rows of a look."""
-    found = find_calls(session, now)
-    note_shown(session, actor, "list-calls", (call.state.order.patient_id for call in found))
-    return found
+def list_calls(session: Session, actor: Actor, now: datetime, view: View = _ALL) -> Page[Call]:
+    """Open calls, the nearest infusion first, then who has waited longest; with the audit rows of a look."""
+    page = listed_calls.listed(session, view, now)
+    found = _about(session, list(page.rows), now)
+    shown = (call.state.order.patient_id for call in found)
+    note_shown(session, actor, view.noted("calls"), shown, list="calls")
+    return page.of(found)
 
 
 def open_call(session: Session, actor: Actor, call_id: str, now: datetime) -> Call:

@@ -12,6 +12,7 @@ from referral.domain.audit import Action, Actor, AuditEntry
 from referral.domain.codes import Decision
 from referral.domain.errors import NotFound
 from referral.domain.fax import IN_INBOX, ON_THE_WAY, WAITING, FaxState, digits_of
+from referral.domain.listing import Page, View
 from referral.domain.records import Referral
 from referral.services.find_orders import OrderState, states_of
 from referral.services.follow_requests import Followed
@@ -21,8 +22,8 @@ from referral.storage import accounts, audit, documents, faxes, orders, recommen
 from referral.storage.db import Session
 from referral.storage.documents import Document
 from referral.storage.faxes import Fax
+from referral.storage.lists import faxes as listed_faxes
 
-PAGE: Final = 50
 _RECENT: Final = 6
 _BY_NUMBER: Final = 6
 FILTERS: Final[dict[str, tuple[FaxState, ...]]] = {
@@ -78,19 +79,16 @@ class FaxView:
     decision: Decision | None
 
 
-def list_faxes(
-    session: Session, actor: Actor, chosen: str, page: int, now: datetime
-) -> tuple[list[Listed], bool]:
-    """Page `page` from 1, newest first, and whether there are more; an unknown filter is the inbox."""
-    states = FILTERS.get(chosen, FILTERS[""])
-    found = faxes.listed(session, states, limit=PAGE + 1, offset=(page - 1) * PAGE)
-    shown = found[:PAGE]
-    ids = {str(fax.referral_id) for fax in shown if fax.referral_id}
+def list_faxes(session: Session, actor: Actor, view: View, now: datetime) -> Page[Listed]:
+    """By a state of FILTERS, newest first unless otherwise asked; an unknown state is the inbox."""
+    page = listed_faxes.listed(session, view, FILTERS, now)
+    ids = {str(fax.referral_id) for fax in page.rows if fax.referral_id}
     with_request = _about(session, referrals.find_many(session, ids), now)
     about = {item.followed.referral.id: item for item in with_request}
-    listed = [Listed(fax, about.get(fax.referral_id or "")) for fax in shown]
-    note_shown(session, actor, "list-faxes", (item.about.state.patient.id for item in listed if item.about))
-    return listed, len(found) > PAGE
+    listed = [Listed(fax, about.get(fax.referral_id or "")) for fax in page.rows]
+    shown = (item.about.state.patient.id for item in listed if item.about)
+    note_shown(session, actor, view.noted("faxes"), shown, list="faxes")
+    return page.of(listed)
 
 
 def _about(session: Session, found: dict[str, Referral], now: datetime) -> list[About]:

@@ -13,6 +13,7 @@ from typing import Final
 from referral.domain.audit import Action, Actor, AuditEntry
 from referral.domain.codes import Channel
 from referral.domain.errors import NotFound
+from referral.domain.listing import Page, View
 from referral.domain.outgoing import ON_THEIR_WAY, WITH_LINK, MessageState
 from referral.domain.records import Clinician, Contact, Patient, Referral
 from referral.letters.words import words_of
@@ -20,9 +21,9 @@ from referral.services.find_today import NOT_DELIVERED
 from referral.services.note_shown import note_shown
 from referral.storage import audit, contacts, directory, documents, outbox, provider_events, referrals
 from referral.storage.db import Session
+from referral.storage.lists import messages
 from referral.storage.outbox import Message
 
-PAGE: Final = 50
 FILTERS: Final[dict[str, tuple[MessageState, ...]]] = {
     "": tuple(MessageState),
     "waiting": ON_THEIR_WAY,
@@ -53,37 +54,20 @@ class Sent:
     contact: Contact
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
-    """What of the outbox is shown: a filter of FILTERS, a channel, words; what is unknown or "" is all."""
-
-    words: str = ""
-    state: str = ""
-    channel: str = ""
-
-
-def list_messages(session: Session, actor: Actor, wanted: Wanted, page: int) -> tuple[list[Sent], bool]:
-    """Page `page` from 1, newest first, and whether there are more."""
-    states = FILTERS.get(wanted.state, FILTERS[""])
-    found = outbox.listed(
-        session,
-        wanted.words,
-        states,
-        limit=PAGE + 1,
-        offset=(page - 1) * PAGE,
-        channel=next((channel for channel in Channel if channel == wanted.channel), None),
-    )
-    shown = _about(session, found[:PAGE])
-    note_shown(session, actor, "list-messages", (sent.patient.id for sent in shown))
-    return shown, len(found) > PAGE
+def list_messages(session: Session, actor: Actor, view: View, now: datetime) -> Page[Sent]:
+    """By a state of FILTERS, a channel and words; newest first unless another order is asked for."""
+    page = messages.listed(session, view, FILTERS, now)
+    shown = _about(session, list(page.rows))
+    note_shown(session, actor, view.noted("messages"), (sent.patient.id for sent in shown), list="messages")
+    return page.of(shown)
 
 
-def _about(session: Session, messages: list[Message]) -> list[Sent]:
-    about = referrals.find_many(session, {m.referral_id for m in messages})
+def _about(session: Session, found: list[Message]) -> list[Sent]:
+    about = referrals.find_many(session, {m.referral_id for m in found})
     patients = directory.get_patients(session, {r.patient_id for r in about.values()})
     clinicians = directory.get_clinicians(session, {r.clinician_id for r in about.values()})
     # Also those that are no longer in use: what was sent is shown with where it went.
-    went_to = contacts.get_many(session, {m.contact_id for m in messages})
+    went_to = contacts.get_many(session, {m.contact_id for m in found})
     return [
         Sent(
             message=message,
@@ -92,7 +76,7 @@ def _about(session: Session, messages: list[Message]) -> list[Sent]:
             clinician=clinicians[about[message.referral_id].clinician_id],
             contact=went_to[message.contact_id],
         )
-        for message in messages
+        for message in found
     ]
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
 
 from referral.domain.audit import Action, Actor, AuditEntry
 from referral.domain.gate import GateDecision, Recommendation
+from referral.domain.listing import Page, View
 from referral.domain.override import OverrideCase
 from referral.domain.policy import Indication, Policy
 from referral.domain.records import Clinician, Order, Patient
@@ -30,19 +30,8 @@ from referral.storage import (
 )
 from referral.storage.cds import Answered
 from referral.storage.db import Session
+from referral.storage.lists import orders as listed_orders
 from referral.storage.orders import TreatmentStart
-
-PAGE: Final = 50
-_ENDED: Final = ("completed", "revoked", "entered-in-error")
-# Filter of the list → statuses of the order, and whether a request is open.
-FILTERS: Final[dict[str, tuple[tuple[str, ...], bool | None]]] = {
-    "": (orders.USABLE, None),
-    "blocked": (("on-hold",), None),
-    "requested": (("on-hold",), True),
-    "not-asked": (("on-hold",), False),
-    "open": (("active",), None),
-    "ended": (_ENDED, None),
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,23 +82,14 @@ def with_orders(
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class Listed:
-    """One page of a list; `more` says that there are further ones."""
-
-    rows: tuple[OrderState, ...]
-    more: bool
-
-
-def list_orders(session: Session, actor: Actor, words: str, state: str, page: int, now: datetime) -> Listed:
-    """Page `page`, counted from 1; an unknown filter shows all in use."""
-    statuses, requested = FILTERS.get(state, FILTERS[""])
-    found = orders.listed(
-        session, words, statuses, requested=requested, limit=PAGE + 1, offset=(page - 1) * PAGE
+def list_orders(session: Session, actor: Actor, view: View, now: datetime) -> Page[OrderState]:
+    """Those in use unless another state is asked for."""
+    page = listed_orders.listed(session, view, now)
+    shown = states_of(session, page.rows, now)
+    note_shown(
+        session, actor, view.noted("orders"), (state.order.patient_id for state in shown), list="orders"
     )
-    shown = states_of(session, found[:PAGE], now)
-    note_shown(session, actor, "list-orders", (state.order.patient_id for state in shown))
-    return Listed(tuple(shown), len(found) > PAGE)
+    return page.of(shown)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

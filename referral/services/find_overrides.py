@@ -10,15 +10,16 @@ from typing import Final
 
 from referral.domain.audit import Action, Actor, AuditEntry
 from referral.domain.codes import Role
+from referral.domain.listing import Page, View
 from referral.domain.override import DECIDE_WITHIN, OverrideCase
 from referral.domain.records import Patient
 from referral.services.find_orders import OrderState, states_of
 from referral.services.note_shown import note_shown
 from referral.storage import accounts, audit, directory, orders, overrides
 from referral.storage.db import Session
+from referral.storage.lists import overrides as listed_overrides
 from referral.storage.overrides import Counts
 
-PAGE: Final = 50
 REPORT_DAYS: Final = 90
 
 
@@ -51,25 +52,23 @@ def find_override(session: Session, actor: Actor, id: str, now: datetime) -> Ove
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OverrideReport:
-    """One page of all requests, newest first, and the counts of the last 90 days."""
+    """One page of all requests, and the counts of the last 90 days."""
 
-    cases: tuple[OverrideCase, ...]
-    more: bool
+    cases: Page[OverrideCase]
     counts: Counts
     patients: dict[str, Patient]
     users: dict[str, str]
 
 
-def report_overrides(session: Session, actor: Actor, page: int, now: datetime) -> OverrideReport:
-    """Page `page`, counted from 1."""
-    found = overrides.listed(session, limit=PAGE + 1, offset=(page - 1) * PAGE)
-    shown = found[:PAGE]
-    note_shown(session, actor, "list-overrides", (case.patient_id for case in shown))
+def report_overrides(session: Session, actor: Actor, view: View, now: datetime) -> OverrideReport:
+    """Newest first unless another order is asked for."""
+    page = listed_overrides.listed(session, view, now)
+    ids = [case.patient_id for case in page.rows]
+    note_shown(session, actor, view.noted("overrides"), ids, list="overrides")
     return OverrideReport(
-        cases=tuple(shown),
-        more=len(found) > PAGE,
+        cases=page,
         counts=count_overrides(session, now),
-        patients=directory.get_patients(session, {case.patient_id for case in shown}),
+        patients=directory.get_patients(session, set(ids)),
         users=names(session),
     )
 

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Final
 
 from referral.domain.audit import Action, Actor, AuditEntry
+from referral.domain.listing import Page, View
 from referral.domain.policy import Policy
 from referral.domain.records import Clinician, Patient
 from referral.services.find_orders import OrderState, states_of
@@ -15,8 +16,10 @@ from referral.services.keep_directory import entered_by
 from referral.services.note_shown import note_shown
 from referral.storage import audit, clinics, directory, orders, referrals
 from referral.storage.db import Session
+from referral.storage.lists import people
 
-PAGE: Final = 50
+# The newest requests on the page of a clinician; the list has all.
+_NEWEST: Final = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,20 +31,18 @@ class ListedPatient:
     requests: int
 
 
-def list_patients(session: Session, actor: Actor, words: str, page: int) -> tuple[list[ListedPatient], bool]:
-    """Page `page` from 1, sorted by name, and whether there are more."""
-    found = directory.find_patients(session, words, limit=PAGE + 1, offset=(page - 1) * PAGE)
-    shown = found[:PAGE]
-    in_use: dict[str, list[str]] = {patient.id: [] for patient in shown}
+def list_patients(session: Session, actor: Actor, view: View, now: datetime) -> Page[ListedPatient]:
+    """Sorted by name unless another order is asked for."""
+    page = people.patients(session, view, now)
+    in_use: dict[str, list[str]] = {patient.id: [] for patient in page.rows}
     for order in orders.of_patients(session, in_use):
         if order.status in orders.USABLE:
             in_use[order.patient_id].append(order.id)
     waiting = dict.fromkeys(in_use, 0)
     for referral in referrals.of_orders(session, [id for ids in in_use.values() for id in ids]):
         waiting[referral.patient_id] += referral.is_open
-    note_shown(session, actor, "list-patients", in_use)
-    rows = [ListedPatient(patient, len(in_use[patient.id]), waiting[patient.id]) for patient in shown]
-    return rows, len(found) > PAGE
+    note_shown(session, actor, view.noted("patients"), in_use, list="patients")
+    return page.of(ListedPatient(p, len(in_use[p.id]), waiting[p.id]) for p in page.rows)
 
 
 def look_up_patients(session: Session, actor: Actor, words: str, limit: int) -> tuple[list[Patient], bool]:
@@ -70,10 +71,12 @@ def find_patient(session: Session, actor: Actor, patient_id: str, now: datetime)
     return PatientView(patient, tuple(states), tuple(requests))
 
 
-def list_clinicians(session: Session, words: str, page: int) -> tuple[list[Clinician], bool]:
-    """Page `page` from 1, sorted by name, and whether there are more."""
-    found = directory.find_clinicians(session, words, limit=PAGE + 1, offset=(page - 1) * PAGE)
-    return found[:PAGE], len(found) > PAGE
+def list_clinicians(session: Session, actor: Actor, view: View, now: datetime) -> Page[Clinician]:
+    """Sorted by name. A page names no patient and leaves no audit row; a file of it does."""
+    page = people.clinicians(session, view, now)
+    if view.export:
+        note_shown(session, actor, view.noted("directory"), (), list="directory", rows=len(page.rows))
+    return page
 
 
 def look_up_clinicians(
@@ -104,7 +107,7 @@ def find_clinician(session: Session, actor: Actor, clinician_id: str, now: datet
     """With the newest requests to this clinician."""
     clinician = directory.get_clinician(session, clinician_id)
     policy, _ = clinics.policy_in_force(session)
-    asked = follow(session, referrals.find(session, clinician_id=clinician_id, limit=PAGE), now)
+    asked = follow(session, referrals.find(session, clinician_id=clinician_id, limit=_NEWEST), now)
     patients = directory.get_patients(session, {f.referral.patient_id for f in asked})
     about = (followed.referral.patient_id for followed in asked)
     note_shown(session, actor, "clinician", about, clinician=clinician_id)

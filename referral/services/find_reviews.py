@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
@@ -11,15 +11,16 @@ from typing import Final
 from referral.domain.audit import Actor
 from referral.domain.codes import Decision
 from referral.domain.life import Conflict, Standing, find_conflicts
+from referral.domain.listing import Page, View
 from referral.domain.policy import Policy
 from referral.domain.records import Clinician
 from referral.services.find_orders import OrderState, states_of
 from referral.services.note_shown import note_shown
 from referral.storage import clinics, directory, orders, standings
 from referral.storage.db import Session
+from referral.storage.lists import answers as listed_answers
 
-# More than this, and the page shows the first ones and says so.
-MOST: Final = 200
+_ALL: Final = View()
 
 
 class Waits(StrEnum):
@@ -44,30 +45,29 @@ class ToReview:
     opponent: Clinician | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Reviews:
-    """Oldest first; `more` says that there are further ones."""
+def find_reviews(session: Session, actor: Actor, now: datetime, view: View = _ALL) -> Page[ToReview]:
+    """Of all orders in use, oldest first unless another order is asked for. The look is recorded.
 
-    rows: tuple[ToReview, ...]
-    more: bool
-
-
-def find_reviews(session: Session, actor: Actor, now: datetime) -> Reviews:
-    """Of all orders in use. The look is recorded."""
+    A page is of so many orders; each may have several things to decide.
+    """
     policy, _ = clinics.policy_in_force(session)
-    ids = standings.to_look_at(session, policy.counts_at_once, now, MOST + 1)
-    shown = ids[:MOST]
-    answers = standings.of_orders(session, shown)
-    conflicts = find_conflicts(answers, standings.kept_pairs(session, shown), now)
-    found = orders.get_many(session, shown)
+    page = listed_answers.to_look_at(session, view, policy.counts_at_once, now)
+    answers = standings.of_orders(session, page.rows)
+    conflicts = find_conflicts(answers, standings.kept_pairs(session, page.rows), now)
+    found = orders.get_many(session, page.rows)
     states = {state.order.id: state for state in states_of(session, found.values(), now)}
     people = directory.get_clinicians(session, {answer.clinician_id for answer in answers})
     rows = [
         *_answers(answers, states, people, policy, now),
         *_conflicts(conflicts, states, people),
     ]
-    note_shown(session, actor, "list-reviews", (row.state.order.patient_id for row in rows))
-    return Reviews(tuple(sorted(rows, key=lambda row: (row.since, row.answer.id))), len(ids) > MOST)
+    newest_first = view.sort == "newest"
+    rows.sort(key=lambda row: (row.since, row.answer.id), reverse=newest_first)
+    shown = (row.state.order.patient_id for row in rows)
+    note_shown(session, actor, view.noted("reviews"), shown, list="reviews")
+    whole = not page.before and not page.after
+    # The database lets through a little more than waits; where all of it is here, the rows are counted.
+    return replace(page.of(rows), count=len(rows) if whole else page.count)
 
 
 def waits_for(answer: Standing, policy: Policy, now: datetime) -> tuple[Waits, ...]:

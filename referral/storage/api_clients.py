@@ -51,10 +51,11 @@ class Admitted:
 
 
 _FIELDS: Final = tuple(ApiClient.__slots__)
-_COLUMNS: Final = tuple(api_client.c[name] for name in _FIELDS)
+COLUMNS: Final = tuple(api_client.c[name] for name in _FIELDS)
 
 
-def _to_client(row: Any) -> ApiClient:
+def to_client(row: Any) -> ApiClient:
+    """From COLUMNS in their order."""
     values = dict(zip(_FIELDS, row, strict=True))
     values |= {"clinic_id": str(values["clinic_id"]), "scopes": tuple(values["scopes"])}
     return ApiClient(**values)
@@ -74,11 +75,11 @@ def add_client(session: Session, client: ApiClient, token: str | None, now: date
 def clients(session: Session) -> list[ApiClient]:
     """Those of the clinic that are let in, by name."""
     rows = session.connection.execute(
-        select(*_COLUMNS)
+        select(*COLUMNS)
         .where(api_client.c.clinic_id == session.clinic, api_client.c.revoked_at.is_(None))
         .order_by(api_client.c.name, api_client.c.created_at, api_client.c.id)
     )
-    return [_to_client(row) for row in rows]
+    return [to_client(row) for row in rows]
 
 
 def find(session: Session, id: str, *, lock: bool = False) -> ApiClient | None:
@@ -87,26 +88,26 @@ def find(session: Session, id: str, *, lock: bool = False) -> ApiClient | None:
     The lock is that of a change, since whoever takes it notes the use: two with a shared one would wait for
     each other.
     """
-    statement = select(*_COLUMNS).where(
+    statement = select(*COLUMNS).where(
         api_client.c.clinic_id == session.clinic, api_client.c.id == id, api_client.c.revoked_at.is_(None)
     )
     row = session.connection.execute(
         statement.with_for_update(key_share=True) if lock else statement
     ).one_or_none()
-    return _to_client(row) if row else None
+    return to_client(row) if row else None
 
 
 def find_by_id(session: Session, id: str) -> ApiClient | None:
     """The client with keys that this id names, of whichever clinic; enters that clinic."""
     session.show_key(f"client/{id}")
     row = session.connection.execute(
-        select(*_COLUMNS).where(
+        select(*COLUMNS).where(
             api_client.c.id == id, api_client.c.token_digest.is_(None), api_client.c.revoked_at.is_(None)
         )
     ).one_or_none()
     if row is None:
         return None
-    found = _to_client(row)
+    found = to_client(row)
     session.enter_clinic(found.clinic_id)
     return found
 

@@ -16,8 +16,8 @@ from referral.storage.db import Session, hold, sql_state
 from referral.storage.versioned import over
 
 _TABLE: Final = tables.booking
-_FIELDS: Final = tuple(Booking.__slots__)
-_SELECT: Final = select(*(_TABLE.c[name] for name in _FIELDS))
+FIELDS: Final = tuple(Booking.__slots__)
+_SELECT: Final = select(*(_TABLE.c[name] for name in FIELDS))
 _ORDER: Final = tables.infusion_order
 # An exclusion constraint was violated.
 _EXCLUDED: Final = "23P01"
@@ -70,7 +70,7 @@ def hold_plan(session: Session) -> None:
 def add(session: Session, new: Booking) -> None:
     """Raises SlotTaken where chair or patient is booked at that time. The caller has called hold_plan()."""
     _require_free(session, new)
-    row = {"clinic_id": session.clinic, **{name: getattr(new, name) for name in _FIELDS}}
+    row = {"clinic_id": session.clinic, **{name: getattr(new, name) for name in FIELDS}}
     _write(session, insert(_TABLE).values(row))
 
 
@@ -79,15 +79,15 @@ def change(session: Session, before: Booking, now: datetime, **values: Any) -> B
 
     Raises SlotTaken as add() does; whoever changes chair or times has called hold_plan().
     """
-    after = {**{name: getattr(before, name) for name in _FIELDS}, **values}
+    after = {**{name: getattr(before, name) for name in FIELDS}, **values}
     moved = any(values.get(name, after[name]) != getattr(before, name) for name in _PLACE)
     if moved:
         _require_free(session, Booking(**after))
     statement = over(session, _TABLE, before, changed_at=now, **values)
-    row = _write(session, statement.returning(*(_TABLE.c[name] for name in _FIELDS))).one_or_none()
+    row = _write(session, statement.returning(*(_TABLE.c[name] for name in FIELDS))).one_or_none()
     if row is None:
         raise StaleVersion("Somebody else has changed this booking. Reload it and try again.")
-    return _to_booking(row)
+    return to_booking(row)
 
 
 _PLACE: Final = ("chair_id", "starts_at", "ends_at")
@@ -139,8 +139,9 @@ def _meets(start: datetime, end: datetime | None = None) -> tuple[Any, ...]:
 # ---- Reading bookings
 
 
-def _to_booking(row: Any) -> Booking:
-    values = dict(zip(_FIELDS, row, strict=True))
+def to_booking(row: Any) -> Booking:
+    """From FIELDS in their order."""
+    values = dict(zip(FIELDS, row, strict=True))
     values["status"] = BookingStatus(values["status"])
     return Booking(**values)
 
@@ -149,7 +150,7 @@ def find_by_id(session: Session, id: str, *, lock: bool = False) -> Booking | No
     """None where there is none in this clinic. For `lock` the caller holds its order, see get()."""
     query = _SELECT.where(_TABLE.c.clinic_id == session.clinic, _TABLE.c.id == id)
     row = session.connection.execute(query.with_for_update() if lock else query).one_or_none()
-    return _to_booking(row) if row else None
+    return to_booking(row) if row else None
 
 
 def get(session: Session, id: str, *, lock: bool = False) -> Booking:
@@ -173,7 +174,7 @@ def of_order(
         query = query.where(_TABLE.c.status.in_(list(statuses)))
     query = query.order_by(_TABLE.c.starts_at, _TABLE.c.id)
     rows = session.connection.execute(query.with_for_update() if lock else query)
-    return [_to_booking(row) for row in rows]
+    return [to_booking(row) for row in rows]
 
 
 def between(session: Session, start: datetime, end: datetime) -> list[Booking]:
@@ -185,7 +186,7 @@ def between(session: Session, start: datetime, end: datetime) -> list[Booking]:
             *_meets(start, end),
         ).order_by(_TABLE.c.starts_at, _TABLE.c.id)
     )
-    return [_to_booking(row) for row in rows]
+    return [to_booking(row) for row in rows]
 
 
 def coming(session: Session, now: datetime, limit: int) -> list[Booking]:
@@ -199,7 +200,7 @@ def coming(session: Session, now: datetime, limit: int) -> list[Booking]:
         .order_by(_TABLE.c.starts_at, _TABLE.c.id)
         .limit(limit)
     )
-    return [_to_booking(row) for row in rows]
+    return [to_booking(row) for row in rows]
 
 
 def taken_chairs(session: Session, starts_at: datetime, ends_at: datetime) -> set[str]:
@@ -231,7 +232,7 @@ def unnoted_releases(session: Session, limit: int) -> list[Booking]:
         .order_by(_TABLE.c.changed_at.desc(), _TABLE.c.id)
         .limit(limit)
     )
-    return [_to_booking(row) for row in rows]
+    return [to_booking(row) for row in rows]
 
 
 # ---- What the sweep looks at

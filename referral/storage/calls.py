@@ -38,10 +38,11 @@ class CallTask:
 
 
 _FIELDS: Final = tuple(CallTask.__slots__)
-_COLUMNS: Final = tuple(_TABLE.c[name] for name in _FIELDS)
+COLUMNS: Final = tuple(_TABLE.c[name] for name in _FIELDS)
 
 
-def _to_task(row: Any) -> CallTask:
+def to_task(row: Any) -> CallTask:
+    """From COLUMNS in their order."""
     values = dict(zip(_FIELDS, row, strict=True))
     values |= {"why": CallReason(values["why"]), "state": CallState(values["state"])}
     values["outcome"] = CallOutcome(values["outcome"]) if values["outcome"] else None
@@ -75,26 +76,26 @@ def put(
 
 def get(session: Session, id: str, *, lock: bool = False) -> CallTask | None:
     """None where there is none in this clinic."""
-    query = select(*_COLUMNS).where(_TABLE.c.clinic_id == session.clinic, _TABLE.c.id == id)
+    query = select(*COLUMNS).where(_TABLE.c.clinic_id == session.clinic, _TABLE.c.id == id)
     row = session.connection.execute(query.with_for_update() if lock else query).one_or_none()
-    return _to_task(row) if row else None
+    return to_task(row) if row else None
 
 
 def find_open(session: Session, limit: int) -> list[CallTask]:
     """Those that are due first come first."""
     query = (
-        select(*_COLUMNS)
+        select(*COLUMNS)
         .where(_TABLE.c.clinic_id == session.clinic, _TABLE.c.state == CallState.OPEN)
         .order_by(_TABLE.c.due_at, _TABLE.c.id)
         .limit(limit)
     )
-    return [_to_task(row) for row in session.connection.execute(query)]
+    return [to_task(row) for row in session.connection.execute(query)]
 
 
 def of_referral(session: Session, referral_id: str) -> list[CallTask]:
     """Open ones, those that are due first before the others."""
     query = (
-        select(*_COLUMNS)
+        select(*COLUMNS)
         .where(
             _TABLE.c.clinic_id == session.clinic,
             _TABLE.c.referral_id == referral_id,
@@ -102,7 +103,7 @@ def of_referral(session: Session, referral_id: str) -> list[CallTask]:
         )
         .order_by(_TABLE.c.due_at, _TABLE.c.id)
     )
-    return [_to_task(row) for row in session.connection.execute(query)]
+    return [to_task(row) for row in session.connection.execute(query)]
 
 
 def count_due(session: Session, now: datetime) -> int:
@@ -147,11 +148,11 @@ def unwelcome(session: Session, clinician_ids: list[str]) -> dict[str, datetime]
 def change(session: Session, before: CallTask, **values: Any) -> CallTask:
     """Write over the version that was read; StaleVersion if somebody else was first."""
     row = session.connection.execute(
-        over(session, _TABLE, before, **values).returning(*_COLUMNS)
+        over(session, _TABLE, before, **values).returning(*COLUMNS)
     ).one_or_none()
     if row is None:
         raise StaleVersion("Somebody else has logged this call. Reload the page and look.")
-    return _to_task(row)
+    return to_task(row)
 
 
 def cancel_of(session: Session, referral_id: str, now: datetime) -> int:

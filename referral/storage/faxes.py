@@ -57,10 +57,11 @@ class Fax:
 
 
 _FIELDS: Final = tuple(Fax.__slots__)
-_COLUMNS: Final = tuple(_TABLE.c[name] for name in _FIELDS)
+COLUMNS: Final = tuple(_TABLE.c[name] for name in _FIELDS)
 
 
-def _to_fax(row: Any) -> Fax:
+def to_fax(row: Any) -> Fax:
+    """From COLUMNS in their order."""
     values = dict(zip(_FIELDS, row, strict=True))
     values["source"] = FaxSource(values["source"])
     values["state"] = FaxState(values["state"])
@@ -101,21 +102,21 @@ def add(
 
 def get(session: Session, id: str, *, lock: bool = False) -> Fax:
     """Raises NotFound. A lock is taken after that of its request, see referrals.get()."""
-    query = select(*_COLUMNS).where(_TABLE.c.clinic_id == session.clinic, _TABLE.c.id == id)
+    query = select(*COLUMNS).where(_TABLE.c.clinic_id == session.clinic, _TABLE.c.id == id)
     row = session.connection.execute(query.with_for_update() if lock else query).one_or_none()
     if row is None:
         raise NotFound(f"There is no fax with id {id}.")
-    return _to_fax(row)
+    return to_fax(row)
 
 
 def find_by_bytes(session: Session, source: FaxSource, sha256: bytes) -> Fax | None:
     """The fax that had these bytes, if any."""
     row = session.connection.execute(
-        select(*_COLUMNS).where(
+        select(*COLUMNS).where(
             _TABLE.c.clinic_id == session.clinic, _TABLE.c.source == source, _TABLE.c.sha256 == sha256
         )
     ).one_or_none()
-    return _to_fax(row) if row else None
+    return to_fax(row) if row else None
 
 
 def claim(session: Session, now: datetime) -> Fax | None:
@@ -136,19 +137,19 @@ def claim(session: Session, now: datetime) -> Fax | None:
         update(_TABLE)
         .where(_TABLE.c.clinic_id == session.clinic, _TABLE.c.id == due.c.id)
         .values(attempts=_TABLE.c.attempts + 1, not_before=now + _LEASE)
-        .returning(*_COLUMNS)
+        .returning(*COLUMNS)
     ).one_or_none()
-    return _to_fax(row) if row else None
+    return to_fax(row) if row else None
 
 
 def change(session: Session, before: Fax, **values: Any) -> Fax:
     """Write over the version that was read; StaleVersion if somebody else was first."""
     row = session.connection.execute(
-        over(session, _TABLE, before, **values).returning(*_COLUMNS)
+        over(session, _TABLE, before, **values).returning(*COLUMNS)
     ).one_or_none()
     if row is None:
         raise StaleVersion("Somebody else has dealt with this fax. Reload it and look again.")
-    return _to_fax(row)
+    return to_fax(row)
 
 
 def forget(session: Session, before: datetime, limit: int) -> list[Fax]:
@@ -179,29 +180,29 @@ def is_due(session: Session, now: datetime) -> bool:
 def listed(session: Session, states: Iterable[FaxState], *, limit: int, offset: int = 0) -> list[Fax]:
     """Newest first."""
     rows = session.connection.execute(
-        select(*_COLUMNS)
+        select(*COLUMNS)
         .where(_TABLE.c.clinic_id == session.clinic, _TABLE.c.state.in_(list(states)))
         .order_by(_TABLE.c.received_at.desc(), _TABLE.c.id)
         .limit(limit)
         .offset(offset)
     )
-    return [_to_fax(row) for row in rows]
+    return [to_fax(row) for row in rows]
 
 
 def of_referral(session: Session, referral_id: str) -> list[Fax]:
     """Newest first, whatever became of them."""
     rows = session.connection.execute(
-        select(*_COLUMNS)
+        select(*COLUMNS)
         .where(_TABLE.c.clinic_id == session.clinic, _TABLE.c.referral_id == referral_id)
         .order_by(_TABLE.c.received_at.desc(), _TABLE.c.id)
     )
-    return [_to_fax(row) for row in rows]
+    return [to_fax(row) for row in rows]
 
 
 def waiting_for(session: Session, referral_ids: Iterable[str]) -> dict[str, Fax]:
     """By request, the oldest fax that waits for a person; requests without any are missing."""
     rows = session.connection.execute(
-        select(*_COLUMNS)
+        select(*COLUMNS)
         .where(
             _TABLE.c.clinic_id == session.clinic,
             _TABLE.c.state.in_(WAITING),
@@ -209,7 +210,7 @@ def waiting_for(session: Session, referral_ids: Iterable[str]) -> dict[str, Fax]
         )
         .order_by(_TABLE.c.received_at.desc(), _TABLE.c.id)
     )
-    return {str(fax.referral_id): fax for fax in map(_to_fax, rows)}
+    return {str(fax.referral_id): fax for fax in map(to_fax, rows)}
 
 
 def count_inbox(session: Session) -> int:

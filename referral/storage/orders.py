@@ -8,7 +8,7 @@ from datetime import date, datetime
 from functools import partial
 from typing import Any, Final
 
-from sqlalchemy import exists, func, insert, not_, or_, select, text, update
+from sqlalchemy import exists, func, insert, not_, select, text, update
 from sqlalchemy.exc import DBAPIError
 
 from referral.domain.audit import Actor
@@ -19,7 +19,6 @@ from referral.domain.policy import ICD_10_CM, Indication
 from referral.domain.records import Order
 from referral.storage import tables
 from referral.storage.db import GATE_CLOSED, Session, sql_state
-from referral.storage.projections import folded
 
 USABLE: Final = ("on-hold", "active")
 
@@ -68,7 +67,8 @@ def add_indications(
         session.connection.execute(_ADD_INDICATION, rows)
 
 
-def _to_orders(session: Session, rows: Iterable[Any]) -> list[Order]:
+def to_orders(session: Session, rows: Iterable[Any]) -> list[Order]:
+    """The orders of these rows, in their order, with their indications."""
     found = list(rows)
     table = tables.order_indication
     indications: dict[str, list[Indication]] = {row.id: [] for row in found}
@@ -107,7 +107,7 @@ def get(session: Session, id: str, *, lock: bool = False) -> Order:
     row = session.connection.execute(held if lock else query).one_or_none()
     if row is None:
         raise NotFound(f"There is no infusion order with id {id}.")
-    order = _to_orders(session, [row])[0]
+    order = to_orders(session, [row])[0]
     if lock:
         session.kept["infusion_order", id] = order
     return order
@@ -120,7 +120,7 @@ def find_by_id(session: Session, id: str) -> Order | None:
         return kept
     table = tables.infusion_order
     query = select(table).where(table.c.clinic_id == session.clinic, table.c.id == id)
-    return next(iter(_to_orders(session, session.connection.execute(query))), None)
+    return next(iter(to_orders(session, session.connection.execute(query))), None)
 
 
 def find(
@@ -134,42 +134,7 @@ def find(
     if from_day is not None:
         query = query.where(table.c.first_infusion_on >= from_day)
     ordered = query.order_by(table.c.first_infusion_on.asc().nulls_last(), table.c.created_at, table.c.id)
-    return _to_orders(session, session.connection.execute(ordered.limit(limit)))
-
-
-def listed(
-    session: Session,
-    words: str,
-    statuses: Iterable[str],
-    *,
-    requested: bool | None = None,
-    limit: int,
-    offset: int,
-) -> list[Order]:
-    """As `find`, by beginnings of the patient's names or of the order's id.
-
-    `requested` True keeps orders with an open request, False those without, None both.
-    """
-    table, person = tables.infusion_order, tables.patient
-    query = select(table).where(table.c.clinic_id == session.clinic, table.c.status.in_(list(statuses)))
-    for word in folded(words).replace("%", "").replace("_", "").split():
-        id_start = table.c.id.ilike(f"{word.removeprefix('o-')}%")
-        named = or_(person.c.search_name.like(f"{word}%"), person.c.search_name.like(f"% {word}%"))
-        patients = select(person.c.id).where(person.c.clinic_id == session.clinic, named)
-        query = query.where(or_(id_start, table.c.patient_id.in_(patients)))
-    if requested is not None:
-        asked = (
-            select(tables.referral.c.id)
-            .where(
-                tables.referral.c.clinic_id == session.clinic,
-                tables.referral.c.order_id == table.c.id,
-                tables.referral.c.closed_at.is_(None),
-            )
-            .exists()
-        )
-        query = query.where(asked if requested else ~asked)
-    ordered = query.order_by(table.c.first_infusion_on.asc().nulls_last(), table.c.created_at, table.c.id)
-    return _to_orders(session, session.connection.execute(ordered.limit(limit).offset(offset)))
+    return to_orders(session, session.connection.execute(ordered.limit(limit)))
 
 
 def of_patients(session: Session, patient_ids: Iterable[str]) -> list[Order]:
@@ -180,7 +145,7 @@ def of_patients(session: Session, patient_ids: Iterable[str]) -> list[Order]:
         .where(table.c.clinic_id == session.clinic, table.c.patient_id.in_(list(patient_ids)))
         .order_by(table.c.created_at.desc(), table.c.id)
     )
-    return _to_orders(session, rows)
+    return to_orders(session, rows)
 
 
 def get_many(session: Session, ids: Iterable[str]) -> dict[str, Order]:
@@ -189,7 +154,7 @@ def get_many(session: Session, ids: Iterable[str]) -> dict[str, Order]:
     rows = session.connection.execute(
         select(table).where(table.c.clinic_id == session.clinic, table.c.id.in_(list(ids)))
     )
-    return {order.id: order for order in _to_orders(session, rows)}
+    return {order.id: order for order in to_orders(session, rows)}
 
 
 def with_code(session: Session, indication: Indication) -> list[str]:

@@ -26,7 +26,6 @@ from referral.domain.outgoing import (
 from referral.domain.records import Contact, Referral
 from referral.storage import tables
 from referral.storage.db import Session
-from referral.storage.projections import folded
 
 _TABLE: Final = tables.message
 _TROUBLES: Final = 2000
@@ -316,39 +315,6 @@ def of_referrals(session: Session, referral_ids: Iterable[str]) -> list[Message]
         .order_by(_TABLE.c.created_at.desc(), _TABLE.c.ordinal.desc(), _TABLE.c.id)
     )
     return [to_message(row) for row in rows]
-
-
-def listed(
-    session: Session,
-    words: str,
-    states: Iterable[MessageState],
-    *,
-    limit: int,
-    offset: int,
-    channel: Channel | None = None,
-) -> list[Message]:
-    """Newest first; `words` is part of a request number or of a recipient's address or name, '' for all."""
-    query = select(*_COLUMNS).where(_TABLE.c.clinic_id == session.clinic, _TABLE.c.state.in_(list(states)))
-    if channel is not None:
-        query = query.where(_TABLE.c.channel == channel)
-    if words.strip():
-        like = f"%{folded(words).replace('%', '').replace('_', '')}%"
-        query = (
-            query.join(tables.referral, _same(tables.referral.c.id, _TABLE.c.referral_id))
-            .join(tables.contact, _same(tables.contact.c.id, _TABLE.c.contact_id))
-            .outerjoin(tables.clinician, _same(tables.clinician.c.id, tables.contact.c.clinician_id))
-            .outerjoin(tables.patient, _same(tables.patient.c.id, tables.contact.c.patient_id))
-            .where(
-                or_(
-                    tables.referral.c.number.ilike(like),
-                    tables.contact.c.address.ilike(like),
-                    tables.clinician.c.search_name.like(like),
-                    tables.patient.c.search_name.like(like),
-                )
-            )
-        )
-    ordered = query.order_by(_TABLE.c.created_at.desc(), _TABLE.c.id)
-    return [to_message(row) for row in session.connection.execute(ordered.limit(limit).offset(offset))]
 
 
 def _same(left: Any, right: Any) -> Any:

@@ -25,7 +25,8 @@ from referral.storage.tables import (
 )
 
 
-def _cases(session: Session) -> Select[Any]:
+def cases(session: Session) -> Select[Any]:
+    """Every request of the clinic with what became of it, newest first."""
     asked, said, found, used = override_request, override_decision, override_review, treatment_start
     return (
         select(
@@ -53,7 +54,16 @@ def _cases(session: Session) -> Select[Any]:
     )
 
 
-def _to_case(row: Any) -> OverrideCase:
+# The columns of cases().
+NAMES: Final = (
+    *("id", "patient_id", "order_id", "reason_code", "requested_by", "requested_at", "outcome"),
+    *("decided_by", "decided_at", "expires_at", "start_id", "started_at"),
+    *("justified", "reviewed_by", "reviewed_at"),
+)
+
+
+def to_case(row: Any) -> OverrideCase:
+    """From the columns of cases() by name."""
     values = dict(row)
     outcome = values.pop("outcome")
     approved = None if outcome is None else outcome == "approved"
@@ -63,23 +73,17 @@ def _to_case(row: Any) -> OverrideCase:
 
 def get(session: Session, id: str) -> OverrideCase:
     """Raises NotFound where there is none in this clinic."""
-    query = _cases(session).where(override_request.c.id == id)
+    query = cases(session).where(override_request.c.id == id)
     row = session.connection.execute(query).mappings().one_or_none()
     if row is None:
         raise NotFound(f"There is no request for emergency access with id {id}.")
-    return _to_case(row)
+    return to_case(row)
 
 
 def of_order(session: Session, order_id: str) -> list[OverrideCase]:
     """Newest first."""
-    query = _cases(session).where(override_request.c.order_id == order_id)
-    return [_to_case(row) for row in session.connection.execute(query).mappings()]
-
-
-def listed(session: Session, *, limit: int, offset: int = 0) -> list[OverrideCase]:
-    """All of the clinic, newest first."""
-    rows = session.connection.execute(_cases(session).limit(limit).offset(offset))
-    return [_to_case(row) for row in rows.mappings()]
+    query = cases(session).where(override_request.c.order_id == order_id)
+    return [to_case(row) for row in session.connection.execute(query).mappings()]
 
 
 def current(session: Session, since: datetime) -> list[OverrideCase]:
@@ -88,8 +92,8 @@ def current(session: Session, since: datetime) -> list[OverrideCase]:
     undecided = said.c.outcome.is_(None) & (override_request.c.requested_at > since)
     declined = (said.c.outcome == "declined") & (said.c.decided_at > since)
     unreviewed = (said.c.outcome == "approved") & override_review.c.justified.is_(None)
-    query = _cases(session).where(undecided | declined | unreviewed)
-    return [_to_case(row) for row in session.connection.execute(query).mappings()]
+    query = cases(session).where(undecided | declined | unreviewed)
+    return [to_case(row) for row in session.connection.execute(query).mappings()]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +112,7 @@ class Counts:
 
 def counts(session: Session, since: datetime, now: datetime) -> Counts:
     """Requests made since `since`, by what became of them."""
-    case = _cases(session).order_by(None).subquery()
+    case = cases(session).order_by(None).subquery()
     recent, approved = case.c.requested_at >= since, case.c.outcome == "approved"
     open_review = approved & case.c.justified.is_(None)
     row = session.connection.execute(

@@ -64,11 +64,12 @@ class Item:
 
 _BATCH_FIELDS: Final = tuple(Batch.__slots__)
 _ITEM_FIELDS: Final = tuple(Item.__slots__)
-_BATCH_COLUMNS: Final = tuple(_BATCH.c[name] for name in _BATCH_FIELDS)
+BATCH_COLUMNS: Final = tuple(_BATCH.c[name] for name in _BATCH_FIELDS)
 _ITEM_COLUMNS: Final = tuple(_ITEM.c[name] for name in _ITEM_FIELDS)
 
 
-def _to_batch(row: Any) -> Batch:
+def to_batch(row: Any) -> Batch:
+    """From BATCH_COLUMNS in their order."""
     return Batch(**dict(zip(_BATCH_FIELDS, row, strict=True)))
 
 
@@ -131,20 +132,20 @@ def add(session: Session, id: str, created_by: str, items: Iterable[Item], now: 
 
 def get(session: Session, id: str, *, lock: bool = False) -> Batch | None:
     """None where there is none in this clinic."""
-    query = select(*_BATCH_COLUMNS).where(_BATCH.c.clinic_id == session.clinic, _BATCH.c.id == id)
+    query = select(*BATCH_COLUMNS).where(_BATCH.c.clinic_id == session.clinic, _BATCH.c.id == id)
     row = session.connection.execute(query.with_for_update() if lock else query).one_or_none()
-    return _to_batch(row) if row else None
+    return to_batch(row) if row else None
 
 
 def recent(session: Session, limit: int) -> list[Batch]:
     """Open ones first, then the newest."""
     query = (
-        select(*_BATCH_COLUMNS)
+        select(*BATCH_COLUMNS)
         .where(_BATCH.c.clinic_id == session.clinic)
         .order_by(_BATCH.c.closed_at.is_not(None), _BATCH.c.number.desc())
         .limit(limit)
     )
-    return [_to_batch(row) for row in session.connection.execute(query)]
+    return [to_batch(row) for row in session.connection.execute(query)]
 
 
 def items(session: Session, batch_id: str) -> list[Item]:

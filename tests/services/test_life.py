@@ -19,7 +19,7 @@ from referral.services.change_facts import report_fact, void_after_gaps
 from referral.services.decide_conflict import conflicts_of, decide_conflict
 from referral.services.deliver_messages import deliver_due
 from referral.services.find_messages import open_message
-from referral.services.find_reviews import Reviews, Waits, find_reviews
+from referral.services.find_reviews import Waits, find_reviews
 from referral.services.judge_recommendation import (
     confirm_by_phone,
     review_recommendation,
@@ -332,7 +332,7 @@ def test_the_director_keeps_it(clinic: ClinicFixture) -> None:
     assert issue["mitigation"][0]["author"]["identifier"]["value"] == "director-1"
     with clinic.transaction() as session:
         assert conflicts_of(session, [in_favour.order_id], NOW + timedelta(hours=2)) == ()
-        assert find_reviews(session, clinic.actor, NOW + timedelta(hours=2)) == Reviews((), more=False)
+        assert find_reviews(session, clinic.actor, NOW + timedelta(hours=2)).rows == ()
     assert events(clinic, in_favour)[-1] == "conflict-kept"
 
 

@@ -355,7 +355,7 @@ def test_another_clinics_call_is_not_there(
     clinic: ClinicFixture, other_clinic: ClinicFixture, task: CallTask
 ) -> None:
     with other_clinic.transaction() as session:
-        assert list_calls(session, other_clinic.actor, NOW) == []
+        assert list_calls(session, other_clinic.actor, NOW).rows == ()
         given = CallLog(outcome=CallOutcome.WILL_ANSWER)
         for id in (task.id, "no-such-call"):
             with pytest.raises(NotFound):

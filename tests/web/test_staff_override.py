@@ -12,11 +12,13 @@ from argon2 import PasswordHasher
 from sqlalchemy import text
 
 from referral.domain.codes import Role
+from referral.domain.listing import View
 from referral.domain.records import Referral
 from referral.services.accounts import WRONG
 from referral.services.lapse_orders import lapse_orders
 from referral.services.treat import record_consultation
 from referral.storage import accounts, orders, overrides, referrals, resources
+from referral.storage.lists import overrides as listed_overrides
 from tests.database import NOW, ClinicFixture
 from tests.services import people
 from tests.storage import emergency
@@ -64,7 +66,7 @@ def asking(person: Desk, referral: Referral, **changes: str) -> str:
 
 def override_id(clinic: ClinicFixture) -> str:
     with clinic.transaction() as session:
-        return overrides.listed(session, limit=1)[0].id
+        return listed_overrides.listed(session, View(), NOW).rows[0].id
 
 
 def decide(person: Desk, id: str, decision: str = "approve", password: str = PASSWORD) -> str:

@@ -11,13 +11,14 @@ from starlette.responses import Response
 from referral.domain.booking import REASONS, BookingStatus, Chair
 from referral.domain.errors import InvalidInput, Issue, NotFound, ReferralError
 from referral.domain.gate import GateDecision
+from referral.domain.listing import Page, View
 from referral.services.book_chair import NewBooking, book_chair, move_booking
 from referral.services.end_booking import end_booking, take_note
-from referral.services.find_bookings import find_booking, find_day
+from referral.services.find_bookings import Seat, find_booking, find_day, list_bookings
 from referral.services.find_orders import find_order
 from referral.services.keep_chairs import add_chair, set_chair
 from referral.storage import bookings
-from referral.storage.db import attempt
+from referral.storage.db import Session, attempt
 from referral.web.dependencies import PostedDep, Visitor, staff
 from referral.web.errors import status_of
 from referral.web.policy import Permission
@@ -39,8 +40,10 @@ from referral.web.staff.frame import (
     texts,
     version_of,
 )
+from referral.web.staff.lists import show_list
 from referral.web.staff.models import Badge, Link
 from referral.web.staff.steps import Shown, Steps, Typed, take
+from referral.web.staff.work_lists import BOOKINGS, seat_cells, seat_row
 
 router: Final = APIRouter()
 Book = Annotated[Visitor, staff(Permission.BOOK)]
@@ -75,6 +78,25 @@ def _chair_row(visitor: Visitor, chair: Chair) -> ChairRow:
     step, label = ("out-of-use", "Take out of use") if chair.active else ("in-use", "Put back in use")
     may = visitor.may(Permission.BOOK)
     return ChairRow(chair.name, f"/chairs/{chair.id}", badge, step if may else "", label)
+
+
+@router.get("/bookings/all")
+def show_bookings(request: Request, visitor: SeeWork) -> Response:
+    """Whatever their day, by state and patient."""
+    clock = clock_of(visitor)
+
+    def find(session: Session, view: View) -> Page[Seat]:
+        return list_bookings(session, visitor.actor, view, visitor.now)
+
+    return show_list(
+        request,
+        visitor,
+        BOOKINGS,
+        find,
+        lambda seat: seat_row(seat, clock),
+        lambda seat: seat_cells(seat, clock),
+        "bookings",
+    )
 
 
 # ---- A new booking

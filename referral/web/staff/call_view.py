@@ -18,14 +18,6 @@ from referral.web.staff.models import Badge, CallRow, Choice, Fact, Link
 
 
 @dataclass(frozen=True, slots=True)
-class CallsPage:
-    """`due` are to be made now, `later` when their day has come."""
-
-    due: tuple[CallRow, ...]
-    later: tuple[CallRow, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class CallChoices:
     """What may have come of a call, and by what a request can be sent again."""
 
@@ -48,13 +40,6 @@ class CallPage:
     caution: str
     ask: tuple[str, ...]
     choices: CallChoices
-
-
-def calls_page(found: list[Call], clock: Clock) -> CallsPage:
-    """Due ones first; each by infusion date, then who has waited longest."""
-    due = tuple(call_row(call, clock) for call in found if call.task.due_at <= clock.now)
-    later = tuple(call_row(call, clock) for call in found if call.task.due_at > clock.now)
-    return CallsPage(due, later)
 
 
 def call_row(call: Call, clock: Clock) -> CallRow:

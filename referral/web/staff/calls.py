@@ -11,15 +11,18 @@ from starlette.responses import Response
 from referral.domain.calls import CallLog, CallOutcome
 from referral.domain.codes import Channel
 from referral.domain.errors import InvalidInput, Issue, NotFound, ReferralError
-from referral.services.find_calls import list_calls, open_call
+from referral.domain.listing import Page, View
+from referral.services.find_calls import Call, list_calls, open_call
 from referral.services.log_call import log_call
 from referral.storage import clinics
-from referral.storage.db import attempt
+from referral.storage.db import Session, attempt
 from referral.web.dependencies import PostedDep, Visitor
 from referral.web.errors import status_of
-from referral.web.staff.call_view import call_page, calls_page
+from referral.web.staff.call_view import call_page
 from referral.web.staff.frame import Ask, SeeWork, clock_of, done, errors_of, form_of, show, texts, version_of
+from referral.web.staff.lists import show_list
 from referral.web.staff.steps import Shown, Typed
+from referral.web.staff.work_lists import CALLS, call_cells, calls_row
 
 router: Final = APIRouter()
 
@@ -27,8 +30,20 @@ router: Final = APIRouter()
 @router.get("/calls")
 def show_calls(request: Request, visitor: SeeWork) -> Response:
     """Whom to call, most urgent first."""
-    found = list_calls(visitor.session, visitor.actor, visitor.now)
-    return show(request, visitor, "staff/calls.html.j2", "calls", calls_page(found, clock_of(visitor)))
+    clock = clock_of(visitor)
+
+    def find(session: Session, view: View) -> Page[Call]:
+        return list_calls(session, visitor.actor, visitor.now, view)
+
+    return show_list(
+        request,
+        visitor,
+        CALLS,
+        find,
+        lambda call: calls_row(call, clock),
+        lambda call: call_cells(call, clock),
+        "calls",
+    )
 
 
 @router.get("/calls/{call_id}")

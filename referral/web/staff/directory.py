@@ -8,17 +8,17 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from referral.domain.errors import InvalidInput
+from referral.domain.listing import Page, View
 from referral.domain.npi import KIND_LABEL
-from referral.domain.policy import Policy
 from referral.domain.records import Clinician, Contact
-from referral.services.find_people import PAGE, ClinicianView, find_clinician, list_clinicians
+from referral.services.find_people import ClinicianView, find_clinician, list_clinicians
 from referral.services.keep_directory import add_clinician
 from referral.storage import clinics, directory
-from referral.storage.db import attempt, hold
+from referral.storage.db import Session, attempt, hold
 from referral.web.dependencies import PostedDep, Visitor, staff
 from referral.web.form import Form
 from referral.web.policy import Permission
-from referral.web.staff import contact_view, models, present
+from referral.web.staff import contact_view, models, person_lists, present
 from referral.web.staff.clock import Clock
 from referral.web.staff.frame import (
     SeeWork,
@@ -27,17 +27,14 @@ from referral.web.staff.frame import (
     errors_of,
     form_of,
     new_key,
-    page_number,
-    paging,
-    query_of,
     show,
     texts,
 )
 from referral.web.staff.hours_view import hours_words
+from referral.web.staff.list_models import Row
+from referral.web.staff.lists import show_list
 from referral.web.staff.models import (
     ClinicianPage,
-    ClinicianRow,
-    DirectoryPage,
     Fact,
     NewClinicianPage,
 )
@@ -52,25 +49,16 @@ Manage = Annotated[Visitor, staff(Permission.MANAGE_DIRECTORY)]
 @router.get("/directory")
 def show_directory(request: Request, visitor: SeeWork) -> Response:
     """Who is on file and how well they can be reached."""
-    words = query_of(request, "q")
     policy, _ = clinics.policy_in_force(visitor.session)
-    found, more = list_clinicians(visitor.session, words, page_number(request))
-    page = DirectoryPage(
-        query=words,
-        rows=tuple(_row(clinician, policy) for clinician in found),
-        paging=paging(request, PAGE, len(found), more=more),
-    )
-    return show(request, visitor, "staff/directory.html.j2", "directory", page)
 
+    def find(session: Session, view: View) -> Page[Clinician]:
+        return list_clinicians(session, visitor.actor, view, visitor.now)
 
-def _row(clinician: Clinician, policy: Policy) -> ClinicianRow:
-    return ClinicianRow(
-        name=present.titled(clinician),
-        href=f"/directory/{clinician.id}",
-        kind=KIND_LABEL[clinician.kind].capitalize(),
-        practice=clinician.practice,
-        contacts=tuple(contact_view.small_badge(contact) for contact in clinician.contacts),
-        warning=present.ineligible(clinician.kind, policy),
+    def row(clinician: Clinician) -> Row:
+        return person_lists.clinician_row(clinician, policy)
+
+    return show_list(
+        request, visitor, person_lists.DIRECTORY, find, row, person_lists.clinician_cells, "directory"
     )
 
 

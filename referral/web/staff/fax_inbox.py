@@ -9,6 +9,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from referral.domain.errors import InvalidInput, ReferralError
+from referral.domain.listing import Page, View
 from referral.letters.scan import turned
 from referral.services.attach_fax import (
     assign_fax,
@@ -18,15 +19,15 @@ from referral.services.attach_fax import (
     restore_fax,
     take_fax_off,
 )
-from referral.services.find_faxes import PAGE, list_faxes, open_fax, read_page
+from referral.services.find_faxes import Listed, list_faxes, open_fax, read_page
 from referral.services.transcribe_fax import transcribe_fax
-from referral.storage.db import attempt
+from referral.storage.db import Session, attempt
 from referral.web.dependencies import PostedDep, Visitor, staff
 from referral.web.errors import status_of
 from referral.web.policy import Permission
 from referral.web.portal_questions import posted_values
-from referral.web.staff.fax_models import FaxListPage
-from referral.web.staff.fax_view import ANSWER_ITEMS, fax_page, page_shown, prefilled, row
+from referral.web.staff.fax_list import cells, row, shape_of
+from referral.web.staff.fax_view import ANSWER_ITEMS, fax_page, page_shown, prefilled
 from referral.web.staff.frame import (
     Ask,
     clock_of,
@@ -34,45 +35,35 @@ from referral.web.staff.frame import (
     errors_of,
     form_of,
     page_number,
-    paging,
     query_of,
     show,
     texts,
     version_of,
 )
-from referral.web.staff.models import Choice
+from referral.web.staff.lists import show_list
 from referral.web.staff.steps import Shown, Steps, Typed, take
 
 router: Final = APIRouter()
 _See = Annotated[Visitor, staff(Permission.SEE_DOCUMENT)]
-_STATES: Final = {
-    "": "To be placed",
-    "waiting": "With a request, to do",
-    "done": "Done",
-    "dismissed": "Belong to nobody",
-}
-_EMPTY: Final = {
-    "": "Faxes with the code of a letter find their request by themselves; the others appear here.",
-    "waiting": "Faxes that have found their request and wait to be written down appear here.",
-    "done": "Faxes that were written down or filed appear here.",
-    "dismissed": "Faxes that somebody has set aside appear here, and can be brought back.",
-}
 
 
 @router.get("/fax-inbox")
 def show_inbox(request: Request, visitor: _See) -> Response:
     """Newest first."""
-    chosen = query_of(request, "state")
-    chosen = chosen if chosen in _STATES else ""
     clock = clock_of(visitor)
-    found, more = list_faxes(visitor.session, visitor.actor, chosen, page_number(request), visitor.now)
-    page = FaxListPage(
-        states=tuple(Choice(value, label, checked=value == chosen) for value, label in _STATES.items()),
-        rows=tuple(row(item, clock) for item in found),
-        paging=paging(request, PAGE, len(found), more=more),
-        empty=_EMPTY[chosen],
+
+    def find(session: Session, view: View) -> Page[Listed]:
+        return list_faxes(session, visitor.actor, view, visitor.now)
+
+    return show_list(
+        request,
+        visitor,
+        shape_of(query_of(request, "state")),
+        find,
+        lambda item: row(item, clock),
+        lambda item: cells(item, clock),
+        "faxes",
     )
-    return show(request, visitor, "staff/fax_inbox.html.j2", "faxes", page)
 
 
 @router.get("/fax-inbox/{fax_id}")

@@ -6,30 +6,7 @@ from dataclasses import dataclass, field
 
 from referral.web.form import Form
 from referral.web.portal_questions import Section
-from referral.web.staff.models import Badge, Choice, Fact, Link, Paging, When
-
-
-@dataclass(frozen=True, slots=True)
-class FaxRow:
-    """One fax in the list; `action` is the one thing to do about it."""
-
-    when: When
-    title: str
-    href: str
-    pages: str
-    badge: Badge
-    sentence: str
-    action: Link
-
-
-@dataclass(frozen=True, slots=True)
-class FaxListPage:
-    """`empty` says in a sentence what would stand here, where nothing does."""
-
-    states: tuple[Choice, ...]
-    rows: tuple[FaxRow, ...]
-    paging: Paging
-    empty: str
+from referral.web.staff.models import Badge, Choice, Fact, Link
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from referral.domain.fax import FaxSource, FaxState, MatchedBy
 from referral.domain.form import ITEMS
 from referral.domain.records import Clinician
 from referral.letters.scan import REASONS
-from referral.services.find_faxes import About, Candidate, FaxView, Listed, Why
+from referral.services.find_faxes import About, Candidate, FaxView, Why
 from referral.storage.faxes import Fax
 from referral.web.dependencies import Visitor
 from referral.web.form import Form
@@ -19,10 +19,10 @@ from referral.web.policy import Permission
 from referral.web.portal_questions import paper_sections
 from referral.web.staff import present
 from referral.web.staff.clock import Clock
-from referral.web.staff.fax_models import FaxPage, FaxRow, PageShown
+from referral.web.staff.fax_models import FaxPage, PageShown
 from referral.web.staff.models import Badge, Choice, Fact, Link
 
-_BADGE: Final = {
+BADGE: Final = {
     FaxState.ANNOUNCED: Badge("neutral", "On its way", "waiting"),
     FaxState.RECEIVED: Badge("neutral", "Being read", "waiting"),
     FaxState.UNREADABLE: Badge("closed", "Cannot be read", "warning"),
@@ -33,7 +33,7 @@ _BADGE: Final = {
     FaxState.FILED: Badge("open", "Filed"),
     FaxState.DISMISSED: Badge("neutral", "Set aside"),
 }
-_ACTION: Final = {
+ACTION: Final = {
     FaxState.UNREADABLE: "Look",
     FaxState.UNMATCHED: "Find the request",
     FaxState.MATCHED: "Write down",
@@ -55,29 +55,18 @@ def telephone(number: str) -> str:
     return number
 
 
-def _title(fax: Fax) -> str:
+def title_of(fax: Fax) -> str:
+    """By the number that sent it."""
     return f"Fax from {telephone(fax.from_number)}" if fax.from_number else "Fax without a number"
 
 
-def _pages(fax: Fax) -> str:
+def pages_of(fax: Fax) -> str:
+    """'2 pages'; empty while it is on its way."""
     return "" if not fax.pages else f"{fax.pages} page{'' if fax.pages == 1 else 's'}"
 
 
-def row(listed: Listed, clock: Clock) -> FaxRow:
-    """One line of the list."""
-    fax = listed.fax
-    return FaxRow(
-        when=clock.moment(fax.received_at),
-        title=_title(fax),
-        href=f"/fax-inbox/{fax.id}",
-        pages=_pages(fax),
-        badge=_BADGE[fax.state],
-        sentence=_sentence(fax, listed.about),
-        action=Link(_ACTION.get(fax.state, "Look"), f"/fax-inbox/{fax.id}"),
-    )
-
-
-def _sentence(fax: Fax, about: About | None) -> str:
+def sentence_of(fax: Fax, about: About | None) -> str:
+    """What it waits for, or what became of it."""
     if fax.state is FaxState.UNREADABLE:
         return f"{REASONS.get(fax.problem or '', REASONS['damaged'])} Ask the sender for it in another way."
     if fax.state is FaxState.UNMATCHED and len(fax.suggested) > 1:
@@ -109,10 +98,10 @@ def fax_page(
     actions = tuple(_actions(visitor, view))
     kind = about.followed.clinician.kind if about else None
     return FaxPage(
-        title=_title(fax),
+        title=title_of(fax),
         href=f"/fax-inbox/{fax.id}",
-        badge=_BADGE[fax.state],
-        sentence=_sentence(fax, about),
+        badge=BADGE[fax.state],
+        sentence=sentence_of(fax, about),
         facts=_facts(view, clock),
         form=form,
         shown=shown,

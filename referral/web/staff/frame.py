@@ -6,7 +6,6 @@ import secrets
 import uuid
 from collections.abc import Mapping
 from typing import Annotated, Any, Final
-from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 from fastapi import Request
@@ -21,7 +20,7 @@ from referral.web.form import Form
 from referral.web.pages import page as render
 from referral.web.policy import Permission
 from referral.web.staff.clock import Clock
-from referral.web.staff.models import Notice, Paging, Shell
+from referral.web.staff.models import Notice, Shell
 from referral.web.staff.present import ROLE
 
 # Who may come to a route, as its type.
@@ -203,7 +202,10 @@ _PLACES: Final = {
     "today": Permission.SIGNED_IN,
     "new": Permission.ASK,
     "reviews": Permission.REVIEW,
+    "requests": Permission.SEE_WORK,
     "orders": Permission.SEE_WORK,
+    "patients": Permission.SEE_WORK,
+    "recommendations": Permission.SEE_WORK,
     "bookings": Permission.SEE_WORK,
     "directory": Permission.SEE_WORK,
     "faxes": Permission.SEE_DOCUMENT,
@@ -214,6 +216,7 @@ _PLACES: Final = {
     "hours": Permission.SEE_POLICY,
     "simulator": Permission.SIGNED_IN,
     "systems": Permission.MANAGE_ACCOUNTS,
+    "audit": Permission.SEE_AUDIT,
 }
 
 
@@ -343,13 +346,3 @@ def page_number(request: Request) -> int:
 def query_of(request: Request, name: str) -> str:
     """One search parameter, cut to what a search box takes."""
     return request.query_params.get(name, "")[:100].replace("\x00", "")
-
-
-def paging(request: Request, size: int, shown: int, *, more: bool) -> Paging:
-    """'1 to 50'; the links keep the filter."""
-    page = page_number(request)
-    first = (page - 1) * size + 1
-    kept = [(k, v) for k, v in request.query_params.multi_items() if k != "page" and v]
-    href = f"{request.url.path}?{urlencode([*kept, ('page', str(page + 1))])}" if more else ""
-    start = f"{request.url.path}?{urlencode(kept)}" if page > 1 else ""
-    return Paging(f"{first} to {first + shown - 1}" if shown else "Nothing here", start, href)

@@ -21,14 +21,6 @@ class ReviewRow:
 
 
 @dataclass(frozen=True, slots=True)
-class ReviewsPage:
-    """`more` says that the list is longer than what is shown."""
-
-    rows: tuple[ReviewRow, ...]
-    more: bool
-
-
-@dataclass(frozen=True, slots=True)
 class AnswerRow:
     """One answer about an order, and in `lines` what was said about it since."""
 

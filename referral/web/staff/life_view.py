@@ -12,12 +12,12 @@ from referral.domain.npi import KIND_LABEL
 from referral.domain.policy import Policy
 from referral.domain.records import Clinician
 from referral.services.find_orders import OrderView
-from referral.services.find_reviews import Reviews, ToReview, Waits, waits_for
+from referral.services.find_reviews import ToReview, Waits, waits_for
 from referral.web.dependencies import Visitor
 from referral.web.policy import Permission
 from referral.web.staff import present
 from referral.web.staff.clock import Clock
-from referral.web.staff.life_models import AnswerRow, ConflictCard, LifeSection, ReviewRow, ReviewsPage
+from referral.web.staff.life_models import AnswerRow, ConflictCard, LifeSection, ReviewRow
 from referral.web.staff.models import Badge, Choice, Link
 
 # What follows 'Stopped counting'.
@@ -53,12 +53,8 @@ _WAITS: Final = {
 # ---- The review list
 
 
-def reviews_page(reviews: Reviews, clock: Clock) -> ReviewsPage:
-    """Oldest first, one primary action each."""
-    return ReviewsPage(tuple(_review_row(row, clock) for row in reviews.rows), reviews.more)
-
-
-def _review_row(row: ToReview, clock: Clock) -> ReviewRow:
+def review_row(row: ToReview, clock: Clock) -> ReviewRow:
+    """What waits, since when, and the one thing to do."""
     day = row.state.order.first_infusion_on
     return ReviewRow(
         since=clock.moment(row.since),

@@ -117,15 +117,6 @@ class Gate:
 
 
 @dataclass(frozen=True, slots=True)
-class Paging:
-    """What of a list is shown, in words, and where the rest is; an empty href means there is none."""
-
-    text: str
-    first_href: str = ""
-    next_href: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class DemoAccount:
     email: str
     password: str
@@ -237,31 +228,6 @@ class OrderRow:
 
 
 @dataclass(frozen=True, slots=True)
-class OrdersPage:
-    """`states` are the filters of the list; the chosen one is checked."""
-
-    query: str
-    states: tuple[Choice, ...]
-    rows: tuple[OrderRow, ...]
-    paging: Paging
-
-
-@dataclass(frozen=True, slots=True)
-class PatientRow:
-    name: str
-    href: str
-    born: str
-    summary: str
-
-
-@dataclass(frozen=True, slots=True)
-class PatientsPage:
-    query: str
-    rows: tuple[PatientRow, ...]
-    paging: Paging
-
-
-@dataclass(frozen=True, slots=True)
 class RequestRow:
     """A request in a list; `title` is the clinician, or the patient on the page of a clinician."""
 
@@ -299,19 +265,6 @@ class MessageRow:
     document: str = ""
     document_label: str = "Letter (PDF)"
     about: Link | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class OutboxPage:
-    """`unsent` says which channels have no provider here, so that their messages end in this list."""
-
-    unsent: str
-    query: str
-    states: tuple[Choice, ...]
-    channels: tuple[Choice, ...]
-    rows: tuple[MessageRow, ...]
-    paging: Paging
-    filtered: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -383,31 +336,12 @@ class ContactPage:
 
 
 @dataclass(frozen=True, slots=True)
-class ClinicianRow:
-    """`warning` says why the clinic does not accept a recommendation from this kind, empty when it does."""
-
-    name: str
-    href: str
-    kind: str
-    practice: str
-    contacts: tuple[Badge, ...]
-    warning: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class ClinicianOptions:
     """What the selects of a new clinician offer."""
 
     kinds: tuple[Choice, ...]
     states: tuple[Choice, ...]
     time_zones: tuple[Choice, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class DirectoryPage:
-    query: str
-    rows: tuple[ClinicianRow, ...]
-    paging: Paging
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,15 +11,18 @@ from starlette.responses import Response
 
 from referral.domain.audit import Action, AuditEntry
 from referral.domain.errors import GateClosed, InvalidInput, Issue, ReferralError
+from referral.domain.listing import Page, View
 from referral.services.change_facts import report_fact
 from referral.services.classify_indication import classify_indication
 from referral.services.decide_conflict import decide_conflict
 from referral.services.find_bookings import order_seats
-from referral.services.find_orders import PAGE, find_order, list_orders
+from referral.services.find_orders import OrderState, find_order, list_orders
 from referral.services.treat import record_consultation, start_treatment
 from referral.storage import audit, orders
+from referral.storage.db import Session
 from referral.web.dependencies import PostedDep, Visitor
 from referral.web.policy import Permission
+from referral.web.staff import order_list
 from referral.web.staff.booking_view import of_order
 from referral.web.staff.classify_view import seen_field
 from referral.web.staff.frame import (
@@ -28,41 +31,33 @@ from referral.web.staff.frame import (
     form_of,
     key_id,
     new_key,
-    page_number,
-    paging,
-    query_of,
     show,
     version_of,
 )
-from referral.web.staff.models import Choice, OrdersPage
+from referral.web.staff.lists import show_list
 from referral.web.staff.order_view import order_page
-from referral.web.staff.rows import order_row
 from referral.web.staff.steps import Shown, Steps, Typed, take
 
 router: Final = APIRouter()
-_STATES: Final = {
-    "": "All in use",
-    "blocked": "Blocked",
-    "requested": "Waiting for an answer",
-    "not-asked": "Blocked, nobody being asked",
-    "open": "Ready to treat",
-    "ended": "Ended",
-}
 
 
 @router.get("/orders")
 def show_orders(request: Request, visitor: SeeWork) -> Response:
     """The list, by name or number and by state."""
-    words, chosen = query_of(request, "q"), query_of(request, "state")
     clock = clock_of(visitor)
-    listed = list_orders(visitor.session, visitor.actor, words, chosen, page_number(request), visitor.now)
-    page = OrdersPage(
-        query=words,
-        states=tuple(Choice(value, label, checked=value == chosen) for value, label in _STATES.items()),
-        rows=tuple(order_row(state, clock) for state in listed.rows),
-        paging=paging(request, PAGE, len(listed.rows), more=listed.more),
+
+    def find(session: Session, view: View) -> Page[OrderState]:
+        return list_orders(session, visitor.actor, view, visitor.now)
+
+    return show_list(
+        request,
+        visitor,
+        order_list.SHAPE,
+        find,
+        lambda state: order_list.row(visitor, state, clock),
+        lambda state: order_list.cells(state, clock),
+        "orders",
     )
-    return show(request, visitor, "staff/orders.html.j2", "orders", page)
 
 
 @router.get("/orders/{order_id}")

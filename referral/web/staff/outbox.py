@@ -7,72 +7,58 @@ from typing import Final
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from referral.domain.codes import Channel
 from referral.domain.errors import ReferralError
+from referral.domain.listing import Page, View
 from referral.services.cancel_message import cancel_message
-from referral.services.find_messages import PAGE, Sent, Wanted, list_messages, open_message
+from referral.services.find_messages import Sent, list_messages, open_message
 from referral.services.park_message import park_message
 from referral.services.retry_message import retry_message
+from referral.storage.db import Session
 from referral.web.dependencies import PostedDep, Visitor
 from referral.web.policy import Permission
 from referral.web.staff import present
 from referral.web.staff.clock import Clock
-from referral.web.staff.frame import Ask, SeeWork, clock_of, form_of, page_number, paging, query_of, show
+from referral.web.staff.frame import Ask, SeeWork, clock_of, form_of, show
+from referral.web.staff.list_models import OutboxPage, Row
+from referral.web.staff.lists import file_of, list_page, wants_file
 from referral.web.staff.message_view import message_page
-from referral.web.staff.models import Choice, Link, MessageRow, OutboxPage
+from referral.web.staff.models import Link
 from referral.web.staff.rows import is_living, message_row
 from referral.web.staff.steps import Shown, Steps, Typed, take
+from referral.web.staff.work_lists import OUTBOX, WRITTEN, message_cells, message_line
 
 router: Final = APIRouter()
-_STATES: Final = {
-    "": "All",
-    "waiting": "On their way",
-    "print": "To print and mail",
-    "sent": "Sent",
-    "failed": "Not delivered",
-    "parked": "Set aside for a person",
-    "cancelled": "Not needed any more",
-}
-_WRITTEN: Final = (Channel.EMAIL, Channel.FAX, Channel.SMS, Channel.POST)
 
 
 @router.get("/outbox")
 def show_outbox(request: Request, visitor: SeeWork) -> Response:
     """Every message, newest first."""
-    wanted = Wanted(
-        words=query_of(request, "q"), state=query_of(request, "state"), channel=query_of(request, "channel")
-    )
     clock = clock_of(visitor)
-    found, more = list_messages(visitor.session, visitor.actor, wanted, page_number(request))
-    page = OutboxPage(
-        unsent=_unsent_channels(visitor),
-        query=wanted.words,
-        states=tuple(Choice(value, label, checked=value == wanted.state) for value, label in _STATES.items()),
-        channels=_channels(wanted.channel),
-        rows=tuple(_row(visitor, sent, clock) for sent in found),
-        paging=paging(request, PAGE, len(found), more=more),
-        filtered=wanted != Wanted(),
-    )
+
+    def find(session: Session, view: View) -> Page[Sent]:
+        return list_messages(session, visitor.actor, view, visitor.now)
+
+    if wants_file(request):
+        return file_of(request, visitor, OUTBOX, find, lambda sent: message_cells(sent, clock))
+    listed = list_page(request, visitor, OUTBOX, find, lambda sent: _row(visitor, sent, clock))
+    page = OutboxPage(_unsent_channels(visitor), listed)
     return show(request, visitor, "staff/outbox.html.j2", "outbox", page)
 
 
-def _row(visitor: Visitor, sent: Sent, clock: Clock) -> MessageRow:
+def _row(visitor: Visitor, sent: Sent, clock: Clock) -> Row:
     receipts = visitor.may(Permission.SEE_ANSWER)
     living = is_living(visitor, sent.message, sent.referral)
-    return message_row(
-        sent.message,
-        sent.clinician,
-        clock,
-        _about(sent),
-        receipts=receipts,
-        living=living,
-        contact=sent.contact,
+    return message_line(
+        message_row(
+            sent.message,
+            sent.clinician,
+            clock,
+            _about(sent),
+            receipts=receipts,
+            living=living,
+            contact=sent.contact,
+        )
     )
-
-
-def _channels(chosen: str) -> tuple[Choice, ...]:
-    every = [("", "All"), *((channel, present.CHANNEL[channel].capitalize()) for channel in _WRITTEN)]
-    return tuple(Choice(value, label, checked=value == chosen) for value, label in every)
 
 
 def _about(sent: Sent) -> Link:
@@ -86,7 +72,7 @@ def _about(sent: Sent) -> Link:
 def _unsent_channels(visitor: Visitor) -> str:
     """Which channels have no provider here, as a sentence; empty when every one has."""
     channels = visitor.runtime.channels
-    kept = [present.CHANNEL[c] for c in _WRITTEN if c not in channels.real]
+    kept = [present.CHANNEL[c] for c in WRITTEN if c not in channels.real]
     if not kept:
         return ""
     names = kept[0] if len(kept) == 1 else f"{', '.join(kept[:-1])} and {kept[-1]}"

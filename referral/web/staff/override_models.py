@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from referral.web.form import Form
-from referral.web.staff.models import Badge, Choice, Fact, Gate, Link, Paging, When
+from referral.web.staff.list_models import ListPage
+from referral.web.staff.models import Badge, Choice, Fact, Gate, Link, When
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,5 +68,4 @@ class OverridesPage:
 
     allowed: bool
     counts: tuple[Fact, ...]
-    rows: tuple[OverrideRow, ...]
-    paging: Paging
+    list: ListPage

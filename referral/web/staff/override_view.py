@@ -9,7 +9,6 @@ from typing import Final
 from referral.domain.codes import OverrideReason
 from referral.domain.override import DECIDE_WITHIN, LEAST_WORDS, OverrideCase
 from referral.domain.policy import Policy
-from referral.domain.records import Patient
 from referral.services.find_orders import OrderState, OrderView
 from referral.services.find_overrides import (
     REPORT_DAYS,
@@ -24,7 +23,8 @@ from referral.web.form import Form
 from referral.web.policy import Permission
 from referral.web.staff import present, story
 from referral.web.staff.clock import Clock
-from referral.web.staff.models import AttentionRow, Badge, Choice, Fact, Link, Paging
+from referral.web.staff.list_models import ListPage
+from referral.web.staff.models import AttentionRow, Badge, Choice, Fact, Link
 from referral.web.staff.override_models import (
     AskOverridePage,
     OverridePage,
@@ -252,17 +252,15 @@ def _facts(view: OverrideView, clock: Clock) -> tuple[Fact, ...]:
     return tuple(facts)
 
 
-def overrides_page(report: OverrideReport, policy: Policy, clock: Clock, paging: Paging) -> OverridesPage:
+def overrides_page(report: OverrideReport, policy: Policy, listed: ListPage) -> OverridesPage:
     """The report."""
+    return OverridesPage(policy.allow_override, _counts(report.counts), listed)
 
-    def title(patient: Patient | None) -> str:
-        return present.named(patient) if patient is not None else "A patient"
 
-    rows = (
-        row(case, title(report.patients.get(case.patient_id)), report.users, clock, f"/overrides/{case.id}")
-        for case in report.cases
-    )
-    return OverridesPage(policy.allow_override, _counts(report.counts), tuple(rows), paging)
+def patient_of(case: OverrideCase, report: OverrideReport) -> str:
+    """The name, as far as there is one."""
+    found = report.patients.get(case.patient_id)
+    return present.named(found) if found is not None else "A patient"
 
 
 def _counts(counts: Counts) -> tuple[Fact, ...]:

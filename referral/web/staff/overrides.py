@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from referral.domain.errors import InvalidInput, ReferralError
+from referral.domain.listing import Page, View
+from referral.domain.override import OverrideCase
 from referral.services.accounts import confirm_password
 from referral.services.find_orders import find_order
-from referral.services.find_overrides import PAGE, find_override, report_overrides
+from referral.services.find_overrides import OverrideReport, find_override, report_overrides
 from referral.services.override_gate import (
     NewOverride,
     ask_override,
@@ -19,14 +22,21 @@ from referral.services.override_gate import (
     review_override,
 )
 from referral.storage import clinics
+from referral.storage.db import Session
 from referral.web.dependencies import PostedDep, Visitor, staff
 from referral.web.policy import Permission
-from referral.web.staff.frame import clock_of, form_of, page_number, paging, show, texts
-from referral.web.staff.override_view import ask_page, override_page, overrides_page
+from referral.web.staff.clock import Clock
+from referral.web.staff.director_lists import OVERRIDES, override_cells, override_line
+from referral.web.staff.frame import clock_of, form_of, show, texts
+from referral.web.staff.list_models import Row
+from referral.web.staff.lists import Cell, file_of, list_page, wants_file
+from referral.web.staff.override_view import ask_page, override_page, overrides_page, patient_of
 from referral.web.staff.steps import Shown, Steps, Typed, take
 
 router: Final = APIRouter()
 AskOverride = Annotated[Visitor, staff(Permission.ASK_OVERRIDE)]
+# A case with the report that it stands in.
+_Told = tuple[OverrideCase, OverrideReport]
 DecideOverride = Annotated[Visitor, staff(Permission.DECIDE_OVERRIDE)]
 
 
@@ -53,11 +63,29 @@ def ask(request: Request, order_id: str, visitor: AskOverride, posted: PostedDep
 @router.get("/overrides")
 def show_report(request: Request, visitor: DecideOverride) -> Response:
     """How often, by whom, and what is still to be reviewed."""
-    report = report_overrides(visitor.session, visitor.actor, page_number(request), visitor.now)
+    clock = clock_of(visitor)
     policy, _ = clinics.policy_in_force(visitor.session)
-    pages = paging(request, PAGE, len(report.cases), more=report.more)
-    page = overrides_page(report, policy, clock_of(visitor), pages)
-    return show(request, visitor, "staff/overrides.html.j2", "today", page)
+    reports: list[OverrideReport] = []
+
+    def find(session: Session, view: View) -> Page[_Told]:
+        reports.append(report_overrides(session, visitor.actor, view, visitor.now))
+        return reports[-1].cases.of((case, reports[-1]) for case in reports[-1].cases.rows)
+
+    if wants_file(request):
+        return file_of(request, visitor, OVERRIDES, find, lambda told: _cells(told, clock))
+    listed = list_page(request, visitor, OVERRIDES, find, lambda told: _line(told, clock))
+    page = overrides_page(reports[-1], policy, listed)
+    return show(request, visitor, "staff/overrides.html.j2", "reviews", page)
+
+
+def _line(told: _Told, clock: Clock) -> Row:
+    case, report = told
+    return override_line(case, patient_of(case, report), report.users, clock)
+
+
+def _cells(told: _Told, clock: Clock) -> Iterator[Cell]:
+    case, report = told
+    return override_cells(case, patient_of(case, report), report.users, clock)
 
 
 @router.get("/overrides/{override_id}")

@@ -13,6 +13,7 @@ from starlette.responses import Response
 
 from referral.domain.audit import Actor
 from referral.domain.errors import ReferralError
+from referral.domain.listing import Page, View
 from referral.letters.render import Renderer
 from referral.services.find_paper import find_batch, find_pile
 from referral.services.print_letters import (
@@ -24,17 +25,22 @@ from referral.services.print_letters import (
     put_back,
 )
 from referral.services.take_returned_letter import take_returned_letter
-from referral.storage import accounts
+from referral.storage import accounts, print_batches
 from referral.storage.db import Session, attempt
+from referral.storage.lists import plain
+from referral.storage.print_batches import Batch, PaperFate
 from referral.web.dependencies import PostedDep, Visitor, staff
 from referral.web.errors import status_of
 from referral.web.policy import Permission
 from referral.web.staff.documents import pdf_response
 from referral.web.staff.frame import clock_of, done, form_of, key_id, new_key, show, texts
+from referral.web.staff.lists import show_list
 from referral.web.staff.paper_view import batch_page, pile_page
+from referral.web.staff.plain_lists import BATCHES, batch_cells, batch_line
 from referral.web.staff.steps import Shown, Steps, Typed, take
 
 router: Final = APIRouter()
+_Counted = tuple[Batch, dict[PaperFate, int]]
 Print = Annotated[Visitor, staff(Permission.PRINT)]
 
 
@@ -52,6 +58,27 @@ def _users(visitor: Visitor) -> dict[str, str]:
 def show_pile(request: Request, visitor: Print) -> Response:
     """What waits to be printed, and the newest batches."""
     return _pile(request, visitor, Shown())
+
+
+@router.get("/print/batches")
+def show_batches(request: Request, visitor: Print) -> Response:
+    """Every batch with what became of its letters."""
+    clock, users = clock_of(visitor), _users(visitor)
+
+    def find(session: Session, view: View) -> Page[_Counted]:
+        page = plain.batches(session, view, visitor.now)
+        fates = print_batches.fates(session, [batch.id for batch in page.rows])
+        return page.of((batch, fates[batch.id]) for batch in page.rows)
+
+    return show_list(
+        request,
+        visitor,
+        BATCHES,
+        find,
+        lambda item: batch_line(*item, users, clock),
+        lambda item: batch_cells(*item, users, clock),
+        "print",
+    )
 
 
 @router.post("/print")

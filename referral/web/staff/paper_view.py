@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from referral.channels.print_batch import SHEETS_OF_AN_ENVELOPE
@@ -83,7 +84,7 @@ def pile_page(pile: Pile, form: Form, users: dict[str, str], clock: Clock) -> Pi
         count=pile.count,
         taken=len(pile.letters),
         rows=tuple(_row(letter, clock) for letter in pile.letters),
-        batches=tuple(_batch_row(batch, fates, users, clock) for batch, fates in pile.batches),
+        batches=tuple(batch_row(batch, fates, users, clock) for batch, fates in pile.batches),
     )
 
 
@@ -126,7 +127,10 @@ def _detail(letter: Letter) -> str:
     return f"{paper}, too thick to fold: a flat envelope" if item.sheets > SHEETS_OF_AN_ENVELOPE else paper
 
 
-def _batch_row(batch: Batch, fates: dict[PaperFate, int], users: dict[str, str], clock: Clock) -> BatchRow:
+def batch_row(
+    batch: Batch, fates: Mapping[PaperFate, int], users: Mapping[str, str], clock: Clock
+) -> BatchRow:
+    """One batch with what became of its letters."""
     words = {
         PaperFate.WAITING: "to be mailed",
         PaperFate.MAILED: "mailed",

@@ -7,12 +7,16 @@ from typing import Final
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from referral.domain.listing import Page, View
 from referral.domain.records import Patient
-from referral.services.find_people import PAGE, ListedPatient, find_patient, list_patients
-from referral.web.staff import present
+from referral.services.find_people import ListedPatient, find_patient, list_patients
+from referral.storage.db import Session
+from referral.web.staff import person_lists, present
 from referral.web.staff.clock import born
-from referral.web.staff.frame import SeeWork, clock_of, page_number, paging, query_of, show
-from referral.web.staff.models import Fact, PatientPage, PatientRow, PatientsPage
+from referral.web.staff.frame import SeeWork, clock_of, show
+from referral.web.staff.lists import show_list
+from referral.web.staff.models import Fact, PatientPage
+from referral.web.staff.person_lists import patient_cells, patient_row
 from referral.web.staff.rows import order_row, request_row
 
 router: Final = APIRouter()
@@ -32,25 +36,11 @@ LANGUAGES: Final = {
 @router.get("/patients")
 def show_patients(request: Request, visitor: SeeWork) -> Response:
     """The list, by name or date of birth."""
-    words = query_of(request, "q")
-    rows, more = list_patients(visitor.session, visitor.actor, words, page_number(request))
-    page = PatientsPage(
-        query=words,
-        rows=tuple(_row(row) for row in rows),
-        paging=paging(request, PAGE, len(rows), more=more),
-    )
-    return show(request, visitor, "staff/patients.html.j2", "orders", page)
 
+    def find(session: Session, view: View) -> Page[ListedPatient]:
+        return list_patients(session, visitor.actor, view, visitor.now)
 
-def _row(row: ListedPatient) -> PatientRow:
-    parts = [_count(row.orders, "order"), _count(row.requests, "open request")]
-    summary = ", ".join(part for part in parts if part) or "No order in use"
-    href = f"/patients/{row.patient.id}"
-    return PatientRow(present.named(row.patient), href, born(row.patient.birth_date), summary)
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}" if number else ""
+    return show_list(request, visitor, person_lists.PATIENTS, find, patient_row, patient_cells, "patients")
 
 
 @router.get("/patients/{patient_id}")
@@ -66,7 +56,7 @@ def show_patient(request: Request, patient_id: str, visitor: SeeWork) -> Respons
         requests=tuple(request_row(f, present.titled(f.clinician), clock) for f in view.requests),
         new_request=f"/requests/new?patient={view.patient.id}",
     )
-    return show(request, visitor, "staff/patient.html.j2", "orders", page)
+    return show(request, visitor, "staff/patient.html.j2", "patients", page)
 
 
 def _facts(patient: Patient) -> tuple[Fact, ...]:

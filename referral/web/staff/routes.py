@@ -7,10 +7,12 @@ from typing import Final
 from fastapi import APIRouter
 
 from referral.web.staff import (
+    audit_list,
     bookings,
     calls,
     classify,
     contacts,
+    director_lists,
     directory,
     documents,
     fax_inbox,
@@ -26,6 +28,7 @@ from referral.web.staff import (
     policy,
     record_answer,
     request,
+    request_list,
     restore,
     reviews,
     sign_in,
@@ -43,6 +46,7 @@ for module in (
     new_request,
     calls,
     record_answer,
+    request_list,
     request,
     overrides,
     order,
@@ -61,7 +65,9 @@ for module in (
     documents,
     restore,
     reviews,
+    director_lists,
     simulator,
     systems,
+    audit_list,
 ):
     router.include_router(module.router)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
@@ -51,11 +50,6 @@ class SystemRow:
 
 
 @dataclass(frozen=True, slots=True)
-class SystemsPage:
-    rows: tuple[SystemRow, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class NewSystemPage:
     form: Form
     kinds: tuple[Choice, ...]
@@ -83,23 +77,10 @@ class SystemPage:
     form: Form
 
 
-def list_page(
-    clients: Iterable[ApiClient], clock: Clock, followed: Iterable[Subscription] = ()
-) -> SystemsPage:
-    """By name; `followed` are the subscriptions of all of them."""
-    silent = Counter(row.client_id for row in followed if row.status is SubscriptionStatus.ERROR)
-    return SystemsPage(
-        tuple(
-            SystemRow(
-                one.name,
-                f"/systems/{one.id}",
-                _way(one),
-                _may(one),
-                _used(one, clock) + (" · cannot be notified" if silent[one.id] else ""),
-            )
-            for one in clients
-        )
-    )
+def system_row(client: ApiClient, clock: Clock, *, silent: bool) -> SystemRow:
+    """`silent`: one of its subscriptions cannot be notified."""
+    used = _used(client, clock) + (" · cannot be notified" if silent else "")
+    return SystemRow(client.name, f"/systems/{client.id}", _way(client), _may(client), used)
 
 
 def new_page(form: Form) -> NewSystemPage:

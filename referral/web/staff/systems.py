@@ -10,6 +10,8 @@ from starlette.responses import Response
 
 from referral.domain.codes import ClientKind
 from referral.domain.errors import InvalidInput
+from referral.domain.listing import Page, View
+from referral.domain.subscription import SubscriptionStatus
 from referral.services.accounts import confirm_password
 from referral.services.smart_clients import (
     NewClient,
@@ -18,13 +20,16 @@ from referral.services.smart_clients import (
     register_client,
     remove_client,
 )
-from referral.storage import api_clients, subscriptions
+from referral.storage import subscriptions
 from referral.storage.api_clients import ApiClient
-from referral.storage.db import attempt
+from referral.storage.db import Session, attempt
+from referral.storage.lists import plain
 from referral.web.dependencies import PostedDep, Visitor, staff
 from referral.web.policy import Permission
 from referral.web.staff.frame import clock_of, done, errors_of, form_of, show, texts
-from referral.web.staff.system_view import added_page, list_page, new_page, system_page
+from referral.web.staff.lists import show_list
+from referral.web.staff.plain_lists import SYSTEMS, system_cells, system_line
+from referral.web.staff.system_view import added_page, new_page, system_page
 
 router: Final = APIRouter()
 Manage = Annotated[Visitor, staff(Permission.MANAGE_ACCOUNTS)]
@@ -36,10 +41,22 @@ _LONGEST_PASSWORD: Final = 1000
 @router.get("/systems")
 def list_systems(request: Request, visitor: Manage) -> Response:
     """Who is let in, how, and when it was last here."""
-    page = list_page(
-        api_clients.clients(visitor.session), clock_of(visitor), subscriptions.living(visitor.session)
+    clock = clock_of(visitor)
+    followed = subscriptions.living(visitor.session)
+    silent = {row.client_id for row in followed if row.status is SubscriptionStatus.ERROR}
+
+    def find(session: Session, view: View) -> Page[ApiClient]:
+        return plain.systems(session, view, visitor.now)
+
+    return show_list(
+        request,
+        visitor,
+        SYSTEMS,
+        find,
+        lambda client: system_line(client, clock, silent=client.id in silent),
+        lambda client: system_cells(client, clock),
+        "systems",
     )
-    return show(request, visitor, "staff/systems.html.j2", "systems", page)
 
 
 @router.get("/systems/new")

@@ -9,7 +9,6 @@ from typing import Final
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from referral.domain.codes import Verdict
 from referral.domain.outgoing import MessageKind
 from referral.domain.policy import Indication
 from referral.services.classify_indication import (
@@ -19,7 +18,6 @@ from referral.services.classify_indication import (
     newest_classification,
 )
 from referral.services.find_bookings import Seat
-from referral.services.find_orders import OrderState
 from referral.services.find_overrides import REPORT_DAYS, count_overrides
 from referral.services.find_provider_troubles import Trouble, find_provider_troubles
 from referral.services.find_today import COUNTED, Attention, Coming, Reason, Today, find_today
@@ -43,6 +41,7 @@ from referral.web.staff.models import (
     NoWorkPage,
     TodayPage,
 )
+from referral.web.staff.order_list import order_step
 
 router: Final = APIRouter()
 
@@ -187,30 +186,10 @@ def _infusion(visitor: Visitor, coming: Coming, clock: Clock) -> InfusionRow:
         indication=present.indications(state.order),
         badge=present.gate_badge(state),
         reason=story.reason(state, clock),
-        action=_step(
+        action=order_step(
             visitor, state, later=seat is not None and clock.local(seat.booking.starts_at) > clock.today
         ),
     )
-
-
-def _step(visitor: Visitor, state: OrderState, *, later: bool) -> Link:
-    """The one thing that brings this order on; an infusion booked for a `later` day does not start."""
-    href = f"/orders/{state.order.id}"
-    waiting = next((f for f in state.requests if f.referral.is_open), None)
-    consulted = state.decision.requirements[0].satisfied
-    if state.decision.open:
-        starts = visitor.may(Permission.START_TREATMENT) and not later
-        return Link("Start", f"{href}#start") if starts else Link("See order", href)
-    if not consulted and visitor.may(Permission.RECORD_CONSULTATION):
-        return Link("Consultation", f"{href}#consultation")
-    if state.decision.verdict is Verdict.ANSWERED_NEEDS_REVIEW:
-        answered = next((f for f in state.requests if not f.referral.is_open), None)
-        return Link("See answer", f"/requests/{answered.referral.id}" if answered else href)
-    if waiting is not None:
-        return Link("See request", f"/requests/{waiting.referral.id}")
-    if visitor.may(Permission.ASK) and state.decision.verdict in present.ASKABLE:
-        return Link("Ask a clinician", present.ask_href(state.order))
-    return Link("See order", href)
 
 
 def _attention(

@@ -1,0 +1,165 @@
+"""One way to read a list: filters and an order become one statement that begins where a page has ended.
+
+The place is the values of the sort keys of a row, so a far page costs as much as the first one, and what is
+added or taken away meanwhile moves nothing. It gives no right to anything, so it is not signed.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any, Final, Generic, TypeVar
+
+import msgspec
+from sqlalchemy import ColumnElement, Select, func, literal, select, tuple_
+
+from referral.domain.listing import COUNTED, Page, View
+from referral.storage.db import PLANNED_ANEW, Session, flush
+
+# PostgreSQL's "after every day" cannot be read by the driver; no plan reaches this day.
+NO_DAY: Final = date.max
+_LONGEST: Final = 4000
+_BIGGEST: Final = 2**63
+
+_Row = TypeVar("_Row")
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One filter as it was asked for; `now` is the present of the request."""
+
+    session: Session
+    value: str
+    now: datetime
+
+
+Condition = Callable[[Asked], ColumnElement[bool] | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Sort:
+    """All keys go one way, none is ever NULL, and the last tells every row from every other."""
+
+    keys: tuple[ColumnElement[Any], ...]
+    descending: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listing(Generic[_Row]):
+    """`query` has the columns of a row and the condition of the clinic. The first of `sorts` is the usual.
+
+    A filter that returns None for a value lets everything through. `always` are filters that hold for no
+    value, too: what a list shows before anybody has chosen.
+    """
+
+    query: Callable[[Session], Select[Any]]
+    to_row: Callable[[Any], _Row]
+    sorts: Mapping[str, Sort]
+    filters: Mapping[str, Condition]
+    always: frozenset[str] = frozenset()
+
+
+def read(session: Session, listing: Listing[_Row], view: View, now: datetime) -> Page[_Row]:
+    """One page; counted unless it is a part of a file."""
+    flush(session)
+    name = view.sort if view.sort in listing.sorts else next(iter(listing.sorts))
+    sort = listing.sorts[name]
+    query = listing.query(session)
+    for filter, condition in listing.filters.items():
+        value = view.wants(filter)
+        if value or filter in listing.always:
+            found = condition(Asked(session, value, now))
+            query = query if found is None else query.where(found)
+    place = _read_place(view.before or view.after, name, sort)
+    backwards = place is not None and bool(view.before)
+    rows = _rows(session, query, sort, place, view.size + 1, backwards=backwards)
+    if not rows and place is not None and not view.export:
+        # What stood there is gone: a page begins anew, a file has ended.
+        place, backwards = None, False
+        rows = _rows(session, query, sort, place, view.size + 1, backwards=False)
+    more, shown = len(rows) > view.size, rows[: view.size]
+    if backwards:
+        shown.reverse()
+    earlier, later = (more, True) if backwards else (place is not None, more)
+    return Page(
+        rows=tuple(listing.to_row(row) for row in shown),
+        before=_place(name, sort, shown[0]) if shown and earlier else "",
+        after=_place(name, sort, shown[-1]) if shown and later else "",
+        count=None if view.export else _count(session, query),
+    )
+
+
+def _rows(
+    session: Session,
+    query: Select[Any],
+    sort: Sort,
+    place: tuple[Any, ...] | None,
+    limit: int,
+    *,
+    backwards: bool,
+) -> list[Any]:
+    down = sort.descending is not backwards
+    if place is not None:
+        here = tuple_(*sort.keys)
+        there = tuple_(*(literal(value, key.type) for value, key in zip(place, sort.keys, strict=True)))
+        query = query.where(here < there if down else here > there)
+    query = query.add_columns(*(key.label(f"key_{number}") for number, key in enumerate(sort.keys)))
+    query = query.order_by(*(key.desc() if down else key.asc() for key in sort.keys)).limit(limit)
+    return list(session.connection.execute(query, execution_options=PLANNED_ANEW))
+
+
+def _count(session: Session, query: Select[Any]) -> int:
+    """At most COUNTED: counting further costs as much as there is."""
+    some = query.with_only_columns(literal(1)).order_by(None).limit(COUNTED).subquery()
+    counted = select(func.count()).select_from(some)
+    return int(session.connection.scalar(counted, execution_options=PLANNED_ANEW) or 0)
+
+
+# ---- The place where a page ends
+
+
+def _place(name: str, sort: Sort, row: Any) -> str:
+    values = [getattr(row, f"key_{number}") for number in range(len(sort.keys))]
+    body = msgspec.json.encode([name, *(_plain(value) for value in values)])
+    return base64.urlsafe_b64encode(body).decode().rstrip("=")
+
+
+def _plain(value: Any) -> str:
+    return value.isoformat() if isinstance(value, (date, datetime)) else str(value)
+
+
+def _read_place(text: str, name: str, sort: Sort) -> tuple[Any, ...] | None:
+    """None for what no page of this list has told in this order: then the list begins anew."""
+    if not text or len(text) > _LONGEST:
+        return None
+    try:
+        raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+        found, *values = msgspec.json.decode(raw, type=list[str])
+        place = tuple(_value(key, value) for key, value in zip(sort.keys, values, strict=True))
+    except (binascii.Error, msgspec.DecodeError, ValueError):
+        return None
+    return place if found == name else None
+
+
+def _value(key: ColumnElement[Any], text: str) -> Any:
+    """Raises ValueError for what cannot be a value of this key."""
+    kind = key.type.python_type
+    if "\x00" in text:
+        raise ValueError("no text of ours")
+    if kind is datetime:
+        moment = datetime.fromisoformat(text)
+        if moment.tzinfo is None:
+            raise ValueError("without a zone")
+        return moment
+    if kind is date:
+        return date.fromisoformat(text)
+    if kind is int:
+        number = int(text)
+        if abs(number) >= _BIGGEST:
+            raise ValueError("not a number that we store")
+        return number
+    return uuid.UUID(text) if kind is uuid.UUID else text
