@@ -37,15 +37,23 @@ def list_audit(session: Session, actor: Actor, view: View, now: datetime) -> Tra
     `q` may be what stands on any page, such as the number of a request.
     """
     filters = {**view.filters, **_moments(session, view), **_sought(session, view.wants("q"))}
+    # What somebody types is written down only where it is an id of ours.
+    patient = _known(session, filters.get("patient", ""))
+    if filters.get("patient"):
+        filters["patient"] = patient or _NOBODY
     page = trail.listed(session, replace(view, filters=filters), now)
     entry = AuditEntry(
         action=Action.READ,
         subtype=view.noted("audit"),
-        patient_id=filters.get("patient") or None,
+        patient_id=patient,
         detail={"list": "audit", "shown": len(page.rows)},
     )
     audit.record(session, actor, entry)
     return Trail(page, names(session))
+
+
+def _known(session: Session, patient_id: str) -> str | None:
+    return next(iter(directory.get_patients(session, [patient_id])), None) if patient_id else None
 
 
 def names(session: Session) -> dict[str, str]:

@@ -174,7 +174,7 @@ def test_requests_are_found_by_state_age_due_day_channel_and_whom_they_are_about
     assert shown("") == {"Overdue", "Bounced", "Waiting"}
     assert shown("?state=overdue") == {"Overdue"}
     assert shown("?state=not-delivered") == {"Bounced"}
-    assert "Send again: Ann Bounced" in robin.text
+    assert "Send again : Ann Bounced" in robin.text
     assert shown("?state=answered") == {"Answered"}
     assert shown("?state=all") == {"Overdue", "Bounced", "Waiting", "Answered"}
     assert shown("?age=8") == {"Overdue"}
