@@ -166,7 +166,7 @@ def forget(session: Session, before: datetime, limit: int) -> list[Fax]:
         .cte("old")
     )
     gone = delete(_TABLE).where(_TABLE.c.clinic_id == session.clinic, _TABLE.c.id == old.c.id)
-    return [_to_fax(row) for row in session.connection.execute(gone.returning(*_COLUMNS))]
+    return [to_fax(row) for row in session.connection.execute(gone.returning(*COLUMNS))]
 
 
 def is_due(session: Session, now: datetime) -> bool:

@@ -16,12 +16,13 @@ from referral.channels import print_batch
 from referral.channels.print_batch import PrintTransport, Sheets
 from referral.domain.codes import Channel
 from referral.domain.errors import NotFound, StaleVersion, TransitionRefused
+from referral.domain.listing import View
 from referral.domain.outgoing import MessageKind, MessageState
 from referral.domain.records import Bar, Contact, Referral
 from referral.letters.render import Renderer
 from referral.services.close_referral import cancel_referral
 from referral.services.deliver_messages import deliver_due
-from referral.services.find_messages import Wanted, list_messages
+from referral.services.find_messages import list_messages
 from referral.services.find_paper import find_batch, find_pile
 from referral.services.find_today import find_today
 from referral.services.move_ladder import pause_request
@@ -359,8 +360,8 @@ def test_what_waits_for_a_printer_is_not_counted_as_on_its_way(
 ) -> None:
     with clinic.transaction() as session:
         board = find_today(session, clinic.actor, NOW.date(), NOW)
-        listed, _ = list_messages(session, clinic.actor, Wanted(state="waiting"), 1)
-        to_print, _ = list_messages(session, clinic.actor, Wanted(state="print"), 1)
+        listed = list_messages(session, clinic.actor, View(filters={"state": "waiting"}), NOW).rows
+        to_print = list_messages(session, clinic.actor, View(filters={"state": "print"}), NOW).rows
     assert (board.letters_to_print, board.messages_waiting) == (len(letters), 0)
     assert (len(listed), len(to_print)) == (0, len(letters))
 

@@ -6,9 +6,10 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Select, and_, or_, select, union
+from sqlalchemy import ColumnElement, Select, Table, and_, false, select, true, union
 
 from referral.storage.lists.keyset import Asked, Condition
+from referral.storage.people_search import matching
 from referral.storage.projections import folded
 
 _MOST_WORDS: Final = 6
@@ -42,15 +43,19 @@ def words_of(text: str) -> list[str]:
     return folded(text).replace("%", "").replace("_", "").replace("\\", "").split()[:_MOST_WORDS]
 
 
-def has_name(table: Any, word: str) -> ColumnElement[bool]:
-    """The word begins one of the parts of the name."""
-    name = table.c.search_name
-    return or_(name.like(f"{word}%"), name.like(f"% {word}%"))
+def people_named(asked: Asked, table: Table, words: str) -> Select[Any]:
+    """The ids of the patients or clinicians whom these words mean."""
+    found = matching(asked.session, table, words) or (false(),)
+    return select(table.c.id).where(table.c.clinic_id == asked.session.clinic, *found)
 
 
-def people_named(asked: Asked, table: Any, word: str) -> Select[Any]:
-    """The ids of the patients or clinicians of this name."""
-    return select(table.c.id).where(table.c.clinic_id == asked.session.clinic, has_name(table, word))
+def is_named(table: Table) -> Condition:
+    """For a list of the people themselves."""
+
+    def condition(asked: Asked) -> ColumnElement[bool] | None:
+        return and_(true(), *matching(asked.session, table, asked.value))
+
+    return condition
 
 
 def numbers(asked: Asked, word: str) -> list[str]:

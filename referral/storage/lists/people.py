@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Select, and_, or_, select
@@ -12,7 +12,7 @@ from referral.domain.listing import Page, View
 from referral.domain.records import Clinician, Patient
 from referral.storage import directory, orders, tables
 from referral.storage.db import Session
-from referral.storage.lists.conditions import has_name, one_of, words_of
+from referral.storage.lists.conditions import is_named, one_of
 from referral.storage.lists.keyset import Asked, Listing, Sort, read
 
 _PATIENT: Final = tables.patient
@@ -22,15 +22,6 @@ _CONTACT: Final = tables.contact
 
 def _patients(session: Session) -> Select[Any]:
     return select(_PATIENT.c.id).where(_PATIENT.c.clinic_id == session.clinic, _PATIENT.c.active)
-
-
-def _patient_words(asked: Asked) -> ColumnElement[bool] | None:
-    """An ISO date of birth, or parts of the name."""
-    try:
-        return _PATIENT.c.birth_date == date.fromisoformat(asked.value)
-    except ValueError:
-        words = words_of(asked.value)
-        return and_(*(has_name(_PATIENT, word) for word in words)) if words else None
 
 
 def _of_patient(table: Any, *more: ColumnElement[bool]) -> ColumnElement[bool]:
@@ -50,7 +41,7 @@ _PATIENTS: Final[Listing[str]] = Listing(
         "name-down": Sort((_PATIENT.c.search_name, _PATIENT.c.id), descending=True),
     },
     filters={
-        "q": _patient_words,
+        "q": is_named(_PATIENT),
         "state": one_of({"in-use": _IN_USE, "waiting": _WAITING, "none": ~_IN_USE}),
     },
 )
@@ -65,14 +56,6 @@ def patients(session: Session, view: View, now: datetime) -> Page[Patient]:
 
 def _clinicians(session: Session) -> Select[Any]:
     return select(_CLINICIAN.c.id).where(_CLINICIAN.c.clinic_id == session.clinic, _CLINICIAN.c.active)
-
-
-def _clinician_words(asked: Asked) -> ColumnElement[bool] | None:
-    """An NPI, or parts of the name, the practice or the city."""
-    words = words_of(asked.value)
-    if len(words) == 1 and len(words[0]) == 10 and words[0].isdigit():
-        return _CLINICIAN.c.npi == words[0]
-    return and_(*(has_name(_CLINICIAN, word) for word in words)) if words else None
 
 
 def _kind(asked: Asked) -> ColumnElement[bool] | None:
@@ -100,7 +83,7 @@ _DIRECTORY: Final[Listing[str]] = Listing(
         "name-down": Sort((_CLINICIAN.c.search_name, _CLINICIAN.c.id), descending=True),
     },
     filters={
-        "q": _clinician_words,
+        "q": is_named(_CLINICIAN),
         "kind": _kind,
         "contact": one_of(
             {
