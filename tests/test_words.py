@@ -98,18 +98,18 @@ def test_the_first_language_that_is_spoken_here_is_taken() -> None:
     assert Language.of(["est", "fr"]) is None
 
 
-def test_the_files_of_a_language_are_read_together_and_know_its_plurals(tmp_path: Path) -> None:
+def test_the_files_of_a_language_are_read_together_and_know_its_plurals(data_dir: Path) -> None:
     head = 'msgid ""\nmsgstr ""\n"Content-Type: text/plain; charset=utf-8\\n"\n'
     plurals = '"Plural-Forms: nplurals=2; plural=(n != 1);\\n"\n\n'
-    (tmp_path / "a.po").write_text(head + plurals + 'msgid "Yes"\nmsgstr "Sí"\n', encoding="utf-8")
+    (data_dir / "a.po").write_text(head + plurals + 'msgid "Yes"\nmsgstr "Sí"\n', encoding="utf-8")
     days = 'msgid "a day"\nmsgid_plural "days"\nmsgstr[0] "un día"\nmsgstr[1] "días"\n'
-    (tmp_path / "b.po").write_text(head + plurals + days, encoding="utf-8")
-    read = read_catalogues(tmp_path)
+    (data_dir / "b.po").write_text(head + plurals + days, encoding="utf-8")
+    read = read_catalogues(data_dir)
     assert read.gettext("Yes") == "Sí"
     assert [read.ngettext("a day", "days", number) for number in (1, 2, 0)] == ["un día", "días", "días"]
-    (tmp_path / "c.po").write_text(head + 'msgid "No" msgstr "No"\n', encoding="utf-8")
+    (data_dir / "c.po").write_text(head + 'msgid "No" msgstr "No"\n', encoding="utf-8")
     with pytest.raises(PoFileError):
-        read_catalogues(tmp_path)
+        read_catalogues(data_dir)
 
 
 def test_a_number_of_things_is_said() -> None:

@@ -63,7 +63,7 @@ def _extracted() -> Iterator[tuple[str, TextId]]:
     for path, _, id, _, _ in extract_from_dir(
         ROOT / "referral",
         method_map=[("**.py", "python")],
-        keywords={"phrase": None, "say": (2,), "say_many": (2, 3)},
+        keywords={"phrase": None, "tell": None, "say": (2,), "say_many": (2, 3)},
     ):
         yield f"referral/{path}", text_id(id)
 

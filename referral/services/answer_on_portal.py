@@ -12,6 +12,7 @@ from referral.domain.audit import Action, Actor, AuditEntry
 from referral.domain.codes import ClinicianKind, Strength
 from referral.domain.conversation import EXITS, About, Reach
 from referral.domain.errors import NotFound, StaleVersion
+from referral.domain.language import phrase
 from referral.domain.records import Clinician, Referral
 from referral.services.ask_clinic import How, ask_clinic
 from referral.services.keep_answer import keep_shown
@@ -111,7 +112,7 @@ def read_letter(session: Session, actor: Actor, found: PortalSession) -> Documen
     credential, referral = _of_session(session, found)
     letter_id = _letter_id(session, credential)
     if letter_id is None:
-        raise NotFound("There is no letter with this link.")
+        raise NotFound(phrase("There is no letter with this link."))
     _note_read(session, actor, referral, "portal-letter")
     return documents.get(session, letter_id)
 
@@ -136,7 +137,7 @@ def sign(session: Session, actor: Actor, found: PortalSession, signature: Signat
     if draft.signed is not None:
         return draft.signed
     if draft.key != signature.key:
-        raise StaleVersion("Your answers were changed in another window. Please read them again.")
+        raise StaleVersion(phrase("Your answers were changed in another window. Please read them again."))
     credential, referral = _of_session(session, fresh)
     clinician = directory.get_clinician(session, referral.clinician_id)
     today = now.astimezone(ZoneInfo(clinician.time_zone)).date()

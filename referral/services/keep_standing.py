@@ -14,6 +14,7 @@ from referral.domain.audit import Action, Actor, AuditEntry
 from referral.domain.codes import Strength
 from referral.domain.errors import CredentialUnusable, InvalidInput, TransitionRefused
 from referral.domain.gate import needs_review
+from referral.domain.language import phrase
 from referral.domain.life import Cause, Purpose, Standing, newest_living
 from referral.domain.outgoing import MessageKind
 from referral.domain.policy import Policy
@@ -207,7 +208,7 @@ def renew(session: Session, actor: Actor, found: PortalSession, tap: Tap, now: d
     answers = _answers_again(session, standing, clinician, now)
     policy, _ = clinics.policy_in_force(session)
     if answers is None or not _is_renewable(standing, order, policy):
-        text = "This answer cannot be renewed as it is. Please ask the clinic for a new request."
+        text = phrase("This answer cannot be renewed as it is. Please ask the clinic for a new request.")
         raise TransitionRefused(text, "QuestionnaireResponse")
     response_id = publish.response(session, actor, referral, clinician, answers, {}, now)
     new = NewRecommendation(

@@ -14,6 +14,7 @@ from starlette.datastructures import FormData
 from referral.bootstrap import Runtime
 from referral.domain.audit import Actor
 from referral.domain.errors import Forbidden, InvalidInput, Issue, NotFound, SignInRequired
+from referral.domain.language import phrase
 from referral.storage import accounts
 from referral.storage.accounts import StaffSession
 from referral.storage.db import Session
@@ -101,7 +102,7 @@ def check_origin(request: Request) -> None:
     elsewhere = request.headers.get("sec-fetch-site") in ("cross-site", "same-site")
     foreign = origin not in (None, "null") and str(origin).split("://")[-1] != request.headers.get("host")
     if elsewhere or foreign:
-        raise Forbidden("This form was sent from another site. Nothing was changed.")
+        raise Forbidden(phrase("This form was sent from another site. Nothing was changed."))
 
 
 def check_csrf(request: Request, form: FormData, expected: str) -> None:
@@ -109,7 +110,7 @@ def check_csrf(request: Request, form: FormData, expected: str) -> None:
     check_origin(request)
     given = form.get("csrf_token")
     if not isinstance(given, str) or not hmac.compare_digest(given.encode(), expected.encode()):
-        raise Forbidden("This page was open for too long. Please go back, reload it and try again.")
+        raise Forbidden(phrase("This page was open for too long. Please go back, reload it and try again."))
 
 
 def staff(permission: Permission) -> Any:

@@ -14,6 +14,7 @@ from starlette.responses import RedirectResponse, Response
 
 from referral.domain import errors
 from referral.domain.audit import Action, Actor, AuditEntry
+from referral.domain.language import phrase
 from referral.fhir import problems
 from referral.fhir.json_patch import PatchConflict
 from referral.fhir.operation_outcome import located, operation_outcome
@@ -24,7 +25,8 @@ from referral.services.write_resources import SeveralMatches
 from referral.storage import audit, orders
 from referral.web.fhir_wire import FHIR_JSON, FHIR_XML, Wanted, answers_in_xml, resource_response
 from referral.web.middleware import protect
-from referral.web.pages import error_page, is_portal, page
+from referral.web.pages import error_page, is_for_guests, is_portal
+from referral.web.reader import language_of, spoken_page
 
 log = structlog.get_logger(__name__)
 
@@ -87,7 +89,9 @@ def _answer(request: Request, status: int, issues: tuple[errors.Issue, ...]) -> 
             headers["Allow"] = ", ".join(allowed)
         outcome = operation_outcome(located(issues, _place_of(request, status)))
         return resource_response(outcome, _how(request), status, **headers)
-    return error_page(request, status, tuple(issue.text for issue in issues))
+    path = request.url.path
+    language = language_of(request) if is_for_guests(path) else None
+    return error_page(path, status, tuple(issue.text for issue in issues), language)
 
 
 # Where a refusal points that names no element: the part of the request that would have to be another one.
@@ -159,7 +163,7 @@ def _refusal(request: Request, error: Exception) -> Response:
     if isinstance(error, errors.SignInRequired) and not _for_system(request):
         return RedirectResponse("/request" if is_portal(request.url.path) else _sign_in(request), 303)
     if isinstance(error, errors.PortalClosed):
-        return page("portal/not_now.html.j2", status)
+        return spoken_page(request, "portal/not_now.html.j2", status)
     note_refusal(request, error, status)
     answer = _answer(request, status, error.issues)
     if isinstance(error, errors.Throttled):
@@ -169,7 +173,11 @@ def _refusal(request: Request, error: Exception) -> Response:
 
 def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class only
-    texts = {404: "There is no such page.", 405: "This cannot be done here.", 413: "This is too large."}
+    texts = {
+        404: phrase("There is no such page."),
+        405: phrase("This cannot be done here."),
+        413: phrase("This is too large."),
+    }
     code = {
         404: "not-found",
         405: "not-supported",
@@ -192,7 +200,9 @@ def _unreadable(request: Request, error: Exception) -> Response:
 
 def _bug(request: Request, error: Exception) -> Response:
     log.error("request.failed", kind=type(error).__name__, exc_info=error)
-    text = "Something went wrong on our side; nothing was changed. Please try again, or tell us the time."
+    text = phrase(
+        "Something went wrong on our side; nothing was changed. Please try again, or tell us the time."
+    )
     answer = _answer(request, 500, (errors.Issue(text, code="exception"),))
     protect(answer.raw_headers, request.url.path, getattr(request.state, "request_id", "-"))
     return answer

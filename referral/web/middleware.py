@@ -13,6 +13,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from referral.domain.errors import Issue
 from referral.fhir.operation_outcome import operation_outcome
 from referral.web.fhir_wire import FHIR_JSON, FHIR_XML, Wanted, answers_in_xml, resource_response
+from referral.web.pages import is_for_guests
+from referral.web.reader import kept_choice
 
 MAX_BODY: Final = 1024 * 1024
 # Where more is taken, by the beginning of the path: a fax of 16 MiB in base64 (web/hooks_fax_in.py).
@@ -86,9 +88,13 @@ class Frame:
         request_id = offered if _REQUEST_ID.fullmatch(offered) else uuid.uuid4().hex
         scope.setdefault("state", {})["request_id"] = request_id
 
+        choice = kept_choice(scope) if is_for_guests(scope["path"]) else None
+
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 protect(message["headers"], scope["path"], request_id)
+                if choice is not None:
+                    message["headers"].append(choice)
             await send(message)
 
         length = headers.get("content-length", "0")

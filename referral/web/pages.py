@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Final
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
-from referral.domain.language import Language
-from referral.translation import teach
+from referral.domain.language import Language, phrase
+from referral.translation import say, teach
 from referral.web.staff.models import ErrorPage, Link
 
 TEMPLATES: Final = Path(__file__).resolve().parents[2] / "templates"
@@ -40,18 +39,20 @@ def page(
     return HTMLResponse(environment(language).get_template(template).render(values), status)
 
 
+# For guests in their language; staff read them as they stand here.
 _TITLES: Final = {
-    400: ("This could not be used", "Please correct it and send it again."),
-    401: ("Please sign in", "Sign in and try again."),
-    403: ("This is not open to you", "Go back, or ask somebody who may do it."),
-    404: ("Nothing here", "Check the address, or start from the first page."),
-    409: ("This exists already", "Open what exists instead of making it twice."),
-    412: ("Somebody was faster", "Reload the page, look at what has changed, and try again."),
-    413: ("This is too large", "Send less at once: at most 1 MiB."),
-    422: ("This step is not possible now", "See the reason above; it says what is missing."),
-    429: ("Too many tries", "Please wait a little and try again."),
-    503: ("Not available just now", "Nothing was lost."),
+    400: (phrase("This could not be used"), phrase("Please correct it and send it again.")),
+    401: (phrase("Please sign in"), phrase("Sign in and try again.")),
+    403: (phrase("This is not open to you"), phrase("Go back, or ask somebody who may do it.")),
+    404: (phrase("Nothing here"), phrase("Check the address, or start from the first page.")),
+    409: (phrase("This exists already"), phrase("Open what exists instead of making it twice.")),
+    412: (phrase("Somebody was faster"), phrase("Reload the page, look at what has changed, and try again.")),
+    413: (phrase("This is too large"), phrase("Send less at once: at most 1 MiB.")),
+    422: (phrase("This step is not possible now"), phrase("See the reason above; it says what is missing.")),
+    429: (phrase("Too many tries"), phrase("Please wait a little and try again.")),
+    503: (phrase("Not available just now"), phrase("Nothing was lost.")),
 }
+_UNKNOWN: Final = (phrase("Something went wrong"), phrase("Please try again in a minute."))
 
 
 def is_portal(path: str) -> bool:
@@ -59,23 +60,27 @@ def is_portal(path: str) -> bool:
     return path == "/request" or path.startswith(("/r/", "/request/"))
 
 
-def error_page(
-    request: Request, status: int, sentences: tuple[str, ...], reference: str = ""
-) -> HTMLResponse:
-    """What happened and what to do, in the frame of the portal or of the staff pages."""
-    title, advice = _TITLES.get(status, ("Something went wrong", "Please try again in a minute."))
-    return page(
-        "staff/error.html.j2",
-        status,
-        page=ErrorPage(
-            status=status,
-            title=title,
-            happened=sentences[0] if sentences else title,
-            advice=advice,
-            action=Link("Back to the request", "/request")
-            if is_portal(request.url.path)
-            else Link("Go to Today", "/"),
-            reasons=sentences[1:],
-            reference=reference,
-        ),
+def is_for_guests(path: str) -> bool:
+    """Pages in the reader's language: of outside clinicians and of patients."""
+    return (
+        is_portal(path) or path in ("/status", "/verify") or path.startswith(("/p/", "/status/", "/verify/"))
     )
+
+
+def error_page(path: str, status: int, sentences: tuple[str, ...], language: Language | None) -> HTMLResponse:
+    """What happened and what to do. `language` is that of a guest, None for pages of staff."""
+    said = partial(say, language or Language.ENGLISH)
+    title, advice = map(said, _TITLES.get(status, _UNKNOWN))
+    shown = ErrorPage(
+        status=status,
+        title=title,
+        happened=said(sentences[0]) if sentences else title,
+        advice=advice,
+        action=Link(said(phrase("Back to the request")), "/request")
+        if is_portal(path)
+        else Link("Go to Today", "/"),
+        reasons=tuple(map(said, sentences[1:])),
+    )
+    if language is None:
+        return page("staff/error.html.j2", status, page=shown)
+    return page("portal/error.html.j2", status, language=language, page=shown)

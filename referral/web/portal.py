@@ -16,7 +16,6 @@ from referral.services.prove_identity import Stage
 from referral.storage import mode
 from referral.web import portal_answer, portal_ask, portal_entry, portal_identity, portal_standing
 from referral.web.dependencies import RuntimeDep, public
-from referral.web.pages import page
 from referral.web.portal_guest import Guest, find_guest, go, has_cookie
 
 
@@ -46,7 +45,7 @@ def next_page(
 ) -> Response:
     """The one address to come back to: the code, the check, the request, or that it is over."""
     if visitor is None:
-        return portal_entry.code_page(was_closed=has_cookie(request, runtime))
+        return portal_entry.code_page(request, was_closed=has_cookie(request, runtime))
     if visitor.credential.revoked_at is not None:
         return _closed(visitor)
     if visitor.stage is not Stage.IDENTIFIED or visitor.credential.frozen_at is not None:
@@ -65,7 +64,7 @@ def _closed(visitor: Guest) -> Response:
         return go("/request/withdrawn")
     if signed is not None:
         return go("/request/receipt")
-    return page("portal/closed.html.j2", sender=sender, token=visitor.found.csrf_token)
+    return visitor.page("portal/closed.html.j2", sender=sender, token=visitor.found.csrf_token)
 
 
 for _part in (portal_entry, portal_identity, portal_answer, portal_ask, portal_standing):

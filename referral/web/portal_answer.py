@@ -12,8 +12,8 @@ from starlette.responses import Response
 from referral.domain.answers import check_answers
 from referral.domain.codes import Decision
 from referral.domain.errors import CredentialUnusable, InvalidInput, NotFound, StaleVersion, TransitionRefused
+from referral.domain.language import Language, phrase
 from referral.domain.life import Purpose
-from referral.letters.content import long_date
 from referral.services.answer_on_portal import (
     Card,
     Signature,
@@ -31,7 +31,6 @@ from referral.services.keep_standing import has_withdrawn, own_answer
 from referral.services.prove_identity import Stage
 from referral.web.dependencies import PostedDep
 from referral.web.form import Form
-from referral.web.pages import page
 from referral.web.portal_guest import Guest, farewell, go, guest
 from referral.web.portal_questions import (
     SIGNATURE,
@@ -63,7 +62,7 @@ def _read(visitor: Guest) -> tuple[Card, Draft, dict[str, Any]]:
         card = read_card(session, visitor.actor, visitor.found, visitor.now)
         draft = read_draft(session, visitor.found)
         sender = read_sender(session)
-    return card, draft, {"card": card, "sender": sender, "due_on": long_date(card.due_on)}
+    return card, draft, {"card": card, "sender": sender, "due_on": visitor.date(card.due_on)}
 
 
 def request_page(visitor: Guest) -> Response:
@@ -71,11 +70,11 @@ def request_page(visitor: Guest) -> Response:
     _, draft, frame = _read(visitor)
     with visitor.transaction() as session:
         thread = read_thread(session, visitor.actor, visitor.found)
-    return page(
+    return visitor.page(
         "portal/request.html.j2",
         thread=thread,
         form=Form(token=visitor.found.csrf_token),
-        decisions=decisions(draft.values),
+        decisions=decisions(draft.values, visitor.language),
         **frame,
     )
 
@@ -107,12 +106,12 @@ def _details_page(
     visitor: Guest, decision: Decision, values: Values, errors: dict[str, str], frame: dict[str, Any]
 ) -> Response:
     card: Card = frame["card"]
-    return page(
+    return visitor.page(
         "portal/details.html.j2",
         400 if errors else 200,
         form=Form({}, errors, visitor.found.csrf_token),
-        decision=decision_words(decision),
-        sections=sections(card.kind, decision, values),
+        decision=decision_words(decision, visitor.language),
+        sections=sections(card.kind, decision, values, visitor.language),
         today=card.today.isoformat(),
         **frame,
     )
@@ -133,17 +132,19 @@ def fill_in(visitor: _Asleep, form: PostedDep) -> Response:
         if form.get("action") == "save":
             leave(session, visitor.found, visitor.now)
             return farewell(visitor.runtime, "/request/saved")
-    errors = _detail_errors(card, decision, draft.values)
+    errors = _detail_errors(card, decision, draft.values, visitor.language)
     if errors:
         return _details_page(visitor, decision, draft.values, errors, frame)
     return go("/request/review")
 
 
-def _detail_errors(card: Card, decision: Decision, values: Values) -> dict[str, str]:
+def _detail_errors(
+    card: Card, decision: Decision, values: Values, language: Language = Language.ENGLISH
+) -> dict[str, str]:
     try:
         check_answers(to_check(card.kind, decision, values), card.kind, card.today)
     except InvalidInput as refusal:
-        return errors_of(refusal, tuple(item.link_id for item in asked(card.kind, decision)))
+        return errors_of(refusal, tuple(item.link_id for item in asked(card.kind, decision)), language)
     return {}
 
 
@@ -169,14 +170,14 @@ def _review_page(
     decision = decision_of(draft.values)
     if decision is None:
         return go("/request")
-    return page(
+    return visitor.page(
         "portal/review.html.j2",
         400 if errors else 200,
         form=Form(typed, errors, visitor.found.csrf_token, key=draft.key),
-        decision=decision_words(decision),
-        lines=lines(card.kind, decision, draft.values),
+        decision=decision_words(decision, visitor.language),
+        lines=lines(card.kind, decision, draft.values, visitor.language),
         has_details=bool(asked(card.kind, decision)),
-        attestation=attestation(),
+        attestation=attestation(visitor.language),
         prefilled=prefilled(card),
         notice=notice,
         **frame,
@@ -201,13 +202,13 @@ def sign_answer(request: Request, visitor: Identified, form: PostedDep) -> Respo
         with visitor.transaction() as session:
             sign(session, visitor.actor, visitor.found, signature, visitor.now)
     except InvalidInput as refusal:
-        errors = errors_of(refusal, SIGNATURE)
+        errors = errors_of(refusal, SIGNATURE, visitor.language)
         if not errors:
             return go("/request/details")
         values = {link_id: given[0] for link_id, given in typed.items() if given}
         return _review_page(visitor, draft, frame, values, errors)
     except StaleVersion as refusal:
-        return _review_page(visitor, draft, frame, prefilled(card), {}, notice=str(refusal))
+        return _review_page(visitor, draft, frame, prefilled(card), {}, notice=visitor.tell(str(refusal)))
     except (CredentialUnusable, TransitionRefused):
         return go("/request")
     return go("/request/receipt")
@@ -227,13 +228,13 @@ def receipt(visitor: _AnyTime) -> Response:
         withdrawn = has_withdrawn(session, visitor.found)
     if withdrawn:
         return go("/request/withdrawn")
-    return page(
+    return visitor.page(
         "portal/receipt.html.j2",
         form=Form(token=visitor.found.csrf_token),
         sender=sender,
         signed=signed,
-        decision=decision_words(signed.decision),
-        visit_on=long_date(date.fromisoformat(signed.visit_on)) if signed.visit_on else "",
+        decision=decision_words(signed.decision, visitor.language),
+        visit_on=visitor.date(date.fromisoformat(signed.visit_on)) if signed.visit_on else "",
         is_drawn=drawn is not None,
         is_single_channel=visitor.found.strength == "single-channel",
         is_over=visitor.is_over,
@@ -251,7 +252,7 @@ def receipt_file(visitor: _AnyTime) -> Response:
         if signed is not None and signed.document_id is not None:
             drawn = read_receipt(session, visitor.actor, visitor.found, signed.document_id)
     if drawn is None:
-        raise NotFound("The record is not ready yet. Please reload in a moment.")
+        raise NotFound(phrase("The record is not ready yet. Please reload in a moment."))
     return _file(drawn.content, drawn.content_type, "record.pdf", disposition="attachment")
 
 

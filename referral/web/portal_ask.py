@@ -8,21 +8,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from referral.domain.conversation import LONGEST, LONGEST_REACH, About, Reach
 from referral.domain.credential import random_token
 from referral.domain.errors import TransitionRefused
+from referral.domain.language import phrase
 from referral.domain.life import Purpose
 from referral.letters.content import printable_text
 from referral.services.answer_on_portal import Message, read_sender, read_thread, tell_clinic
 from referral.services.prove_identity import Stage
 from referral.web.dependencies import PostedDep, public
 from referral.web.form import Form
-from referral.web.pages import page
 from referral.web.portal_answer import Identified
 from referral.web.portal_guest import Guest, farewell, go, guest
+from referral.web.reader import spoken_page
 
 router: Final = APIRouter(tags=["portal"], include_in_schema=False)
 
@@ -42,11 +43,11 @@ class Box:
 _WORDS: Final = Box("text", longest=LONGEST)
 # What can be told, and its fields in the order of the page.
 _ASKS: Final = {
-    About.QUESTION: (Box("text", "Please write your question.", LONGEST),),
-    About.CALL: (Box("telephone", "Please give a telephone number."), Box("when"), _WORDS),
+    About.QUESTION: (Box("text", phrase("Please write your question."), LONGEST),),
+    About.CALL: (Box("telephone", phrase("Please give a telephone number.")), Box("when"), _WORDS),
     About.COLLEAGUE: (
-        Box("name", "Please say who should answer."),
-        Box("telephone", "Please say how we reach them: a telephone number is enough."),
+        Box("name", phrase("Please say who should answer.")),
+        Box("telephone", phrase("Please say how we reach them: a telephone number is enough.")),
         _WORDS,
     ),
 }
@@ -64,7 +65,7 @@ def _about(text: str, among: dict[About, tuple[Box, ...]]) -> About | None:
 def _ask_page(visitor: Guest, about: About, values: dict[str, str], errors: dict[str, str]) -> Response:
     with visitor.transaction() as session:
         sender = read_sender(session)
-    return page(
+    return visitor.page(
         "portal/ask.html.j2",
         400 if errors else 200,
         form=Form(values, errors, visitor.found.csrf_token, key=random_token(size=12)),
@@ -106,7 +107,8 @@ def not_for_me(visitor: _Anyone, form: PostedDep, about: str) -> Response:
 
 def _told(visitor: Guest, about: About, form: Any, boxes: tuple[Box, ...]) -> Response:
     values = {box.name: printable_text(str(form.get(box.name, ""))) for box in boxes}
-    errors = {box.name: problem for box in boxes if (problem := _problem(box, values[box.name]))}
+    found = {box.name: _problem(box, values[box.name]) for box in boxes}
+    errors = {name: visitor.tell(problem) for name, problem in found.items() if problem}
     if errors:
         return _ask_page(visitor, about, values, errors)
     message = Message(
@@ -128,13 +130,16 @@ def _told(visitor: Guest, about: About, form: Any, boxes: tuple[Box, ...]) -> Re
 def _problem(box: Box, text: str) -> str:
     if not text:
         return box.missing
-    return f"At most {box.longest} characters, these are {len(text)}." if len(text) > box.longest else ""
+    if len(text) <= box.longest:
+        return ""
+    return phrase("At most %(most)s characters, these are %(count)s.", most=box.longest, count=len(text))
 
 
 @router.get("/request/asked/{about}", dependencies=[public("says only that a message has arrived")])
-def asked(about: str) -> Response:
+def asked(request: Request, about: str) -> Response:
     """What happens now."""
-    return page("portal/asked.html.j2", about=about) if _about(about, _EVERY) else go("/request")
+    known = _about(about, _EVERY)
+    return spoken_page(request, "portal/asked.html.j2", about=about) if known else go("/request")
 
 
 # ---- The conversation
@@ -149,7 +154,7 @@ def conversation(visitor: _Known) -> Response:
 def _conversation_page(visitor: Guest, values: dict[str, str], errors: dict[str, str]) -> Response:
     with visitor.transaction() as session:
         sender, thread = read_sender(session), read_thread(session, visitor.actor, visitor.found)
-    return page(
+    return visitor.page(
         "portal/conversation.html.j2",
         400 if errors else 200,
         form=Form(values, errors, visitor.found.csrf_token, key=random_token(size=12)),
@@ -163,9 +168,9 @@ def _conversation_page(visitor: Guest, values: dict[str, str], errors: dict[str,
 def reply(visitor: _Known, form: PostedDep) -> Response:
     """One more turn; a request that has ended meanwhile takes none."""
     text = printable_text(str(form.get("text", "")))
-    problem = _problem(Box("text", "Please write your message.", LONGEST), text)
+    problem = _problem(Box("text", phrase("Please write your message."), LONGEST), text)
     if problem:
-        return _conversation_page(visitor, {"text": text}, {"text": problem})
+        return _conversation_page(visitor, {"text": text}, {"text": visitor.tell(problem)})
     message = Message(about=About.REPLY, text=text, key=str(form.get("key", "")))
     try:
         with visitor.transaction() as session:

@@ -9,19 +9,22 @@ from fastapi import APIRouter, Request
 from starlette.responses import HTMLResponse, Response
 
 from referral.domain.credential import digest
+from referral.domain.language import Language, phrase
 from referral.services.enter_portal import enter_by_code, enter_by_link, send_fresh_link
 from referral.storage import credentials
+from referral.translation import say
 from referral.web.dependencies import PostedDep, RuntimeDep, check_origin, client_address, public
 from referral.web.form import Form
-from referral.web.pages import environment, page
+from referral.web.pages import environment
 from referral.web.portal_guest import caller_of, welcome
+from referral.web.reader import language_of, spoken_page
 
 router: Final = APIRouter(tags=["portal"], include_in_schema=False)
 
 
 @cache
-def _door() -> bytes:
-    return environment().get_template("portal/door.html.j2").render().encode()
+def _door(language: Language) -> bytes:
+    return environment(language).get_template("portal/door.html.j2").render().encode()
 
 
 @router.api_route(
@@ -29,9 +32,12 @@ def _door() -> bytes:
     methods=["GET", "HEAD"],
     dependencies=[public("one constant page for every link; reads and writes nothing")],
 )
-def door(selector: str, secret: str) -> Response:  # noqa: ARG001 - whatever they are, the page is the same
-    """Mail scanners open links, run scripts and follow redirects: nothing here depends on the link."""
-    return HTMLResponse(_door())
+def door(request: Request, selector: str, secret: str) -> Response:  # noqa: ARG001 - the page is the same
+    """Mail scanners open links, run scripts and follow redirects: nothing here depends on the link.
+
+    The language is that of the browser or of a choice made in it, never that of the person who was written to.
+    """
+    return HTMLResponse(_door(language_of(request)))
 
 
 @router.post(
@@ -44,7 +50,7 @@ def come_in(request: Request, runtime: RuntimeDep, selector: str, secret: str) -
     with runtime.transaction() as session:
         token = enter_by_link(session, caller_of(request), selector, secret, runtime.now())
     if token is None:
-        return page("portal/unusable.html.j2", 403, selector=selector)
+        return spoken_page(request, "portal/unusable.html.j2", 403, selector=selector)
     return welcome(runtime, token)
 
 
@@ -54,22 +60,26 @@ def come_in_by_code(request: Request, runtime: RuntimeDep, form: PostedDep) -> R
     check_origin(request)
     typed, now = str(form.get("code", "")), runtime.now()
     if not typed.strip():
-        return code_page(typed, "Please type the code from your letter.")
+        return code_page(request, typed, phrase("Please type the code from your letter."))
     if not _may_look(request, runtime):
-        return code_page(typed, "Too many codes were tried from here. Please wait an hour, or call.", 429)
+        text = phrase("Too many codes were tried from here. Please wait an hour, or call.")
+        return code_page(request, typed, text, 429)
     with runtime.transaction() as session:
         token = enter_by_code(session, caller_of(request), typed, now)
     if token is None:
-        return code_page(
-            typed, "This code cannot be used now. Please check it, or ask for a fresh link below.", 403
-        )
+        text = phrase("This code cannot be used now. Please check it, or ask for a fresh link below.")
+        return code_page(request, typed, text, 403)
     return welcome(runtime, token)
 
 
-def code_page(typed: str = "", problem: str = "", status: int = 400, *, was_closed: bool = False) -> Response:
+def code_page(
+    request: Request, typed: str = "", problem: str = "", status: int = 400, *, was_closed: bool = False
+) -> Response:
     """The page of a visitor without a session; 200 where nothing is wrong."""
-    form = Form({"code": typed[:40]}, {"code": problem} if problem else {})
-    return page("portal/code.html.j2", status if problem else 200, form=form, was_closed=was_closed)
+    said = say(language_of(request), problem) if problem else ""
+    form = Form({"code": typed[:40]}, {"code": said} if problem else {})
+    status = status if problem else 200
+    return spoken_page(request, "portal/code.html.j2", status, form=form, was_closed=was_closed)
 
 
 def _may_look(request: Request, runtime: RuntimeDep) -> bool:
@@ -85,20 +95,21 @@ def fresh_link(request: Request, runtime: RuntimeDep, form: PostedDep) -> Respon
     check_origin(request)
     selector, code = str(form.get("selector", "")), str(form.get("code", ""))
     if not selector and not code.strip():
-        return code_page("", "Please type the code from your letter, so that we know which request it is.")
+        text = phrase("Please type the code from your letter, so that we know which request it is.")
+        return code_page(request, "", text)
     if _may_look(request, runtime):
         with runtime.transaction() as session:
             send_fresh_link(session, caller_of(request), runtime.now(), selector=selector, code=code)
-    return page("portal/fresh_link.html.j2")
+    return spoken_page(request, "portal/fresh_link.html.j2")
 
 
 @router.get("/request/saved", dependencies=[public("says only that something was saved")])
-def saved() -> Response:
+def saved(request: Request) -> Response:
     """How to go on later."""
-    return page("portal/saved.html.j2")
+    return spoken_page(request, "portal/saved.html.j2")
 
 
 @router.get("/request/left", dependencies=[public("says only that the page was closed")])
-def left() -> Response:
+def left(request: Request) -> Response:
     """How to come back."""
-    return page("portal/left.html.j2")
+    return spoken_page(request, "portal/left.html.j2")

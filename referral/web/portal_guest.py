@@ -4,22 +4,26 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Final
 
 from fastapi import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from referral.bootstrap import Runtime
 from referral.domain.audit import Actor
 from referral.domain.errors import SignInRequired
+from referral.domain.language import Language
 from referral.domain.life import Purpose
 from referral.services.enter_portal import Caller, is_alive, may_still_save
 from referral.services.prove_identity import Stage, stage_of
-from referral.storage import credentials
+from referral.storage import credentials, directory
 from referral.storage.credentials import Credential, PortalSession
 from referral.storage.db import Session
+from referral.translation import long_date, say
 from referral.web.dependencies import PostedDep, RuntimeDep, check_csrf, client_address, cookie_name, marked
+from referral.web.pages import page
+from referral.web.reader import know
 
 _COOKIE: Final = "referral_portal"
 
@@ -36,7 +40,20 @@ class Guest:
     credential: Credential
     actor: Actor
     now: datetime
+    language: Language
     is_asleep: bool = False
+
+    def page(self, template: str, status: int = 200, **values: Any) -> HTMLResponse:
+        """A page in the guest's language."""
+        return page(template, status, language=self.language, **values)
+
+    def tell(self, text: str, **values: object) -> str:
+        """A text of the code in the guest's language."""
+        return say(self.language, text, **values)
+
+    def date(self, day: date) -> str:
+        """A day as the guest writes it."""
+        return long_date(self.language, day)
 
     def transaction(self) -> AbstractContextManager[Session]:
         return self.runtime.transaction(self.found.clinic_id)
@@ -83,8 +100,9 @@ def find_guest(request: Request, runtime: Runtime, *, even_asleep: bool = False)
             return None
         if not asleep:
             credentials.change_session(session, found.token_digest, seen_at=now)
+        language = know(request, directory.language_of_asked(session, credential.referral_id))
     request.state.actor = actor = caller_of(request).actor(credential)
-    return Guest(runtime, found, credential, actor, now, asleep)
+    return Guest(runtime, found, credential, actor, now, language, asleep)
 
 
 def guest(

@@ -9,6 +9,7 @@ from typing import Annotated, Final
 from fastapi import APIRouter
 from starlette.responses import Response
 
+from referral.domain.language import phrase
 from referral.services.answer_on_portal import read_patient_name, read_sender
 from referral.services.prove_identity import (
     PAPER,
@@ -25,7 +26,6 @@ from referral.services.send_portal_code import send_code, ways_of
 from referral.storage import credentials
 from referral.web.dependencies import PostedDep
 from referral.web.form import Form
-from referral.web.pages import page
 from referral.web.portal_guest import Guest, go, guest
 
 router: Final = APIRouter(tags=["portal"], include_in_schema=False)
@@ -33,7 +33,7 @@ router: Final = APIRouter(tags=["portal"], include_in_schema=False)
 _SecondFactor = Annotated[Guest, guest(Stage.SECOND_FACTOR)]
 _BirthDate = Annotated[Guest, guest(Stage.BIRTH_DATE)]
 # One sentence for every miss: which part was wrong is nobody's business.
-_WRONG: Final = "This does not match our record. Please check it and try again."
+_WRONG: Final = phrase("This does not match our record. Please check it and try again.")
 _PARTS: Final = ("birth_month", "birth_day", "birth_year")
 
 
@@ -41,7 +41,7 @@ def stopped_page(visitor: Guest, why: str) -> Response:
     """`why` is paused, frozen, no-way or no-birth-date; each says what to do."""
     with visitor.transaction() as session:
         sender = read_sender(session)
-    return page("portal/stopped.html.j2", 403, sender=sender, why=why, token=visitor.found.csrf_token)
+    return visitor.page("portal/stopped.html.j2", 403, sender=sender, why=why, token=visitor.found.csrf_token)
 
 
 def identity_page(visitor: Guest, *, values: dict[str, str] | None = None, problem: str = "") -> Response:
@@ -60,7 +60,7 @@ def _second_factor_page(visitor: Guest, values: dict[str, str], problem: str) ->
         return stopped_page(visitor, "no-way")
     until = visitor.found.one_time_until
     field = next(iter(values), "one_time_code")
-    return page(
+    return visitor.page(
         "portal/second_factor.html.j2",
         400 if problem else 200,
         form=Form(values, {field: problem} if problem else {}, visitor.found.csrf_token),
@@ -79,7 +79,7 @@ def _birth_date_page(visitor: Guest, values: dict[str, str], problem: str) -> Re
         names = visitor.credential.channel not in PAPER
         patient = read_patient_name(session, visitor.actor, visitor.credential) if names else ""
     form = Form(values, {_PARTS[0]: problem} if problem else {}, visitor.found.csrf_token)
-    return page(
+    return visitor.page(
         "portal/birth_date.html.j2", 400 if problem else 200, form=form, sender=sender, patient=patient
     )
 
@@ -90,7 +90,9 @@ def send_one_time_code(visitor: _SecondFactor, form: PostedDep) -> Response:
     with visitor.transaction() as session:
         sent = send_code(session, visitor.actor, visitor.found, str(form.get("way", "")), visitor.now)
     if not sent:
-        text = "Three codes were sent within the hour. Please use the newest one, or wait a little."
+        text = visitor.tell(
+            "Three codes were sent within the hour. Please use the newest one, or wait a little."
+        )
         return identity_page(visitor, problem=text)
     return go("/request")
 
@@ -100,9 +102,8 @@ def give_one_time_code(visitor: _SecondFactor, form: PostedDep) -> Response:
     """The six digits that were sent."""
     typed = str(form.get("one_time_code", "")).strip()
     if not typed:
-        return identity_page(
-            visitor, values={"one_time_code": ""}, problem="Please type the six digits that we sent."
-        )
+        text = visitor.tell("Please type the six digits that we sent.")
+        return identity_page(visitor, values={"one_time_code": ""}, problem=text)
     result = guess(
         visitor.transaction,
         visitor.actor,
@@ -118,9 +119,8 @@ def give_letter_code(visitor: _SecondFactor, form: PostedDep) -> Response:
     """The code printed on a letter about the same request."""
     typed = str(form.get("letter_code", "")).strip()
     if not typed:
-        return identity_page(
-            visitor, values={"letter_code": ""}, problem="Please type the code from the letter."
-        )
+        text = visitor.tell("Please type the code from the letter.")
+        return identity_page(visitor, values={"letter_code": ""}, problem=text)
     result = guess(
         visitor.transaction,
         visitor.actor,
@@ -137,7 +137,7 @@ def give_birth_date(visitor: _BirthDate, form: PostedDep) -> Response:
     values = {name: str(form.get(name, "")).strip()[:4] for name in _PARTS}
     typed = _date_of(values)
     if typed is None:
-        text = "Please give month, day and year in digits, for example 5 / 17 / 1984."
+        text = visitor.tell("Please give month, day and year in digits, for example 5 / 17 / 1984.")
         return identity_page(visitor, values=values, problem=text)
     with visitor.transaction() as session:
         possible = can_be_identified(session, visitor.actor, visitor.found, visitor.now)
@@ -159,7 +159,9 @@ def _after(visitor: Guest, result: Guess, values: dict[str, str]) -> Response:
     with visitor.transaction() as session:
         counted = credentials.get(session, visitor.found.selector)
     return identity_page(
-        replace(visitor, credential=counted or visitor.credential), values=values, problem=_WRONG
+        replace(visitor, credential=counted or visitor.credential),
+        values=values,
+        problem=visitor.tell(_WRONG),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date
+from functools import partial
 from typing import Final
 
 from starlette.datastructures import FormData
@@ -12,7 +13,9 @@ from starlette.datastructures import FormData
 from referral.domain.codes import POSITIVE, ClinicianKind, Decision
 from referral.domain.errors import InvalidInput
 from referral.domain.form import BY_LINK_ID, DECISIONS, SECTIONS, Item, Kind, items_for
-from referral.letters.content import long_date, printable_text
+from referral.domain.language import Language, phrase
+from referral.letters.content import printable_text
+from referral.translation import long_date, say
 
 Values = Mapping[str, list[str]]
 
@@ -32,11 +35,11 @@ _ONLY_FOR: Final = {
     "visit-planned": "Only if they need to see the patient first.",
 }
 _DETAILS: Final = {
-    Decision.RECOMMENDED: "It fits, as far as you can tell from your records.",
-    Decision.RECOMMENDED_WITH_CONDITIONS: "It fits if something is seen to first; you say what.",
-    Decision.NOT_RECOMMENDED: "You advise against it; you say why.",
-    Decision.NEEDS_INFORMATION: "You tell us when; reminders wait until then.",
-    Decision.NOT_MY_PATIENT: "We stop asking you, and correct our records.",
+    Decision.RECOMMENDED: phrase("It fits, as far as you can tell from your records."),
+    Decision.RECOMMENDED_WITH_CONDITIONS: phrase("It fits if something is seen to first; you say what."),
+    Decision.NOT_RECOMMENDED: phrase("You advise against it; you say why."),
+    Decision.NEEDS_INFORMATION: phrase("You tell us when; reminders wait until then."),
+    Decision.NOT_MY_PATIENT: phrase("We stop asking you, and correct our records."),
 }
 
 
@@ -87,16 +90,16 @@ def decision_of(values: Values) -> Decision | None:
     return Decision(given) if given in {option.code for option in DECISIONS} else None
 
 
-def decision_words(decision: str) -> str:
+def decision_words(decision: str, language: Language) -> str:
     """The answer as it stands on the button."""
-    return next((option.text for option in DECISIONS if option.code == decision), decision)
+    return say(language, next((option.text for option in DECISIONS if option.code == decision), decision))
 
 
-def decisions(values: Values) -> tuple[Option, ...]:
+def decisions(values: Values, language: Language) -> tuple[Option, ...]:
     """The five answers, the one chosen so far marked."""
-    chosen = decision_of(values)
+    chosen, said = decision_of(values), partial(say, language)
     return tuple(
-        Option(option.code, option.text, _DETAILS[Decision(option.code)], option.code == chosen)
+        Option(option.code, said(option.text), said(_DETAILS[Decision(option.code)]), option.code == chosen)
         for option in DECISIONS
     )
 
@@ -116,39 +119,48 @@ def _fits(item: Item, decision: Decision) -> bool:
     return decision in _SECTION_FITS.get(item.section, _OPINION)
 
 
-def sections(kind: ClinicianKind, decision: Decision, values: Values) -> tuple[Section, ...]:
+def sections(
+    kind: ClinicianKind, decision: Decision, values: Values, language: Language
+) -> tuple[Section, ...]:
     """In the order of the form; sections without a question are left out."""
     items = asked(kind, decision)
     made = (
         Section(
             key,
-            title,
-            tuple(_question(item, values.get(item.link_id, [])) for item in items if item.section == key),
+            say(language, title),
+            tuple(
+                _question(item, values.get(item.link_id, []), language)
+                for item in items
+                if item.section == key
+            ),
         )
         for key, title in SECTIONS.items()
     )
     return tuple(section for section in made if section.questions)
 
 
-def _question(item: Item, given: list[str]) -> Question:
+def _question(item: Item, given: list[str], language: Language) -> Question:
+    said = partial(say, language)
     return Question(
         link_id=item.link_id,
-        text=item.text,
-        hint=item.hint,
+        text=said(item.text),
+        hint=said(item.hint) if item.hint else "",
         shape=item.kind,
         is_required=item.required or item.needed_when is not None,
         max_length=item.max_length,
-        options=tuple(Option(option.code, option.text, "", option.code in given) for option in item.options),
+        options=tuple(
+            Option(option.code, said(option.text), "", option.code in given) for option in item.options
+        ),
         value=given[0] if given and not item.options else "",
     )
 
 
 def paper_sections(kind: ClinicianKind, values: Values) -> tuple[Section, ...]:
-    """The whole form of a discipline on one page, as it stands on paper and is written down from it."""
+    """The whole form of a discipline on one page, as it stands on paper and staff write it down from there."""
     made = []
     for key, title in SECTIONS.items():
         items = [item for item in items_for(kind) if item.section == key and item.kind is not Kind.TICK]
-        questions = (_question(item, values.get(item.link_id, [])) for item in items)
+        questions = (_question(item, values.get(item.link_id, []), Language.ENGLISH) for item in items)
         made.append(
             Section(
                 key,
@@ -167,20 +179,22 @@ def paper_sections(kind: ClinicianKind, values: Values) -> tuple[Section, ...]:
     return tuple(made)
 
 
-def lines(kind: ClinicianKind, decision: Decision, values: Values) -> tuple[Line, ...]:
+def lines(kind: ClinicianKind, decision: Decision, values: Values, language: Language) -> tuple[Line, ...]:
     """What will be signed, in words: only what was answered."""
     made = []
     for item in asked(kind, decision):
         given = [text for text in values.get(item.link_id, []) if text.strip()]
         if given:
-            made.append(Line(item.text, ", ".join(_in_words(item, text) for text in given)))
+            answer = ", ".join(_in_words(item, text, language) for text in given)
+            made.append(Line(say(language, item.text), answer))
     return tuple(made)
 
 
-def _in_words(item: Item, given: str) -> str:
+def _in_words(item: Item, given: str, language: Language) -> str:
     if item.kind is Kind.DATE:
-        return long_date(date.fromisoformat(given))
-    return next((option.text for option in item.options if option.code == given), given)
+        return long_date(language, date.fromisoformat(given))
+    chosen = next((option.text for option in item.options if option.code == given), None)
+    return say(language, chosen) if chosen else given
 
 
 def posted_values(form: FormData, items: tuple[Item, ...]) -> dict[str, list[str]]:
@@ -203,12 +217,14 @@ def to_check(kind: ClinicianKind, decision: Decision, values: Values) -> dict[st
     return {link_id: list(values.get(link_id, [])) for link_id in shown}
 
 
-def errors_of(refusal: InvalidInput, link_ids: tuple[str, ...]) -> dict[str, str]:
+def errors_of(refusal: InvalidInput, link_ids: tuple[str, ...], language: Language) -> dict[str, str]:
     """The sentences about these items, by link id, in the order of the page."""
-    sentences = {issue.expression[0]: issue.text for issue in refusal.issues if issue.expression}
+    sentences = {
+        issue.expression[0]: say(language, issue.text) for issue in refusal.issues if issue.expression
+    }
     return {link_id: sentences[link_id] for link_id in link_ids if link_id in sentences}
 
 
-def attestation() -> str:
+def attestation(language: Language) -> str:
     """The sentence that is agreed to."""
-    return BY_LINK_ID["attestation"].text
+    return say(language, BY_LINK_ID["attestation"].text)

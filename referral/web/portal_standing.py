@@ -9,14 +9,15 @@ from starlette.responses import Response
 
 from referral.domain.codes import Decision
 from referral.domain.errors import CredentialUnusable, TransitionRefused
+from referral.domain.language import Language, phrase
 from referral.domain.life import Purpose
-from referral.letters.content import long_date, printable_text
+from referral.letters.content import printable_text
 from referral.services.answer_on_portal import read_card, read_sender
 from referral.services.keep_standing import Tap, has_withdrawn, own_answer, read_standing, renew, withdraw
 from referral.services.prove_identity import Stage
+from referral.translation import say
 from referral.web.dependencies import PostedDep
 from referral.web.form import Form
-from referral.web.pages import page
 from referral.web.portal_guest import Guest, go, guest
 from referral.web.portal_questions import attestation, decision_words, lines
 
@@ -42,7 +43,7 @@ def _standing_page(visitor: Guest, problem: str = "") -> Response:
         read = read_standing(session, visitor.actor, visitor.found, visitor.now)
         card = read_card(session, visitor.actor, visitor.found, visitor.now)
         sender = read_sender(session)
-    return page(
+    return visitor.page(
         "portal/standing.html.j2",
         409 if problem else 200,
         form=Form(token=visitor.found.csrf_token),
@@ -50,18 +51,18 @@ def _standing_page(visitor: Guest, problem: str = "") -> Response:
         sender=sender,
         standing=read,
         problem=problem,
-        decision=decision_words(Decision(read.decision)),
-        lines=lines(card.kind, Decision(read.decision), read.values),
-        answered_on=long_date(read.answered_on),
-        valid_until=long_date(read.valid_until),
-        renewed_until=long_date(read.renewed_until),
-        attestation=_attestation(),
+        decision=decision_words(read.decision, visitor.language),
+        lines=lines(card.kind, Decision(read.decision), read.values, visitor.language),
+        answered_on=visitor.date(read.answered_on),
+        valid_until=visitor.date(read.valid_until),
+        renewed_until=visitor.date(read.renewed_until),
+        attestation=_attestation(visitor.language),
     )
 
 
-def _attestation() -> str:
+def _attestation(language: Language) -> str:
     """What is agreed to by the tap."""
-    return f"My earlier answer is still true. {attestation()}"
+    return f"{say(language, 'My earlier answer is still true.')} {attestation(language)}"
 
 
 def _gone(visitor: Guest) -> Response:
@@ -70,7 +71,7 @@ def _gone(visitor: Guest) -> Response:
         if has_withdrawn(session, visitor.found):
             return go("/request/withdrawn")
         sender = read_sender(session)
-    return page("portal/closed.html.j2", sender=sender, token=visitor.found.csrf_token)
+    return visitor.page("portal/closed.html.j2", sender=sender, token=visitor.found.csrf_token)
 
 
 @router.post("/request/renew")
@@ -79,13 +80,13 @@ def still_true(request: Request, visitor: _Standing) -> Response:
     try:
         tap = Tap(
             shown=bytes(_standing_page(visitor).body),
-            attestation=_attestation(),
+            attestation=_attestation(visitor.language),
             user_agent=request.headers.get("user-agent", ""),
         )
         with visitor.transaction() as session:
             renew(session, visitor.actor, visitor.found, tap, visitor.now)
     except TransitionRefused as refusal:
-        return _standing_page(visitor, str(refusal))
+        return _standing_page(visitor, visitor.tell(str(refusal)))
     except CredentialUnusable:
         return go("/request")
     return go("/request/receipt")
@@ -104,7 +105,7 @@ def _withdraw_page(visitor: Guest, text: str, problem: str) -> Response:
         return go("/request")
     form = Form({"text": text}, {"text": problem} if problem else {}, visitor.found.csrf_token)
     back = "/request/standing" if visitor.credential.revoked_at is None else "/request/receipt"
-    return page(
+    return visitor.page(
         "portal/withdraw.html.j2",
         400 if problem else 200,
         form=form,
@@ -119,7 +120,13 @@ def take_back(visitor: _Owner, form: PostedDep) -> Response:
     """From this moment on the recommendation does not count; sent twice, it is taken back once."""
     text = printable_text(str(form.get("text", "")))
     if len(text) > _LONGEST:
-        return _withdraw_page(visitor, text, f"At most {_LONGEST} characters, these are {len(text)}.")
+        return _withdraw_page(
+            visitor,
+            text,
+            visitor.tell(
+                phrase("At most %(most)s characters, these are %(count)s.", most=_LONGEST, count=len(text))
+            ),
+        )
     try:
         with visitor.transaction() as session:
             withdraw(session, visitor.actor, visitor.found, text, visitor.now)
@@ -135,4 +142,4 @@ def withdrawn(visitor: _Owner) -> Response:
         if not has_withdrawn(session, visitor.found):
             return go("/request")
         sender = read_sender(session)
-    return page("portal/withdrawn.html.j2", form=Form(token=visitor.found.csrf_token), sender=sender)
+    return visitor.page("portal/withdrawn.html.j2", form=Form(token=visitor.found.csrf_token), sender=sender)
