@@ -35,7 +35,7 @@ def _door(language: Language) -> bytes:
 def door(request: Request, selector: str, secret: str) -> Response:  # noqa: ARG001 - the page is the same
     """Mail scanners open links, run scripts and follow redirects: nothing here depends on the link.
 
-    The language is that of the browser or of a choice made in it, never that of the person who was written to.
+    The language is the browser's or one chosen in it, never that of the person who was written to.
     """
     return HTMLResponse(_door(language_of(request)))
 

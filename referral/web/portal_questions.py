@@ -156,7 +156,7 @@ def _question(item: Item, given: list[str], language: Language) -> Question:
 
 
 def paper_sections(kind: ClinicianKind, values: Values) -> tuple[Section, ...]:
-    """The whole form of a discipline on one page, as it stands on paper and staff write it down from there."""
+    """The whole form of a discipline on one page, as it stands on paper; for staff, who write it down."""
     made = []
     for key, title in SECTIONS.items():
         items = [item for item in items_for(kind) if item.section == key and item.kind is not Kind.TICK]

@@ -62,7 +62,8 @@ def _standing_page(visitor: Guest, problem: str = "") -> Response:
 
 def _attestation(language: Language) -> str:
     """What is agreed to by the tap."""
-    return f"{say(language, 'My earlier answer is still true.')} {attestation(language)}"
+    again = say(language, "My earlier answer is still true.")
+    return f"{again} {attestation(language)}"
 
 
 def _gone(visitor: Guest) -> Response:
