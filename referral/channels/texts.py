@@ -37,7 +37,8 @@ class Words:
 
 
 @cache
-def _environment(language: Language) -> Environment:
+def environment(language: Language) -> Environment:
+    """The templates of mails (`long/`) and text messages (`short/`) in one language."""
     # autoescape stays off: these are plain texts, and every value in them is ours.
     made = Environment(
         loader=PrefixLoader({"long": FileSystemLoader(TEMPLATES), "short": FileSystemLoader(SHORT)}),
@@ -63,4 +64,4 @@ def render_short(kind: MessageKind, words: Words, language: Language = Language.
 
 def _filled(name: str, words: Words, language: Language) -> str:
     values = {name: getattr(words, name) for name in Words.__slots__}
-    return _environment(language).get_template(name).render(values)
+    return environment(language).get_template(name).render(values)

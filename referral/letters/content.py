@@ -61,9 +61,9 @@ def long_date(day: date) -> str:
 def accent_problem(accent: str) -> str | None:
     """Why a clinic cannot have this colour, or None: on white and under white it must be readable."""
     if not re.fullmatch(r"#[0-9a-fA-F]{6}", accent):
-        return "Write the colour as # and six hexadecimal digits, for example #0f5257."
+        return "Write the color as # and six hexadecimal digits, for example #0f5257."
     if 1.05 / (_luminance(accent) + 0.05) < 4.5:
-        return "This colour is too light to be read on white paper; choose a darker one."
+        return "This color is too light to be read on white paper; choose a darker one."
     return None
 
 

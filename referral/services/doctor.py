@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from referral.services.check_templates import leaks
 from referral.storage import audit, clinics, inspect, mode, orders, referrals, resources, subscriptions
 from referral.storage.db import Session
 
@@ -19,11 +20,13 @@ class Finding:
 def examine(session: Session) -> list[Finding]:
     """Everything that can be checked from inside, in one transaction; changes nothing."""
     missing = inspect.protections(session)
-    findings = [Finding(False, sentence) for sentence in missing]
+    findings = [Finding(False, sentence) for sentence in (*missing, *leaks())]
     if not missing:
         findings.append(
             Finding(True, "Roles, grants, row-level security, triggers and gate_start are in place.")
         )
+    if not leaks():
+        findings.append(Finding(True, "No mail, text, fax cover or envelope can tell who the patient is."))
     for clinic in clinics.every(session):
         session.enter_clinic(clinic.id)
         findings.extend(drift(session, clinic.slug))

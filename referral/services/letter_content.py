@@ -27,6 +27,7 @@ from referral.letters.content import (
 )
 from referral.letters.notices import CancelledLetter, Ending, FaxCover, NoticeLetter, ThankYouLetter
 from referral.storage.clinics import Clinic
+from referral.storage.letterheads import StoredLogo
 from referral.storage.outbox import Message
 from referral.translation import long_date, say, say_many
 
@@ -34,9 +35,13 @@ from referral.translation import long_date, say, say_many
 def letterhead_of(clinic: Clinic) -> Letterhead:
     """What a clinic has set about itself; every letter and record carries the same."""
     values = {**clinic.letterhead, "address_lines": tuple(clinic.letterhead["address_lines"])}
-    kept = clinic.logo
-    logo = Logo(kept.content_type, kept.content, kept.fax, kept.width, kept.height) if kept else None
+    logo = logo_of(clinic.logo) if clinic.logo else None
     return Letterhead(clinic_name=clinic.name, **values | {"logo": logo})
+
+
+def logo_of(kept: StoredLogo) -> Logo:
+    """As a letter draws it."""
+    return Logo(kept.content_type, kept.content, kept.fax, kept.width, kept.height)
 
 
 def indication_words(order: Order, language: Language = Language.ENGLISH) -> str:

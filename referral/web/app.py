@@ -13,6 +13,7 @@ from fastapi_offline import FastAPIOffline
 from referral import __version__
 from referral.bootstrap import Runtime
 from referral.logs import AccessLog
+from referral.services.check_templates import leaks, refuse
 from referral.services.client_keys import ClientKeys
 from referral.storage.joint_reads import read_gates, read_resources
 from referral.web import (
@@ -40,7 +41,11 @@ from referral.web.together import Together
 
 
 def create_app(runtime: Runtime) -> FastAPI:
-    """All doors on one application. The documentation pages carry their scripts with them."""
+    """All doors on one application. The documentation pages carry their scripts with them.
+
+    Raises PrivacyLeak where a template would tell what it must not.
+    """
+    refuse(leaks())
 
     @asynccontextmanager
     async def life(_: FastAPI) -> AsyncIterator[None]:

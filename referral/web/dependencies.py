@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Final
@@ -35,14 +35,21 @@ def get_runtime(request: Request) -> Runtime:
 RuntimeDep = Annotated[Runtime, Depends(get_runtime)]
 
 
-async def posted(request: Request) -> FormData:
-    """The submitted form; empty for a GET. Refuses text that is no Unicode, as odd charsets can make it."""
+async def posted(request: Request) -> AsyncIterator[FormData]:
+    """The submitted form; empty for a GET. Refuses text that is no Unicode, as odd charsets can make it.
+
+    Files that came with it are gone when the request ends.
+    """
     if request.method != "POST":
-        return FormData()
+        yield FormData()
+        return
     form = await request.form(max_files=4, max_fields=200)
-    if any(not _is_text(part) for item in form.multi_items() for part in item):
-        raise InvalidInput(Issue("This form is not written in UTF-8.", code="structure"))
-    return form
+    try:
+        if any(not _is_text(part) for item in form.multi_items() for part in item):
+            raise InvalidInput(Issue("This form is not written in UTF-8.", code="structure"))
+        yield form
+    finally:
+        await form.close()
 
 
 def _is_text(part: object) -> bool:

@@ -18,7 +18,7 @@ from referral.web.reader import kept_choice
 
 MAX_BODY: Final = 1024 * 1024
 # Where more is taken, by the beginning of the path: a fax of 16 MiB in base64 (web/hooks_fax_in.py).
-LARGER: Final = {"/hooks/fax-in/": 24 * 1024 * 1024}
+LARGER: Final = {"/hooks/fax-in/": 24 * 1024 * 1024, "/verify": 5 * 1024 * 1024}
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _LENGTH: Final = re.compile(r"[0-9]{1,9}")
 _HEADERS: Final = {

@@ -28,6 +28,7 @@ class Permission(StrEnum):
     SEE_AUDIT = "see-audit"
     SEE_POLICY = "see-policy"
     CHANGE_POLICY = "change-policy"
+    CHANGE_LETTERHEAD = "change-letterhead"
     REOPEN = "reopen"
     SIGNED_IN = "signed-in"
 
@@ -66,7 +67,10 @@ GRANTS: Final = {
         Permission.REOPEN,
     },
     Role.ADMIN: frozenset(
-        {Permission.SIGNED_IN, Permission.MANAGE_ACCOUNTS, Permission.SEE_POLICY, Permission.REOPEN}
+        {
+            *(Permission.SIGNED_IN, Permission.MANAGE_ACCOUNTS, Permission.SEE_POLICY, Permission.REOPEN),
+            Permission.CHANGE_LETTERHEAD,
+        }
     ),
     Role.AUDITOR: frozenset({Permission.SIGNED_IN, Permission.SEE_AUDIT, Permission.SEE_POLICY}),
 }

@@ -23,6 +23,7 @@ from referral.services import read_returned_mail as returned
 from referral.services.ask_renewal import ask_renewals
 from referral.services.change_facts import void_after_gaps
 from referral.services.change_policy import roll_out_policy
+from referral.services.check_templates import leaks, refuse
 from referral.services.deliver_messages import Delivery, deliver_due
 from referral.services.export_stream import export
 from referral.services.forget_faxes import forget_faxes
@@ -50,6 +51,7 @@ def _renderer() -> Renderer:
 @worker_init.connect
 def _warm_up(**_: Any) -> None:
     """Before the children are forked: the first letter of a process costs as much as five later ones."""
+    refuse(leaks())
     _renderer().warm_up()
 
 

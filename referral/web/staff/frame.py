@@ -134,6 +134,9 @@ NOTICES: Final = {
     "ladder-saved": Notice(
         "open", "The new ladder is in force", "Requests that run keep the one they were asked with."
     ),
+    "letterhead-saved": Notice(
+        "open", "The letterhead is saved", "Letters that are made from now on look like this."
+    ),
     "policy-saved": Notice(
         "open", "The new policy is in force", "The orders follow it. What it has changed is shown below."
     ),
@@ -214,6 +217,8 @@ _PLACES: Final = {
     "calls": Permission.SEE_WORK,
     "policy": Permission.SEE_POLICY,
     "hours": Permission.SEE_POLICY,
+    "letterhead": Permission.SEE_POLICY,
+    "letters": Permission.SEE_POLICY,
     "simulator": Permission.SIGNED_IN,
     "systems": Permission.MANAGE_ACCOUNTS,
     "audit": Permission.SEE_AUDIT,
