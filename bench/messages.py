@@ -4,19 +4,22 @@ One worker as the service starts it, with its two processes, and one provider on
 Valkey with durability as in production. In the same run: no-op jobs of procrastinate on the same PostgreSQL
 and no-op tasks of bare Celery on the same Valkey, each with two processes.
 
-MESSAGES, LETTERS, JOBS, MOST (open requests of the sweep) and MEMORY (messages of the memory figure) make it
-shorter; PART=rate,letters,others,sweep,memory chooses.
+MESSAGES, COST, LETTERS, JOBS, MOST (open requests of the sweep) and MEMORY (messages of the memory figure)
+make it shorter; PART=cost,rate,letters,others,sweep,memory chooses. BENCH_MEMORY=100000 is the memory alone.
 """
 
 from __future__ import annotations
 
+import cProfile
 import os
+import pstats
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 from sqlalchemy import text
@@ -33,8 +36,11 @@ from referral.embedded import Engines
 MESSAGES = int(os.environ.get("MESSAGES", "20000"))
 LETTERS = int(os.environ.get("LETTERS", "60"))
 JOBS = int(os.environ.get("JOBS", "5000"))
-MEMORY = int(os.environ.get("MEMORY", "100000"))
-PARTS = frozenset(os.environ.get("PART", "rate,letters,others,sweep,memory").split(","))
+COST = int(os.environ.get("COST", "3000"))
+_ALONE = os.environ.get("BENCH_MEMORY", "")
+MEMORY = int(_ALONE or os.environ.get("MEMORY", "100000"))
+_PARTS = "memory" if _ALONE else os.environ.get("PART", "cost,rate,letters,others,sweep,memory")
+PARTS = frozenset(_PARTS.split(","))
 _SECONDS = 900.0
 
 
@@ -69,15 +75,18 @@ def provider() -> Iterator[int]:
         yield port
 
 
-@contextmanager
-def worker(settings: Settings, port: int) -> Iterator[subprocess.Popen[bytes]]:
+def worker_environment(settings: Settings, port: int) -> dict[str, str]:
     clock = settings.data_dir / "now.txt"
     clock.write_text(WORKING_HOURS.isoformat())
-    environment = settings.as_environment() | {
+    return settings.as_environment() | {
         "REFERRAL_SMS_URL": provider_url(port),
         "REFERRAL_PRETEND_NOW_FILE": str(clock),
     }
-    with running(["-m", "referral.cli", "worker"], environment) as process:
+
+
+@contextmanager
+def worker(settings: Settings, port: int) -> Iterator[subprocess.Popen[bytes]]:
+    with running(["-m", "referral.cli", "worker"], worker_environment(settings, port)) as process:
         yield process
 
 
@@ -130,6 +139,29 @@ def measure_rate(engines: Engines, settings: Settings, clinic_id: str) -> float:
         print(f"  worker: {1000 * cpu_seconds(process.pid) / MESSAGES:.2f} ms of CPU a message")
     figure("messages-per-second", found, ">= 600")
     return found
+
+
+def measure_cost(engines: Engines, settings: Settings, clinic_id: str) -> None:
+    """What a message takes of a processor, whatever else the machine does; PROFILE=1 tells where."""
+    write_messages(engines.admin_url, clinic_id, COST, first=7_000_001)
+    with provider() as port:
+        os.environ.update(worker_environment(settings, port))
+        from referral.services.deliver_messages import deliver_due
+        from referral.workers import tasks
+
+        delivery = replace(tasks._delivery(), call_help=lambda: None)  # noqa: SLF001 - as a worker makes it
+        profile = cProfile.Profile(time.thread_time) if "PROFILE" in os.environ else None
+        before = time.process_time(), cpu_seconds(engines.pids["postgres"])
+        done = 0
+        with profile or nullcontext():
+            while done < COST:
+                done += deliver_due(delivery, clinic_id)
+        spent = time.process_time() - before[0], cpu_seconds(engines.pids["postgres"]) - before[1]
+    figure("message-cpu-ms-python", 1000 * spent[0] / COST, "as it is")
+    figure("message-cpu-ms-postgresql", 1000 * spent[1] / COST, "as it is")
+    if profile is not None:
+        for order in ("tottime", "cumtime"):
+            pstats.Stats(profile).sort_stats(order).print_stats(60)
 
 
 def measure_letters(engines: Engines, settings: Settings, clinic_id: str) -> None:
@@ -187,6 +219,8 @@ def measure_memory(engines: Engines, settings: Settings, clinic_id: str) -> None
 def main() -> None:
     with running_engines() as (engines, settings):
         clinic_id, _ = demo_clinic(settings)
+        if "cost" in PARTS:
+            measure_cost(engines, settings, clinic_id)
         if "rate" in PARTS or "others" in PARTS:
             ours = measure_rate(engines, settings, clinic_id)
         if "others" in PARTS:

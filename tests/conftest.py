@@ -14,6 +14,7 @@ import pytest
 
 from referral import logs
 from referral.embedded import Engines
+from tests.order import SECONDS
 
 # Tests kill processes, not the machine: what the system has been given survives without being flushed.
 # Races are judged by the order of commits.
@@ -23,6 +24,12 @@ _FAST = {
     "full_page_writes": "off",
     "track_commit_timestamp": "on",
 }
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files first, all others in their order."""
+    here = Path(__file__).parent
+    items.sort(key=lambda item: -SECONDS.get(item.path.relative_to(here).as_posix(), 0))
 
 
 def _refuse_the_outside(event: str, arguments: tuple[object, ...]) -> None:

@@ -20,6 +20,7 @@ from referral.domain.outgoing import TO_PATIENT, WITH_LINK, MessageKind
 from referral.storage import migrate, tables
 from referral.web import errors as web_errors
 from tests.database import ClinicFixture
+from tests.order import SECONDS
 from tests.web.client import application
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -146,6 +147,11 @@ def test_the_locks_carry_hashes_and_no_hosts() -> None:
         content = lock.read_text(encoding="utf-8")
         assert "--hash=sha256:" in content
         assert not re.search(r"https?://|--index-url|--find-links", content), lock.name
+
+
+def test_the_files_that_are_said_to_take_long_are_there() -> None:
+    tests = Path(__file__).parent
+    assert [name for name in SECONDS if not (tests / name).is_file()] == []
 
 
 @pytest.mark.parametrize("folder", ["referral", "templates", "tests", "bench", "docs", "scripts"])

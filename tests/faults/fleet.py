@@ -48,8 +48,9 @@ from tests.provider import PASSWORD, PROJECT, SECRET, USER
 from tests.services import people
 from tests.smtp import Mailbox, smtp_server
 
-# Tests kill processes, not the machine: what the system was given survives without being flushed.
-_ENGINE_SETTINGS: Final = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+# Tests kill processes, not the machine: what the system was given survives without being flushed. What is
+# committed has to be given to it, though, as the server itself is killed, too.
+_ENGINE_SETTINGS: Final = {"fsync": "off", "full_page_writes": "off"}
 LEASE_AND_MORE: Final = timedelta(seconds=61)
 FINISHED: Final = frozenset(
     {

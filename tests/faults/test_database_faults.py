@@ -141,6 +141,8 @@ def measured(fleet: Fleet, how: Measure, rng: random.Random) -> dict[str, tuple[
         if not before or not how.once:
             before = pace_before(fleet, how)
         found[fault.__name__] = recovery(fleet, fault, before, how.window)
+        share, reached = found[fault.__name__]
+        print(f"M2 {fault.__name__}: before {before:.0f}/s, {share:.2f} of it after {reached:.0f} s")  # noqa: T201
     return found
 
 
