@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
@@ -76,7 +77,7 @@ class Contact:
     verified_at: datetime | None = None
     last_success_at: datetime | None = None
     last_failure_at: datetime | None = None
-    experience: tuple[Experience, ...] = ()
+    experience: Sequence[Experience] = ()
     barred_for: Bar | None = None
     barred_at: datetime | None = None
     verified_how: str | None = None

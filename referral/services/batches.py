@@ -21,6 +21,7 @@ from referral.storage import dispatch
 from referral.storage.db import Database, Session
 from referral.storage.dispatch import Change, Held
 from referral.storage.outbox import Message
+from referral.storage.providers import Ended
 
 log = structlog.get_logger(__name__)
 
@@ -39,8 +40,8 @@ class Delivery:
     now: Callable[[], datetime]
     fraction: Callable[[], float] = random.random
     pools: Pools = field(default_factory=Pools)
-    # What could not be told to the table of providers: places that are free, and what they were like.
-    unsettled: list[Callable[[], None]] = field(default_factory=list)
+    # What the table of providers is still to be told: places that are free, and what their provider was like.
+    unsettled: list[Ended] = field(default_factory=list)
     call_help: Callable[[], None] = lambda: None
     # How long a database that is restarted is waited for, in seconds. With the longest call and the rounds of
     # a task it has to stay below the time that Celery gives a task.

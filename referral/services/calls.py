@@ -19,6 +19,7 @@ from referral.domain.providers import Answered
 from referral.services.batches import Delivery
 from referral.storage import providers
 from referral.storage.outbox import Message
+from referral.storage.providers import Ended
 
 log = structlog.get_logger(__name__)
 
@@ -69,14 +70,18 @@ class Batch:
 def open_batch(
     delivery: Delivery, channel: Channel, done: queue.SimpleQueue[Batch], *, is_urgent: bool
 ) -> Batch | datetime:
-    """Take places at the provider, as many as it has left; where it has none, when to ask again."""
+    """Take places at the provider, as many as it has left; where it has none, when to ask again.
+
+    Batches of this provider that have ended give their places back in the same transaction.
+    """
     transport, holder, now = delivery.channels.transport(channel), uuid.uuid4().hex, delivery.now()
-    limits = delivery.channels.limits_of(transport)
-    while delivery.unsettled:
-        delivery.unsettled[-1]()
-        delivery.unsettled.pop()
+    name, limits = transport.name, delivery.channels.limits_of(transport)
+    ended = [one for one in delivery.unsettled if one.name == name]
     with delivery.database.transaction() as session:
-        grant = providers.take(session, transport.name, limits, holder, transport.at_once, now, PLACES_HELD)
+        grant = providers.take(
+            session, name, limits, holder, transport.at_once, now, PLACES_HELD, ended=ended
+        )
+    _forget(delivery, ended)
     if not grant.calls:
         return grant.again_at
     return Batch(
@@ -123,10 +128,9 @@ def _answer(transport: Transport, call: Call) -> Sent | None:
 
 
 def close_batch(delivery: Delivery, batch: Batch) -> None:
-    """Give the places back, and tell all workers what the provider was like.
+    """Its places are free: all workers are told, with the next batch or by settle(), and what it was like.
 
-    Where the database does not answer, that is made up for before the next batch is opened. Whoever dies
-    before that leaves places which are free when they have been held for too long.
+    Whoever dies before that leaves places which are free when they have been held for too long.
     """
     made = [call for call in batch.ended if call.was_made]
     errors = [call.sent.reason for call in made if call.sent is not None and call.is_failure]
@@ -136,13 +140,22 @@ def close_batch(delivery: Delivery, batch: Batch) -> None:
         error=errors[-1] if errors else None,
         retry_after=max(waits, default=None),
     )
+    delivery.unsettled.append(Ended(batch.transport.name, batch.holder, answered))
 
-    def settle() -> None:
-        with delivery.database.transaction() as session:
-            providers.settle(session, batch.transport.name, batch.holder, answered, delivery.now())
 
-    try:
-        settle()
-    except Unavailable:
-        log.warning("provider.not-settled", provider=batch.transport.name)
-        delivery.unsettled.append(settle)
+def settle(delivery: Delivery) -> None:
+    """Tell what no new batch has told. Where the database does not answer, that is made up for later."""
+    for name in {one.name for one in delivery.unsettled}:
+        ended = [one for one in delivery.unsettled if one.name == name]
+        try:
+            with delivery.database.transaction() as session:
+                providers.settle(session, name, ended, delivery.now())
+        except Unavailable:
+            log.warning("provider.not-settled", provider=name)
+        else:
+            _forget(delivery, ended)
+
+
+def _forget(delivery: Delivery, ended: Sequence[Ended]) -> None:
+    told = {one.holder for one in ended}
+    delivery.unsettled[:] = [one for one in delivery.unsettled if one.holder not in told]

@@ -17,7 +17,7 @@ from typing import Final
 from referral.domain.codes import Channel
 from referral.domain.outgoing import Lane
 from referral.services.batches import Delivery
-from referral.services.calls import Batch, Call, begin, close_batch, open_batch
+from referral.services.calls import Batch, Call, begin, close_batch, open_batch, settle
 from referral.services.draw_batch import draw_lane, draw_left
 from referral.services.look_into_doubt import claim_doubtful
 from referral.services.record_outcomes import record
@@ -79,6 +79,7 @@ class _Round:
                     # More may be due than this task has time for.
                     self.delivery.call_help()
                 goes_on = False if is_late else self._go_on()
+                settle(self.delivery)
                 busy = self._finish(0.0 if goes_on else _LOOK_SECONDS) or goes_on
                 if not busy and not self.out and (is_late or not self._room_comes_soon()):
                     return len(self.taken)
@@ -86,6 +87,7 @@ class _Round:
             # After an error, too: what was called has an outcome, and it is recorded if that is possible.
             while self.out:
                 self._finish(_LOOK_SECONDS)
+            settle(self.delivery)
 
     def _seconds(self) -> float:
         return time.monotonic() - self.began

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, overload
 
 import orjson
 from sqlalchemy import not_, or_, select, text, true, update
@@ -30,11 +30,45 @@ def to_contact(row: Any) -> Contact:
         verified_at=row.verified_at,
         last_success_at=row.last_success_at,
         last_failure_at=row.last_failure_at,
-        experience=tuple(_to_experience(one) for one in row.experience),
+        experience=_Remembered(row.experience) if row.experience else (),
         barred_for=Bar(row.barred_for) if row.barred_for else None,
         barred_at=row.barred_at,
         verified_how=row.verified_how,
     )
+
+
+class _Remembered(Sequence[Experience]):
+    """What messages have taught, made into values when somebody asks: whoever delivers reads contacts all the
+    time, and seldom this."""
+
+    __slots__ = ("_kept", "_values")
+
+    def __init__(self, kept: list[dict[str, Any]]) -> None:
+        self._kept = kept
+        self._values: tuple[Experience, ...] | None = None
+
+    def _all(self) -> tuple[Experience, ...]:
+        if self._values is None:
+            self._values = tuple(_to_experience(one) for one in self._kept)
+        return self._values
+
+    @overload
+    def __getitem__(self, place: int) -> Experience: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[Experience]: ...
+
+    def __getitem__(self, place: int | slice) -> Experience | Sequence[Experience]:
+        return self._all()[place]
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and self._all() == tuple(other)
+
+    def __hash__(self) -> int:
+        return hash(self._all())
 
 
 def _to_experience(kept: dict[str, Any]) -> Experience:

@@ -111,7 +111,7 @@ def _to_clinicians(session: Session, rows: Iterable[Any]) -> list[Clinician]:
     contacts: dict[str, list[Contact]] = {row.id: [] for row in found}
     for row in session.connection.execute(
         _CONTACTS, {"clinic_id": session.clinic, "clinicians": list(contacts)}
-    ):
+    ).all():
         contacts[row.clinician_id].append(to_contact(row))
     return [
         Clinician(
@@ -139,7 +139,7 @@ def get_clinicians(session: Session, ids: Iterable[str]) -> dict[str, Clinician]
     wanted = list(ids)
     missing = [id for id in wanted if ("clinician", id) not in session.kept]
     if missing:
-        rows = session.connection.execute(_CLINICIANS, {"clinic_id": session.clinic, "ids": missing})
+        rows = session.connection.execute(_CLINICIANS, {"clinic_id": session.clinic, "ids": missing}).all()
         for clinician in _to_clinicians(session, rows):
             session.kept["clinician", clinician.id] = clinician
     return {id: session.kept["clinician", id] for id in wanted if ("clinician", id) in session.kept}

@@ -10,10 +10,11 @@ import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from operator import attrgetter
 from typing import Any, Final
 
 import orjson
-from sqlalchemy import text
+from sqlalchemy import ColumnClause, column, text
 
 from referral.domain.codes import Channel
 from referral.domain.outgoing import Lane
@@ -22,6 +23,10 @@ from referral.storage import outbox, referrals
 from referral.storage.db import Session
 from referral.storage.outbox import Message
 
+# Named by their place, so that what SQLAlchemy makes of them once is kept: the names are not all different.
+_READ: Final[tuple[ColumnClause[Any], ...]] = tuple(
+    column(f"c{n}") for n in range(len(outbox.FIELDS) + len(referrals.FIELDS))
+)
 _MESSAGE: Final = ", ".join(f"m.{name}" for name in outbox.FIELDS)
 _REFERRAL: Final = ", ".join(f"r.{name}" for name in referrals.FIELDS)
 _SPLIT: Final = len(outbox.FIELDS)
@@ -38,7 +43,7 @@ def _due(condition: str, order: str) -> Any:
     return text(
         f"SELECT {_MESSAGE}, {_REFERRAL} {_FROM} AND NOT (SELECT is_restoring()) AND {condition}"
         f" ORDER BY {order} LIMIT :limit {_HELD_HERE}"
-    )
+    ).columns(*_READ)
 
 
 _TO_DRAW: Final = _due("m.state = 'queued' AND m.lane = :lane AND m.not_before <= :now", "m.not_before")
@@ -53,7 +58,7 @@ _LEFT_SENDING: Final = _due(
 )
 _AGAIN: Final = text(
     f"SELECT {_MESSAGE}, {_REFERRAL} {_FROM} AND m.id = ANY (CAST(:ids AS uuid[])) {_HELD_HERE}"
-)
+).columns(*_READ)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +70,13 @@ class Held:
 
 
 def _held(session: Session, query: Any, **values: Any) -> list[Held]:
-    rows = session.connection.execute(query, {"clinic": session.clinic, **values})
+    rows = session.connection.execute(query, {"clinic": session.clinic, **values}).all()
     return [Held(outbox.to_message(row[:_SPLIT]), referrals.to_referral(row[_SPLIT:])) for row in rows]
+
+
+def _array(ids: Iterable[uuid.UUID]) -> str:
+    """As PostgreSQL reads it: the driver takes longer over a list than over all the rest."""
+    return "{" + ",".join(map(str, ids)) + "}"
 
 
 def to_draw(session: Session, lane: Lane, now: datetime, limit: int) -> list[Held]:
@@ -91,7 +101,7 @@ def left_sending(session: Session, channel: Channel, now: datetime, limit: int) 
 
 def again(session: Session, ids: Iterable[uuid.UUID]) -> list[Held]:
     """These, as they are now; what somebody else holds is left out."""
-    return _held(session, _AGAIN, ids=[str(id) for id in ids])
+    return _held(session, _AGAIN, ids=_array(ids))
 
 
 def one(session: Session, message: Message) -> Held | None:
@@ -176,6 +186,10 @@ _TYPES: Final = {
 }
 
 
+_WRITTEN: Final = (*(name for name in _TYPES if name != "lease_until"), "not_before")
+_written: Final = attrgetter(*_WRITTEN)
+
+
 def _update(columns: dict[str, str]) -> Any:
     assigned = ", ".join(f"{name} = v.{name}" for name in columns)
     given = ", ".join(f"{name} {kind}" for name, kind in columns.items())
@@ -210,19 +224,18 @@ def write(session: Session, changes: Sequence[Change], *, postpone: bool = False
     """
     if not changes:
         return 0
-    names = [name for name in (*_TYPES, "not_before") if name != "lease_until"]
     rows = [
         {
             "id": change.before.id,
             "fence": change.before.attempts,
             "lease_until": change.lease_until,
-            **{name: getattr(change.after, name) for name in names},
+            **dict(zip(_WRITTEN, _written(change.after), strict=True)),
         }
         for change in changes
     ]
     given = {
         "clinic": session.clinic,
-        "ids": [str(change.before.id) for change in changes],
+        "ids": _array(change.before.id for change in changes),
         "rows": orjson.dumps(rows, default=str).decode(),
     }
     return session.connection.execute(_POSTPONE if postpone else _WRITE, given).rowcount

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import select, text, update
+from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from referral.domain import providers as rules
@@ -20,7 +21,7 @@ _SELECT: Final = select(*(_TABLE.c[name] for name in _FIELDS)).order_by(_TABLE.c
 
 
 def _to_provider(row: Any) -> Provider:
-    values = dict(zip(_FIELDS, row, strict=True))
+    values = dict(zip(_FIELDS, row, strict=False))
     uses = {name: Use(calls, datetime.fromisoformat(until)) for name, (calls, until) in row.uses.items()}
     return Provider(**{**values, "uses": uses})
 
@@ -31,12 +32,11 @@ def every(session: Session) -> list[Provider]:
 
 
 # These transactions need not wait for the disk: what a crash of the database takes back is found out anew.
-_NO_WAIT: Final = text("SET LOCAL synchronous_commit = off")
+_HOLD: Final = _SELECT.add_columns(func.set_config("synchronous_commit", "off", True)).with_for_update()
 
 
 def _hold(session: Session, name: str) -> Provider:
-    session.connection.execute(_NO_WAIT)
-    held = _SELECT.where(_TABLE.c.name == name).with_for_update()
+    held = _HOLD.where(_TABLE.c.name == name)
     row = session.connection.execute(held).one_or_none()
     if row is None:
         new = {"name": name, "allowance": 0.0, "uses": {}}
@@ -53,19 +53,44 @@ def _write(session: Session, before: Provider, after: Provider) -> None:
     session.connection.execute(update(_TABLE).where(_TABLE.c.name == after.name).values(**values))
 
 
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A batch whose last call has ended: its places are free, and what its provider was like is known."""
+
+    name: str
+    holder: str
+    answered: Answered
+
+
 def take(
-    session: Session, name: str, limits: Limits, holder: str, wanted: int, now: datetime, lease: timedelta
+    session: Session,
+    name: str,
+    limits: Limits,
+    holder: str,
+    wanted: int,
+    now: datetime,
+    lease: timedelta,
+    ended: Iterable[Ended] = (),
 ) -> Grant:
-    """See domain.providers.take. The transaction must be short and hold nothing else: others wait for it."""
+    """See domain.providers.take, after those batches of this provider that have ended.
+
+    The transaction must be short and hold nothing else: others wait for it.
+    """
     before = _hold(session, name)
-    after, grant = rules.take(before, limits, holder, wanted, now, lease)
+    after, grant = rules.take(_settled(before, ended, now), limits, holder, wanted, now, lease)
     _write(session, before, after)
     return grant
 
 
-def settle(session: Session, name: str, holder: str, answered: Answered, now: datetime) -> Provider:
+def settle(session: Session, name: str, ended: Iterable[Ended], now: datetime) -> Provider:
     """See domain.providers.settle. The transaction must be short and hold nothing else."""
     before = _hold(session, name)
-    after = rules.settle(before, holder, answered, now)
+    after = _settled(before, ended, now)
     _write(session, before, after)
     return after
+
+
+def _settled(provider: Provider, ended: Iterable[Ended], now: datetime) -> Provider:
+    for one in ended:
+        provider = rules.settle(provider, one.holder, one.answered, now)
+    return provider

@@ -119,12 +119,16 @@ def test_a_provider_that_does_not_answer_shows_as_an_open_circuit(
             forget_provider(session, "print")
         assert read("referral_provider_circuit", provider="print") == 0
         with clinic.transaction() as session:
-            providers.settle(session, "print", "a batch", calls, now - timedelta(seconds=1))
+            providers.settle(
+                session, "print", [providers.Ended("print", "a batch", calls)], now - timedelta(seconds=1)
+            )
         assert read("referral_provider_circuit", provider="print") == 2
         assert read("referral_provider_failures", provider="print") == 5
         with clinic.transaction() as session:
             forget_provider(session, "print")
-            providers.settle(session, "print", "a batch", calls, now - timedelta(days=1))
+            providers.settle(
+                session, "print", [providers.Ended("print", "a batch", calls)], now - timedelta(days=1)
+            )
         assert read("referral_provider_circuit", provider="print") == 1
     finally:
         with clinic.transaction() as session:
