@@ -1,0 +1,259 @@
+"""The patient's own page: /p/… is the door of a link, /status everything after it, in English or Spanish."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import date, datetime
+from functools import cache
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Depends, Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from referral.bootstrap import Runtime
+from referral.domain.audit import Actor
+from referral.domain.credential import digest
+from referral.domain.errors import PortalClosed, SignInRequired
+from referral.domain.language import Language
+from referral.services.answer_on_portal import read_sender
+from referral.services.visit_as_patient import (
+    Guess,
+    actor_of,
+    can_be_identified,
+    choose_messages,
+    enter,
+    guess_birth_date,
+    is_alive,
+    language_of,
+    leave,
+    read_status,
+    send_fresh_link,
+)
+from referral.storage import credentials, mode, patient_links
+from referral.storage.db import Session
+from referral.storage.patient_links import PatientLink, PatientVisit
+from referral.web.dependencies import (
+    PostedDep,
+    RuntimeDep,
+    check_csrf,
+    check_origin,
+    client_address,
+    cookie_name,
+    marked,
+    public,
+)
+from referral.web.form import Form
+from referral.web.pages import environment, page
+from referral.web.portal_guest import caller_of
+
+_COOKIE: Final = "referral_patient"
+_PARTS: Final = ("birth_month", "birth_day", "birth_year")
+
+
+def _is_open(request: Request, runtime: RuntimeDep) -> None:
+    """After a restore nobody comes in; the constant first page of a link stays."""
+    if request.url.path.startswith("/p/") and request.method != "POST":
+        return
+    with runtime.transaction() as session:
+        if mode.restoring(session):
+            raise PortalClosed("The page is closed for the moment.")
+
+
+router: Final = APIRouter(tags=["patient"], include_in_schema=False, dependencies=[Depends(_is_open)])
+
+
+@dataclass(frozen=True, slots=True)
+class Patient:
+    """A running visit with its link; `language` is the record's, unless the visitor has chosen another."""
+
+    runtime: Runtime
+    visit: PatientVisit
+    link: PatientLink
+    actor: Actor
+    language: Language
+    chosen: str
+    now: datetime
+
+    def transaction(self) -> AbstractContextManager[Session]:
+        return self.runtime.transaction(self.visit.clinic_id)
+
+    def page(self, template: str, status: int = 200, **values: Any) -> Response:
+        with self.transaction() as session:
+            sender = read_sender(session)
+        given = {"sender": sender, "token": self.visit.csrf_token, "chosen": self.chosen, **values}
+        return page(f"patient/{template}.html.j2", status, language=self.language, **given)
+
+    def go(self, path: str = "/status") -> Response:
+        return RedirectResponse(f"{path}?lang={self.chosen}" if self.chosen else path, 303)
+
+
+def _find(request: Request, runtime: Runtime) -> Patient | None:
+    token, now = request.cookies.get(cookie_name(runtime, _COOKIE)), runtime.now()
+    if not token:
+        return None
+    with runtime.transaction() as session:
+        visit = patient_links.find_visit(session, token)
+        link = patient_links.get(session, visit.selector) if visit is not None else None
+        if visit is None or link is None or not is_alive(visit, now):
+            return None
+        patient_links.change_visit(session, visit.token_digest, seen_at=now)
+        spoken = language_of(session, link)
+    chosen = Language.of([request.query_params.get("lang", "")])
+    request.state.actor = actor = actor_of(caller_of(request), link)
+    return Patient(runtime, visit, link, actor, chosen or spoken, chosen or "", now)
+
+
+def _patient(*, identified: bool) -> Any:
+    def visitor(request: Request, runtime: RuntimeDep, form: PostedDep) -> Patient:
+        found = _find(request, runtime)
+        if found is None:
+            raise SignInRequired("Please open your link again.")
+        if request.method == "POST":
+            check_csrf(request, form, found.visit.csrf_token)
+        if found.link.revoked_at is not None or (identified and found.visit.identified_at is None):
+            raise SignInRequired("This step is not open now.")
+        return found
+
+    return marked(visitor, f"patient:{'identified' if identified else 'visiting'}")
+
+
+_Visiting = Annotated[Patient, _patient(identified=False)]
+_Identified = Annotated[Patient, _patient(identified=True)]
+
+
+# ---- The door
+
+
+@cache
+def _door() -> bytes:
+    """In both languages, since nothing is known of whoever opens it."""
+    return environment().get_template("patient/door.html.j2").render().encode()
+
+
+def _language(request: Request) -> Language:
+    """What the browser asks for, where no visit is known."""
+    offered = request.headers.get("accept-language", "")[:200].split(",")
+    return Language.of([tag.partition(";")[0] for tag in offered]) or Language.ENGLISH
+
+
+@router.api_route(
+    "/p/{selector}/{secret}",
+    methods=["GET", "HEAD"],
+    dependencies=[public("one constant page for every link of a patient; reads and writes nothing")],
+)
+def door(selector: str, secret: str) -> Response:  # noqa: ARG001 - whatever they are, the page is the same
+    """Mail scanners open links and run scripts: nothing here depends on the link."""
+    return HTMLResponse(_door())
+
+
+@router.post(
+    "/p/{selector}/{secret}",
+    dependencies=[public("opens a visit for whoever holds the patient's link, nothing more")],
+)
+def come_in(request: Request, runtime: RuntimeDep, selector: str, secret: str) -> Response:
+    """A visit for a good link; for every other one the same words."""
+    check_origin(request)
+    with runtime.transaction() as session:
+        token = enter(session, caller_of(request), selector, secret, runtime.now())
+    if token is None:
+        return page("patient/unusable.html.j2", 403, language=_language(request), selector=selector)
+    response = RedirectResponse("/status", 303)
+    response.set_cookie(
+        cookie_name(runtime, _COOKIE),
+        token,
+        path="/",
+        httponly=True,
+        samesite="strict",
+        secure=runtime.settings.secure_cookies,
+    )
+    return response
+
+
+@router.post("/status/fresh-link", dependencies=[public("the same words whether the link existed or not")])
+def fresh_link(request: Request, runtime: RuntimeDep, form: PostedDep) -> Response:
+    """To the contact on file, if there is something to send it for."""
+    check_origin(request)
+    source = digest(client_address(request) or "unknown").hex()
+    with runtime.transaction() as session:
+        may_look = credentials.has_misses_left(session, source, runtime.now())
+    if may_look:
+        with runtime.transaction() as session:
+            send_fresh_link(session, caller_of(request), str(form.get("selector", "")), runtime.now())
+    return page("patient/fresh_link.html.j2", language=_language(request))
+
+
+# ---- The page
+
+
+@router.get(
+    "/status", dependencies=[public("says to open the link; shows nothing but to a visit that was checked")]
+)
+def status(request: Request, runtime: RuntimeDep) -> Response:
+    """The check, or how things stand."""
+    found = _find(request, runtime)
+    if found is None:
+        return page("patient/closed.html.j2", language=_language(request))
+    if found.link.revoked_at is not None:
+        return found.page("stopped", 403, why="ended")
+    if found.visit.identified_at is None:
+        return _check_page(found)
+    with found.transaction() as session:
+        known = read_status(session, found.actor, found.link, found.now)
+    return found.page("status", known=known)
+
+
+def _check_page(visitor: Patient, values: dict[str, str] | None = None, problem: bool = False) -> Response:
+    if visitor.link.frozen_at is not None:
+        return visitor.page("stopped", 403, why="frozen")
+    if visitor.link.is_paused(visitor.now):
+        return visitor.page("stopped", 403, why="paused")
+    with visitor.transaction() as session:
+        if not can_be_identified(session, visitor.link):
+            return visitor.page("stopped", 403, why="no-birth-date")
+    form = Form(values or {}, {_PARTS[0]: "wrong"} if problem else {}, visitor.visit.csrf_token)
+    return visitor.page("birth_date", 400 if problem else 200, form=form)
+
+
+@router.post("/status/birth-date")
+def give_birth_date(visitor: _Visiting, form: PostedDep) -> Response:
+    """The one check."""
+    values = {name: str(form.get(name, "")).strip()[:4] for name in _PARTS}
+    try:
+        typed = date(*(int(values[name]) for name in ("birth_year", "birth_month", "birth_day")))
+    except ValueError:
+        return _check_page(visitor, values, problem=True)
+    found = guess_birth_date(visitor.transaction, visitor.actor, visitor.visit, typed, visitor.now)
+    if found is not Guess.WRONG:
+        return visitor.go()
+    with visitor.transaction() as session:
+        link = patient_links.get(session, visitor.link.selector) or visitor.link
+    after = Patient(
+        visitor.runtime, visitor.visit, link, visitor.actor, visitor.language, visitor.chosen, visitor.now
+    )
+    return _check_page(after, values, problem=True)
+
+
+@router.post("/status/messages")
+def choose(visitor: _Identified, form: PostedDep) -> Response:
+    """The patient lets the clinic write, or not."""
+    with visitor.transaction() as session:
+        wanted = form.get("wanted") == "yes"
+        choose_messages(session, visitor.actor, visitor.link, wanted=wanted, now=visitor.now)
+    return visitor.go()
+
+
+@router.post("/status/leave")
+def close(visitor: _Visiting) -> Response:
+    """Ends the visit on this device."""
+    with visitor.transaction() as session:
+        leave(session, visitor.visit, visitor.now)
+    response = RedirectResponse("/status", 303)
+    response.delete_cookie(
+        cookie_name(visitor.runtime, _COOKIE),
+        path="/",
+        httponly=True,
+        samesite="strict",
+        secure=visitor.runtime.settings.secure_cookies,
+    )
+    return response
