@@ -121,7 +121,7 @@ def main() -> None:
             name = next(name for start, name in _FILES.items() if path.startswith(start))
             if id not in known:
                 sys.stdout.write(f"{name}: {id}\n")
-                files.setdefault(name, Catalog(locale=language.value)).add(id)
+                files.setdefault(name, Catalog()).add(id)
         for name, catalog in files.items():
             for message in list(messages(catalog)):
                 if text_id(message.id) not in marked:

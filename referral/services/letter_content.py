@@ -25,7 +25,15 @@ from referral.letters.content import (
     ReminderLetter,
     RequestLetter,
 )
-from referral.letters.notices import CancelledLetter, Ending, FaxCover, NoticeLetter, ThankYouLetter
+from referral.letters.notices import (
+    CancelledLetter,
+    Ending,
+    FaxCover,
+    NoticeLetter,
+    PatientStage,
+    PatientStatusLetter,
+    ThankYouLetter,
+)
 from referral.storage.clinics import Clinic
 from referral.storage.letterheads import StoredLogo
 from referral.storage.outbox import Message
@@ -181,6 +189,28 @@ def letter_around(
     if message.kind is MessageKind.THANK_YOU and record is not None:
         return thank_you_letter(told, message.id, record, now)
     return notice_letter(told, message.id, *words, now)
+
+
+def patient_status_letter(
+    told: Told, patient: Patient, message_id: uuid.UUID, status_url: str, now: datetime
+) -> PatientStatusLetter:
+    """What the clinic waits for. The clinician by name alone: a title or a practice could tell an illness."""
+    zone, referral = ZoneInfo(time_zone_of(patient.address, told.clinic.time_zone)), told.referral
+    return PatientStatusLetter(
+        letter_id=f"{referral.number}-{str(message_id)[:4]}",
+        request_number=referral.number,
+        written_at=now,
+        letterhead=letterhead_of(told.clinic),
+        recipient_lines=patient.address[:4] or (told.contact.address,),
+        time_zone=zone,
+        language=told.language,
+        patient_name=patient.name,
+        clinician_name=told.clinician.name,
+        stage=PatientStage.WAITING if referral.is_open else PatientStage.CLOSED,
+        asked_on=_asked_at(referral).astimezone(zone).date(),
+        due_on=referral.due_at.astimezone(zone).date(),
+        status_url=status_url,
+    )
 
 
 def fax_cover(told: Told, message_id: uuid.UUID, pages: int, now: datetime, *, again: bool) -> FaxCover:

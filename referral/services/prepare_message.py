@@ -35,6 +35,7 @@ from referral.services.letter_content import (
     Told,
     fax_cover,
     letter_around,
+    patient_status_letter,
     reminder_letter,
     request_letter,
 )
@@ -226,7 +227,11 @@ def _on_paper(
     told, title = material.told, f"Request {material.told.referral.number}"
     parts = [letter] if letter is not None else []
     if material.letter is None:
-        around = letter_around(message, told, words, material.receipt, now)
+        if told.to_patient is None:
+            around: Letter = letter_around(message, told, words, material.receipt, now)
+        else:
+            link = material.words.link
+            around = patient_status_letter(told, told.to_patient, message.id, link, now)
         parts.insert(0, renderer.letter(around, _PAPER[message.channel]).pdf)
     if message.channel is not Channel.FAX:
         return parts[0] if len(parts) == 1 else print_batch.join(parts, title)

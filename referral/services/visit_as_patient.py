@@ -1,4 +1,4 @@
-"""The patient's own page: in by a link, one check, then what the clinic waits for; no illness and no answer."""
+"""The patient's own page: in by a link, one check, then what the clinic waits for."""
 
 from __future__ import annotations
 
@@ -184,22 +184,22 @@ def _form(session: Session, asked: Referral, zone: ZoneInfo) -> AwaitedForm | No
     )
 
 
-def choose_messages(session: Session, actor: Actor, link: PatientLink, *, wanted: bool, now: datetime) -> None:
+def choose_messages(
+    session: Session, actor: Actor, link: PatientLink, *, wanted: bool, now: datetime
+) -> None:
     """The patient lets the clinic write, or does not; what is so already stays as it is."""
     refused = consents.has_withdrawn(session, link.patient_id, ConsentScope.PATIENT_MESSAGES)
     if refused is not wanted:
         return
     decision = ConsentDecision.GRANTED if wanted else ConsentDecision.WITHDRAWN
-    say_consent(
-        session, actor, link.patient_id, ConsentScope.PATIENT_MESSAGES, decision, ON_OWN_PAGE, now
-    )
+    say_consent(session, actor, link.patient_id, ConsentScope.PATIENT_MESSAGES, decision, ON_OWN_PAGE, now)
 
 
 def send_fresh_link(session: Session, caller: Caller, selector: str, now: datetime) -> bool:
     """Queue a fresh link to the contact on file; whether one was sent is never told to whoever asks.
 
-    Not for a link that is unknown or taken back, while tries are paused or used up on any of the patient's, or
-    after three in a day.
+    Not for a link that is unknown or taken back, while tries are paused or used up on any of the patient's
+    links, or after three in a day.
     """
     link = patient_links.find_for_renewal(session, selector) if _SELECTOR.fullmatch(selector) else None
     if link is None or link.revoked_at is not None:
@@ -238,9 +238,7 @@ def leave(session: Session, visit: PatientVisit, now: datetime) -> None:
     patient_links.change_visit(session, visit.token_digest, ended_at=now)
 
 
-def _record(
-    session: Session, actor: Actor, link: PatientLink, what: str, *, outcome_ok: bool = True
-) -> None:
+def _record(session: Session, actor: Actor, link: PatientLink, what: str, *, outcome_ok: bool = True) -> None:
     entry = AuditEntry(
         action=Action.READ if what == "patient-status" else Action.EXECUTE,
         subtype=what,

@@ -30,6 +30,7 @@ from referral.web import (
     health,
     hooks,
     hooks_fax_in,
+    patient_page,
     portal,
 )
 from referral.web.cors import CdsCors
@@ -84,6 +85,7 @@ def create_app(runtime: Runtime) -> FastAPI:
         fhir_api.router,
         cds_hooks.router,
         portal.router,
+        patient_page.router,
         staff_routes.router,
         health.router,
         hooks_fax_in.router,

@@ -25,7 +25,7 @@ from referral.services.write_resources import SeveralMatches
 from referral.storage import audit, orders
 from referral.web.fhir_wire import FHIR_JSON, FHIR_XML, Wanted, answers_in_xml, resource_response
 from referral.web.middleware import protect
-from referral.web.pages import error_page, is_for_guests, is_portal
+from referral.web.pages import error_page, is_for_guests, is_patients, is_portal
 from referral.web.reader import language_of, spoken_page
 
 log = structlog.get_logger(__name__)
@@ -161,6 +161,8 @@ def _refusal(request: Request, error: Exception) -> Response:
     assert isinstance(error, errors.ReferralError)  # noqa: S101 - registered for this class only
     status = status_for_system(error) if _for_system(request) else status_of(error)
     if isinstance(error, errors.SignInRequired) and not _for_system(request):
+        if is_patients(request.url.path):
+            return RedirectResponse("/status", 303)
         return RedirectResponse("/request" if is_portal(request.url.path) else _sign_in(request), 303)
     if isinstance(error, errors.PortalClosed):
         return spoken_page(request, "portal/not_now.html.j2", status)

@@ -60,6 +60,11 @@ def is_portal(path: str) -> bool:
     return path == "/request" or path.startswith(("/r/", "/request/"))
 
 
+def is_patients(path: str) -> bool:
+    """The patient's own page, see web/patient_page."""
+    return path == "/status" or path.startswith(("/p/", "/status/"))
+
+
 def is_for_guests(path: str) -> bool:
     """Pages in the reader's language: of outside clinicians and of patients."""
     return (
@@ -76,7 +81,9 @@ def error_page(path: str, status: int, sentences: tuple[str, ...], language: Lan
         title=title,
         happened=said(sentences[0]) if sentences else title,
         advice=advice,
-        action=Link(said(phrase("Back to the request")), "/request")
+        action=Link(said(phrase("Back to your page")), "/status")
+        if is_patients(path)
+        else Link(said(phrase("Back to the request")), "/request")
         if is_portal(path)
         else Link("Go to Today", "/"),
         reasons=tuple(map(said, sentences[1:])),
