@@ -46,6 +46,7 @@ from referral.web.dependencies import (
 from referral.web.form import Form
 from referral.web.pages import environment, page
 from referral.web.portal_guest import caller_of
+from referral.web.reader import know, spoken_page
 
 _COOKIE: Final = "referral_patient"
 _PARTS: Final = ("birth_month", "birth_day", "birth_year")
@@ -72,7 +73,6 @@ class Patient:
     link: PatientLink
     actor: Actor
     language: Language
-    chosen: str
     now: datetime
 
     def transaction(self) -> AbstractContextManager[Session]:
@@ -81,11 +81,8 @@ class Patient:
     def page(self, template: str, status: int = 200, **values: Any) -> Response:
         with self.transaction() as session:
             sender = read_sender(session)
-        given = {"sender": sender, "token": self.visit.csrf_token, "chosen": self.chosen, **values}
+        given = {"sender": sender, "token": self.visit.csrf_token, **values}
         return page(f"patient/{template}.html.j2", status, language=self.language, **given)
-
-    def go(self, path: str = "/status") -> Response:
-        return RedirectResponse(f"{path}?lang={self.chosen}" if self.chosen else path, 303)
 
 
 def _find(request: Request, runtime: Runtime) -> Patient | None:
@@ -99,9 +96,8 @@ def _find(request: Request, runtime: Runtime) -> Patient | None:
             return None
         patient_links.change_visit(session, visit.token_digest, seen_at=now)
         spoken = language_of(session, link)
-    chosen = Language.of([request.query_params.get("lang", "")])
     request.state.actor = actor = actor_of(caller_of(request), link)
-    return Patient(runtime, visit, link, actor, chosen or spoken, chosen or "", now)
+    return Patient(runtime, visit, link, actor, know(request, spoken), now)
 
 
 def _patient(*, identified: bool) -> Any:
@@ -131,12 +127,6 @@ def _door() -> bytes:
     return environment().get_template("patient/door.html.j2").render().encode()
 
 
-def _language(request: Request) -> Language:
-    """What the browser asks for, where no visit is known."""
-    offered = request.headers.get("accept-language", "")[:200].split(",")
-    return Language.of([tag.partition(";")[0] for tag in offered]) or Language.ENGLISH
-
-
 @router.api_route(
     "/p/{selector}/{secret}",
     methods=["GET", "HEAD"],
@@ -157,7 +147,7 @@ def come_in(request: Request, runtime: RuntimeDep, selector: str, secret: str) -
     with runtime.transaction() as session:
         token = enter(session, caller_of(request), selector, secret, runtime.now())
     if token is None:
-        return page("patient/unusable.html.j2", 403, language=_language(request), selector=selector)
+        return spoken_page(request, "patient/unusable.html.j2", 403, selector=selector)
     response = RedirectResponse("/status", 303)
     response.set_cookie(
         cookie_name(runtime, _COOKIE),
@@ -180,7 +170,7 @@ def fresh_link(request: Request, runtime: RuntimeDep, form: PostedDep) -> Respon
     if may_look:
         with runtime.transaction() as session:
             send_fresh_link(session, caller_of(request), str(form.get("selector", "")), runtime.now())
-    return page("patient/fresh_link.html.j2", language=_language(request))
+    return spoken_page(request, "patient/fresh_link.html.j2")
 
 
 # ---- The page
@@ -193,7 +183,7 @@ def status(request: Request, runtime: RuntimeDep) -> Response:
     """The check, or how things stand."""
     found = _find(request, runtime)
     if found is None:
-        return page("patient/closed.html.j2", language=_language(request))
+        return spoken_page(request, "patient/closed.html.j2")
     if found.link.revoked_at is not None:
         return found.page("stopped", 403, why="ended")
     if found.visit.identified_at is None:
@@ -225,12 +215,10 @@ def give_birth_date(visitor: _Visiting, form: PostedDep) -> Response:
         return _check_page(visitor, values, problem=True)
     found = guess_birth_date(visitor.transaction, visitor.actor, visitor.visit, typed, visitor.now)
     if found is not Guess.WRONG:
-        return visitor.go()
+        return RedirectResponse("/status", 303)
     with visitor.transaction() as session:
         link = patient_links.get(session, visitor.link.selector) or visitor.link
-    after = Patient(
-        visitor.runtime, visitor.visit, link, visitor.actor, visitor.language, visitor.chosen, visitor.now
-    )
+    after = Patient(visitor.runtime, visitor.visit, link, visitor.actor, visitor.language, visitor.now)
     return _check_page(after, values, problem=True)
 
 
@@ -240,7 +228,7 @@ def choose(visitor: _Identified, form: PostedDep) -> Response:
     with visitor.transaction() as session:
         wanted = form.get("wanted") == "yes"
         choose_messages(session, visitor.actor, visitor.link, wanted=wanted, now=visitor.now)
-    return visitor.go()
+    return RedirectResponse("/status", 303)
 
 
 @router.post("/status/leave")
