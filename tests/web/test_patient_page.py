@@ -162,7 +162,7 @@ def test_ten_wrong_dates_stop_the_link_and_only_the_clinic_helps(case: Case, cli
     page = client.post(path_of(minted))
     for _ in range(4):
         page = born(client, page, 1901)
-    assert "Por favor llámenos" in born(client, page, 1901).text
+    assert "llámenos" in born(client, page, 1901).text
     assert client.post(path_of(minted)).status_code == 403
     assert client.post("/status/fresh-link", data={"selector": minted.selector}).status_code == 200
     with case.clinic.transaction() as session:
