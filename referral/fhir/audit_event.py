@@ -45,7 +45,7 @@ DISCLOSURES: Final = frozenset(
     {
         *("disclose", "misdirected"),
         *("portal-patient-name", "portal-request", "portal-letter", "portal-receipt", "portal-standing"),
-        "portal-conversation",
+        *("portal-conversation", "portal-course"),
         *("everything", "docref", "export", "export-list"),
     }
 )

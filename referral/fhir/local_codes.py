@@ -156,6 +156,8 @@ AUDIT_WORDS: Final = {
     "list-recommendations": "Recommendations were listed",
     "list-requests": "Requests were listed",
     "list-reviews": "Answers for review were listed",
+    "late-answer": "An answer came after the first",
+    "late-settled": "An answer that came after the first was read",
     "log-call": "A call was noted",
     "mail-print-batch": "The letters of a print batch were mailed",
     "make-print-batch": "A print batch was made",
@@ -182,9 +184,11 @@ AUDIT_WORDS: Final = {
     "populate": "A form was begun for whoever answers",
     "policy-change": "The clinic's policy was changed",
     "policy-preview": "A change of policy was previewed",
+    "portal-assistant": "An assistant fills in at the portal",
     "portal-birth-date": "A birth date was given at the portal",
     "portal-code-sent": "A one-time code was sent",
     "portal-conversation": "What was said was read at the portal",
+    "portal-course": "What happened since was read at the portal",
     "portal-frozen": "A portal link was frozen",
     "portal-letter": "The letter was read at the portal",
     "portal-letter-code": "The code of a letter was given at the portal",
@@ -236,6 +240,7 @@ AUDIT_WORDS: Final = {
     "trust-cds-client": "A CDS Hooks client was trusted",
     "undo-classification": "The classification of an indication was taken back",
     "undo-move": "The last change of a request's plan was undone",
+    "upload-letter": "A clinician's letter was uploaded",
     "update": "A resource was changed",
     "verify-contact": "A contact of a clinician was verified",
     "vread": "A version was read",
@@ -376,6 +381,9 @@ SYSTEMS: Final[dict[str, System]] = {
                 "Red flags reported by the clinician", "The medical director looks at them first."
             ),
             "conditions": Code("Recommended with conditions", "The medical director accepts them first."),
+            "late-answer": Code(
+                "A later answer says something else", "The first answer stands; somebody reads both."
+            ),
             "conflict": Code(
                 "Another clinician does not recommend it", "One clinician recommends it and another does not."
             ),

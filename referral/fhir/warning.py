@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any, Final
 
 from referral.domain.form import BY_LINK_ID
+from referral.domain.late_answer import LateAnswer
 from referral.domain.life import Cause, Conflict, Remark, Standing
+from referral.domain.records import Referral
 from referral.fhir.elements import Resource, coding, instant
 from referral.fhir.systems import ACT_CODE, DEFAULT, LocalSystems
 
@@ -40,7 +43,32 @@ def conflict(id: str, found: Conflict, *, local: LocalSystems = DEFAULT) -> Reso
     return resource
 
 
+def late_answer(late: LateAnswer, about: Referral, *, local: LocalSystems = DEFAULT) -> Resource:
+    """An answer after the first that says something else; both are implicated, and the first stands."""
+    resource = _about(late.id, "late-answer", (about.patient_id, about.order_id), local)
+    resource["identifiedDateTime"] = instant(late.received_at)
+    resource["implicated"] += [
+        {"reference": f"Observation/{late.first_id}"},
+        {"reference": f"QuestionnaireResponse/{late.response_id}"},
+    ]
+    return resource
+
+
+def late_answer_settled(by: str, at: datetime, *, local: LocalSystems = DEFAULT) -> Resource:
+    """Laid over it once somebody has read both."""
+    action = {"text": "Read beside the first answer, which stands"}
+    return {
+        "status": "final",
+        "mitigation": [{"action": action, "date": instant(at), "author": local.staff(by)}],
+    }
+
+
 def _issue(id: str, topic: str, answer: Standing, local: LocalSystems) -> dict[str, Any]:
+    return _about(id, topic, (answer.patient_id, answer.order_id), local)
+
+
+def _about(id: str, topic: str, about: tuple[str, str], local: LocalSystems) -> dict[str, Any]:
+    patient_id, order_id = about
     topic_coding = local.coding("gate-topic", topic)
     return {
         "resourceType": "DetectedIssue",
@@ -49,8 +77,8 @@ def _issue(id: str, topic: str, answer: Standing, local: LocalSystems) -> dict[s
         "status": "preliminary",
         "code": {"coding": [_BUSINESS, topic_coding], "text": topic_coding["display"]},
         "severity": "high",
-        "patient": {"reference": f"Patient/{answer.patient_id}"},
-        "implicated": [{"reference": f"ServiceRequest/{answer.order_id}"}],
+        "patient": {"reference": f"Patient/{patient_id}"},
+        "implicated": [{"reference": f"ServiceRequest/{order_id}"}],
     }
 
 

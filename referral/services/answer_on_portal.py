@@ -11,12 +11,15 @@ from referral.domain.answers import Answers, check_answers
 from referral.domain.audit import Action, Actor, AuditEntry
 from referral.domain.codes import ClinicianKind, Strength
 from referral.domain.conversation import EXITS, About, Reach
-from referral.domain.errors import NotFound, StaleVersion
+from referral.domain.errors import CredentialUnusable, NotFound, StaleVersion
 from referral.domain.language import phrase
+from referral.domain.late_answer import CameBy
 from referral.domain.records import Clinician, Referral
 from referral.services.ask_clinic import How, ask_clinic
+from referral.services.fill_in_for import both_names, require_clinician, require_own_name
 from referral.services.keep_answer import keep_shown
-from referral.services.keep_draft import Signed, read_draft, write_draft
+from referral.services.keep_draft import Draft, Signed, read_draft, write_draft
+from referral.services.keep_late_answer import keep_late_answer
 from referral.services.letter_content import indication_words, planned_course
 from referral.services.prove_identity import PAPER
 from referral.services.read_conversation import Said, read_conversation
@@ -136,15 +139,22 @@ def sign(session: Session, actor: Actor, found: PortalSession, signature: Signat
     draft = read_draft(session, fresh)
     if draft.signed is not None:
         return draft.signed
+    credential, referral = _of_session(session, fresh)
+    if credential.frozen_at is not None or credential.revoked_for not in (None, "answer"):
+        raise CredentialUnusable("This link cannot be used any more.")
+    require_clinician(fresh)
+    require_own_name(draft, next(iter(signature.values.get("signer-name", [])), ""))
     if draft.key != signature.key:
         raise StaleVersion(phrase("Your answers were changed in another window. Please read them again."))
-    credential, referral = _of_session(session, fresh)
     clinician = directory.get_clinician(session, referral.clinician_id)
     today = now.astimezone(ZoneInfo(clinician.time_zone)).date()
     answers = check_answers(signature.values, clinician.kind, today)
-    receipt = respond(
-        session, actor, _response(session, actor, fresh, credential, clinician, answers, signature), now
-    )
+    response = _response(session, actor, fresh, credential, clinician, answers, signature)
+    filled = draft.filled_by
+    response = replace(response, evidence=both_names(draft), filled_by=filled.name if filled else "")
+    if credential.revoked_for == "answer":
+        return _late(session, actor, fresh, draft, response, now)
+    receipt = respond(session, actor, response, now)
     keep_shown(session, referral, signature.shown, now)
     signed = Signed(
         decision=receipt.decision,
@@ -153,6 +163,18 @@ def sign(session: Session, actor: Actor, found: PortalSession, signature: Signat
         visit_on=answers.text("visit-planned") or "",
     )
     write_draft(session, fresh, replace(draft, signed=signed))
+    return signed
+
+
+def _late(
+    session: Session, actor: Actor, found: PortalSession, draft: Draft, response: Response, now: datetime
+) -> Signed:
+    """Another answer was first, while this one was being written: it is kept beside it."""
+    came_by = CameBy.CODE if found.came_by == "code" else CameBy.LINK
+    referral = referrals.get(session, response.referral_id, lock=True)
+    keep_late_answer(session, actor, referral, response.answers, came_by, now)
+    signed = Signed(decision=response.answers.decision, document_id=None, needs_review=True, is_late=True)
+    write_draft(session, found, replace(draft, signed=signed))
     return signed
 
 

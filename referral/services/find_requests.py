@@ -12,6 +12,7 @@ from referral.domain.calendar import Closure
 from referral.domain.codes import POSITIVE, Decision, Strength
 from referral.domain.form import BY_LINK_ID
 from referral.domain.gate import Recommendation, needs_review
+from referral.domain.late_answer import LateAnswer
 from referral.domain.policy import Policy
 from referral.services.climb import carrier_of, climb_of, ladder_and_calendar
 from referral.services.find_escalations import Escalation, find_escalations
@@ -29,6 +30,7 @@ from referral.storage import (
     closures,
     documents,
     faxes,
+    late_answers,
     orders,
     recommendations,
     referrals,
@@ -98,6 +100,7 @@ class RequestView:
     fax_id: str = ""
     first: str = ""
     said: tuple[Said, ...] = ()
+    late: tuple[LateAnswer, ...] = ()
 
 
 def find_request(
@@ -125,6 +128,7 @@ def find_request(
         users={id: user.name for id, user in accounts.get_users(session).items()},
         question_words=_questions(session, events) if may_read_answers else {},
         answer=_answer(session, referral_id, state, policy, may_read_answers),
+        late=tuple(late_answers.of_referral(session, referral_id)),
         said=read_conversation(session, referral_id, words=may_read_answers),
         escalations=tuple(e for e in find_escalations(session, [state]) if e.followed is followed),
         **(_plan(session, followed, now) if followed.referral.is_open else {}),
@@ -150,7 +154,7 @@ def _plan(session: Session, followed: Followed, now: datetime) -> dict[str, Any]
 
 def has_words(event: ReferralEvent) -> bool:
     """Whether its document are somebody's own words."""
-    return event.event.startswith(("asked-", "clinic-")) or event.event == "withdrawn"
+    return event.event.startswith(("asked-", "clinic-")) or event.event in ("withdrawn", "late-settled")
 
 
 def _questions(session: Session, events: tuple[ReferralEvent, ...]) -> dict[str, str]:

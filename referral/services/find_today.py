@@ -29,6 +29,7 @@ from referral.storage import (
     clinics,
     conversations,
     faxes,
+    late_answers,
     orders,
     outbox,
     policies,
@@ -79,6 +80,7 @@ class Reason(StrEnum):
     FAX = "fax"
     FAX_LATE = "fax-late"
     FAX_DIFFERS = "fax-differs"
+    LATE_ANSWER = "late-answer"
 
 
 _OF_STEP: Final = {Step.SUGGEST_ANOTHER: Reason.SUGGEST_ANOTHER, Step.ESCALATE: Reason.ESCALATED}
@@ -150,6 +152,7 @@ def find_today(session: Session, actor: Actor, today: date, now: datetime) -> To
         for item in find_escalations(session, states)
     ]
     attention += _of_faxes(session, states, now)
+    attention += _of_late_answers(session, states, now)
     attention += _of_turns(session, states, calling, now)
     attention += [
         Attention(reason=Reason.RELEASED, state=seat.state, since=seat.booking.changed_at, seat=seat)
@@ -225,6 +228,15 @@ def _of_faxes(session: Session, states: list[OrderState], now: datetime) -> list
         since = fax.handled_at or fax.received_at
         found.append(Attention(reason=reason, state=state, since=since, followed=followed, fax=fax))
     return found
+
+
+def _of_late_answers(session: Session, states: list[OrderState], now: datetime) -> Iterator[Attention]:
+    """What says something else than the answer that stands, until the medical director has read both."""
+    waiting = late_answers.waiting(session, limit=_TURNS)
+    asked = with_orders(session, {late.referral_id for late in waiting}, now, states)
+    for late in waiting:
+        followed, state = asked[late.referral_id]
+        yield Attention(reason=Reason.LATE_ANSWER, state=state, since=late.received_at, followed=followed)
 
 
 _OF_TURN: Final = {

@@ -17,25 +17,41 @@ _DECIDED: Final = ("decision", "visit-planned")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signed:
-    """What came of signing. `document_id` is None for an answer without an opinion."""
+    """What came of signing. `document_id` is None for an answer without an opinion.
+
+    `is_late`: there was an answer already; this one is kept beside it.
+    """
 
     decision: str
     document_id: str | None
     needs_review: bool
     visit_on: str = ""
+    is_late: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FilledBy:
+    """Who fills in for the clinician, since when (ISO), by which link and from where."""
+
+    name: str
+    at: str
+    selector: str
+    address: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
     """`values` by link id. `key` names this state of the draft: signed is what was shown under that key.
 
-    `signed` is set once it was; `asked` are the keys of questions that were sent.
+    `signed` is set once it was; `asked` are the keys of questions that were sent. `filled_by` is None where
+    the clinician fills it in.
     """
 
     values: dict[str, list[str]] = field(default_factory=dict)
     key: str = ""
     signed: Signed | None = None
     asked: tuple[str, ...] = ()
+    filled_by: FilledBy | None = None
 
 
 def read_draft(session: Session, found: PortalSession) -> Draft:
@@ -69,4 +85,5 @@ def take_over_draft(session: Session, found: PortalSession, referral_id: str) ->
     draft = read_draft(session, earlier)
     spent = _DECIDED if draft.signed else ()
     values = {link_id: given for link_id, given in draft.values.items() if link_id not in spent}
-    write_draft(session, found, Draft(values=values, key=random_token(size=12)))
+    taken = Draft(values=values, key=random_token(size=12), filled_by=draft.filled_by)
+    write_draft(session, found, taken)

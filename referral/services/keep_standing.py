@@ -23,6 +23,7 @@ from referral.domain.referral import BUSINESS_STATUS_OF
 from referral.fhir.questionnaire import answers_from_response
 from referral.services import publish
 from referral.services.close_referral import cancel_siblings, tell_clinician
+from referral.services.fill_in_for import require_clinician
 from referral.services.keep_answer import Given, Signing, keep_answer, keep_shown
 from referral.services.keep_draft import Draft, Signed, read_draft, write_draft
 from referral.services.refresh_gate import is_answered, refresh_order
@@ -166,6 +167,7 @@ def withdraw(session: Session, actor: Actor, found: PortalSession, reason: str, 
     optional, are narrative: kept encrypted. Every link of the request ends with it.
     """
     fresh = credentials.lock_session(session, found.token_digest)
+    require_clinician(fresh)
     _, referral = _mine(session, fresh)
     orders.get(session, referral.order_id, lock=True)
     # Once more under the lock: staff may have voided it, or another session renewed it, meanwhile.
@@ -197,6 +199,7 @@ def renew(session: Session, actor: Actor, found: PortalSession, tap: Tap, now: d
     needed.
     """
     fresh = credentials.lock_session(session, found.token_digest)
+    require_clinician(fresh)
     draft = read_draft(session, fresh)
     if draft.signed is not None:
         return draft.signed

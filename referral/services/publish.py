@@ -368,10 +368,13 @@ def opinion(
     given: NewRecommendation,
     answers: Answers,
     now: datetime,
+    *,
+    filled_by: str = "",
 ) -> bytes:
     """The decision Observation and its signed Provenance; returns the answer as a Bundle for the record.
 
-    A renewal is an Observation of its own, whose Provenance names the one that it repeats.
+    A renewal is an Observation of its own, whose Provenance names the one that it repeats. `filled_by` names
+    who has filled the form in for the clinician.
     """
     observation = answer_mapping.decision_observation(
         answer_mapping.Opinion(
@@ -391,6 +394,8 @@ def opinion(
     agents = [Agent("author", who)]
     if actor.kind != "portal":
         agents.append(Agent("enterer", _who(actor), clinic_ref(session)))
+    if filled_by:
+        agents.append(Agent("enterer", {"display": f"{filled_by}, for {asked.name}"}))
     targets = [answered.reference, f"Observation/{given.id}", f"Task/{about.task_id}"]
     kind = "author" if actor.kind == "portal" else "transcriptionist"
     signed = provenance(

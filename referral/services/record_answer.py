@@ -11,6 +11,8 @@ from referral.domain.answers import check_answers
 from referral.domain.audit import Actor
 from referral.domain.codes import Strength
 from referral.domain.errors import InvalidInput, Issue, TransitionRefused
+from referral.domain.late_answer import CameBy
+from referral.services.keep_late_answer import keep_late_answer, takes_late_answers
 from referral.services.respond_to_referral import Receipt, Response, respond
 from referral.storage import directory, referrals
 from referral.storage.db import Session
@@ -52,11 +54,11 @@ def record_answer(
     There is no version to be told: letters leave and arrive while somebody is on the telephone, and nothing
     of that changes what the clinician says.
 
-    Raises InvalidInput with an issue for each thing that is missing, and TransitionRefused where the request
-    is closed: the first valid answer stands.
+    Where there is an answer already, that one stands and this one is kept beside it. Raises InvalidInput with
+    an issue for each thing that is missing, and TransitionRefused where the request has ended without one.
     """
     referral = referrals.get(session, referral_id, lock=True)
-    if not referral.is_open:
+    if not referral.is_open and not takes_late_answers(referral):
         raise TransitionRefused("This request is closed already; what is on record stands.", "Task.status")
     clinician = directory.get_clinician(session, referral.clinician_id)
     today = now.astimezone(ZoneInfo(clinician.time_zone)).date()
@@ -67,6 +69,9 @@ def record_answer(
         raise InvalidInput(*error.issues, *issues) from error
     if issues:
         raise InvalidInput(*issues)
+    if not referral.is_open:
+        late = keep_late_answer(session, actor, referral, answers, CameBy.CALL, now)
+        return Receipt(late.decision, None, needs_review=late.differs)
     response = Response(
         referral_id=referral.id,
         answers=answers,

@@ -38,7 +38,8 @@ class Response:
     """A signed answer and how it came: by the credential `selector`, or None when staff recorded it.
 
     `shown_text_sha256` is the digest of the exact page that was signed; `preset` are the prefilled fields.
-    `document` is a QuestionnaireResponse of a client's own. `evidence` are further lines for the record.
+    `document` is a QuestionnaireResponse of a client's own. `evidence` are further lines for the record;
+    `filled_by` is who has filled it in for the clinician.
     """
 
     referral_id: str
@@ -52,6 +53,7 @@ class Response:
     preset: dict[str, str] = field(default_factory=dict)
     document: dict[str, Any] = field(default_factory=dict)
     evidence: tuple[tuple[str, str], ...] = ()
+    filled_by: str = ""
 
     @property
     def by(self) -> Signing:
@@ -130,7 +132,9 @@ def _opinion(
     recommendation = _recommendation(
         referral, clinician, order, response, response_id, now, now + policy.validity
     )
-    fhir = publish.opinion(session, actor, referral, clinician, recommendation, answers, now)
+    fhir = publish.opinion(
+        session, actor, referral, clinician, recommendation, answers, now, filled_by=response.filled_by
+    )
     given = Given(referral, clinician, order, response.answers, recommendation, response.by)
     keep_answer(session, given, fhir, now, more=response.evidence)
     recommendations.add(session, recommendation)

@@ -12,8 +12,8 @@ from typing import Final
 from referral.domain.audit import Actor
 from referral.domain.fax import FaxSource, FaxState, MatchedBy, selector_in
 from referral.letters.scan import MAX_BYTES, Scan, ScanRefused, kind_of, read_scan
-from referral.services.attach_fax import attach_fax, record_fax
-from referral.storage import credentials, documents, faxes
+from referral.services.attach_fax import attach_fax, record_fax, release
+from referral.storage import credentials, documents, faxes, referrals
 from referral.storage.db import Database, Session
 from referral.storage.faxes import Fax
 
@@ -30,12 +30,16 @@ Fetch = Callable[[str], bytes]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arrived:
-    """One fax as it comes in. Without `content` the provider is asked for it by `reference`."""
+    """One fax as it comes in. Without `content` the provider is asked for it by `reference`.
+
+    `meant_for` is the request that an uploaded letter was uploaded to.
+    """
 
     source: FaxSource
     content: bytes | None
     reference: str | None = None
     from_number: str | None = None
+    meant_for: str | None = None
 
 
 def take_fax(session: Session, arrived: Arrived, now: datetime) -> str | None:
@@ -49,6 +53,7 @@ def take_fax(session: Session, arrived: Arrived, now: datetime) -> str | None:
         sha256=hashlib.sha256(content).digest() if content is not None else None,
         state=FaxState.RECEIVED if content is not None else FaxState.ANNOUNCED,
         now=now,
+        meant_for=arrived.meant_for,
     )
     if id is None:
         return None
@@ -139,7 +144,8 @@ def _fetch(reading: Reading, clinic_id: str, fax: Fax) -> None:
 def settle(session: Session, fax: Fax, outcome: Scan | ScanRefused, now: datetime) -> Fax:
     """With its request where its codes name exactly one of this clinic; otherwise in the inbox."""
     if isinstance(outcome, ScanRefused):
-        return faxes.change(session, fax, state=FaxState.UNREADABLE, problem=outcome.reason)
+        unreadable = faxes.change(session, fax, state=FaxState.UNREADABLE, problem=outcome.reason)
+        return _let_go(session, unreadable, now)
     for number, picture in enumerate(outcome.pictures, start=1):
         documents.add(
             session,
@@ -149,11 +155,21 @@ def settle(session: Session, fax: Fax, outcome: Scan | ScanRefused, now: datetim
             content=picture,
             now=now,
         )
-    named = _named(session, outcome)
+    named = _named(session, outcome) if fax.meant_for is None else (fax.meant_for,)
     values = {"pages": len(outcome.pictures), "suggested": list(named)}
     fax = faxes.change(session, fax, state=FaxState.UNMATCHED, **values)
     if len(named) == 1:
-        return attach_fax(session, _worker(session), fax, named[0], MatchedBy.BARCODE, now)
+        by = MatchedBy.UPLOAD if fax.meant_for else MatchedBy.BARCODE
+        return attach_fax(session, _worker(session), fax, named[0], by, now)
+    return fax
+
+
+def _let_go(session: Session, fax: Fax, now: datetime) -> Fax:
+    """A letter that was uploaded and cannot be read holds nobody's reminders; it stays in the inbox."""
+    if fax.meant_for is not None:
+        referral = referrals.get(session, fax.meant_for, lock=True)
+        release(session, referral, fax, now)
+        referrals.note(session, referral.id, "letter-unreadable", "worker", now, fax=fax.id)
     return fax
 
 

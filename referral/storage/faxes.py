@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -54,6 +55,9 @@ class Fax:
     handled_by: str | None
     handled_at: datetime | None
     meant_for: str | None = None
+
+    def is_of(self, content: bytes) -> bool:
+        return self.sha256 == hashlib.sha256(content).digest()
 
 
 _FIELDS: Final = tuple(Fax.__slots__)
@@ -197,6 +201,16 @@ def of_referral(session: Session, referral_id: str) -> list[Fax]:
         .order_by(_TABLE.c.received_at.desc(), _TABLE.c.id)
     )
     return [to_fax(row) for row in rows]
+
+
+def meant_for(session: Session, referral_id: str) -> list[Fax]:
+    """Letters that were uploaded to this request, newest first, whatever became of them."""
+    rows = session.connection.execute(
+        select(*_COLUMNS)
+        .where(_TABLE.c.clinic_id == session.clinic, _TABLE.c.meant_for == referral_id)
+        .order_by(_TABLE.c.received_at.desc(), _TABLE.c.id)
+    )
+    return [_to_fax(row) for row in rows]
 
 
 def waiting_for(session: Session, referral_ids: Iterable[str]) -> dict[str, Fax]:

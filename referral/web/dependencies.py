@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final
 
 from fastapi import Depends, Request
 from starlette.datastructures import FormData
+from starlette.formparsers import MultiPartParser
 
 from referral.bootstrap import Runtime
 from referral.domain.audit import Actor
@@ -24,6 +25,8 @@ STAFF_IDLE: Final = timedelta(minutes=15)
 STAFF_LIFETIME: Final = timedelta(hours=12)
 # How often a busy session's last use is written: often enough for the idle limit, seldom enough to be free.
 _TOUCH_EVERY: Final = timedelta(minutes=1)
+# What is uploaded stays in memory, up to the limit of its body: nothing of it lies in a temporary file.
+MultiPartParser.spool_max_size = 17 * 1024 * 1024
 
 
 def get_runtime(request: Request) -> Runtime:

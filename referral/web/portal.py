@@ -14,7 +14,16 @@ from referral.services.keep_draft import read_draft
 from referral.services.keep_standing import has_withdrawn
 from referral.services.prove_identity import Stage
 from referral.storage import mode
-from referral.web import portal_answer, portal_ask, portal_entry, portal_identity, portal_standing
+from referral.web import (
+    portal_answer,
+    portal_ask,
+    portal_assistant,
+    portal_course,
+    portal_entry,
+    portal_identity,
+    portal_standing,
+    portal_upload,
+)
 from referral.web.dependencies import RuntimeDep, public
 from referral.web.portal_guest import Guest, find_guest, go, has_cookie
 
@@ -67,5 +76,14 @@ def _closed(visitor: Guest) -> Response:
     return visitor.page("portal/closed.html.j2", sender=sender, token=visitor.found.csrf_token)
 
 
-for _part in (portal_entry, portal_identity, portal_answer, portal_ask, portal_standing):
+for _part in (
+    portal_entry,
+    portal_identity,
+    portal_answer,
+    portal_ask,
+    portal_assistant,
+    portal_upload,
+    portal_standing,
+    portal_course,
+):
     router.include_router(_part.router)

@@ -11,7 +11,14 @@ from starlette.responses import Response
 
 from referral.domain.answers import check_answers
 from referral.domain.codes import Decision
-from referral.domain.errors import CredentialUnusable, InvalidInput, NotFound, StaleVersion, TransitionRefused
+from referral.domain.errors import (
+    CredentialUnusable,
+    Forbidden,
+    InvalidInput,
+    NotFound,
+    StaleVersion,
+    TransitionRefused,
+)
 from referral.domain.language import Language, phrase
 from referral.domain.life import Purpose
 from referral.services.answer_on_portal import (
@@ -53,6 +60,8 @@ router: Final = APIRouter(tags=["portal"], include_in_schema=False)
 Identified = Annotated[Guest, guest(Stage.IDENTIFIED, purpose=Purpose.ANSWER)]
 _Asleep = Annotated[Guest, guest(Stage.IDENTIFIED, even_asleep=True, purpose=Purpose.ANSWER)]
 _AnyTime = Annotated[Guest, guest(Stage.IDENTIFIED, even_when_over=True)]
+# Whoever was signing when another answer came is not sent away: theirs is kept beside it.
+_Signing = Annotated[Guest, guest(Stage.IDENTIFIED, even_when_over=True, purpose=Purpose.ANSWER)]
 _Leaving = Annotated[Guest, guest(*Stage, even_when_over=True)]
 
 
@@ -73,6 +82,7 @@ def request_page(visitor: Guest) -> Response:
     return visitor.page(
         "portal/request.html.j2",
         thread=thread,
+        is_assistant=visitor.found.is_assistant,
         form=Form(token=visitor.found.csrf_token),
         decisions=decisions(draft.values, visitor.language),
         **frame,
@@ -180,12 +190,14 @@ def _review_page(
         attestation=attestation(visitor.language),
         prefilled=prefilled(card),
         notice=notice,
+        filled_by=draft.filled_by.name if draft.filled_by else "",
+        is_assistant=visitor.found.is_assistant,
         **frame,
     )
 
 
 @router.post("/request/sign")
-def sign_answer(request: Request, visitor: Identified, form: PostedDep) -> Response:
+def sign_answer(request: Request, visitor: _Signing, form: PostedDep) -> Response:
     """Sent twice, it is signed once: the second one is shown the receipt of the first."""
     card, draft, frame = _read(visitor)
     decision = decision_of(draft.values)
@@ -209,7 +221,7 @@ def sign_answer(request: Request, visitor: Identified, form: PostedDep) -> Respo
         return _review_page(visitor, draft, frame, values, errors)
     except StaleVersion as refusal:
         return _review_page(visitor, draft, frame, prefilled(card), {}, notice=visitor.tell(str(refusal)))
-    except (CredentialUnusable, TransitionRefused):
+    except (CredentialUnusable, TransitionRefused, Forbidden):
         return go("/request")
     return go("/request/receipt")
 

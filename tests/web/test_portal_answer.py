@@ -431,7 +431,9 @@ def test_what_was_changed_in_another_window_is_read_again_before_it_is_signed(
     assert "Thank you" in browser.post("/request/sign", SIGNER).text
 
 
-def test_an_answer_by_another_link_closes_this_page(case: Case, browser: Browser) -> None:
+def test_an_answer_by_another_link_was_first_and_this_one_is_kept_beside_it(
+    case: Case, browser: Browser
+) -> None:
     browser.identify_by_fax()
     fill_in(browser)
     with case.browser() as other:
@@ -440,8 +442,8 @@ def test_an_answer_by_another_link_closes_this_page(case: Case, browser: Browser
         fill_in(other)
         other.post("/request/sign", SIGNER)
     page = browser.post("/request/sign", SIGNER).text
-    assert "Nothing is needed any more" in page
-    assert browser.client.get("/request/receipt").url.path == "/request"
+    assert "Another answer to this request came first and stands" in page
+    assert count(case, "late_answer", f"referral_id = '{case.referral.id}' AND NOT differs") == 1
     assert count(case, "recommendation", f"referral_id = '{case.referral.id}'") == 1
 
 

@@ -49,7 +49,9 @@ def test_an_answer_by_telephone_is_recorded_with_whom_and_where(
     assert "303-555-0120" in evidence
 
 
-def test_a_closed_request_takes_no_second_answer(clinic: ClinicFixture, open_desk: OpenDesk) -> None:
+def test_a_second_answer_is_kept_beside_the_first_which_stands(
+    clinic: ClinicFixture, open_desk: OpenDesk
+) -> None:
     with clinic.transaction() as session:
         asked = people.asked_once(session, clinic)
     desk = open_desk(clinic, Role.FRONT_DESK)
@@ -58,9 +60,10 @@ def test_a_closed_request_takes_no_second_answer(clinic: ClinicFixture, open_des
     kept = desk.hidden()
     with clinic.transaction() as session:
         people.respond_with(session, clinic, asked)
-    desk.post(page, {**FORM, **CALL, **kept}, decision="not-recommended")
-    assert desk.status == 422
-    assert "This request is closed" in desk.get(page)
+    against = {"decision": "not-recommended", "reason-code": "other", "reason": "Not now."}
+    desk.post(page, {**FORM, **CALL, **kept, **against})
+    assert "A later answer" in desk.text
+    assert "Says something else" in desk.text
     with clinic.transaction() as session:
         answer = recommendations.find(session, referral_id=asked.id)
     assert answer is not None

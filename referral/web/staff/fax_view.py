@@ -12,6 +12,7 @@ from referral.domain.form import ITEMS
 from referral.domain.records import Clinician
 from referral.letters.scan import REASONS
 from referral.services.find_faxes import About, Candidate, FaxView, Why
+from referral.services.keep_late_answer import takes_late_answers
 from referral.storage.faxes import Fax
 from referral.web.dependencies import Visitor
 from referral.web.form import Form
@@ -39,6 +40,16 @@ ACTION: Final = {
     FaxState.MATCHED: "Write down",
     FaxState.DIFFERS: "Compare",
 }
+_BY: Final = {
+    FaxSource.WEBHOOK: "fax provider",
+    FaxSource.FOLDER: "fax folder",
+    FaxSource.UPLOAD: "somebody of the clinic, who uploaded it",
+    FaxSource.PORTAL: "the clinician, who uploaded it at the portal",
+}
+_HOW: Final[dict[MatchedBy | None, str]] = {
+    MatchedBy.BARCODE: "the code on its page",
+    MatchedBy.UPLOAD: "where it was uploaded",
+}
 _WHY: Final = {
     Why.CODE: "The code of this letter stands on the fax.",
     Why.NUMBER: "Found by its number.",
@@ -57,6 +68,8 @@ def telephone(number: str) -> str:
 
 def title_of(fax: Fax) -> str:
     """By the number that sent it."""
+    if fax.meant_for:
+        return "Uploaded letter"
     return f"Fax from {telephone(fax.from_number)}" if fax.from_number else "Fax without a number"
 
 
@@ -135,7 +148,10 @@ def _actions(visitor: Visitor, view: FaxView) -> Iterator[str]:
         yield "restore"
     is_open = about is not None and about.followed.referral.is_open
     if fax.state is FaxState.MATCHED:
-        yield "transcribe" if is_open else "differ"
+        if not is_open:
+            yield "differ"
+        if about is not None and (is_open or takes_late_answers(about.followed.referral)):
+            yield "transcribe"
     if fax.state is FaxState.MATCHED or (fax.state is FaxState.DIFFERS and visitor.may(Permission.REVIEW)):
         yield "file"
     if fax.state in (FaxState.MATCHED, FaxState.DIFFERS, FaxState.FILED):
@@ -158,7 +174,7 @@ def _candidate(item: Candidate, form: Form, clock: Clock) -> Choice:
 
 def _facts(view: FaxView, clock: Clock) -> tuple[Fact, ...]:
     fax = view.fax
-    by = "fax provider" if fax.source is FaxSource.WEBHOOK else "fax folder"
+    by = _BY[fax.source]
     facts = [Fact("Received", clock.moment(fax.received_at).text)]
     if fax.from_number:
         facts.append(Fact("From", telephone(fax.from_number)))
@@ -168,7 +184,7 @@ def _facts(view: FaxView, clock: Clock) -> tuple[Fact, ...]:
         facts.append(Fact("Request", referral.number, f"/requests/{referral.id}"))
         patient = present.named(view.about.state.patient)
         facts.append(Fact("Patient", patient, f"/patients/{referral.patient_id}"))
-        how = "the code on its page" if fax.matched_by is MatchedBy.BARCODE else view.handled_by or "staff"
+        how = _HOW.get(fax.matched_by) or view.handled_by or "staff"
         facts.append(Fact("Matched by", how))
     if fax.reason:
         facts.append(Fact("Reason", fax.reason))

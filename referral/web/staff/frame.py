@@ -196,6 +196,10 @@ NOTICES: Final = {
     "fax-transcribed": Notice(
         "open", "What the fax says is written down", "The scan is kept with the answer as its evidence."
     ),
+    "letter-uploaded": Notice(
+        "open", "The letter is kept", "Its picture appears here in a moment; then write down what it says."
+    ),
+    "late-settled": Notice("open", "Both answers are read", "The first goes on standing."),
     "call-transcribed": Notice("open", "The answer is recorded", "It was given by telephone and read back."),
     "chair-added": Notice("open", "The chair is added", "It can be booked at once."),
     "chair-in-use": Notice("open", "The chair is in use again"),

@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from referral.domain.errors import InvalidInput, ReferralError
 from referral.services.find_requests import find_request
+from referral.services.keep_late_answer import takes_late_answers
 from referral.services.record_answer import Call, record_answer
 from referral.storage.db import attempt
 from referral.web.dependencies import PostedDep, Visitor
@@ -86,6 +87,6 @@ def _page(
         form=form_of(visitor, shown.typed, shown.errors),
         sections=paper_sections(clinician.kind, typed),
         today=clock_of(visitor).today.isoformat(),
-        is_open=referral.is_open,
+        is_open=referral.is_open or takes_late_answers(referral),
     )
     return show(request, visitor, "staff/record_answer.html.j2", "", page, shown.status)

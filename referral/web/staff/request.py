@@ -22,6 +22,7 @@ from referral.services.judge_recommendation import (
     revoke_recommendation,
 )
 from referral.services.keep_contact import keep_contact
+from referral.services.keep_late_answer import settle_late_answer
 from referral.services.log_call import log_own_call
 from referral.services.move_ladder import (
     extend_request,
@@ -220,7 +221,14 @@ def _seen_to(visitor: Visitor, referral_id: str, typed: Typed) -> str:
     return "seen-to"
 
 
+def _late(visitor: Visitor, referral_id: str, typed: Typed) -> str:
+    late, reason = typed.get("late", ""), typed.get("late_reason", "")
+    settle_late_answer(visitor.session, visitor.actor, referral_id, late, reason, visitor.now)
+    return "late-settled"
+
+
 _STEPS: Final[Steps] = {
+    "late": (Permission.REVIEW, _late),
     "reply": (Permission.SEE_ANSWER, _reply),
     "seen-to": (Permission.ASK, _seen_to),
     "call": (Permission.ASK, _call),

@@ -173,6 +173,18 @@ class Conversation:
 
 
 @dataclass(frozen=True, slots=True)
+class LateRow:
+    """An answer after the first. `words` is how it came; `waits`: the medical director has not read it."""
+
+    id: str
+    badge: Badge
+    decision: str
+    words: str
+    when: When
+    waits: bool
+
+
+@dataclass(frozen=True, slots=True)
 class RequestPage:
     """`actions` are the steps open to this person now: resend, pause, resume, confirm, review, void, cancel.
 
@@ -206,6 +218,8 @@ class RequestPage:
     fax: str = ""
     record: str = ""
     conversation: Conversation | None = None
+    late: tuple[LateRow, ...] = ()
+    upload: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,10 @@ from referral.domain.codes import Channel
 from referral.domain.contacts import in_order
 from referral.domain.form import BY_LINK_ID, Item, Kind
 from referral.domain.npi import KIND_LABEL
-from referral.domain.records import Clinician, Contact
+from referral.domain.records import Clinician, Contact, Referral
 from referral.services.find_requests import Answered, RequestView
 from referral.services.follow_requests import Followed
+from referral.services.keep_late_answer import takes_late_answers
 from referral.web.dependencies import Visitor
 from referral.web.form import Form
 from referral.web.policy import Permission
@@ -23,6 +24,7 @@ from referral.web.staff.clock import Clock, born, days
 from referral.web.staff.contacts import SOURCES, channel_choices
 from referral.web.staff.conversation_view import conversation
 from referral.web.staff.escalation_view import brought_up
+from referral.web.staff.late_view import late_row
 from referral.web.staff.models import Badge, Choice, Fact, Link
 from referral.web.staff.plan_view import plan_card
 from referral.web.staff.request_models import Answer, RedFlag, RequestPage
@@ -70,10 +72,17 @@ def request_page(
         failed=failed,
         fax=f"/fax-inbox/{view.fax_id}" if view.fax_id else "",
         record=f"/requests/{referral.id}/transcribe"
-        if referral.is_open and visitor.may(Permission.ASK)
+        if _takes_more(referral) and visitor.may(Permission.ASK)
         else "",
         conversation=conversation(view, clock, may_read=receipts),
+        late=tuple(late_row(one, clock) for one in view.late),
+        upload=f"/letters/{referral.id}" if visitor.may(Permission.ASK) and _takes_more(referral) else "",
     )
+
+
+def _takes_more(referral: Referral) -> bool:
+    """Where an answer may still be written down: as the answer, or beside it."""
+    return referral.is_open or takes_late_answers(referral)
 
 
 def _facts(view: RequestView, clock: Clock) -> tuple[Fact, ...]:
@@ -122,6 +131,8 @@ def _actions(visitor: Visitor, view: RequestView) -> Iterator[str]:
         yield "renewal"
     if living and visitor.may(Permission.VOID):
         yield "void"
+    if any(one.waits for one in view.late) and visitor.may(Permission.REVIEW):
+        yield "late"
     if referral.is_open and visitor.may(Permission.ASK):
         yield "cancel"
 

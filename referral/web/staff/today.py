@@ -69,6 +69,7 @@ _BADGE: Final = {
     Reason.FAX: Badge("waiting", "Answered by fax", "fax"),
     Reason.FAX_LATE: Badge("waiting", "Late fax", "fax"),
     Reason.FAX_DIFFERS: Badge("closed", "Fax differs", "fax"),
+    Reason.LATE_ANSWER: Badge("closed", "Answers differ", "warning"),
 }
 
 
@@ -261,6 +262,7 @@ def _sentence(visitor: Visitor, item: Attention) -> str:
         Reason.FAX: f"{who} has answered by fax; please write down what it says. Reminders stand still.",
         Reason.FAX_LATE: f"A fax about the request to {who} came after it was closed.",
         Reason.FAX_DIFFERS: f"A fax by {who} says something else than the answer on record.",
+        Reason.LATE_ANSWER: f"A later answer by {who} says something else than the first, which stands.",
         Reason.CONFLICT: f"{who} recommends it, another clinician does not; the medical director decides.",
     }[item.reason]
 
@@ -278,6 +280,7 @@ _AT_REQUEST: Final = {
     Reason.ESCALATED: ("Look", "#brought-up"),
     Reason.SUGGEST_ANOTHER: ("See to it", "#brought-up"),
     Reason.EXPIRING: ("Still true?", "#renewal"),
+    Reason.LATE_ANSWER: ("Compare", "#late"),
 }
 
 
