@@ -206,11 +206,11 @@ def of_referral(session: Session, referral_id: str) -> list[Fax]:
 def meant_for(session: Session, referral_id: str) -> list[Fax]:
     """Letters that were uploaded to this request, newest first, whatever became of them."""
     rows = session.connection.execute(
-        select(*_COLUMNS)
+        select(*COLUMNS)
         .where(_TABLE.c.clinic_id == session.clinic, _TABLE.c.meant_for == referral_id)
         .order_by(_TABLE.c.received_at.desc(), _TABLE.c.id)
     )
-    return [_to_fax(row) for row in rows]
+    return [to_fax(row) for row in rows]
 
 
 def waiting_for(session: Session, referral_ids: Iterable[str]) -> dict[str, Fax]:
