@@ -36,7 +36,7 @@ def pdf(words: str = "") -> bytes:
     made, out = pikepdf.new(), io.BytesIO()
     made.add_blank_page(page_size=(612, 792))
     made.docinfo["/Title"] = words
-    made.save(out)
+    made.save(out, deterministic_id=True)
     return out.getvalue()
 
 
