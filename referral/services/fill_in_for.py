@@ -9,6 +9,7 @@ from typing import Final
 from referral.domain.audit import Action, Actor, AuditEntry
 from referral.domain.credential import random_token
 from referral.domain.errors import Forbidden, InvalidInput, Issue
+from referral.domain.language import phrase
 from referral.services.keep_draft import Draft, FilledBy, read_draft, write_draft
 from referral.storage import audit, credentials, referrals
 from referral.storage.credentials import PortalSession
@@ -21,7 +22,9 @@ def fill_in_for(session: Session, actor: Actor, found: PortalSession, name: str,
     """From now on this visit fills in for the clinician, as long as it lasts: that cannot be taken back."""
     named = " ".join(name.split())
     if not 2 <= len(named) <= _LONGEST:
-        raise InvalidInput(Issue("Please give your name: it stands on the record.", ("name",), "required"))
+        raise InvalidInput(
+            Issue(phrase("Please give your name: it stands on the record."), ("name",), "required")
+        )
     fresh = credentials.lock_session(session, found.token_digest)
     credentials.change_session(session, fresh.token_digest, is_assistant=True)
     filled = FilledBy(
@@ -49,14 +52,14 @@ def fill_in_for(session: Session, actor: Actor, found: PortalSession, name: str,
 def require_clinician(found: PortalSession) -> None:
     """Raises Forbidden where this visit fills in for somebody else: only the clinician signs."""
     if found.is_assistant:
-        raise Forbidden("You are filling this in for the clinician. Only they can sign it.")
+        raise Forbidden(phrase("You are filling this in for the clinician. Only they can sign it."))
 
 
 def require_own_name(draft: Draft, signer: str) -> None:
     """Whoever has filled it in is not whoever signs it."""
     filled = draft.filled_by
     if filled is not None and " ".join(signer.split()).casefold() == filled.name.casefold():
-        text = "Your name: this is who has filled it in. The clinician signs with their own name."
+        text = phrase("Your name: this is who has filled it in. The clinician signs with their own name.")
         raise InvalidInput(Issue(text, ("signer-name",), "value"))
 
 

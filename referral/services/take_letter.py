@@ -11,7 +11,8 @@ from typing import Final
 from referral.domain.audit import Action, Actor, AuditEntry
 from referral.domain.errors import InvalidInput, Issue, TransitionRefused
 from referral.domain.fax import FaxSource
-from referral.letters.scan import MAX_BYTES, REASONS, kind_of
+from referral.domain.language import phrase
+from referral.letters.scan import MAX_BYTES, kind_of
 from referral.services import publish
 from referral.services.hold_ladder import HeldFor, hold, stop_reminders
 from referral.services.keep_late_answer import takes_late_answers
@@ -21,6 +22,10 @@ from referral.storage.db import Session
 
 # Each is up to 16 MB, and a person has to read it.
 _A_DAY: Final = 5
+_PROBLEMS: Final = {
+    "not-a-fax": phrase("It is neither a TIFF nor a PDF."),
+    "too-many-bytes": phrase("It is larger than 16 MB."),
+}
 _DAY: Final = timedelta(days=1)
 
 
@@ -36,10 +41,14 @@ def take_letter(
         raise TransitionRefused("This request has ended; ask again if it is needed.", "Task.status")
     problem = "too-many-bytes" if len(content) > MAX_BYTES else "" if kind_of(content) else "not-a-fax"
     if problem:
-        raise InvalidInput(Issue(REASONS[problem] if content else "Choose a file.", ("letter",), "value"))
+        raise InvalidInput(
+            Issue(_PROBLEMS[problem] if content else phrase("Choose a file."), ("letter",), "value")
+        )
     mine = [fax for fax in faxes.meant_for(session, referral_id) if now - fax.received_at < _DAY]
     if len(mine) >= _A_DAY:
-        raise InvalidInput(Issue("Five letters have come within a day. Please call instead.", ("letter",)))
+        raise InvalidInput(
+            Issue(phrase("Five letters have come within a day. Please call instead."), ("letter",))
+        )
     arrived = Arrived(source=source, content=content, meant_for=referral_id)
     id = take_fax(session, arrived, now)
     if id is None:

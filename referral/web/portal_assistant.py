@@ -14,7 +14,6 @@ from referral.services.enter_portal import send_fresh_link
 from referral.services.fill_in_for import fill_in_for
 from referral.web.dependencies import PostedDep
 from referral.web.form import Form
-from referral.web.pages import page
 from referral.web.portal_answer import Identified
 from referral.web.portal_guest import Guest, caller_of, farewell, go
 
@@ -32,7 +31,9 @@ def _assistant_page(visitor: Guest, name: str, problem: str) -> Response:
         card = read_card(session, visitor.actor, visitor.found, visitor.now)
         sender = read_sender(session)
     form = Form({"name": name}, {"name": problem} if problem else {}, visitor.found.csrf_token)
-    return page("portal/assistant.html.j2", 400 if problem else 200, form=form, card=card, sender=sender)
+    return visitor.page(
+        "portal/assistant.html.j2", 400 if problem else 200, form=form, card=card, sender=sender
+    )
 
 
 @router.post("/request/assistant")
@@ -43,7 +44,7 @@ def become_assistant(visitor: Identified, form: PostedDep) -> Response:
         with visitor.transaction() as session:
             fill_in_for(session, visitor.actor, visitor.found, name, visitor.now)
     except InvalidInput as refusal:
-        return _assistant_page(visitor, name[:200], str(refusal))
+        return _assistant_page(visitor, name[:200], visitor.tell(str(refusal)))
     return go("/request")
 
 

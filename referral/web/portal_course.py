@@ -12,7 +12,6 @@ from referral.services.answer_on_portal import read_sender
 from referral.services.prove_identity import Stage
 from referral.services.read_course import read_course
 from referral.web.form import Form
-from referral.web.pages import page
 from referral.web.portal_guest import Guest, go, guest
 
 router: Final = APIRouter(tags=["portal"], include_in_schema=False)
@@ -32,4 +31,4 @@ def since(visitor: _Owner) -> Response:
         return go("/request")
     form = Form(token=visitor.found.csrf_token)
     back = "/request/standing" if visitor.credential.revoked_at is None else "/request/receipt"
-    return page("portal/course.html.j2", form=form, sender=sender, course=course, back=back)
+    return visitor.page("portal/course.html.j2", form=form, sender=sender, course=course, back=back)

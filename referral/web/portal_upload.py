@@ -14,7 +14,6 @@ from referral.services.prove_identity import Stage
 from referral.services.take_letter import take_letter
 from referral.web.dependencies import RuntimeDep
 from referral.web.form import Form
-from referral.web.pages import page
 from referral.web.portal_answer import Identified
 from referral.web.portal_guest import Guest, find_guest, go
 from referral.web.upload import Uploaded
@@ -42,7 +41,7 @@ def _upload_page(visitor: Guest, problem: str) -> Response:
     with visitor.transaction() as session:
         sender = read_sender(session)
     form = Form({}, {"letter": problem} if problem else {}, visitor.found.csrf_token)
-    return page("portal/upload.html.j2", 400 if problem else 200, form=form, sender=sender)
+    return visitor.page("portal/upload.html.j2", 400 if problem else 200, form=form, sender=sender)
 
 
 @router.post("/request/upload", dependencies=[_KNOWN])
@@ -53,7 +52,7 @@ def upload(visitor: Identified, letter: Uploaded) -> Response:
             referral_id = visitor.credential.referral_id
             take_letter(session, visitor.actor, referral_id, letter, FaxSource.PORTAL, visitor.now)
     except InvalidInput as refusal:
-        return _upload_page(visitor, str(refusal))
+        return _upload_page(visitor, visitor.tell(str(refusal)))
     except TransitionRefused:
         return go("/request")
     return go("/request/uploaded")
@@ -64,4 +63,4 @@ def received(visitor: Identified) -> Response:
     """What happens now."""
     with visitor.transaction() as session:
         sender = read_sender(session)
-    return page("portal/uploaded.html.j2", form=Form(token=visitor.found.csrf_token), sender=sender)
+    return visitor.page("portal/uploaded.html.j2", form=Form(token=visitor.found.csrf_token), sender=sender)
