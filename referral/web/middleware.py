@@ -18,16 +18,13 @@ from referral.web.reader import kept_choice
 
 MAX_BODY: Final = 1024 * 1024
 # Where more is taken, by the beginning of the path: a fax of 16 MiB in base64 (web/hooks_fax_in.py).
-<<<<<<< HEAD
-LARGER: Final = {"/hooks/fax-in/": 24 * 1024 * 1024, "/verify": 5 * 1024 * 1024}
-=======
 # A letter that is uploaded has 16 MiB and the rest of its form.
 LARGER: Final = {
     "/hooks/fax-in/": 24 * 1024 * 1024,
     "/request/upload": 17 * 1024 * 1024,
-    "/letters/": 17 * 1024 * 1024,
+    "/uploads/": 17 * 1024 * 1024,
+    "/verify": 5 * 1024 * 1024,
 }
->>>>>>> 2ed232c (An assistant fills, the clinician signs; letters are uploaded; later answers are kept beside the first; what happened since)
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _LENGTH: Final = re.compile(r"[0-9]{1,9}")
 _HEADERS: Final = {

@@ -265,12 +265,12 @@ def test_a_sixth_letter_within_a_day_is_refused_and_the_same_one_counts_once(cas
 def test_staff_upload_a_letter_on_the_request(case: Case, open_desk: OpenDesk) -> None:
     desk = open_desk(case.clinic, Role.FRONT_DESK)
     assert "Upload the clinician’s letter" in desk.get(f"/requests/{case.referral.id}")
-    desk.get(f"/letters/{case.referral.id}")
+    desk.get(f"/uploads/{case.referral.id}")
     hidden = desk.hidden()
-    answer = desk.client.post(f"/letters/{case.referral.id}", data=hidden, files={"letter": ("a.txt", b"hi")})
+    answer = desk.client.post(f"/uploads/{case.referral.id}", data=hidden, files={"letter": ("a.txt", b"hi")})
     assert answer.status_code == 400
     assert "neither a TIFF nor a PDF" in answer.text
-    desk.client.post(f"/letters/{case.referral.id}", data=hidden, files={"letter": ("a.pdf", pdf())})
+    desk.client.post(f"/uploads/{case.referral.id}", data=hidden, files={"letter": ("a.pdf", pdf())})
     with case.clinic.transaction() as session:
         (fax,) = faxes.meant_for(session, case.referral.id)
     assert fax.source is FaxSource.UPLOAD

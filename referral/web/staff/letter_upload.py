@@ -43,13 +43,13 @@ def _known(request: Request, runtime: RuntimeDep) -> None:
 _KNOWN: Final[Any] = Depends(_known)
 
 
-@router.get("/letters/{referral_id}")
+@router.get("/uploads/{referral_id}")
 def show_form(request: Request, referral_id: str, visitor: Ask) -> Response:
     """What may be uploaded."""
     return _page(request, visitor, referral_id, Shown())
 
 
-@router.post("/letters/{referral_id}", dependencies=[_KNOWN])
+@router.post("/uploads/{referral_id}", dependencies=[_KNOWN])
 def upload(request: Request, referral_id: str, visitor: Ask, letter: Uploaded) -> Response:
     """It lies with the faxes of the request, where it is written down."""
     request.state.entity = f"ServiceRequest/{referral_id}"
@@ -68,7 +68,7 @@ def _page(request: Request, visitor: Visitor, referral_id: str, shown: Shown) ->
     followed = view.followed
     who = f"{present.titled(followed.clinician)} about {present.named(view.state.patient)}"
     page = UploadPage(
-        href=f"/letters/{referral_id}",
+        href=f"/uploads/{referral_id}",
         about=Link(who, f"/requests/{referral_id}"),
         number=followed.referral.number,
         form=form_of(visitor, shown.typed, shown.errors),

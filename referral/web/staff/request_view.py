@@ -76,7 +76,7 @@ def request_page(
         else "",
         conversation=conversation(view, clock, may_read=receipts),
         late=tuple(late_row(one, clock) for one in view.late),
-        upload=f"/letters/{referral.id}" if visitor.may(Permission.ASK) and _takes_more(referral) else "",
+        upload=f"/uploads/{referral.id}" if visitor.may(Permission.ASK) and _takes_more(referral) else "",
     )
 
 
