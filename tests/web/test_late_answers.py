@@ -44,7 +44,7 @@ def values(decision: Decision) -> dict[str, list[str]]:
     given = {**DETAILS, **SIGNER, "decision": decision.value}
     if decision is Decision.NOT_RECOMMENDED:
         given |= {"reason-code": "other", "reason": "Not now."}
-    return {name: list(v) if isinstance(v, list) else [v] for name, v in given.items()}
+    return {name: [v] if isinstance(v, str) else list(v) for name, v in given.items()}
 
 
 def by_portal(case: Case, decision: Decision, channel: Channel, *, by_code: bool) -> None:
