@@ -127,6 +127,12 @@ class Sealer:
         return bytes(sealed.getbuffer())
 
 
+def carries(pdf: bytes, root: bytes) -> bool:
+    """Whether a file has in it what `Sealer` writes for this PEM root, good or not: a copy of the root."""
+    der = x509.load_pem_x509_certificate(root).public_bytes(serialization.Encoding.DER)
+    return der.hex().upper().encode() in pdf
+
+
 def verify(pdf: bytes, root: bytes, now: datetime) -> SealReport:
     """Check the last seal of a file against a PEM root; never raises for a damaged or unsealed file."""
     certificate = _for_pyhanko(x509.load_pem_x509_certificate(root))

@@ -60,6 +60,6 @@ def receipt_record(
         answers=tuple(ShownAnswer(question=question, answer=answer) for question, answer in kept["answers"]),
         attestation=kept["attestation"],
         evidence=tuple(EvidenceLine(label=label, value=value) for label, value in kept["evidence"]),
-        verify_url=f"{base_url}/verify",
+        verify_url=f"{base_url}/verify/{row.document_id}",
         fhir=base64.b64decode(kept["fhir"]),
     )

@@ -32,6 +32,7 @@ from referral.web import (
     hooks_fax_in,
     patient_page,
     portal,
+    verify,
 )
 from referral.web.cors import CdsCors
 from referral.web.fhir_path import FhirPath
@@ -86,6 +87,7 @@ def create_app(runtime: Runtime) -> FastAPI:
         cds_hooks.router,
         portal.router,
         patient_page.router,
+        verify.router,
         staff_routes.router,
         health.router,
         hooks_fax_in.router,
