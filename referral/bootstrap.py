@@ -14,6 +14,7 @@ from referral.channels.base import Channels, OutboxViewer, Transport
 from referral.channels.fax import FaxTransport
 from referral.channels.fax_mail import FaxMailTransport
 from referral.channels.http_provider import Provider
+from referral.channels.npi_registry import NpiRegistry
 from referral.channels.outgoing import Outgoing
 from referral.channels.print_batch import PrintTransport
 from referral.channels.provider_urls import ProviderAccount
@@ -50,6 +51,8 @@ class Runtime:
     channels: Channels
     now: Clock
     outgoing: Outgoing
+    # None where nobody outside may be asked.
+    registry: NpiRegistry | None
     receivers: Mapping[str, Receiver]
 
     def transaction(self, clinic_id: str | None = None) -> AbstractContextManager[Session]:
@@ -80,6 +83,7 @@ def build_runtime(
         channels=_channels(settings, receivers),
         now=_clock(settings.pretend_now_file),
         outgoing=Outgoing(Reach(settings.outgoing_networks, development=settings.demo)),
+        registry=NpiRegistry(settings.nppes_url) if settings.nppes_url else None,
         receivers=receivers,
     )
 

@@ -90,6 +90,15 @@ def _base_url(url: str) -> str:
     return url.rstrip("/")
 
 
+def _lookup_url(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+        raise ValueError("must look like https://npiregistry.cms.hhs.gov/api/")
+    if parts.scheme == "http" and not _is_this_machine(parts.hostname):
+        raise ValueError("must be https, unless it is a proxy on this machine")
+    return url
+
+
 def _smtp_url(url: SecretStr) -> SecretStr:
     parts = urlsplit(url.get_secret_value())
     if parts.scheme not in ("smtp", "smtps") or not parts.hostname:
@@ -194,6 +203,8 @@ class Settings(BaseSettings):
     outgoing_networks: Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_networks)] = ()
     # Where machines put faxes that come in: a folder in it for each clinic, named by its short name.
     fax_in_dir: Path | None = None
+    # https://npiregistry.cms.hhs.gov/api/; None: nobody outside is told whom a clinic looks for.
+    nppes_url: Annotated[str, AfterValidator(_lookup_url)] | None = None
     # 32 bytes in base64; every other secret is derived from it. The embedded default makes its own.
     master_key: Annotated[SecretStr, AfterValidator(_master_key)] | None = None
     # Set by the supervisor for its children: the two URLs point at the engines that it runs.

@@ -20,7 +20,7 @@ from referral.storage import audit, clinics, contacts, directory
 from referral.storage.db import Session
 
 # The subtype of the audit row that says who entered a clinician.
-_ADDED: Final = "add-clinician"
+ADDED: Final = "add-clinician"
 # The taxonomy code that stands for a kind where the front desk knows no better one.
 TAXONOMY_OF: Final = {
     ClinicianKind.PSYCHIATRIST: "2084P0800X",
@@ -146,7 +146,7 @@ def add_clinician(session: Session, actor: Actor, new: NewClinician, now: dateti
             source="front-desk",
         )
         directory.add_contact(session, clinician.id, postal, None)
-    entry = AuditEntry(action=Action.CREATE, subtype=_ADDED, entity=f"PractitionerRole/{clinician.id}")
+    entry = AuditEntry(action=Action.CREATE, subtype=ADDED, entity=f"PractitionerRole/{clinician.id}")
     audit.record(session, actor, entry)
     return directory.get_clinician(session, clinician.id)
 
@@ -195,7 +195,7 @@ def _checked(new: NewClinician, clinics_zone: str) -> Clinician:
 
 def entered_by(session: Session, clinician_id: str) -> str | None:
     """Who of the clinic typed this clinician and their contacts; None where a connected system sent them."""
-    return audit.author_of(session, f"PractitionerRole/{clinician_id}", _ADDED)
+    return audit.author_of(session, f"PractitionerRole/{clinician_id}", ADDED)
 
 
 def require_somebody_else(

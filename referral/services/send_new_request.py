@@ -13,6 +13,7 @@ from referral.domain.codes import Requirement
 from referral.domain.errors import DuplicateRequest, InvalidInput, Issue
 from referral.domain.policy import Indication
 from referral.domain.records import Clinician, Order, Patient, Referral
+from referral.services.add_from_register import add_from_register
 from referral.services.keep_directory import NewClinician, NewPatient, add_clinician, add_patient
 from referral.services.request_recommendation import (
     NewOrder,
@@ -42,6 +43,8 @@ class Draft:
     infusions: int | None = None
     first_infusion: date | None = None
     clinician_id: str = ""
+    # Somebody of the national register, who is not in the directory yet.
+    clinician_npi: str = ""
     new_clinician: NewClinician | None = None
     ask_anyway: bool = False
 
@@ -127,6 +130,8 @@ def _clinician(session: Session, actor: Actor, draft: Draft, now: datetime) -> C
             issue = Issue(text, ("clinician_email",), "required")
             raise InvalidInput(*_problems(session, actor, draft.new_clinician, now), issue)
         return add_clinician(session, actor, draft.new_clinician, now)
+    if draft.clinician_npi:
+        return add_from_register(session, actor, draft.clinician_npi, now)
     if not draft.clinician_id:
         raise InvalidInput(Issue("Choose a clinician, or add a new one.", ("clinician_query",), "required"))
     return directory.get_clinician(session, draft.clinician_id)

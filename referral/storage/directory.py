@@ -181,6 +181,17 @@ def find_clinicians(session: Session, words: str, limit: int = 20, offset: int =
     return _to_clinicians(session, rows)
 
 
+def find_by_npi(session: Session, npis: Iterable[str]) -> dict[str, Clinician]:
+    """By NPI; one of several with the same, and those that nobody here has are missing from the result."""
+    table = tables.clinician
+    rows = session.connection.execute(
+        select(table)
+        .where(table.c.clinic_id == session.clinic, table.c.active, table.c.npi.in_(list(npis)))
+        .order_by(table.c.id)
+    )
+    return {clinician.npi or "": clinician for clinician in _to_clinicians(session, rows)}
+
+
 def find_role_of(session: Session, practitioner_id: str) -> str | None:
     """The id of one active role of a Practitioner, None where there is none."""
     table = tables.clinician

@@ -127,26 +127,45 @@ def staff(permission: Permission) -> Any:
     """A dependency that lets in staff who hold `permission`; a POST needs the CSRF token of its form."""
 
     def visitor(request: Request, runtime: RuntimeDep, session: SessionDep, form: PostedDep) -> Visitor:
-        account = signed_in(request, runtime, session)
-        if account is None:
-            raise SignInRequired("Please sign in.")
-        request.state.actor = actor = Actor(
-            account.clinic_id,
-            "staff",
-            account.user_id,
-            account.role,
-            client_address(request),
-            getattr(request.state, "request_id", None),
-        )
-        if request.method == "POST":
-            check_csrf(request, form, account.csrf_token)
-        if any("\x00" in str(value) for value in request.path_params.values()):
-            raise NotFound("There is no such page.")
-        if not may(account.role, permission):
-            raise Forbidden("Your role may not do this. Ask the clinic's administrator if it should.")
-        return Visitor(runtime, session, account, actor, runtime.now())
+        return _admitted(request, runtime, session, form, permission)
 
     return _marked(visitor, f"staff:{permission}")
+
+
+def staff_without_transaction(permission: Permission) -> Any:
+    """The same check, committed before the route begins: for one that asks somebody outside.
+
+    It gives the Actor; what the route writes needs a transaction of its own.
+    """
+
+    def actor(request: Request, runtime: RuntimeDep, form: PostedDep) -> Actor:
+        with runtime.transaction() as session:
+            return _admitted(request, runtime, session, form, permission).actor
+
+    return _marked(actor, f"staff:{permission}")
+
+
+def _admitted(
+    request: Request, runtime: Runtime, session: Session, form: FormData, permission: Permission
+) -> Visitor:
+    account = signed_in(request, runtime, session)
+    if account is None:
+        raise SignInRequired("Please sign in.")
+    request.state.actor = actor = Actor(
+        account.clinic_id,
+        "staff",
+        account.user_id,
+        account.role,
+        client_address(request),
+        getattr(request.state, "request_id", None),
+    )
+    if request.method == "POST":
+        check_csrf(request, form, account.csrf_token)
+    if any("\x00" in str(value) for value in request.path_params.values()):
+        raise NotFound("There is no such page.")
+    if not may(account.role, permission):
+        raise Forbidden("Your role may not do this. Ask the clinic's administrator if it should.")
+    return Visitor(runtime, session, account, actor, runtime.now())
 
 
 def signed_in(request: Request, runtime: Runtime, session: Session) -> StaffSession | None:

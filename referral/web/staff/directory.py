@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Final
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
@@ -10,8 +12,10 @@ from starlette.responses import Response
 from referral.domain.errors import InvalidInput
 from referral.domain.listing import Page, View
 from referral.domain.npi import KIND_LABEL
+from referral.domain.nucc import taxonomy_name
 from referral.domain.records import Clinician, Contact
 from referral.services.find_people import ClinicianView, find_clinician, list_clinicians
+from referral.services.find_registered import deactivations
 from referral.services.keep_directory import add_clinician
 from referral.storage import clinics, directory
 from referral.storage.db import Session, attempt, hold
@@ -27,6 +31,7 @@ from referral.web.staff.frame import (
     errors_of,
     form_of,
     new_key,
+    query_of,
     show,
     texts,
 )
@@ -36,10 +41,11 @@ from referral.web.staff.lists import show_list
 from referral.web.staff.models import (
     ClinicianPage,
     Fact,
+    Link,
     NewClinicianPage,
 )
 from referral.web.staff.new_clinician import new_clinician
-from referral.web.staff.new_request_choices import clinician_options
+from referral.web.staff.new_request_choices import clinician_options, deactivated
 from referral.web.staff.rows import request_row
 
 router: Final = APIRouter()
@@ -50,6 +56,9 @@ Manage = Annotated[Visitor, staff(Permission.MANAGE_DIRECTORY)]
 def show_directory(request: Request, visitor: SeeWork) -> Response:
     """Who is on file and how well they can be reached."""
     policy, _ = clinics.policy_in_force(visitor.session)
+    words = query_of(request, "q")
+    register = f"/directory/register?{urlencode({'q': words})}" if words else "/directory/register"
+    shape = replace(person_lists.DIRECTORY, actions=(Link("National register", register),))
 
     def find(session: Session, view: View) -> Page[Clinician]:
         return list_clinicians(session, visitor.actor, view, visitor.now)
@@ -57,9 +66,7 @@ def show_directory(request: Request, visitor: SeeWork) -> Response:
     def row(clinician: Clinician) -> Row:
         return person_lists.clinician_row(clinician, policy)
 
-    return show_list(
-        request, visitor, person_lists.DIRECTORY, find, row, person_lists.clinician_cells, "directory"
-    )
+    return show_list(request, visitor, shape, find, row, person_lists.clinician_cells, "directory")
 
 
 @router.get("/directory/new")
@@ -108,10 +115,12 @@ def _page(visitor: Visitor, view: ClinicianView, clock: Clock) -> ClinicianPage:
     clinician = view.clinician
     own = view.entered_by == visitor.actor.id
     may = visitor.may(Permission.MANAGE_DIRECTORY)
+    gone = deactivations(visitor.session, [clinician]).get(clinician.npi or "")
     return ClinicianPage(
         name=present.titled(clinician),
         kind=KIND_LABEL[clinician.kind].capitalize(),
         warning=present.ineligible(clinician.kind, view.policy),
+        deactivated=deactivated(gone) if gone else "",
         facts=_facts(clinician),
         contacts=tuple(_contact(clinician, contact, clock, may_manage=may) for contact in clinician.contacts),
         requests=tuple(
@@ -127,6 +136,7 @@ def _facts(clinician: Clinician) -> tuple[Fact, ...]:
         Fact("Practice", clinician.practice or "not given"),
         Fact("Address", ", ".join(clinician.address) or "not given"),
         Fact("NPI", clinician.npi or "not given"),
+        Fact("Taxonomy", taxonomy_name(clinician.taxonomy) if clinician.taxonomy else "not given"),
         Fact("Time zone", clinician.time_zone.replace("_", " ")),
         Fact("Hours and absences", _hours(clinician), f"/directory/{clinician.id}/hours"),
     ]

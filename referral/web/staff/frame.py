@@ -108,6 +108,15 @@ NOTICES: Final = {
         "open", "The clinician is in the directory", "A colleague should call to verify the contacts."
     ),
     "clinician-known": Notice("info", "This clinician is in the directory already", "Nothing was added."),
+    "register-answered": Notice("open", "The national register has answered", "What it says is below."),
+    "register-has-none": Notice(
+        "info", "The national register knows nobody by this", "Try the full last name, or the NPI."
+    ),
+    "register-silent": Notice(
+        "waiting",
+        "The national register did not answer",
+        "Nothing was changed. Try again later, or add the clinician by hand.",
+    ),
     "verified": Notice("open", "The contact is verified"),
     "contact-added": Notice("open", "The contact is kept", "A colleague should call to confirm it."),
     "contact-doubted": Notice(
@@ -281,8 +290,13 @@ def _counts(visitor: Visitor, letters: int | None) -> dict[str, int]:
 
 def done(visitor: Visitor, href: str, notice: str) -> RedirectResponse:
     """To the next page, which says what was done; a reload there repeats nothing."""
+    return announce(visitor.runtime, href, notice)
+
+
+def announce(runtime: Runtime, href: str, notice: str) -> RedirectResponse:
+    """The same for a route without a transaction."""
     response = RedirectResponse(href, 303)
-    set_cookie(response, visitor.runtime, _NOTICE_COOKIE, notice, _NOTICE_SECONDS)
+    set_cookie(response, runtime, _NOTICE_COOKIE, notice, _NOTICE_SECONDS)
     return response
 
 

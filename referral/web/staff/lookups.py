@@ -7,11 +7,12 @@ from typing import Any, Final
 from fastapi import APIRouter, Request
 
 from referral.services.find_indications import find_indications
-from referral.services.find_people import look_up_clinicians, look_up_patients
+from referral.services.find_people import look_up_patients
 from referral.storage import clinics
 from referral.web.staff.frame import Ask, query_of
 from referral.web.staff.models import Choice
-from referral.web.staff.new_request_choices import clinician_choice, indication_choice, patient_choice
+from referral.web.staff.new_request_choices import indication_choice, patient_choice
+from referral.web.staff.new_request_view import clinician_choices
 
 router: Final = APIRouter(prefix="/lookups", include_in_schema=False)
 _LIMIT: Final = 10
@@ -47,8 +48,8 @@ def look_up_indication(request: Request, visitor: Ask) -> dict[str, Any]:
 
 @router.get("/clinicians")
 def look_up_clinician(request: Request, visitor: Ask) -> dict[str, Any]:
-    """Without words, those who were asked about the patient before."""
+    """The directory first, then the national register; without words, who was asked about the patient."""
     words, patient_id = query_of(request, "q"), query_of(request, "patient")
     policy, _ = clinics.policy_in_force(visitor.session)
-    found, more = look_up_clinicians(visitor.session, visitor.actor, words, patient_id, _LIMIT)
-    return _answer([clinician_choice(clinician, policy) for clinician in found], more=more)
+    choices, more = clinician_choices(visitor, policy, words, patient_id, _LIMIT)
+    return _answer(choices, more=more)

@@ -355,6 +355,7 @@ class ClinicianPage:
     name: str
     kind: str
     warning: str
+    deactivated: str
     facts: tuple[Fact, ...]
     contacts: tuple[Contact, ...]
     requests: tuple[RequestRow, ...]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Final
 
 from referral.domain.codes import ClinicianKind
 from referral.domain.contacts import best
-from referral.domain.npi import KIND_LABEL
+from referral.domain.npi import KIND_LABEL, deciding_taxonomy
+from referral.domain.nppes import Registered, spoken
+from referral.domain.nucc import taxonomy_name
 from referral.domain.policy import Indication, IndicationClass, Policy
 from referral.domain.records import Clinician, Patient
 from referral.domain.time_zones import STATES
@@ -14,6 +17,8 @@ from referral.web.staff import present
 from referral.web.staff.clock import born
 from referral.web.staff.models import Badge, Choice, ClinicianOptions
 
+# What stands in the form for somebody of the register; ids of the directory hold no colon.
+_REGISTERED: Final = "npi:"
 _TIME_ZONES: Final = {
     "America/New_York": "Eastern",
     "America/Chicago": "Central",
@@ -52,15 +57,48 @@ def indication_choice(indication: Indication, policy: Policy, *, checked: bool =
     )
 
 
-def clinician_choice(clinician: Clinician, policy: Policy, *, checked: bool = False) -> Choice:
+def clinician_choice(
+    clinician: Clinician, policy: Policy, deactivated_on: date | None = None, *, checked: bool = False
+) -> Choice:
     """With a warning where asking this clinician would lead nowhere."""
     parts = [KIND_LABEL[clinician.kind], clinician.practice, *clinician.address[-1:]]
     warning = "Not accepted by clinic policy" if clinician.kind not in policy.eligible else ""
+    warning = deactivated(deactivated_on) if deactivated_on else warning
     if not warning and best(clinician.contacts) is None:
         warning = "No working contact" if clinician.contacts else "No e-mail, fax or address"
     badge = Badge("waiting", warning, "warning") if warning else None
     detail = " · ".join(part for part in parts if part)
     return Choice(clinician.id, present.titled(clinician), detail, badge, checked)
+
+
+def deactivated(since: date) -> str:
+    """What is said of a clinician whose NPI has been taken away."""
+    return f"NPI deactivated on {since:%B} {since.day}, {since.year}"
+
+
+def is_registered(value: str) -> bool:
+    """The value of a choice of registered_choice()."""
+    return value.startswith(_REGISTERED)
+
+
+def npi_of(value: str) -> str:
+    """The NPI of such a choice, empty for any other."""
+    return value.removeprefix(_REGISTERED)[:10] if is_registered(value) else ""
+
+
+def registered_choice(record: Registered, policy: Policy, *, checked: bool = False) -> Choice:
+    """Somebody of the national register, with what they do and where."""
+    taxonomy = deciding_taxonomy(record.taxonomies)
+    place = ", ".join(part for part in (spoken(record.city), record.state) if part)
+    parts = [taxonomy_name(taxonomy) if taxonomy else "", place, "national register"]
+    warning = "Not accepted by clinic policy" if record.kind not in policy.eligible else ""
+    if record.deactivated_on:
+        warning = deactivated(record.deactivated_on)
+    badge = Badge("waiting", warning, "warning") if warning else None
+    label = f"{record.name}, {record.credentials}".rstrip(", ")
+    return Choice(
+        f"{_REGISTERED}{record.npi}", label, " · ".join(part for part in parts if part), badge, checked
+    )
 
 
 def clinician_options(policy: Policy) -> ClinicianOptions:

@@ -17,7 +17,7 @@ from referral.storage import orders
 from referral.web.dependencies import Visitor
 from referral.web.staff.frame import texts
 from referral.web.staff.new_clinician import new_clinician
-from referral.web.staff.new_request_choices import indication_value
+from referral.web.staff.new_request_choices import indication_value, is_registered, npi_of
 from referral.web.staff.patients import LANGUAGES
 
 _MOST_INDICATIONS: Final = 6
@@ -68,7 +68,8 @@ def draft_of(typed: Typed) -> Draft:
         indications=typed.indications,
         infusions=_number(values.get("infusions", "")),
         first_infusion=_day(values.get("first_infusion", "")),
-        clinician_id="" if clinician == "new" else clinician,
+        clinician_id="" if clinician == "new" or is_registered(clinician) else clinician,
+        clinician_npi=npi_of(clinician),
         new_clinician=new_clinician(values) if clinician == "new" else None,
         ask_anyway=bool(values.get("ask_anyway")),
     )

@@ -10,11 +10,13 @@ from referral.domain.contacts import FAILING
 from referral.domain.contacts import health as contact_health
 from referral.domain.policy import Policy
 from referral.domain.records import Patient
+from referral.services.add_from_register import clinician_of
 from referral.services.find_indications import find_indications
 from referral.services.find_people import look_up_clinicians, look_up_patients
+from referral.services.find_registered import deactivations, look_up_register
 from referral.services.preview_request import Preview, preview_request
 from referral.services.send_new_request import Draft
-from referral.storage import clinics, directory
+from referral.storage import clinics, directory, register
 from referral.web.dependencies import Visitor
 from referral.web.staff import contact_view, present
 from referral.web.staff.clock import Clock
@@ -26,7 +28,10 @@ from referral.web.staff.new_request_choices import (
     clinician_choice,
     clinician_options,
     indication_choice,
+    is_registered,
+    npi_of,
     patient_choice,
+    registered_choice,
 )
 from referral.web.staff.new_request_form import Typed, draft_of
 from referral.web.staff.patients import LANGUAGES
@@ -55,19 +60,31 @@ def search(visitor: Visitor, typed: Typed) -> Searches:
     people, more_people = look_up_patients(visitor.session, visitor.actor, words["patient"], _FOUND)
     codes, more_codes = find_indications(words["indication"], policy, _FOUND)
     chosen = typed.values.get("patient", "")
-    asked, more_asked = look_up_clinicians(
-        visitor.session, visitor.actor, words["clinician"], "" if chosen == "new" else chosen, _FOUND
+    asked, more_asked = clinician_choices(
+        visitor, policy, words["clinician"], "" if chosen == "new" else chosen, _FOUND
     )
     return Searches(
         tuple(patient_choice(p) for p in people),
         tuple(indication_choice(c.indication, policy) for c in codes),
-        tuple(clinician_choice(c, policy) for c in asked),
+        tuple(asked),
         {
             "patient": _note(words["patient"], len(people), more=more_people),
             "indication": _note(words["indication"], len(codes), more=more_codes),
             "clinician": _note(words["clinician"], len(asked), more=more_asked),
         },
     )
+
+
+def clinician_choices(
+    visitor: Visitor, policy: Policy, words: str, patient_id: str, limit: int
+) -> tuple[list[Choice], bool]:
+    """The clinic's own directory first; what room is left is for the national register."""
+    session = visitor.session
+    own, more = look_up_clinicians(session, visitor.actor, words, patient_id, limit)
+    gone = deactivations(session, own)
+    others, others_more = look_up_register(session, words, limit - len(own))
+    choices = [clinician_choice(one, policy, gone.get(one.npi or "")) for one in own]
+    return choices + [registered_choice(one, policy) for one in others], more or others_more
 
 
 def _note(words: str, count: int, *, more: bool) -> str:
@@ -81,8 +98,11 @@ def _note(words: str, count: int, *, more: bool) -> str:
 def preview(visitor: Visitor, typed: Typed) -> Preview:
     """What sending this would do."""
     zone = clinics.current(visitor.session).time_zone
-    wanted = typed.values.get("clinician", "") == "new"
-    clinician = typed_clinician(typed.values, zone) if wanted else None
+    chosen = typed.values.get("clinician", "")
+    clinician = typed_clinician(typed.values, zone) if chosen == "new" else None
+    record = register.get(visitor.session, npi_of(chosen)) if is_registered(chosen) else None
+    if record is not None:
+        clinician = clinician_of(record, zone)
     return preview_request(
         visitor.session,
         visitor.actor,
@@ -114,7 +134,7 @@ def new_request_page(
             found,
         ),
         clinicians=_finder(
-            "clinician", typed, _chosen_clinician(typed, shown, policy), found.clinicians, found
+            "clinician", typed, _chosen_clinician(visitor, typed, shown), found.clinicians, found
         ),
         languages=tuple(Choice(code, name) for code, name in LANGUAGES.items()),
         options=clinician_options(policy),
@@ -148,10 +168,15 @@ def _chosen_patient(visitor: Visitor, typed: Typed) -> list[Choice]:
     return [patient_choice(patient, checked=True) for patient in found.values()]
 
 
-def _chosen_clinician(typed: Typed, shown: Preview, policy: Policy) -> list[Choice]:
-    if shown.clinician is None or typed.values.get("clinician") == "new":
+def _chosen_clinician(visitor: Visitor, typed: Typed, shown: Preview) -> list[Choice]:
+    chosen, policy = typed.values.get("clinician", ""), shown.policy
+    if shown.clinician is None or chosen == "new":
         return []
-    return [clinician_choice(shown.clinician, policy, checked=True)]
+    if is_registered(chosen):
+        record = register.get(visitor.session, npi_of(chosen))
+        return [registered_choice(record, policy, checked=True)] if record else []
+    gone = deactivations(visitor.session, [shown.clinician]).get(shown.clinician.npi or "")
+    return [clinician_choice(shown.clinician, policy, gone, checked=True)]
 
 
 def _need(shown: Preview) -> Need | None:

@@ -105,7 +105,7 @@ DIRECTORY: Final = Shape(
         text="Add the clinicians that you ask most.",
         link=Link("Add a clinician", "/directory/new"),
     ),
-    no_match="Look for fewer letters, or add the clinician.",
+    no_match="Look for fewer letters, or in the national register of everybody with an NPI.",
     primary=Link("Add a clinician", "/directory/new"),
 )
 
