@@ -73,6 +73,7 @@ _NAMES: Final = {
     "106H00000X": "Marriage & Family Therapist",
     "111N00000X": "Chiropractor",
     "122300000X": "Dentist",
+    "1223G0001X": "Dentist, General Practice",
     "1835P0018X": "Pharmacist, Clinician",
     "183500000X": "Pharmacist",
     "225100000X": "Physical Therapist",
