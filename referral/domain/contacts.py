@@ -9,6 +9,7 @@ from math import ceil
 from typing import Final
 
 from referral.domain.codes import Channel
+from referral.domain.language import phrase
 from referral.domain.outgoing import WITH_LETTER, MessageKind
 from referral.domain.records import Bar, Contact, Experience, Lesson
 from referral.domain.reminders import Ladder, Rung, Step
@@ -207,6 +208,6 @@ def masked(contact: Contact) -> str:
         name, _, host = contact.address.partition("@")
         return f"{name[:1]}…@{host}"
     if contact.channel is Channel.POST:
-        return "the postal address on file"
+        return phrase("the postal address on file")
     digits = [c for c in contact.address if c.isdigit()]
-    return f"the number ending in {''.join(digits[-2:])}"
+    return phrase("the number ending in %(digits)s", digits="".join(digits[-2:]))

@@ -14,7 +14,7 @@ from typing import Final
 from referral.domain.codes import ClinicianKind, Decision
 from referral.domain.language import phrase
 
-VERSION: Final = "1.0.0"
+VERSION: Final = "1.1.0"
 
 
 class Kind(StrEnum):
@@ -154,6 +154,14 @@ ITEMS: Final = (
         hint=phrase("Reminders pause until the day after."),
     ),
     Item(
+        link_id="treating-since",
+        text=phrase("Treating this patient since"),
+        kind=Kind.LINE,
+        section="care",
+        hint=phrase("A year is enough, for example 2021."),
+        max_length=40,
+    ),
+    Item(
         link_id="last-seen",
         text=phrase("Last visit with you"),
         kind=Kind.DATE,
@@ -174,14 +182,13 @@ ITEMS: Final = (
         kind=Kind.TEXT,
         section="care",
         asked_of=_MENTAL,
-        hint=phrase("Names are enough. Optional."),
+        hint=phrase("Names are enough."),
     ),
     Item(
         link_id="medication",
         text=phrase("Current psychotropic medication"),
         kind=Kind.TEXT,
         section="care",
-        hint=phrase("Optional."),
     ),
     _flag("psychosis", phrase("Psychosis"), _MENTAL),
     _flag("mania", phrase("Mania, or bipolar disorder without a mood stabilizer"), _MENTAL),
@@ -241,7 +248,7 @@ ITEMS: Final = (
         text=phrase("Whom do we reach in a crisis?"),
         kind=Kind.LINE,
         section="follow-up",
-        hint=phrase("Name and telephone. Optional."),
+        hint=phrase("Name and telephone."),
         max_length=200,
     ),
     Item(
@@ -254,6 +261,17 @@ ITEMS: Final = (
             Option("mid-course", phrase("A mid-course report")),
             Option("end-of-course", phrase("An end-of-course report")),
             Option("adverse-event", phrase("Any serious adverse event")),
+        ),
+    ),
+    Item(
+        link_id="reports-by",
+        text=phrase("How shall reports reach you?"),
+        kind=Kind.CHOICE,
+        section="follow-up",
+        options=(
+            Option("fax", phrase("By fax")),
+            Option("link", phrase("By secure link")),
+            Option("post", phrase("By post")),
         ),
     ),
     Item(
@@ -290,7 +308,7 @@ ITEMS: Final = (
         kind=Kind.LINE,
         section="signature",
         max_length=10,
-        hint=phrase("Ten digits. Optional."),
+        hint=phrase("Ten digits"),
     ),
 )
 

@@ -11,10 +11,12 @@ from typing import Any, Final
 from referral.domain.answers import Answers
 from referral.domain.codes import ClinicianKind
 from referral.domain.form import BY_LINK_ID, ITEMS, SECTIONS, VERSION, Item, Kind, items_for
+from referral.domain.language import Language
 from referral.domain.npi import KIND_LABEL
 from referral.fhir.elements import Ref, Resource, every, instant, reference
 from referral.fhir.publication import publication
-from referral.fhir.systems import DEFAULT, ITEM_CONTROL, ITEM_CONTROL_CODE, LocalSystems
+from referral.fhir.systems import DEFAULT, ITEM_CONTROL, ITEM_CONTROL_CODE, TRANSLATION, LocalSystems
+from referral.translation import say
 
 NAME: Final = "ketamine-recommendation"
 
@@ -68,7 +70,7 @@ def to_fhir(kind: ClinicianKind | None = None, *, local: LocalSystems = DEFAULT)
         "item": [
             {
                 "linkId": f"section-{section}",
-                "text": text,
+                **_translated("text", text),
                 "type": "group",
                 "item": [_item(item, kind, local) for item in items if item.section == section],
             }
@@ -84,7 +86,11 @@ def published(local: LocalSystems = DEFAULT) -> list[Resource]:
 
 
 def _item(item: Item, kind: ClinicianKind | None, local: LocalSystems) -> Resource:
-    result: Resource = {"linkId": item.link_id, "text": item.text, "type": _TYPES[item.kind]}
+    result: Resource = {
+        "linkId": item.link_id,
+        **_translated("text", item.text),
+        "type": _TYPES[item.kind],
+    }
     if item.asked_of is not None:
         url = local.extension("asked-of")
         result["extension"] = [{"url": url, "valueCode": asked.value} for asked in sorted(item.asked_of)]
@@ -101,13 +107,38 @@ def _item(item: Item, kind: ClinicianKind | None, local: LocalSystems) -> Resour
     if item.kind is Kind.MANY:
         result["repeats"] = True
     if item.options:
-        result["answerOption"] = [{"valueCoding": _coding(item, o.code, local)} for o in item.options]
+        result["answerOption"] = [
+            {"valueCoding": {**_coding(item, o.code, local), **_translated("display", o.text)}}
+            for o in item.options
+        ]
     elif item.kind in (Kind.TEXT, Kind.LINE):
         result["maxLength"] = item.max_length
     if item.hint:
-        hint = {"linkId": f"{item.link_id}-hint", "text": item.hint, "type": "display", "extension": [_HELP]}
-        result["item"] = [hint]
+        result["item"] = [
+            {
+                "linkId": f"{item.link_id}-hint",
+                "extension": [_HELP],
+                **_translated("text", item.hint),
+                "type": "display",
+            }
+        ]
     return result
+
+
+def _translated(name: str, text: str) -> Resource:
+    """An element in English, with every other language in HL7's extension for translations beside it."""
+    others = [
+        {
+            "url": TRANSLATION,
+            "extension": [
+                {"url": "lang", "valueCode": language.value},
+                {"url": "content", "valueString": say(language, text)},
+            ],
+        }
+        for language in Language
+        if language is not Language.ENGLISH
+    ]
+    return {name: text, f"_{name}": {"extension": others}}
 
 
 def _coding(item: Item, code: str, local: LocalSystems) -> Resource:

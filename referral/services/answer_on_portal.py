@@ -12,7 +12,7 @@ from referral.domain.audit import Action, Actor, AuditEntry
 from referral.domain.codes import ClinicianKind, Strength
 from referral.domain.conversation import EXITS, About, Reach
 from referral.domain.errors import CredentialUnusable, NotFound, StaleVersion
-from referral.domain.language import phrase
+from referral.domain.language import Language, phrase
 from referral.domain.late_answer import CameBy
 from referral.domain.records import Clinician, Referral
 from referral.services.ask_clinic import How, ask_clinic
@@ -71,8 +71,10 @@ def read_patient_name(session: Session, actor: Actor, credential: Credential) ->
     return directory.get_patient(session, referral.patient_id).name
 
 
-def read_card(session: Session, actor: Actor, found: PortalSession, now: datetime) -> Card:
-    """What the clinician is asked; the look is recorded."""
+def read_card(
+    session: Session, actor: Actor, found: PortalSession, now: datetime, language: Language = Language.ENGLISH
+) -> Card:
+    """What the clinician is asked, in their language; the look is recorded."""
     credential, referral = _of_session(session, found)
     clinician = directory.get_clinician(session, referral.clinician_id)
     patient = directory.get_patient(session, referral.patient_id)
@@ -84,8 +86,8 @@ def read_card(session: Session, actor: Actor, found: PortalSession, now: datetim
         clinic_name=clinics.current(session).name,
         patient_name=patient.name,
         birth_year=patient.birth_date.year if patient.birth_date else None,
-        indication=indication_words(order),
-        planned_course=planned_course(order),
+        indication=indication_words(order, language),
+        planned_course=planned_course(order, language),
         clinician_name=clinician.name,
         clinician_credentials=clinician.credentials,
         clinician_npi=clinician.npi or "",

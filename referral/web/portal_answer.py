@@ -68,7 +68,7 @@ _Leaving = Annotated[Guest, guest(*Stage, even_when_over=True)]
 def _read(visitor: Guest) -> tuple[Card, Draft, dict[str, Any]]:
     """The request, the draft, and what every page of an identified visitor shows."""
     with visitor.transaction() as session:
-        card = read_card(session, visitor.actor, visitor.found, visitor.now)
+        card = read_card(session, visitor.actor, visitor.found, visitor.now, visitor.language)
         draft = read_draft(session, visitor.found)
         sender = read_sender(session)
     return card, draft, {"card": card, "sender": sender, "due_on": visitor.date(card.due_on)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
 from datetime import date
 from typing import Any
 
@@ -11,8 +12,10 @@ import pytest
 from referral.domain.answers import Answers, check_answers
 from referral.domain.codes import ClinicianKind, Decision
 from referral.domain.form import ITEMS, Kind, items_for
+from referral.domain.language import Language
 from referral.fhir import questionnaire
-from referral.fhir.questionnaire import Filled, answers_from_response
+from referral.fhir.questionnaire import Filled, answers_from_response, to_fhir
+from referral.translation import say
 from tests.fhir.mapping_samples import NOW, NPI, all_values, assert_valid
 
 TODAY = date(2026, 11, 25)
@@ -75,6 +78,26 @@ def test_each_discipline_has_its_form_with_exactly_its_items() -> None:
     assert "hypertension" not in items_of(questionnaire.to_fhir(ClinicianKind.PSYCHOLOGIST))
 
 
+def test_every_text_of_the_form_stands_in_spanish_beside_the_english() -> None:
+    def texts(node: Any) -> Iterator[tuple[str, Any]]:
+        for child in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
+            yield from texts(child)
+        if isinstance(node, dict) and "linkId" in node:
+            yield node["text"], node.get("_text")
+        for option in node.get("answerOption", []) if isinstance(node, dict) else ():
+            yield option["valueCoding"]["display"], option["valueCoding"].get("_display")
+
+    found = list(texts(to_fhir(ClinicianKind.PSYCHIATRIST)["item"]))
+    assert len(found) > 60
+    for english, beside in found:
+        (translation,) = beside["extension"]
+        assert translation["url"] == "http://hl7.org/fhir/StructureDefinition/translation"
+        lang, content = translation["extension"]
+        assert lang == {"url": "lang", "valueCode": "es"}
+        assert content["valueString"] == say(Language.SPANISH, english)
+        assert content["valueString"] != english or english in ("No", "NPI")
+
+
 def test_the_form_of_all_says_who_is_asked_and_requires_only_what_everybody_is_asked() -> None:
     found = items_of(questionnaire.to_fhir())
     assert {item.link_id for item in ITEMS} <= set(found)
@@ -90,8 +113,8 @@ def test_an_item_is_enabled_by_the_answers_that_make_it_needed() -> None:
     assert [c["answerCoding"]["code"] for c in conditions] == ["recommended-with-conditions"]
     assert "enableBehavior" not in found["conditions"]
     assert found["psychosis"]["enableBehavior"] == "any"
-    options = [o["valueCoding"] for o in found["decision"]["answerOption"]]
-    assert conditions[0]["answerCoding"] in options
+    options = [{**o["valueCoding"], "_display": None} for o in found["decision"]["answerOption"]]
+    assert {**conditions[0]["answerCoding"], "_display": None} in options
 
 
 @pytest.mark.parametrize("kind", KINDS)
