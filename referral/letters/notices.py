@@ -81,9 +81,10 @@ class ThankYouLetter(ClinicianLetter):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConversationLetter(ClinicianLetter):
-    """A clinician's question with the clinic's answer, both in their own words and whole.
+    """What the clinic has written to a clinician, behind the question that it answers; both whole.
 
-    The ways to answer are printed where there is a `portal_url`; see RequestLetter for what belongs to it.
+    `question` "" and `asked_on` None where the clinic asks by itself. The ways to answer are printed where
+    there is a `portal_url`; see RequestLetter for what belongs to it.
     """
 
     LIMITS: ClassVar[Mapping[str, int]] = {
@@ -98,18 +99,18 @@ class ConversationLetter(ClinicianLetter):
     salutation: str
     patient_name: str
     birth_year: int
-    question: str
-    asked_on: date
     answer: str
     answered_by: str
+    question: str = ""
+    asked_on: date | None = None
     portal_url: str = ""
     portal_display: str = ""
     short_code: str = ""
 
     def __post_init__(self) -> None:
         ClinicianLetter.__post_init__(self)
-        if not (self.question and self.answer):
-            raise LetterProblem("question or answer is empty.")
+        if not self.answer or bool(self.question) != (self.asked_on is not None):
+            raise LetterProblem("answer is empty, or one of question and asked_on without the other.")
         if self.portal_url:
             require_web_address("portal_url", self.portal_url)
 

@@ -15,7 +15,7 @@ from referral.storage.documents import Document
 
 # A receipt repeats the clinician's narrative. Evidence, mails and notes are not for pages at all.
 _OPEN: Final = frozenset({"request-letter"})
-_NARRATIVE: Final = frozenset({"receipt"})
+_NARRATIVE: Final = frozenset({"receipt", "conversation-letter"})
 
 
 def read_document(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -10,6 +11,7 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from referral.domain.codes import Channel, ClinicianKind
+from referral.domain.conversation import About, Speaker
 from referral.domain.credential import Minted
 from referral.domain.errors import InvalidInput, Issue
 from referral.domain.fax import page_code
@@ -27,6 +29,7 @@ from referral.letters.content import (
 )
 from referral.letters.notices import (
     CancelledLetter,
+    ConversationLetter,
     Ending,
     FaxCover,
     NoticeLetter,
@@ -34,6 +37,7 @@ from referral.letters.notices import (
     PatientStatusLetter,
     ThankYouLetter,
 )
+from referral.services.read_conversation import Said
 from referral.storage.clinics import Clinic
 from referral.storage.letterheads import StoredLogo
 from referral.storage.outbox import Message
@@ -250,6 +254,26 @@ def thank_you_letter(
     )
 
 
+def conversation_letter(
+    asked: Asked, minted: Minted, base_url: str, said: Sequence[Said], now: datetime
+) -> ConversationLetter:
+    """The clinic's newest words, behind the question that they answer; refuses what a request refuses."""
+    ours = max(place for place, one in enumerate(said) if one.turn.speaker is Speaker.CLINIC)
+    before = [one for one in said[:ours] if one.turn.speaker is Speaker.CLINICIAN and one.words]
+    # A turn of the clinic in between has answered it already.
+    question = before[-1] if before and said[ours].turn.about is About.REPLY else None
+    values = _about_patient(asked, minted.selector, now)
+    zone: ZoneInfo = values["time_zone"]
+    return ConversationLetter(
+        **values,
+        **_portal(minted, base_url),
+        answer=said[ours].words,
+        answered_by=asked.clinic.name,
+        question=question.words if question else "",
+        asked_on=question.turn.said_at.astimezone(zone).date() if question else None,
+    )
+
+
 def _asked_at(referral: Referral) -> datetime:
     """When the first letter was to go out."""
     return referral.started_at or referral.created_at
@@ -268,22 +292,36 @@ def reminder_letter(asked: Asked, minted: Minted, base_url: str, now: datetime) 
 
 
 def _request(asked: Asked, minted: Minted, base_url: str, now: datetime) -> dict[str, Any]:
-    patient, clinician, referral = asked.patient, asked.clinician, asked.referral
-    if patient.birth_date is None:
-        raise InvalidInput(Issue("The patient's date of birth is missing.", ("birth_date",), "required"))
-    values = _frame(asked, minted.selector, now)
+    clinician, referral = asked.clinician, asked.referral
+    values = _about_patient(asked, minted.selector, now)
     language, zone = values["language"], values["time_zone"]
-    return values | {
-        "salutation": salutation_of(clinician, language),
+    return {
+        **values,
+        **_portal(minted, base_url),
         "clinician_role": _ROLES[clinician.kind],
         "clinician_kind": clinician.kind,
-        "patient_name": patient.name,
-        "birth_year": patient.birth_date.year,
         "indication": indication_words(asked.order, language),
         "planned_course": planned_course(asked.order, language),
         "due_on": referral.due_at.astimezone(zone).date(),
+        "page_code": page_code(minted.selector),
+    }
+
+
+def _about_patient(asked: Asked, letter_id: str, now: datetime) -> dict[str, Any]:
+    patient = asked.patient
+    if patient.birth_date is None:
+        raise InvalidInput(Issue("The patient's date of birth is missing.", ("birth_date",), "required"))
+    return {
+        **_frame(asked, letter_id, now),
+        "salutation": salutation_of(asked.clinician, asked.language),
+        "patient_name": patient.name,
+        "birth_year": patient.birth_date.year,
+    }
+
+
+def _portal(minted: Minted, base_url: str) -> dict[str, Any]:
+    return {
         "short_code": minted.short_code,
         "portal_url": minted.url(base_url),
         "portal_display": f"{urlsplit(base_url).netloc}/request",
-        "page_code": page_code(minted.selector),
     }

@@ -29,16 +29,19 @@ from referral.domain.outgoing import (
 )
 from referral.domain.records import Clinician, Contact, Patient, Referral
 from referral.letters.content import Letter, ReceiptRecord, RequestLetter
+from referral.letters.notices import ConversationLetter
 from referral.letters.seal import Sealer
 from referral.services.letter_content import (
     Asked,
     Told,
+    conversation_letter,
     fax_cover,
     letter_around,
     patient_status_letter,
     reminder_letter,
     request_letter,
 )
+from referral.services.read_conversation import read_conversation
 from referral.services.receipt import receipt_record
 from referral.storage import clinics, credentials, directory, documents, orders, patient_links
 from referral.storage.clinics import Clinic
@@ -74,7 +77,7 @@ class Material:
 
     told: Told
     minted: Minted | None
-    letter: RequestLetter | None
+    letter: RequestLetter | ConversationLetter | None
     receipt: ReceiptRecord | None
     receipt_id: str | None
     ends_at: datetime
@@ -106,18 +109,7 @@ def gather(session: Session, message: Message, to: Recipient, base_url: str, now
     told = Told(clinic=clinic, clinician=clinician, referral=referral, contact=contact, to_patient=to.patient)
     purpose, ends_at = _use_of_link(to, now)
     minted = mint(purpose=purpose) if message.kind in WITH_LINK | TO_PATIENT else None
-    letter = receipt = receipt_id = None
-    if message.kind in WITH_LETTER and minted is not None:
-        asked = Asked(
-            clinic=clinic,
-            patient=directory.get_patient(session, referral.patient_id),
-            order=orders.get(session, referral.order_id),
-            clinician=clinician,
-            referral=referral,
-            contact=contact,
-        )
-        write = reminder_letter if message.kind is MessageKind.REMINDER else request_letter
-        letter = write(asked, minted, base_url, now)
+    receipt = receipt_id = None
     if message.kind is MessageKind.THANK_YOU:
         receipt_id, receipt = receipt_record(session, clinic, referral, base_url)
     zone = ZoneInfo(clinician.time_zone)
@@ -135,12 +127,34 @@ def gather(session: Session, message: Message, to: Recipient, base_url: str, now
     return Material(
         told=told,
         minted=minted,
-        letter=letter,
+        letter=_letter(session, message, told, minted, base_url, now) if minted else None,
         receipt=receipt,
         receipt_id=receipt_id,
         ends_at=ends_at,
         words=words,
     )
+
+
+def _letter(
+    session: Session, message: Message, told: Told, minted: Minted, base_url: str, now: datetime
+) -> RequestLetter | ConversationLetter | None:
+    """What names the patient. What was said goes on paper alone: a mail only says that something was."""
+    conversation = message.kind is MessageKind.CONVERSATION and message.channel in _PAPER
+    if message.kind not in WITH_LETTER and not conversation:
+        return None
+    asked = Asked(
+        clinic=told.clinic,
+        patient=directory.get_patient(session, told.referral.patient_id),
+        order=orders.get(session, told.referral.order_id),
+        clinician=told.clinician,
+        referral=told.referral,
+        contact=told.contact,
+    )
+    if conversation:
+        said = read_conversation(session, told.referral.id, words=True)
+        return conversation_letter(asked, minted, base_url, said, now)
+    write = reminder_letter if message.kind is MessageKind.REMINDER else request_letter
+    return write(asked, minted, base_url, now)
 
 
 def _link(to: Recipient, minted: Minted | None, base_url: str) -> str:
@@ -195,6 +209,7 @@ def draw(
     if material.letter is not None:
         style = _PAPER.get(message.channel, "screen")
         letter, letter_id = renderer.letter(material.letter, style).pdf, str(uuid.uuid4())
+        kind = kind if message.kind in WITH_LETTER else "conversation-letter"
     elif material.receipt is not None:
         sealer = Sealer(seal_key)
         letter = sealer.seal(renderer.receipt(material.receipt).pdf, "Record of an answered request", now)
