@@ -228,7 +228,7 @@ def test_a_bounce_of_an_earlier_try_does_not_end_a_later_one(desk: Desk) -> None
     """A person had it sent again: what comes back now of the first try is old news."""
     message = desk.message
     with desk.clinic.transaction() as session:
-        values = {"provider_reference": f"smtp:{provider_key(message.id, 2)}"}
+        values = {"provider_reference": f"smtp:{provider_key(message.id, 2)}", "generation": 2}
         row = tables.message.c.id == message.id
         session.connection.execute(tables.message.update().where(row).values(values))
     desk.comes(status_report(desk.address))
