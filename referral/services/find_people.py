@@ -7,16 +7,18 @@ from datetime import datetime
 from typing import Final
 
 from referral.domain.audit import Action, Actor, AuditEntry
+from referral.domain.consent import Consented, ConsentScope
 from referral.domain.listing import Page, View
 from referral.domain.policy import Policy
-from referral.domain.records import Clinician, Patient
+from referral.domain.records import Clinician, Contact, Patient
 from referral.services.find_orders import OrderState, states_of
 from referral.services.follow_requests import Followed, follow
 from referral.services.keep_directory import entered_by
 from referral.services.note_shown import note_shown
-from referral.storage import audit, clinics, directory, orders, referrals
+from referral.storage import audit, clinics, consents, contacts, directory, orders, outbox, referrals
 from referral.storage.db import Session
 from referral.storage.lists import people
+from referral.storage.outbox import Message
 
 # The newest requests on the page of a clinician; the list has all.
 _NEWEST: Final = 50
@@ -56,9 +58,14 @@ def look_up_patients(session: Session, actor: Actor, words: str, limit: int) -> 
 
 @dataclass(frozen=True, slots=True)
 class PatientView:
+    """`contacts` are those of the record, `consented` what the patient has said, `messages` what they got."""
+
     patient: Patient
     orders: tuple[OrderState, ...]
     requests: tuple[Followed, ...]
+    contacts: tuple[Contact, ...]
+    consented: dict[ConsentScope, Consented]
+    messages: tuple[Message, ...]
 
 
 def find_patient(session: Session, actor: Actor, patient_id: str, now: datetime) -> PatientView:
@@ -68,7 +75,14 @@ def find_patient(session: Session, actor: Actor, patient_id: str, now: datetime)
     _record(session, actor, "patient", patient_id)
     requests = [followed for state in states for followed in state.requests]
     requests.sort(key=lambda followed: followed.referral.created_at, reverse=True)
-    return PatientView(patient, tuple(states), tuple(requests))
+    return PatientView(
+        patient=patient,
+        orders=tuple(states),
+        requests=tuple(requests),
+        contacts=contacts.of_patients(session, [patient_id])[patient_id],
+        consented=consents.of_patients(session, [patient_id])[patient_id],
+        messages=tuple(outbox.to_patient(session, patient_id)),
+    )
 
 
 def list_clinicians(session: Session, actor: Actor, view: View, now: datetime) -> Page[Clinician]:

@@ -6,6 +6,7 @@ Chaining inside each transaction would make every read of a clinic wait for ever
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -103,6 +104,26 @@ def find(
         query = query.where(audit_event.c.at < until)
     rows = session.connection.execute(query.order_by(audit_event.c.id.desc()).limit(limit))
     return [AuditRow(*row) for row in rows]
+
+
+def disclosures(
+    session: Session, patient_id: str, subtypes: Iterable[str], since: datetime, limit: int
+) -> list[AuditRow]:
+    """What was done of these kinds about a patient, newest first; what was refused is none."""
+    flush(session)
+    query = (
+        select(*(audit_event.c[name] for name in COLUMNS))
+        .where(
+            audit_event.c.clinic_id == session.clinic,
+            audit_event.c.patient_id == patient_id,
+            audit_event.c.at >= since,
+            audit_event.c.subtype.in_(list(subtypes)),
+            audit_event.c.outcome == "0",
+        )
+        .order_by(audit_event.c.at.desc(), audit_event.c.id.desc())
+        .limit(limit)
+    )
+    return [AuditRow(*row) for row in session.connection.execute(query)]
 
 
 def author_of(session: Session, entity: str, subtype: str) -> str | None:

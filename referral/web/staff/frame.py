@@ -96,6 +96,17 @@ NOTICES: Final = {
     ),
     "override-declined": Notice("waiting", "Emergency access is declined", "The gate stays closed."),
     "override-reviewed": Notice("open", "The review is recorded"),
+    "consent-granted": Notice("open", "The consent is recorded", "What was ended before stays ended."),
+    "consent-withdrawn": Notice(
+        "waiting",
+        "The refusal is recorded",
+        "Nothing more goes out. Requests and recommendations that rested on it have ended.",
+    ),
+    "consent-leaving": Notice(
+        "waiting",
+        "The refusal is recorded, but a message was just leaving",
+        "It could not be called back; see the requests below. Nothing else goes out.",
+    ),
     "classified": Notice(
         "open",
         "The indication is classified",

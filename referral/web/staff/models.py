@@ -241,7 +241,7 @@ class RequestRow:
 
 @dataclass(frozen=True, slots=True)
 class PatientPage:
-    """`new_request` leads to the form with this patient chosen."""
+    """`new_request` leads to the form with this patient chosen, `accounting` to what left the clinic."""
 
     name: str
     born: str
@@ -249,6 +249,48 @@ class PatientPage:
     orders: tuple[OrderRow, ...]
     requests: tuple[RequestRow, ...]
     new_request: str
+    href: str
+    contacts: tuple[Fact, ...]
+    consents: tuple[ConsentCard, ...]
+    messages: tuple[MessageRow, ...]
+    accounting: str
+    form: Form
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentCard:
+    """What the patient has said about `scope`, and what saying otherwise would do (`warning`)."""
+
+    scope: str
+    title: str
+    badge: Badge
+    sentence: str
+    decision: str
+    button: str
+    warning: str
+
+
+@dataclass(frozen=True, slots=True)
+class DisclosureRow:
+    when: When
+    who: str
+    where: str
+    what: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class AccountingPage:
+    """`clinic` are the lines of who accounts, `more` says that the list is cut short."""
+
+    name: str
+    born: str
+    back: str
+    clinic: tuple[str, ...]
+    since: str
+    made: str
+    rows: tuple[DisclosureRow, ...]
+    more: bool
 
 
 @dataclass(frozen=True, slots=True)

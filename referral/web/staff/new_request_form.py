@@ -18,7 +18,7 @@ from referral.web.dependencies import Visitor
 from referral.web.staff.frame import texts
 from referral.web.staff.new_clinician import new_clinician
 from referral.web.staff.new_request_choices import indication_value, is_registered, npi_of
-from referral.web.staff.patients import LANGUAGES
+from referral.web.staff.patient_view import LANGUAGES
 
 _MOST_INDICATIONS: Final = 6
 

@@ -34,7 +34,7 @@ from referral.web.staff.new_request_choices import (
     registered_choice,
 )
 from referral.web.staff.new_request_form import Typed, draft_of
-from referral.web.staff.patients import LANGUAGES
+from referral.web.staff.patient_view import LANGUAGES
 from referral.web.staff.plan_view import dated
 from referral.web.staff.request_models import Duplicate, Finder, Need, NewRequestPage
 

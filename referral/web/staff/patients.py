@@ -2,35 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from referral.domain.consent import ConsentDecision
+from referral.domain.errors import InvalidInput, Issue
 from referral.domain.listing import Page, View
-from referral.domain.records import Patient
+from referral.services.account_disclosures import account_disclosures
 from referral.services.find_people import ListedPatient, find_patient, list_patients
-from referral.storage.db import Session
-from referral.web.staff import person_lists, present
-from referral.web.staff.clock import born
-from referral.web.staff.frame import SeeWork, clock_of, show
+from referral.services.keep_consent import say_consent
+from referral.storage import clinics
+from referral.storage.db import Session, attempt
+from referral.web.dependencies import PostedDep, Visitor
+from referral.web.staff import person_lists
+from referral.web.staff.frame import Ask, SeeWork, clock_of, done, errors_of, form_of, show, texts
 from referral.web.staff.lists import show_list
-from referral.web.staff.models import Fact, PatientPage
+from referral.web.staff.patient_view import accounting_page, patient_page
 from referral.web.staff.person_lists import patient_cells, patient_row
-from referral.web.staff.rows import order_row, request_row
 
 router: Final = APIRouter()
-LANGUAGES: Final = {
-    "en": "English",
-    "es": "Spanish",
-    "zh": "Chinese",
-    "tl": "Tagalog",
-    "vi": "Vietnamese",
-    "ar": "Arabic",
-    "fr": "French",
-    "ko": "Korean",
-    "ru": "Russian",
-}
+ANSWERS: Final = (ConsentDecision.GRANTED, ConsentDecision.WITHDRAWN)
 
 
 @router.get("/patients")
@@ -45,25 +39,45 @@ def show_patients(request: Request, visitor: SeeWork) -> Response:
 
 @router.get("/patients/{patient_id}")
 def show_patient(request: Request, patient_id: str, visitor: SeeWork) -> Response:
-    """One patient with orders and requests."""
+    """One patient with orders, requests, consents, and what was sent to them."""
+    return _show(request, visitor, patient_id, {})
+
+
+def _show(
+    request: Request, visitor: Visitor, patient_id: str, errors: Mapping[str, str], status: int = 200
+) -> Response:
     view = find_patient(visitor.session, visitor.actor, patient_id, visitor.now)
-    clock = clock_of(visitor)
-    page = PatientPage(
-        name=present.named(view.patient),
-        born=born(view.patient.birth_date),
-        facts=_facts(view.patient),
-        orders=tuple(order_row(state, clock) for state in view.orders),
-        requests=tuple(request_row(f, present.titled(f.clinician), clock) for f in view.requests),
-        new_request=f"/requests/new?patient={view.patient.id}",
-    )
-    return show(request, visitor, "staff/patient.html.j2", "patients", page)
+    page = patient_page(view, clock_of(visitor), form_of(visitor, {}, errors))
+    return show(request, visitor, "staff/patient.html.j2", "patients", page, status)
 
 
-def _facts(patient: Patient) -> tuple[Fact, ...]:
-    language = patient.language or ""
-    return (
-        Fact("Born", born(patient.birth_date)),
-        Fact("Language", LANGUAGES.get(language.split("-")[0], language or "not given")),
-        Fact("Telephone", present.phone(patient.telephone) if patient.telephone else "none on file"),
-        Fact("E-mail", patient.email or "none on file"),
-    )
+@router.post("/patients/{patient_id}/consent")
+def record_consent(request: Request, patient_id: str, visitor: Ask, posted: PostedDep) -> Response:
+    """The patient has agreed, or has refused."""
+    typed = texts(posted)
+    decision = next((d for d in ANSWERS if d == typed.get("decision")), None)
+    try:
+        if decision is None:
+            raise InvalidInput(Issue("Choose what the patient has said.", ("scope",), "required"))
+        with attempt(visitor.session):
+            outcome = say_consent(
+                visitor.session,
+                visitor.actor,
+                patient_id,
+                typed.get("scope", ""),
+                decision,
+                "recorded by the clinic's staff",
+                visitor.now,
+            )
+    except InvalidInput as error:
+        return _show(request, visitor, patient_id, errors_of(error, {}, "scope"), 400)
+    notice = "consent-leaving" if outcome.leaving else f"consent-{decision}"
+    return done(visitor, f"/patients/{patient_id}#consents", notice)
+
+
+@router.get("/patients/{patient_id}/disclosures")
+def show_disclosures(request: Request, patient_id: str, visitor: SeeWork) -> Response:
+    """What left the clinic about this patient, to be printed for them."""
+    found = account_disclosures(visitor.session, visitor.actor, patient_id, visitor.now)
+    page = accounting_page(found, clinics.current(visitor.session), clock_of(visitor))
+    return show(request, visitor, "staff/disclosures.html.j2", "patients", page)

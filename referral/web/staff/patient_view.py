@@ -1,0 +1,202 @@
+"""The page of a patient, and the accounting of what left the clinic about them."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from referral.domain.codes import Channel
+from referral.domain.consent import ConsentDecision, Consented, ConsentScope
+from referral.domain.contacts import FAILING, health
+from referral.domain.outgoing import MessageKind
+from referral.domain.records import Contact, Patient
+from referral.services.account_disclosures import Accounting, Disclosure
+from referral.services.find_people import PatientView
+from referral.storage.clinics import Clinic
+from referral.storage.outbox import Message
+from referral.web.form import Form
+from referral.web.staff import present
+from referral.web.staff.clock import Clock, born
+from referral.web.staff.models import (
+    AccountingPage,
+    Badge,
+    ConsentCard,
+    DisclosureRow,
+    Fact,
+    Link,
+    MessageRow,
+    PatientPage,
+)
+from referral.web.staff.rows import order_row, request_row
+
+LANGUAGES: Final = {
+    "en": "English",
+    "es": "Spanish",
+    "zh": "Chinese",
+    "tl": "Tagalog",
+    "vi": "Vietnamese",
+    "ar": "Arabic",
+    "fr": "French",
+    "ko": "Korean",
+    "ru": "Russian",
+}
+_TITLE: Final = {
+    ConsentScope.RECOMMENDER: "Asking other clinicians",
+    ConsentScope.PATIENT_MESSAGES: "Messages to the patient",
+}
+# Nothing said, agreed, refused.
+_SENTENCE: Final = {
+    ConsentScope.RECOMMENDER: (
+        "Nothing is on record. Disclosure for treatment needs no written consent (45 CFR 164.506(c)).",
+        "The patient agrees that the clinicians who treat them are asked.",
+        "The patient does not want anybody to be asked. Nothing about them goes out.",
+    ),
+    ConsentScope.PATIENT_MESSAGES: (
+        "Nothing is on record: the patient is written to as the ladder says.",
+        "The patient agrees to be written to.",
+        "The patient does not want to be written to. Please call instead.",
+    ),
+}
+_WARNING: Final = {
+    ConsentScope.RECOMMENDER: (
+        "Open requests end at once, their links close, recommendations that were given stop counting, and "
+        "treatment that needs one is blocked. Nobody is told. A later consent brings none of it back."
+    ),
+    ConsentScope.PATIENT_MESSAGES: "What waits to leave for the patient is stopped. Nothing else changes.",
+}
+_KEPT: Final = {
+    None: Badge("neutral", "Nothing on record"),
+    ConsentDecision.GRANTED: Badge("open", "Agreed"),
+    ConsentDecision.WITHDRAWN: Badge("closed", "Refused"),
+}
+
+
+def patient_page(view: PatientView, clock: Clock, form: Form) -> PatientPage:
+    """As the front desk sees it."""
+    id, numbers = view.patient.id, {f.referral.id: f.referral.number for f in view.requests}
+    return PatientPage(
+        name=present.named(view.patient),
+        born=born(view.patient.birth_date),
+        facts=_facts(view.patient),
+        orders=tuple(order_row(state, clock) for state in view.orders),
+        requests=tuple(request_row(f, present.titled(f.clinician), clock) for f in view.requests),
+        new_request=f"/requests/new?patient={id}",
+        href=f"/patients/{id}",
+        contacts=tuple(_contact(one) for one in view.contacts),
+        consents=tuple(_consent(scope, view.consented.get(scope), clock) for scope in ConsentScope),
+        messages=tuple(_message(one, view.contacts, numbers, clock) for one in view.messages),
+        accounting=f"/patients/{id}/disclosures",
+        form=form,
+    )
+
+
+def _facts(patient: Patient) -> tuple[Fact, ...]:
+    language = patient.language or ""
+    return (
+        Fact("Born", born(patient.birth_date)),
+        Fact("Language", LANGUAGES.get(language.split("-")[0], language or "not given")),
+    )
+
+
+def _contact(one: Contact) -> Fact:
+    label = {Channel.SMS: "Text message", Channel.POST: "Post"}.get(one.channel)
+    failing = " (nothing gets through)" if health(one) in FAILING else ""
+    return Fact(label or present.CHANNEL[one.channel].capitalize(), f"{present.address_of(one)}{failing}")
+
+
+def _consent(scope: ConsentScope, held: Consented | None, clock: Clock) -> ConsentCard:
+    decision = held.decision if held is not None else None
+    refused = decision is ConsentDecision.WITHDRAWN
+    place = 2 if refused else 1 if held is not None else 0
+    since = f" Since {clock.date_of(held.at)}." if held is not None else ""
+    return ConsentCard(
+        scope=scope,
+        title=_TITLE[scope],
+        badge=_KEPT[decision],
+        sentence=_SENTENCE[scope][place] + since,
+        decision=ConsentDecision.GRANTED if refused else ConsentDecision.WITHDRAWN,
+        button="The patient agrees again" if refused else "The patient refuses",
+        warning="What was ended stays ended; ask again where it is needed." if refused else _WARNING[scope],
+    )
+
+
+def _message(
+    one: Message, contacts: tuple[Contact, ...], numbers: dict[str, str], clock: Clock
+) -> MessageRow:
+    contact = next((known for known in contacts if known.id == one.contact_id), None)
+    number = numbers.get(one.referral_id)
+    return MessageRow(
+        kind=present.MESSAGE_KIND[one.kind],
+        channel=f"By {present.CHANNEL[one.channel]}",
+        icon=present.CHANNEL_ICON[one.channel],
+        to=present.address_of(contact) if contact is not None else "an address no longer on file",
+        when=clock.moment(one.finished_at or one.created_at),
+        badge=present.message_badge(one),
+        href=f"/outbox/{one.id}",
+        about=Link(number, f"/requests/{one.referral_id}") if number else None,
+    )
+
+
+# ---- Accounting of disclosures
+
+_ASKED: Final = "Name, year of birth, indication, planned course"
+_RECOMMENDATION: Final = "Treatment: asking for a recommendation"
+# What a message says, and what for; a message in words alone carries a request number and nothing else.
+_OF_KIND: Final = {
+    MessageKind.REQUEST: (_ASKED, _RECOMMENDATION),
+    MessageKind.REMINDER: (_ASKED, _RECOMMENDATION),
+    MessageKind.THANK_YOU: ("The record of their own answer", "Treatment: a copy for their chart"),
+    MessageKind.PATIENT_STATUS: ("That the clinic waits for a form", "To tell the patient"),
+    MessageKind.PATIENT_LINK: ("A link to the patient's own page", "Asked for by the patient"),
+}
+_WORDS_ALONE: Final = ("A request number, without a name", _RECOMMENDATION)
+_OF_LOOK: Final = {
+    "portal-patient-name": ("Name", _RECOMMENDATION),
+    "portal-request": (_ASKED, _RECOMMENDATION),
+    "portal-letter": ("The letter that was sent", _RECOMMENDATION),
+    "portal-receipt": ("The record of their own answer", "Treatment: a copy for their chart"),
+    "portal-standing": ("Their own answer", "Treatment: keeping it up to date"),
+    "misdirected": (_ASKED, "By mistake: it came to somebody else"),
+    "everything": ("The record as a whole", "Asked for by a connected system"),
+    "docref": ("Documents", "Asked for by a connected system"),
+    "export": ("The record as a whole", "Asked for by a connected system"),
+}
+
+
+def accounting_page(found: Accounting, clinic: Clinic, clock: Clock) -> AccountingPage:
+    """To be printed: date, recipient with address, what, and what for (164.528(b)(2))."""
+    head = clinic.letterhead
+    return AccountingPage(
+        name=present.named(found.patient),
+        born=born(found.patient.birth_date),
+        back=f"/patients/{found.patient.id}",
+        clinic=(clinic.name, *head["address_lines"], head["telephone"]),
+        since=clock.date_of(found.since),
+        made=clock.date_of(clock.now),
+        rows=tuple(_disclosure(one, clock) for one in found.rows),
+        more=found.more,
+    )
+
+
+def _disclosure(one: Disclosure, clock: Clock) -> DisclosureRow:
+    what, why = _OF_LOOK.get(one.what) or _OF_KIND.get(one.kind or MessageKind.CANCELLED, _WORDS_ALONE)
+    by = f" by {present.CHANNEL[one.channel]}" if one.channel is not None else ", on a secure page"
+    if one.system:
+        by = ""
+    return DisclosureRow(
+        when=clock.moment(one.at), who=_who(one), where=_where(one), what=f"{what}{by}", why=why
+    )
+
+
+def _who(one: Disclosure) -> str:
+    if one.clinician is not None:
+        return present.titled(one.clinician)
+    if one.what == "misdirected":
+        return "Somebody who was not meant"
+    return one.system or "The patient"
+
+
+def _where(one: Disclosure) -> str:
+    if one.clinician is None:
+        return one.address
+    lines = (one.clinician.practice, *one.clinician.address)
+    return ", ".join(line for line in lines if line) or one.address
