@@ -15,8 +15,7 @@ from referral.services.queue_message import queue_message
 from referral.storage import audit, consents, contacts, outbox, referrals
 from tests.database import NOW, ClinicFixture
 from tests.services import people
-from tests.web.conftest import OpenDesk
-from tests.web.desk import Desk
+from tests.web.desk import Desk, OpenDesk
 
 MAIL = "maria@home.example"
 
