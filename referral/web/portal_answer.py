@@ -201,8 +201,8 @@ def sign_answer(request: Request, visitor: _Signing, form: PostedDep) -> Respons
     """Sent twice, it is signed once: the second one is shown the receipt of the first."""
     card, draft, frame = _read(visitor)
     decision = decision_of(draft.values)
-    if decision is None:
-        return go("/request")
+    if decision is None or _detail_errors(card, decision, draft.values):
+        return go("/request/details")
     typed = posted_values(form, SIGNATURE_ITEMS)
     signature = Signature(
         key=str(form.get("key", "")),
