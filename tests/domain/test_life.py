@@ -129,8 +129,14 @@ def test_what_may_still_go_out(kind: MessageKind) -> None:
         MessageKind.IDENTITY_CODE,
         MessageKind.FRESH_LINK,
         MessageKind.PATIENT_STATUS,
+        MessageKind.CONVERSATION,
     }
-    after = {MessageKind.RENEWAL, MessageKind.IDENTITY_CODE, MessageKind.FRESH_LINK}
+    after = {
+        MessageKind.RENEWAL,
+        MessageKind.IDENTITY_CODE,
+        MessageKind.FRESH_LINK,
+        MessageKind.CONVERSATION,
+    }
     news = set(MessageKind) - asking - after
     assert makes_sense(kind, is_open=True, stands=False) is (kind in asking | news)
     assert makes_sense(kind, is_open=False, stands=True) is (kind in after | news)
