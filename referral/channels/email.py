@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import dataclass
 from datetime import datetime
 from email.errors import MessageError
@@ -35,12 +36,13 @@ def compose(mail: Mail, message_id: str, now: datetime) -> bytes:
     Raises UnusableAddress for a control character in any header and for what is no address of plain letters.
     """
     for value in (mail.sender, mail.recipient, mail.subject):
-        if any(ord(character) < 32 or ord(character) == 127 for character in value):
+        # Line and paragraph separators end a line as well, for whoever reads the header as text.
+        if any(unicodedata.category(character) in ("Cc", "Zl", "Zp") for character in value):
             raise UnusableAddress("The e-mail address holds a control character; please correct the contact.")
     name, address = parseaddr(mail.sender)
     message = EmailMessage(policy=_POLICY)
-    message["From"] = Address(name, addr_spec=address)
     try:
+        message["From"] = Address(name, addr_spec=address)
         recipient = Address(addr_spec=mail.recipient)
     except (ValueError, IndexError, MessageError):
         recipient = Address()
