@@ -246,6 +246,7 @@ _PLACES: Final = {
     "simulator": Permission.SIGNED_IN,
     "systems": Permission.MANAGE_ACCOUNTS,
     "audit": Permission.SEE_AUDIT,
+    "reports": Permission.SEE_WORK,
 }
 
 

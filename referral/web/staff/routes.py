@@ -31,6 +31,7 @@ from referral.web.staff import (
     policy,
     record_answer,
     register,
+    reports,
     request,
     request_list,
     restore,
@@ -77,5 +78,6 @@ for module in (
     simulator,
     systems,
     audit_list,
+    reports,
 ):
     router.include_router(module.router)
