@@ -8,7 +8,7 @@ from datetime import date, datetime
 from functools import partial
 from typing import Any, Final
 
-from sqlalchemy import exists, func, insert, not_, select, text, update
+from sqlalchemy import Date, exists, func, insert, literal_column, not_, select, text, update
 from sqlalchemy.exc import DBAPIError
 
 from referral.domain.audit import Actor
@@ -21,6 +21,11 @@ from referral.storage import tables
 from referral.storage.db import GATE_CLOSED, Session, sql_state
 
 USABLE: Final = ("on-hold", "active")
+# The planned day as a key that is never NULL: without one an order comes after all others. No plan reaches
+# this day, and the driver cannot read PostgreSQL's own "infinity". The same expression is indexed.
+DAY: Final = func.coalesce(
+    tables.infusion_order.c.first_infusion_on, literal_column("DATE '9999-12-31'", Date()), type_=Date()
+)
 
 
 # Statements of the busiest paths are made once: making one costs as much as sending it.
@@ -133,7 +138,7 @@ def find(
         query = query.where(table.c.patient_id == patient_id)
     if from_day is not None:
         query = query.where(table.c.first_infusion_on >= from_day)
-    ordered = query.order_by(table.c.first_infusion_on.asc().nulls_last(), table.c.created_at, table.c.id)
+    ordered = query.order_by(DAY, table.c.created_at, table.c.id)
     return to_orders(session, session.connection.execute(ordered.limit(limit)))
 
 

@@ -20,8 +20,6 @@ from sqlalchemy import ColumnElement, Select, func, literal, select, tuple_
 from referral.domain.listing import COUNTED, Page, View
 from referral.storage.db import PLANNED_ANEW, Session, flush
 
-# PostgreSQL's "after every day" cannot be read by the driver; no plan reaches this day.
-NO_DAY: Final = date.max
 _LONGEST: Final = 4000
 _BIGGEST: Final = 2**63
 

@@ -5,19 +5,19 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Select, and_, func, literal, select
+from sqlalchemy import ColumnElement, Select, and_, select
 
 from referral.domain.listing import Page, View
 from referral.domain.records import Order
 from referral.storage import orders, tables
 from referral.storage.db import Session
 from referral.storage.lists.conditions import equals, every_word, one_of, people_named
-from referral.storage.lists.keyset import NO_DAY, Asked, Listing, Sort, read
+from referral.storage.lists.keyset import Asked, Listing, Sort, read
 
 _TABLE: Final = tables.infusion_order
 _PATIENT: Final = tables.patient
-# Those without a date come last. The same expression is indexed (0030_lists.sql).
-DAY: Final = func.coalesce(_TABLE.c.first_infusion_on, literal(NO_DAY, _TABLE.c.first_infusion_on.type))
+# Those without a date come last.
+DAY: Final = orders.DAY
 _USABLE: Final = _TABLE.c.status.in_(orders.USABLE)
 _ASKED: Final = (
     select(tables.referral.c.id)

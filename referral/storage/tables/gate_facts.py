@@ -48,7 +48,8 @@ infusion_order = Table(
     Index(
         "ix_infusion_order_usable",
         "clinic_id",
-        "first_infusion_on",
+        # Those without a date come last; the lists have the same expression (storage/lists/orders.py).
+        text("coalesce(first_infusion_on, DATE '9999-12-31')"),
         "created_at",
         "id",
         postgresql_where=text("status IN ('on-hold', 'active')"),

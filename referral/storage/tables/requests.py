@@ -84,6 +84,8 @@ referral = Table(
     Index(None, "clinic_id", "order_id"),
     Index(None, "clinic_id", "patient_id"),
     Index(None, "clinic_id", "clinician_id"),
+    Index("ix_referral_open_due", "clinic_id", "due_at", "id", postgresql_where=text("closed_at IS NULL")),
+    Index("ix_referral_created", "clinic_id", "created_at", "id"),
     Index(
         "ix_referral_next_step",
         "clinic_id",
@@ -114,6 +116,12 @@ referral_event = Table(
     PrimaryKeyConstraint("clinic_id", "id"),
     ForeignKeyConstraint(["clinic_id", "referral_id"], ["referral.clinic_id", "referral.id"]),
     Index(None, "clinic_id", "referral_id", "id"),
+    Index(
+        "ix_referral_event_opened",
+        "clinic_id",
+        "referral_id",
+        postgresql_where=text("event = 'portal-opened'"),
+    ),
 )
 
 document = Table(
@@ -229,5 +237,6 @@ message = Table(
         "created_at",
         postgresql_where=text("state IN ('failed', 'unknown', 'dead')"),
     ),
+    Index("ix_message_created", "clinic_id", "created_at", "id"),
     Index("ix_message_by_hand", "clinic_id", "created_at", postgresql_where=text("state = 'by-hand'")),
 )
