@@ -22,8 +22,8 @@ INSERT INTO patient (clinic_id, id, family, given, birth_date, search_name)
 SELECT '{clinic}', id, 'Family' || p % 7919, 'Given' || p % 1009, date '1950-01-01' + (p % 20000)::int,
        'family' || p % 7919 || ' given' || p % 1009 FROM made;
 INSERT INTO clinician (clinic_id, id, name, credentials, kind, practice, time_zone, search_name)
-SELECT DISTINCT '{clinic}'::uuid, who, 'Doctor Number' || p / 100, 'MD', 'psychiatrist', 'Practice ' || p / 100,
-       'America/Denver', 'doctor number' || p / 100 || ' practice ' || p / 100
+SELECT DISTINCT '{clinic}'::uuid, who, 'Doctor Number' || p / 100, 'MD', 'psychiatrist',
+       'Practice ' || p / 100, 'America/Denver', 'doctor number' || p / 100 || ' practice ' || p / 100
 FROM made ON CONFLICT DO NOTHING;
 INSERT INTO search_key (clinic_id, kind, id, key)
 SELECT '{clinic}', 'patient', id, key FROM made,
@@ -32,7 +32,8 @@ INSERT INTO search_key (clinic_id, kind, id, key)
 SELECT DISTINCT '{clinic}'::uuid, 'clinician', who, key FROM made,
        search_keys('doctor number' || p / 100 || ' practice ' || p / 100, '') AS key ON CONFLICT DO NOTHING;
 INSERT INTO contact (clinic_id, id, clinician_id, channel, address, source, verified_at)
-SELECT DISTINCT '{clinic}'::uuid, who || channel, who, channel, replace(address, '#', who), 'staff', timestamptz '{now}'
+SELECT DISTINCT '{clinic}'::uuid, who || channel, who, channel, replace(address, '#', who), 'staff',
+       timestamptz '{now}'
 FROM made, (VALUES ('email', '#@practice.example'), ('phone', '+13035550100')) AS v (channel, address)
 ON CONFLICT DO NOTHING;
 INSERT INTO infusion_order (clinic_id, id, patient_id, status, first_infusion_on, created_by, created_at)
@@ -44,8 +45,8 @@ SELECT '{clinic}', id, 'http://hl7.org/fhir/sid/icd-10-cm', 'F33.2', 'recurrent 
 INSERT INTO consultation (clinic_id, encounter_id, patient_id, order_id, held_at, recorded_by)
 SELECT '{clinic}', id, id, id, at, 'bench' FROM made;
 INSERT INTO referral (clinic_id, id, number, requisition, task_id, patient_id, order_id, clinician_id, status,
-                      business_status, created_by, created_at, started_at, due_at, delivered_at, identified_at,
-                      closed_at, climbed, next_step_at)
+                      business_status, created_by, created_at, started_at, due_at, delivered_at,
+                      identified_at, closed_at, climbed, next_step_at)
 SELECT '{clinic}', id, 'R-2026-' || lpad(p::text, 5, '0'), id, id, id, id, who,
        CASE WHEN is_open THEN 'requested' ELSE 'completed' END,
        CASE WHEN is_open THEN 'sent' ELSE 'recommended' END, 'bench', at, at, at + interval '14 days',
@@ -62,8 +63,9 @@ INSERT INTO message (clinic_id, id, referral_id, kind, ordinal, channel, contact
 SELECT '{clinic}', md5(id || kind)::uuid, id, kind, 0, 'email', who || 'email', 'delivered', at, true, at,
        at + interval '10 minutes'
 FROM made, (VALUES ('request'), ('thank-you')) AS v (kind) WHERE kind = 'request' OR NOT is_open;
-INSERT INTO referral_event (clinic_id, referral_id, event, actor, at)
-SELECT '{clinic}', id, event, 'worker', at FROM made, (VALUES ('asked'), ('sent'), ('delivered')) AS v (event);
+INSERT INTO referral_event (clinic_id, referral_id, event, actor, detail, at)
+SELECT '{clinic}', id, event, 'worker', '{{"kind": "request", "channel": "email"}}', at
+FROM made, (VALUES ('asked'), ('sent'), ('delivered')) AS v (event);
 INSERT INTO call_task (clinic_id, id, why, referral_id, due_at, created_at)
 SELECT '{clinic}', md5('call' || id)::uuid, 'ladder', id, at, at FROM made WHERE is_open AND p % 10 = 0;
 """
@@ -76,7 +78,7 @@ def write_clinic(admin_url: str, clinic_id: str, most: int, *, open: int, now: d
         last = min(first + _STEP - 1, most)
         given = {"clinic": clinic_id, "first": first, "last": last, "most": most, "open": open, "now": now}
         with engine.begin() as connection:
-            connection.exec_driver_sql(_SCRIPT.format(**given))
+            connection.exec_driver_sql(_SCRIPT.format(**given).replace("%", "%%"))
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.exec_driver_sql("VACUUM ANALYZE")
         connection.exec_driver_sql("CHECKPOINT")

@@ -92,8 +92,8 @@ def october(clinic: ClinicFixture) -> Figures:
         write(session, fourth, "fax", **made_on, **gone)
         write(session, opened, **made_on, delivered_at=at(11, 16, 10))
         write(session, waiting, **made_on, delivered_at=None)
-        took = {"delivered_at": at(10, 6, 10), "identified_at": at(10, 7, 9), "closed_at": at(10, 7, 10)}
-        write(session, given_back, **made_on, **took)
+        told: dict[str, Any] = {"delivered_at": at(10, 6, 10), "identified_at": at(10, 7, 9)}
+        write(session, given_back, **made_on, **told, closed_at=at(10, 7, 10))
         outside = ask(session, clinic, okafor)
         write(session, outside, created_at=at(9, 30, 23), closed_at=at(10, 1, 9), status=TaskStatus.CANCELLED)
         close_days(session, clinic.actor, lee.id, ("2026-10-20", "2026-10-21", "Away"), at(10, 1, 9))
