@@ -16,7 +16,7 @@ SET LOCAL session_replication_role = replica;
 SET LOCAL synchronous_commit = off;
 CREATE TEMP TABLE made ON COMMIT DROP AS
 SELECT p, 'b' || p AS id, 'bc' || p / 100 AS who, p > {most} - {open} AS is_open,
-       timestamptz '{now}' - interval '1 minute' * (20 * ({most} - p) + 3000) AS at
+       timestamptz '{now}' - interval '1 minute' * ({most} - p + 3000) AS at
 FROM generate_series({first}, {last}) p;
 INSERT INTO patient (clinic_id, id, family, given, birth_date, search_name)
 SELECT '{clinic}', id, 'Family' || p % 7919, 'Given' || p % 1009, date '1950-01-01' + (p % 20000)::int,
@@ -47,11 +47,11 @@ SELECT '{clinic}', id, id, id, at, 'bench' FROM made;
 INSERT INTO referral (clinic_id, id, number, requisition, task_id, patient_id, order_id, clinician_id, status,
                       business_status, created_by, created_at, started_at, due_at, delivered_at,
                       identified_at, closed_at, climbed, next_step_at)
-SELECT '{clinic}', id, 'R-2026-' || lpad(p::text, 5, '0'), id, id, id, id, who,
+SELECT '{clinic}', id, 'R-2026-' || lpad(p::text, 7, '0'), id, id, id, id, who,
        CASE WHEN is_open THEN 'requested' ELSE 'completed' END,
        CASE WHEN is_open THEN 'sent' ELSE 'recommended' END, 'bench', at, at, at + interval '14 days',
        at + interval '10 minutes', CASE WHEN NOT is_open THEN at + interval '2 days' END,
-       CASE WHEN NOT is_open THEN at + interval '1 hour' * (30 + p % 200) END, 1,
+       CASE WHEN NOT is_open THEN least(at + interval '1 hour' * (30 + p % 200), timestamptz '{now}') END, 1,
        CASE WHEN is_open THEN timestamptz '{now}' + interval '3 days' END
 FROM made;
 INSERT INTO recommendation (clinic_id, id, patient_id, order_id, referral_id, clinician_id, clinician_kind,

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import select
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
 from functools import partial
 from typing import Any, Final
 
 import orjson
-from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy import ColumnElement, Connection, Engine, Text, any_, create_engine, event, literal, text
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.exc import DatabaseError, DataError, InvalidatePoolError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -248,6 +249,11 @@ def attempt(session: Session) -> Iterator[None]:
         session.late = late
         session.kept.clear()
         raise
+
+
+def among(column: ColumnElement[str], ids: Iterable[str]) -> ColumnElement[bool]:
+    """One parameter, however many ids: each number of them would be a statement of its own to parse."""
+    return column == any_(literal(list(ids), ARRAY(Text)))
 
 
 def hold(session: Session, name: str) -> None:

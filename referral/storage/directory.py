@@ -17,7 +17,7 @@ from referral.domain.records import Clinician, Contact, Patient
 from referral.storage import tables
 from referral.storage.closures import hours_from
 from referral.storage.contacts import forget_clinicians, to_contact
-from referral.storage.db import PLANNED_ANEW, Session
+from referral.storage.db import PLANNED_ANEW, Session, among
 from referral.storage.people_search import closest, matching
 
 
@@ -52,7 +52,7 @@ def get_patients(session: Session, ids: Iterable[str]) -> dict[str, Patient]:
     """By id; what does not exist is missing from the result."""
     rows = session.connection.execute(
         select(tables.patient).where(
-            tables.patient.c.clinic_id == session.clinic, tables.patient.c.id.in_(list(ids))
+            tables.patient.c.clinic_id == session.clinic, among(tables.patient.c.id, ids)
         )
     )
     return {row.id: _to_patient(row) for row in rows}

@@ -18,7 +18,7 @@ from referral.domain.gate import RESTORING, GateFacts, Override, Recommendation
 from referral.domain.policy import ICD_10_CM, Indication
 from referral.domain.records import Order
 from referral.storage import tables
-from referral.storage.db import GATE_CLOSED, Session, sql_state
+from referral.storage.db import GATE_CLOSED, Session, among, sql_state
 
 USABLE: Final = ("on-hold", "active")
 # The planned day as a key that is never NULL: without one an order comes after all others. No plan reaches
@@ -79,7 +79,7 @@ def to_orders(session: Session, rows: Iterable[Any]) -> list[Order]:
     indications: dict[str, list[Indication]] = {row.id: [] for row in found}
     for row in session.connection.execute(
         select(table)
-        .where(table.c.clinic_id == session.clinic, table.c.order_id.in_(list(indications)))
+        .where(table.c.clinic_id == session.clinic, among(table.c.order_id, indications))
         .order_by(table.c.order_id, table.c.position)
     ):
         indications[row.order_id].append(Indication(row.system, row.code, row.display))
@@ -147,7 +147,7 @@ def of_patients(session: Session, patient_ids: Iterable[str]) -> list[Order]:
     table = tables.infusion_order
     rows = session.connection.execute(
         select(table)
-        .where(table.c.clinic_id == session.clinic, table.c.patient_id.in_(list(patient_ids)))
+        .where(table.c.clinic_id == session.clinic, among(table.c.patient_id, patient_ids))
         .order_by(table.c.created_at.desc(), table.c.id)
     )
     return to_orders(session, rows)
@@ -157,7 +157,7 @@ def get_many(session: Session, ids: Iterable[str]) -> dict[str, Order]:
     """By id; what does not exist is missing from the result."""
     table = tables.infusion_order
     rows = session.connection.execute(
-        select(table).where(table.c.clinic_id == session.clinic, table.c.id.in_(list(ids)))
+        select(table).where(table.c.clinic_id == session.clinic, among(table.c.id, ids))
     )
     return {order.id: order for order in to_orders(session, rows)}
 

@@ -25,7 +25,7 @@ from referral.domain.outgoing import (
 )
 from referral.domain.records import Contact, Referral
 from referral.storage import tables
-from referral.storage.db import Session
+from referral.storage.db import Session, among
 
 _TABLE: Final = tables.message
 _TROUBLES: Final = 2000
@@ -311,7 +311,7 @@ def of_referrals(session: Session, referral_ids: Iterable[str]) -> list[Message]
     """All messages of these requests, newest first."""
     rows = session.connection.execute(
         select(*_COLUMNS)
-        .where(_TABLE.c.clinic_id == session.clinic, _TABLE.c.referral_id.in_(list(referral_ids)))
+        .where(_TABLE.c.clinic_id == session.clinic, among(_TABLE.c.referral_id, referral_ids))
         .order_by(_TABLE.c.created_at.desc(), _TABLE.c.ordinal.desc(), _TABLE.c.id)
     )
     return [to_message(row) for row in rows]

@@ -16,7 +16,7 @@ from referral.domain.codes import BusinessStatus, TaskStatus
 from referral.domain.errors import DuplicateRequest, NotFound, StaleVersion
 from referral.domain.records import Referral
 from referral.storage import tables
-from referral.storage.db import Session, flush
+from referral.storage.db import Session, among, flush
 from referral.storage.versioned import over
 
 _TABLE: Final = tables.referral
@@ -139,7 +139,7 @@ def find(
 def of_orders(session: Session, order_ids: Iterable[str]) -> list[Referral]:
     """All requests about these orders, newest first."""
     rows = session.connection.execute(
-        _SELECT.where(_TABLE.c.clinic_id == session.clinic, _TABLE.c.order_id.in_(list(order_ids))).order_by(
+        _SELECT.where(_TABLE.c.clinic_id == session.clinic, among(_TABLE.c.order_id, order_ids)).order_by(
             _TABLE.c.created_at.desc(), _TABLE.c.id
         )
     )
@@ -149,7 +149,7 @@ def of_orders(session: Session, order_ids: Iterable[str]) -> list[Referral]:
 def find_many(session: Session, ids: Iterable[str]) -> dict[str, Referral]:
     """By id; what does not exist is missing from the result."""
     rows = session.connection.execute(
-        _SELECT.where(_TABLE.c.clinic_id == session.clinic, _TABLE.c.id.in_(list(ids)))
+        _SELECT.where(_TABLE.c.clinic_id == session.clinic, among(_TABLE.c.id, ids))
     )
     return {row.id: to_referral(row) for row in rows}
 
@@ -278,7 +278,7 @@ def latest_questions(session: Session, ids: Iterable[str]) -> dict[str, Referral
         select(table.c.referral_id, table.c.event, table.c.actor, table.c.detail, table.c.at)
         .where(
             table.c.clinic_id == session.clinic,
-            table.c.referral_id.in_(list(ids)),
+            among(table.c.referral_id, ids),
             table.c.event.startswith("asked-"),
         )
         .order_by(table.c.referral_id, table.c.id.desc())
@@ -295,7 +295,7 @@ def latest_among(session: Session, ids: Iterable[str], words: Iterable[str]) -> 
         select(table.c.referral_id, table.c.event, table.c.actor, table.c.detail, table.c.at)
         .where(
             table.c.clinic_id == session.clinic,
-            table.c.referral_id.in_(list(ids)),
+            among(table.c.referral_id, ids),
             table.c.event.in_(list(words)),
         )
         .order_by(table.c.referral_id, table.c.id.desc())

@@ -11,7 +11,7 @@ from sqlalchemy import insert, select, text
 from referral.domain.codes import ClinicianKind, Decision, Strength
 from referral.domain.life import Cause, Conflict, Remark, Standing
 from referral.storage import tables
-from referral.storage.db import Session
+from referral.storage.db import Session, among
 
 _COLUMNS: Final = """
     SELECT r.id, r.patient_id, r.order_id, r.referral_id, r.clinician_id, r.clinician_kind, r.decision,
@@ -174,7 +174,7 @@ def kept_pairs(session: Session, order_ids: Iterable[str]) -> dict[tuple[str, st
     """What the medical director has said of (recommendation, refusal) pairs of these orders."""
     table = tables.conflict_decision
     rows = session.connection.execute(
-        select(table).where(table.c.clinic_id == session.clinic, table.c.order_id.in_(list(order_ids)))
+        select(table).where(table.c.clinic_id == session.clinic, among(table.c.order_id, order_ids))
     )
     return {
         (row.recommendation_id, row.refusal_id): Remark(
