@@ -49,7 +49,7 @@ infusion_order = Table(
         "ix_infusion_order_usable",
         "clinic_id",
         # Those without a date come last; the lists have the same expression (storage/lists/orders.py).
-        text("coalesce(first_infusion_on, DATE '9999-12-31')"),
+        text("COALESCE(first_infusion_on, '9999-12-31'::date)"),
         "created_at",
         "id",
         postgresql_where=text("status IN ('on-hold', 'active')"),

@@ -39,12 +39,13 @@ def _shape(people: Mapping[str, str]) -> Shape:
         one="entry",
         many="entries",
         title="Audit",
-        intro="Who did what to whose record. Nothing here can be changed or taken away.",
+        intro="Who did what to whose record. A patient is found by the number of a request, or by name and date of"
+        " birth, as in Nguyen 1986-04-12.",
         columns=(
             *("Number", "Time (UTC)", "Who", "Name", "Kind", "Role", "Address", "Action", "What"),
             *("Record", "Patient", "Outcome", "Request id"),
         ),
-        search="Request number, or name with date of birth (Nguyen 1986-04-12), or an id",
+        search="Request number, or name and date of birth",
         filters=(
             Filter(
                 name="person",
