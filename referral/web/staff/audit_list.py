@@ -39,8 +39,8 @@ def _shape(people: Mapping[str, str]) -> Shape:
         one="entry",
         many="entries",
         title="Audit",
-        intro="Who did what to whose record. A patient is found by the number of a request, or by name and date"
-        " of birth, as in Nguyen 1986-04-12.",
+        intro="Who did what to whose record. A patient is found by the number of a request, or by name and"
+        " date of birth, as in Nguyen 1986-04-12.",
         columns=(
             *("Number", "Time (UTC)", "Who", "Name", "Kind", "Role", "Address", "Action", "What"),
             *("Record", "Patient", "Outcome", "Request id"),
