@@ -36,6 +36,7 @@ from referral.services.answer_on_portal import (
 from referral.services.keep_draft import Draft, read_draft, save_values
 from referral.services.keep_standing import has_withdrawn, own_answer
 from referral.services.prove_identity import Stage
+from referral.storage.db import Session
 from referral.web.dependencies import PostedDep
 from referral.web.form import Form
 from referral.web.portal_guest import Guest, farewell, go, guest
@@ -68,16 +69,19 @@ _Leaving = Annotated[Guest, guest(*Stage, even_when_over=True)]
 def _read(visitor: Guest) -> tuple[Card, Draft, dict[str, Any]]:
     """The request, the draft, and what every page of an identified visitor shows."""
     with visitor.transaction() as session:
-        card = read_card(session, visitor.actor, visitor.found, visitor.now, visitor.language)
-        draft = read_draft(session, visitor.found)
-        sender = read_sender(session)
+        return _look(session, visitor)
+
+
+def _look(session: Session, visitor: Guest) -> tuple[Card, Draft, dict[str, Any]]:
+    card = read_card(session, visitor.actor, visitor.found, visitor.now, visitor.language)
+    draft, sender = read_draft(session, visitor.found), read_sender(session)
     return card, draft, {"card": card, "sender": sender, "due_on": visitor.date(card.due_on)}
 
 
 def request_page(visitor: Guest) -> Response:
     """The request and five large answers."""
-    _, draft, frame = _read(visitor)
     with visitor.transaction() as session:
+        _, draft, frame = _look(session, visitor)
         thread = read_thread(session, visitor.actor, visitor.found)
     return visitor.page(
         "portal/request.html.j2",

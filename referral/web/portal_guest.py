@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any, Final
 
 from fastapi import Request
@@ -26,6 +26,8 @@ from referral.web.pages import page
 from referral.web.reader import know
 
 _COOKIE: Final = "referral_portal"
+# How often a busy visit's last use is written: often enough for the idle limit, seldom enough to be free.
+_TOUCH_EVERY: Final = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +100,7 @@ def find_guest(request: Request, runtime: Runtime, *, even_asleep: bool = False)
         credential = credentials.get(session, found.selector)
         if credential is None:
             return None
-        if not asleep:
+        if not asleep and now - found.seen_at > _TOUCH_EVERY:
             credentials.change_session(session, found.token_digest, seen_at=now)
         language = know(request, directory.language_of_asked(session, credential.referral_id))
     request.state.actor = actor = caller_of(request).actor(credential)
