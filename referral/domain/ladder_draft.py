@@ -17,8 +17,15 @@ MOST_DAYS: Final = 60
 _REQUEST: Final = "request"
 # What stands for messages to the patient: [0, "patient", channels, null]; without it they are the usual ones.
 _PATIENT: Final = "patient"
-# By what a patient can be told.
-PATIENT_CHANNELS: Final = (Channel.EMAIL, Channel.SMS, Channel.POST)
+# By what a patient can be told, by the value that a form sends; the first is the usual one.
+PATIENT_CHANNELS: Final[Mapping[str, tuple[Channel, ...]]] = {
+    "email-sms": (Channel.EMAIL, Channel.SMS),
+    "email-sms-post": (Channel.EMAIL, Channel.SMS, Channel.POST),
+    "email": (Channel.EMAIL,),
+    "sms": (Channel.SMS,),
+    "post": (Channel.POST,),
+    "nobody": (),
+}
 CHANNEL_WORDS: Final = {
     Channel.EMAIL: "e-mail",
     Channel.FAX: "fax",

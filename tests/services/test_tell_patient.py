@@ -12,15 +12,18 @@ from sqlalchemy import insert
 from sqlalchemy.exc import IntegrityError
 
 from referral.channels.base import Outcome
+from referral.channels.print_batch import PrintTransport
 from referral.domain.codes import Channel
 from referral.domain.outgoing import MessageKind, MessageState
 from referral.domain.records import Referral
 from referral.domain.reminders import Ladder, Rung, Step
 from referral.letters.render import Renderer
+from referral.letters.words import words_of
 from referral.services.deliver_messages import deliver_due
+from referral.services.find_paper import find_pile
 from referral.services.send_reminders import send_reminders
 from referral.services.tell_patient import Untold, tell_patient
-from referral.storage import audit, clinics, contacts, outbox, referrals, resources, tables
+from referral.storage import audit, clinics, contacts, documents, outbox, referrals, resources, tables
 from referral.storage.outbox import Message
 from tests.database import NOW, ClinicFixture
 from tests.services import people
@@ -123,6 +126,26 @@ def test_where_nothing_is_written_the_timeline_says_why(
     climb(clinic)
     assert to_patient(clinic, referral) == []
     assert why_not(clinic, referral) == [expected]
+
+
+def test_a_letter_to_the_patient_waits_to_be_printed_under_the_neutral_name(
+    clinic: ClinicFixture, renderer: Renderer
+) -> None:
+    referral = asked_about(clinic, replace(SHORT, patient_channels=(Channel.POST,)), language="es")
+    home = {"use": "home", "line": ["1 Beach Road"], "city": "Denver", "state": "CO", "postalCode": "80202"}
+    with clinic.transaction() as session:
+        resources.amend(session, "Patient", referral.patient_id, {"address": [home]}, NOW)
+    climb(clinic)
+    deliver_due(delivery(clinic, renderer, DAY_1, post=PrintTransport()), clinic.id)
+    (told,) = to_patient(clinic, referral)
+    assert told.state is MessageState.BY_HAND
+    with clinic.transaction() as session:
+        words = words_of(documents.get(session, str(told.envelope_id)).content)
+        (letter,) = [one for one in find_pile(session).letters if one.message.id == told.id]
+    assert (letter.to, letter.address) == ("Maria José Nguyễn", ("1 Beach Road", "Denver, CO 80202"))
+    assert "1 Beach Road" in words
+    assert "formulario" in words
+    assert not re.search(r"(?i)psych|psiq|depres|ketamin|F33", words)
 
 
 def test_two_requests_are_one_piece_of_news(clinic: ClinicFixture) -> None:

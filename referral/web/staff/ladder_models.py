@@ -34,6 +34,7 @@ class LadderForm:
     lines: tuple[int, ...]
     choices: tuple[Choice, ...]
     channels: tuple[Choice, ...]
+    tells: tuple[Choice, ...]
     days: int
     stale: str = ""
     changed: tuple[str, ...] = ()

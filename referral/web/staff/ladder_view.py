@@ -11,9 +11,11 @@ from referral.domain.ladder_draft import (
     CHANNEL_WORDS,
     CHOICES,
     MOST_RUNGS,
+    PATIENT_CHANNELS,
     RungDraft,
     checked_ladder,
     choice_of,
+    patient_words,
     request_words,
     sends_anything,
     words_of,
@@ -64,7 +66,8 @@ def large(text: str) -> str:
 
 def values_of(ladder: Ladder) -> dict[str, str]:
     """The form filled in with a ladder."""
-    values = {"request_channel": ladder.request_channel or ""}
+    tell = (key for key, channels in PATIENT_CHANNELS.items() if channels == ladder.patient_channels)
+    values = {"request_channel": ladder.request_channel or "", "tell": next(tell, "")}
     for place, rung in enumerate(ladder.rungs, 1):
         values |= {f"day_{place}": str(rung.business_day), f"what_{place}": choice_of(rung)}
     return values
@@ -73,12 +76,13 @@ def values_of(ladder: Ladder) -> dict[str, str]:
 def typed_ladder(typed: Mapping[str, str]) -> Ladder:
     """What was sent, checked; lines may be left empty."""
     lines = [RungDraft(typed.get(f"day_{n}", ""), typed.get(f"what_{n}", "")) for n in _all_lines()]
-    return checked_ladder(typed.get("request_channel", ""), lines)
+    told = PATIENT_CHANNELS.get(typed.get("tell", ""), Ladder().patient_channels)
+    return checked_ladder(typed.get("request_channel", ""), lines, told)
 
 
 def carried(typed: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
     """What a preview takes along so that the next step has it again."""
-    names = ["request_channel", *(f"{what}_{n}" for n in _all_lines() for what in ("day", "what"))]
+    names = ["request_channel", "tell", *(f"{what}_{n}" for n in _all_lines() for what in ("day", "what"))]
     return tuple((name, typed[name]) for name in names if typed.get(name))
 
 
@@ -95,6 +99,10 @@ def ladder_form(form: Form, days: int, stale: str = "", changed: tuple[str, ...]
         lines=tuple(range(1, last + 1)),
         choices=tuple(Choice(key, large(words_of(rung))) for key, rung in CHOICES.items()),
         channels=tuple(Choice(c, f"{large(words)} where there is one") for c, words in CHANNEL_WORDS.items()),
+        tells=tuple(
+            Choice(key, large(patient_words(Ladder(patient_channels=channels))))
+            for key, channels in PATIENT_CHANNELS.items()
+        ),
         days=days,
         stale=stale,
         changed=changed,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Final
 
 from referral.domain.codes import Channel
@@ -25,6 +26,7 @@ from referral.web.staff.models import (
     Link,
     MessageRow,
     PatientPage,
+    When,
 )
 from referral.web.staff.rows import order_row, request_row
 
@@ -183,8 +185,14 @@ def _disclosure(one: Disclosure, clock: Clock) -> DisclosureRow:
     if one.system:
         by = ""
     return DisclosureRow(
-        when=clock.moment(one.at), who=_who(one), where=_where(one), what=f"{what}{by}", why=why
+        when=_full(one.at, clock), who=_who(one), where=_where(one), what=f"{what}{by}", why=why
     )
+
+
+def _full(moment: datetime, clock: Clock) -> When:
+    """With its year: the list goes back for six."""
+    local = moment.astimezone(clock.zone)
+    return When(f"{local:%b} {local.day}, {local.year}, {local:%H:%M}", local.isoformat())
 
 
 def _who(one: Disclosure) -> str:
