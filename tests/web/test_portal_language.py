@@ -1,0 +1,102 @@
+"""In which language the portal speaks: one chosen on a page, the clinician’s, or the browser’s."""
+
+from __future__ import annotations
+
+import pytest
+
+from referral.domain.codes import Channel
+from referral.domain.credential import mint
+from referral.storage import resources
+from tests.database import ClinicFixture
+from tests.web.portal_case import Browser, Case, make_case
+
+SPANISH = {"Accept-Language": "fr, es-MX;q=0.8, en;q=0.5"}
+BOTH = ('<html lang="en">', '<html lang="es">')
+
+
+@pytest.fixture
+def case(clinic: ClinicFixture) -> Case:
+    return make_case(clinic)
+
+
+def language(text: str) -> str:
+    return next(tag[12:14] for tag in BOTH if tag in text)
+
+
+def reads(case: Case, *tags: str) -> None:
+    """The clinician's record says so, as a connected system would have sent it."""
+    with case.clinic.transaction() as session:
+        stored = resources.read(session, "Practitioner", case.clinician.practitioner_id or "")
+        spoken = [{"coding": [{"system": "urn:ietf:bcp:47", "code": tag}]} for tag in tags]
+        resources.replace(
+            session, {**stored.document, "communication": spoken}, stored.version, case.clock.now
+        )
+
+
+def test_the_first_page_varies_with_the_browser_and_never_with_the_link(case: Case) -> None:
+    reads(case, "es")
+    good, unknown = case.link(Channel.FAX), mint()
+    with case.browser() as browser:
+        for headers, expected in (({}, "en"), (SPANISH, "es"), ({"Cookie": "referral_language=es"}, "es")):
+            pages = {
+                browser.client.get(f"/r/{one.selector}/{one.secret}", headers=headers).content
+                for one in (good, unknown)
+            }
+            assert len(pages) == 1
+            assert language(pages.pop().decode()) == expected
+
+
+def test_a_choice_is_kept_for_every_page_until_another_is_made(case: Case) -> None:
+    with case.browser() as browser:
+        minted = case.link(Channel.FAX)
+        chosen = browser.get(f"/r/{minted.selector}/{minted.secret}?language=es")
+        assert language(chosen.text) == "es"
+        kept = chosen.headers["set-cookie"]
+        assert kept.startswith("referral_language=es; Path=/; Max-Age=31536000; HttpOnly; SameSite=Lax")
+        assert language(browser.open(minted).text) == "es"
+        assert "Mostrar la solicitud" in browser.page
+        assert "Su recomendación para Maren Quillfeather" in browser.give_birth_date().text
+        assert language(browser.get("/request?language=en").text) == "en"
+        assert language(browser.get("/request").text) == "en"
+        assert "set-cookie" not in browser.get("/request?language=fr").headers
+
+
+def test_a_known_clinician_is_spoken_to_in_their_language_once_the_link_is_shown(case: Case) -> None:
+    reads(case, "es-PR", "en")
+    with case.browser() as browser:
+        assert language(browser.open(case.link(Channel.FAX)).text) == "es"
+        # Their own choice counts for more than their record, the record for more than the browser.
+        assert language(browser.get("/request?language=en").text) == "en"
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [("es", "es"), ("en-US,es;q=0.9", "en"), ("de,es;q=0.1", "es"), ("es;q=0, en", "en"), (";;q=,*", "en")],
+)
+def test_the_browser_is_asked_last(case: Case, asked: str, expected: str) -> None:
+    with case.browser() as browser:
+        assert language(browser.client.get("/request", headers={"Accept-Language": asked}).text) == expected
+
+
+def test_errors_are_said_in_spanish_too(case: Case) -> None:
+    with case.browser() as browser:
+        browser.client.headers.update(SPANISH)
+        missing = browser.get("/request/nothing")
+        assert (missing.status_code, "Esta página no existe." in missing.text) == (404, True)
+        assert "Por favor, escriba el código de su carta." in browser.post("/request/code", {"code": ""}).text
+        browser.open(case.link(Channel.FAX))
+        assert (
+            "No coincide con nuestros datos."
+            in browser.post(
+                "/request/birth-date", {"birth_month": "1", "birth_day": "2", "birth_year": "1990"}
+            ).text
+        )
+        browser.give_birth_date()
+        browser.post("/request/decision", {"decision": "recommended-with-conditions"})
+        assert "Responda, por favor: ¿Qué condiciones?" in browser.post("/request/details", {}).text
+
+
+def test_a_page_that_cannot_be_chosen_for_keeps_no_cookie(case: Case) -> None:
+    with case.browser() as browser:
+        assert isinstance(browser, Browser)
+        assert "set-cookie" not in browser.client.get("/health/live?language=es").headers
