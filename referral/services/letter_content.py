@@ -15,6 +15,7 @@ from referral.domain.conversation import About, Speaker
 from referral.domain.credential import Minted
 from referral.domain.errors import InvalidInput, Issue
 from referral.domain.fax import page_code
+from referral.domain.form import BY_LINK_ID
 from referral.domain.language import Language, phrase
 from referral.domain.outgoing import MessageKind
 from referral.domain.records import Clinician, Contact, Order, Patient, Referral
@@ -251,6 +252,19 @@ def thank_you_letter(
         birth_year=record.birth_year,
         decision=record.decision,
         answered_at=record.answered_at,
+        reports=_reports_wanted(record),
+    )
+
+
+def _reports_wanted(record: ReceiptRecord) -> tuple[str, ...]:
+    """Which reports were asked for, out of a record in whichever language the form was shown."""
+    item = BY_LINK_ID["reports"]
+    asked = {say(language, item.text) for language in Language}
+    given = " ".join(one.answer for one in record.answers if one.question in asked)
+    return tuple(
+        option.text
+        for option in item.options
+        if any(say(language, option.text) in given for language in Language)
     )
 
 

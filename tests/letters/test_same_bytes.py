@@ -8,38 +8,35 @@ import sys
 from pathlib import Path
 
 from referral.letters.render import Renderer
+from tests.letters import golden
+from tests.letters.conftest import Drawn
 from tests.letters.samples import letter, record
 
 _PROGRAM = """
 import sys
 from pathlib import Path
 from referral.letters.render import Renderer
-from tests.letters.samples import letter, record
+from referral.letters.samples import sample
+from tests.letters import golden
+from tests.letters.samples import CLINIC, record
 renderer = Renderer(Path(sys.argv[1]))
-for document in (
-    renderer.letter(letter()), renderer.letter(letter(), "print"), renderer.letter(letter(), "fax"),
-    renderer.receipt(record()),
-):
-    print(document.sha256)
+for kind, language, style in golden.wanted():
+    print(renderer.letter(sample(kind, CLINIC, language), style).sha256)
+print(renderer.receipt(record()).sha256)
 """
 
 
-def test_two_processes_write_the_same_letters(data_dir: Path) -> None:
-    """Each has fonts of its own and another seed for hashing, and they run at different seconds."""
+def test_another_process_writes_the_same_letters(drawn: Drawn, renderer: Renderer, data_dir: Path) -> None:
+    """It has fonts of its own, another seed for hashing and another zone, and runs at another second."""
     root = Path(__file__).resolve().parents[2]
-    running = [
-        subprocess.Popen(
-            [sys.executable, "-W", "error", "-c", _PROGRAM, str(data_dir / seed)],
-            env=os.environ | {"PYTHONHASHSEED": seed, "PYTHONPATH": str(root), "TZ": zone},
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        for seed, zone in (("1", "UTC"), ("2", "Asia/Tokyo"))
-    ]
-    first, second = (process.communicate(timeout=120)[0].split() for process in running)
-    assert [process.returncode for process in running] == [0, 0]
-    assert first == second
-    assert len(set(first)) == 4
+    command = [sys.executable, "-W", "error", "-c", _PROGRAM, str(data_dir / "fonts")]
+    environment = os.environ | {"PYTHONHASHSEED": "1", "PYTHONPATH": str(root), "TZ": "Asia/Tokyo"}
+    there = subprocess.run(
+        command, env=environment, check=True, stdout=subprocess.PIPE, text=True, timeout=240
+    ).stdout.split()
+    here = [drawn(*one).sha256 for one in golden.wanted()] + [renderer.receipt(record()).sha256]
+    assert there == here
+    assert len(set(here)) == len(golden.wanted()) + 1
 
 
 def test_what_was_drawn_before_changes_nothing(renderer: Renderer) -> None:
