@@ -69,9 +69,63 @@ _CODES: Final = (
     *("2084P0800X", "103TC0700X", "207Q00000X", "363LP0808X", "363A00000X", "1041C0700X"),
     *("207R00000X", "1223G0001X", "225100000X", "183500000X", "163W00000X"),
 )
+# As many as there are states: an import of one state keeps about two rows in a hundred, as in life.
 _PLACES: Final = (
-    *(("DENVER", "CO", "802051234"), ("BOULDER", "CO", "80302"), ("SEATTLE", "WA", "981011111")),
-    *(("AUSTIN", "TX", "78701"), ("ALBANY", "NY", "12207"), ("MIAMI", "FL", "33101")),
+    *(("DENVER", "CO", "802051234"), ("SEATTLE", "WA", "981011111"), ("AUSTIN", "TX", "78701")),
+    *(
+        (f"{state}VILLE", state, f"{place:02d}101")
+        for place, state in enumerate(
+            [
+                "AL",
+                "AK",
+                "AZ",
+                "AR",
+                "CA",
+                "CT",
+                "DE",
+                "FL",
+                "GA",
+                "HI",
+                "ID",
+                "IL",
+                "IN",
+                "IA",
+                "KS",
+                "KY",
+                "LA",
+                "ME",
+                "MD",
+                "MA",
+                "MI",
+                "MN",
+                "MS",
+                "MO",
+                "MT",
+                "NE",
+                "NV",
+                "NH",
+                "NJ",
+                "NM",
+                "NY",
+                "NC",
+                "ND",
+                "OH",
+                "OK",
+                "OR",
+                "PA",
+                "RI",
+                "SC",
+                "SD",
+                "TN",
+                "UT",
+                "VT",
+                "VA",
+                "WV",
+                "WI",
+                "WY",
+            ]
+        )
+    ),
 )
 
 

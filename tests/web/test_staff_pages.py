@@ -387,6 +387,7 @@ def test_patients_and_clinicians_are_looked_up_with_warnings(clinic: ClinicFixtu
         ("anxiety", "F41.1"),
         ("fibromyalgia", "M79.7"),
         ("CRPS", "G90.50"),
+        ("fibro", "M79.7"),
         ("migraine", "G43.709"),
         ("back pain", "M54.50"),
         ("neuropathic", "G62.9"),
