@@ -43,7 +43,7 @@ class Measure:
     once: bool = False
 
 
-SHORT = Measure(latency=0.6, window=2.0, windows=4, backlog=1_500, faults=4, once=True)
+SHORT = Measure(latency=1.0, window=3.0, windows=3, backlog=2_500, faults=3, once=True)
 LONG = Measure(latency=1.0, window=4.0, windows=4, backlog=6_000, faults=6)
 
 
@@ -118,7 +118,7 @@ def pace(fleet: Fleet, seconds: float) -> float:
 def pace_before(fleet: Fleet, how: Measure) -> float:
     """With everybody at work, and nothing left to be drawn: that is work of another kind."""
     fleet.ring()
-    eventually(lambda: not fleet.states()[MessageState.QUEUED], 60)
+    eventually(lambda: not fleet.states()[MessageState.QUEUED], 180)
     eventually(lambda: pace(fleet, how.latency) > 0, 60)
     return max(pace(fleet, how.window) for _ in range(how.windows))
 
