@@ -43,7 +43,7 @@ class Measure:
     once: bool = False
 
 
-SHORT = Measure(latency=1.0, window=3.0, windows=3, backlog=2_500, faults=3, once=True)
+SHORT = Measure(latency=1.0, window=3.0, windows=3, backlog=2_500, faults=1, once=True)
 LONG = Measure(latency=1.0, window=4.0, windows=4, backlog=6_000, faults=6)
 
 
