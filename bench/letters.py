@@ -111,11 +111,12 @@ def resident() -> int:
 
 def _draw_many(folder: Path, count: int, told: Connection) -> None:
     """Tells the memory when it is warm, and after every tenth of the letters."""
-    renderer = Renderer(folder)
+    renderer, warm = Renderer(folder), min(_WARM, max(10, count // 4))
     renderer.warm_up()
-    for number, letter in enumerate(letters(_WARM + count)):
+    for number, letter in enumerate(letters(warm + count)):
         renderer.letter(letter)
-        if number + 1 == _WARM or (number + 1 > _WARM and (number + 1 - _WARM) % max(1, count // 10) == 0):
+        after = number + 1 - warm
+        if after == 0 or (after > 0 and after % max(1, count // 10) == 0):
             told.send(resident())
     told.close()
 
