@@ -1,4 +1,4 @@
--- How a clinic's letters look (docs/adr/0026): every version is kept, the newest stands with the clinic, where every letter reads
+-- How a clinic's letters look (docs/adr/0031): every version is kept, the newest stands with the clinic, where every letter reads
 -- it. And what a seal can be looked up by, for whoever holds the sealed record.
 
 -- Logos as they were accepted: checked, cleaned and drawn once. `fax` is black on white, null where little would be left of it;
