@@ -284,7 +284,7 @@ def paths(route: RouteContext, place: Place) -> Iterator[str]:
         "provider": ["sms", "fax", "carrier-pigeon"],
         # Letters that are drawn take a while, and are of nobody: test_staff_letterhead.py looks at them.
         "kind": ["carrier-pigeon"],
-        "ending": ["png"],
+        "ending": ["exe"],
         "digest": ["digest"],
         "reference": ["reference"],
         "clinic_id": [place.clinic.id],
