@@ -29,7 +29,8 @@ def _row(issue: Issue) -> dict[str, Any]:
     row: dict[str, Any] = {
         "severity": issue.severity,
         "code": issue.code,
-        "details": {"text": issue.text or issue.code},
+        # A text that can be said in another language is more than a str, which the encoder does not take.
+        "details": {"text": str(issue.text) or issue.code},
     }
     if issue.expression:
         row["expression"] = list(issue.expression)

@@ -37,8 +37,9 @@ from tests.services.sending import delivery
 _BETWEEN: Final = timedelta(hours=11)
 _SWEEP: Final = timedelta(seconds=15)
 _WAITING: Final = (MessageState.QUEUED, MessageState.READY)
-# Events that a simulation does not tell: nothing is sent, asked or ended by them.
-_SILENT: Final = frozenset({"asked", "letter-ready"})
+# Events that a simulation does not tell: nothing is sent, asked or ended by them, or to the patient, whose
+# contacts no scenario has.
+_UNTOLD: Final = frozenset({"asked", "letter-ready", "patient-not-told"})
 
 
 def _blank_sheet() -> bytes:
@@ -229,5 +230,5 @@ def told(world: World, referral_id: str) -> list[Entry]:
         )
         for event in kept
         # A call to confirm a number is for the directory, not for the request.
-        if event.event not in _SILENT and event.detail.get("why") != CallReason.CONFIRM_NUMBER
+        if event.event not in _UNTOLD and event.detail.get("why") != CallReason.CONFIRM_NUMBER
     ]

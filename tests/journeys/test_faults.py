@@ -131,10 +131,10 @@ def test_a_double_click_on_send_makes_one_request(service: Service, sign_in: Sig
     expect(desk.locator("#requests + ul .row")).to_have_count(1)
     expect(desk.locator("#orders + ul .row")).to_have_count(1)
     desk.goto("/patients?q=Junipermere")
-    expect(desk.locator("#list + ul .row")).to_have_count(1)
+    expect(desk.locator(".rows .row")).to_have_count(1)
     look(desk, "faults-4-patients")
     desk.goto(f"/outbox?q={number}")
-    expect(desk.locator("#list + ul .row")).to_have_count(1)
+    expect(desk.locator(".rows .row")).to_have_count(1)
     look(desk, "faults-5-outbox")
 
 

@@ -28,6 +28,8 @@ SECOND_DAY, FOURTH_DAY = denver(1, 20, 9), denver(1, 22, 9)
 THURSDAY_EVENING = denver(1, 21, 17)
 SIXTH_DAY, EIGHTH_DAY, TENTH_DAY = denver(1, 26, 9), denver(1, 28, 9), denver(2, 1, 9)
 ASKED, REMINDED = "A secure request is waiting for you", "Reminder: a secure request is waiting for you"
+# Oren has left the clinic no address of his own.
+UNTOLD = "The patient was not written to; please tell them"
 FAXED = "Reminder by fax: kept here, not sent"
 
 
@@ -117,7 +119,7 @@ def test_nobody_answers_and_the_ladder_is_climbed_to_its_end(pretended: Service,
     expect(call).to_contain_text("Waiting 6 business days")
     look(desk, "ladder-3-today-call")
     clock.set(EIGHTH_DAY)
-    oren.wait_for("Time to ask a second clinician")
+    oren.wait_for("Time to ask a second clinician", UNTOLD)
     # After ten the request has expired: its links are closed, and nothing was doubled on the way
     clock.set(TENTH_DAY)
     oren.wait_for("Expired without an answer", "Notice that no answer is needed by fax: kept here, not sent")
@@ -131,6 +133,7 @@ def test_nobody_answers_and_the_ladder_is_climbed_to_its_end(pretended: Service,
             FAXED,
             "Put on the list of calls",
             "Time to ask a second clinician",
+            UNTOLD,
         ),
         *("Expired without an answer", "Notice that no answer is needed by fax: kept here, not sent"),
     ]

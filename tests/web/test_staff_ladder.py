@@ -228,7 +228,7 @@ def test_every_coming_step_is_listed_with_its_channel_and_date(robin: Desk, refe
         "Reminder by e-mail Thu, Nov 5, 9:00 AM",
         "Reminder by fax Mon, Nov 9, 9:00 AM",
         "The front desk is asked to call Thu, Nov 12, 9:00 AM",
-        "The front desk is asked to try a second clinician Mon, Nov 16, 9:00 AM",
+        "The front desk is asked to try a second clinician, and the patient is told Mon, Nov 16, 9:00 AM",
         "The request expires Wed, Nov 18, 9:00 AM",
     ]
     places = [text.index(step) for step in told]

@@ -133,7 +133,7 @@ def step_title(rung: Rung, channel: Channel | None) -> str:
         Step.REMIND: f"Reminder{by}",
         Step.REMIND_OTHER_CHANNEL: f"Reminder{by}",
         Step.CALL: f"{who} is asked to call",
-        Step.SUGGEST_ANOTHER: f"{who} is asked to try a second clinician",
+        Step.SUGGEST_ANOTHER: f"{who} is asked to try a second clinician, and the patient is told",
         Step.ESCALATE: f"{who} is told",
         Step.EXPIRE: "The request expires",
     }[rung.step]
