@@ -174,14 +174,15 @@ def compare(
     connections: int = CONNECTIONS,
     rounds: int = ROUNDS,
     seconds: float = SECONDS,
+    names: tuple[str, str] = ("ours", "bare"),
 ) -> tuple[float, float, float]:
-    """(ours per second, bare per second, median of the ratios); the first round warms up and is dropped."""
+    """(ours per second, bare per second, median of ours / bare); the first round warms up and is dropped."""
     rates: list[tuple[float, float]] = []
     for number in range(rounds + 1):
         pair = [asyncio.run(_load(port, requests, connections, seconds)) for port, requests in (ours, bare)]
         if number:
             rates.append((pair[0], pair[1]))
-            both = f"ours {pair[0]:8.1f}/s   bare {pair[1]:8.1f}/s"
+            both = f"{names[0]} {pair[0]:8.1f}/s   {names[1]} {pair[1]:8.1f}/s"
             print(f"  round {number}: {both}   ratio {pair[0] / pair[1]:.2f}")
     ratio = statistics.median(ours_rate / bare_rate for ours_rate, bare_rate in rates)
     return statistics.median(r[0] for r in rates), statistics.median(r[1] for r in rates), ratio

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from typing import Final
 
 from referral.domain.codes import POSITIVE, ClinicianKind, Decision, Requirement, Strength, Verdict
@@ -146,7 +147,11 @@ def _recommendation_state(
 
 def who_may_recommend(policy: Policy) -> str:
     """The eligible kinds as a phrase in a fixed order, for example 'psychiatrist or psychologist'."""
-    labels = [KIND_LABEL[kind] for kind in ClinicianKind if kind in policy.eligible]
+    return _one_of(policy.eligible)
+
+
+def _one_of(eligible: frozenset[ClinicianKind]) -> str:
+    labels = [KIND_LABEL[kind] for kind in ClinicianKind if kind in eligible]
     return labels[0] if len(labels) == 1 else f"{', '.join(labels[:-1])} or {labels[-1]}"
 
 
@@ -227,11 +232,14 @@ def decide(facts: GateFacts, policy: Policy, now: datetime) -> GateDecision:
 
 def needs_sentence(needing: tuple[Indication, ...], policy: Policy) -> str:
     """'Depression (F33.2) needs a recommendation from a psychiatrist, …', without the final stop."""
+    return _needs(needing, policy.eligible)
+
+
+@lru_cache(maxsize=1000)
+def _needs(needing: tuple[Indication, ...], eligible: frozenset[ClinicianKind]) -> str:
     names = ", ".join(indication.label for indication in needing)
     names = names[:1].upper() + names[1:]
-    return (
-        f"{names} need{'s' if len(needing) == 1 else ''} a recommendation from a {who_may_recommend(policy)}"
-    )
+    return f"{names} need{'s' if len(needing) == 1 else ''} a recommendation from a {_one_of(eligible)}"
 
 
 def requirement_sentence(indications: tuple[Indication, ...], policy: Policy) -> str:

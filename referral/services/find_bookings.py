@@ -41,14 +41,18 @@ class DayPlan:
     is_business_day: bool
 
 
-def seats_of(session: Session, rows: Iterable[Booking], now: datetime) -> list[Seat]:
-    """The same bookings in the same order; no audit row."""
+def seats_of(
+    session: Session, rows: Iterable[Booking], now: datetime, known: Iterable[OrderState] = ()
+) -> list[Seat]:
+    """The same bookings in the same order; no audit row. What is `known` is not worked out again."""
     found = list(rows)
     if not found:
         return []
     chairs = {chair.id: chair for chair in bookings.chairs(session)}
-    known = orders.get_many(session, {row.order_id for row in found})
-    states = {state.order.id: state for state in states_of(session, known.values(), now)}
+    states = {state.order.id: state for state in known}
+    missing = {row.order_id for row in found} - states.keys()
+    placed = orders.get_many(session, missing).values() if missing else ()
+    states |= {state.order.id: state for state in states_of(session, placed, now)}
     return [
         Seat(booking=row, chair=chairs.get(row.chair_id or ""), state=states[row.order_id]) for row in found
     ]

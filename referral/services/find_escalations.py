@@ -15,9 +15,12 @@ from referral.services.find_orders import OrderState
 from referral.services.follow_requests import Followed
 from referral.storage import audit, referrals
 from referral.storage.db import Session
+from referral.storage.referrals import Told, newest
 
 _STEPS: Final = (Step.SUGGEST_ANOTHER, Step.ESCALATE)
 _ATTENDED: Final = "attended"
+# The words of timelines that find_escalations() looks for.
+BROUGHT_UP: Final = (*(f"step-{step}" for step in _STEPS), _ATTENDED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,18 +34,24 @@ class Escalation:
     since: datetime
 
 
-def find_escalations(session: Session, states: Iterable[OrderState]) -> list[Escalation]:
+def find_escalations(
+    session: Session, states: Iterable[OrderState], told: Told | None = None
+) -> list[Escalation]:
     """Of open requests: rungs that were climbed and nobody has seen to.
 
-    A second clinician who was asked since answers the suggestion.
+    A second clinician who was asked since answers the suggestion. `told` is what their timelines say of
+    BROUGHT_UP, where it was read already.
     """
     places = {f.referral.id: (f, state) for state in states for f in state.requests if f.referral.is_open}
+    if told is None:
+        told = referrals.newest_of_each(session, places, BROUGHT_UP)
     found = []
     for step in _STEPS:
-        newest = referrals.latest_among(session, places, (f"step-{step}", _ATTENDED)) if places else {}
-        for id, event in newest.items():
-            followed, state = places[id]
-            if event.event == _ATTENDED or (step is Step.SUGGEST_ANOTHER and _asked_since(state, event.at)):
+        for id, (followed, state) in places.items():
+            event = newest(told.get(id, ()), (f"step-{step}", _ATTENDED))
+            if event is None or event.event == _ATTENDED:
+                continue
+            if step is Step.SUGGEST_ANOTHER and _asked_since(state, event.at):
                 continue
             to = Audience(event.detail.get("to") or ASKING[step])
             found.append(Escalation(followed, state, step, to, event.at))

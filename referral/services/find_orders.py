@@ -53,6 +53,8 @@ class OrderState:
 def states_of(session: Session, found: Iterable[Order], now: datetime) -> list[OrderState]:
     """The same orders in the same order, with everything about them in a handful of queries."""
     rows = list(found)
+    if not rows:
+        return []
     facts = orders.facts_of_many(session, [order.id for order in rows])
     patients = directory.get_patients(session, {order.patient_id for order in rows})
     requests: dict[str, list[Followed]] = {order.id: [] for order in rows}
@@ -75,9 +77,12 @@ def with_orders(
 ) -> dict[str, tuple[Followed, OrderState]]:
     """These requests and the others of their orders, by id; what is `known` is not worked out again."""
     found = {f.referral.id: (f, state) for state in known for f in state.requests}
-    about = referrals.find_many(session, set(referral_ids) - found.keys())
+    unknown = set(referral_ids) - found.keys()
+    if not unknown:
+        return found
+    about = referrals.find_many(session, unknown)
     placed = orders.get_many(session, {referral.order_id for referral in about.values()})
-    for state in states_of(session, placed.values(), now) if placed else ():
+    for state in states_of(session, placed.values(), now):
         found |= {f.referral.id: (f, state) for f in state.requests}
     return found
 

@@ -6,14 +6,19 @@ import hashlib
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
+from referral.domain.audit import Actor
 from referral.domain.errors import NotFound
 from referral.domain.ids import is_uuid
+from referral.domain.listing import Page, View
 from referral.domain.outgoing import MessageState
 from referral.domain.records import Clinician, Patient, Referral
+from referral.services.note_shown import note_shown
 from referral.storage import directory, outbox, print_batches, referrals
 from referral.storage.db import Session
+from referral.storage.lists import plain
 from referral.storage.outbox import Message
 from referral.storage.print_batches import Batch, Item, PaperFate
 
@@ -113,6 +118,17 @@ def find_pile(session: Session) -> Pile:
         print_batches.count_waiting(session),
         tuple((batch, fates[batch.id]) for batch in batches),
     )
+
+
+def list_batches(
+    session: Session, actor: Actor, view: View, now: datetime
+) -> Page[tuple[Batch, dict[PaperFate, int]]]:
+    """With what became of their letters. A page names no patient and leaves no audit row; a file does."""
+    page = plain.batches(session, view, now)
+    if view.export:
+        note_shown(session, actor, view.noted("batches"), (), list="batches", rows=len(page.rows))
+    fates = print_batches.fates(session, [batch.id for batch in page.rows])
+    return page.of((batch, fates[batch.id]) for batch in page.rows)
 
 
 def find_batch(session: Session, batch_id: str) -> OpenedBatch:

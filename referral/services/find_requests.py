@@ -14,13 +14,13 @@ from referral.domain.form import BY_LINK_ID
 from referral.domain.gate import Recommendation, needs_review
 from referral.domain.late_answer import LateAnswer
 from referral.domain.policy import Policy
-from referral.services.climb import carrier_of, climb_of, ladder_and_calendar
+from referral.services.climb import carrier_of, climb_of
 from referral.services.find_escalations import Escalation, find_escalations
 from referral.services.find_orders import OrderState, states_of
 from referral.services.follow_requests import Followed, last_letter
 from referral.services.foresee_steps import Foreseen, foresee_steps
-from referral.services.hold_ladder import what_must_come_first
-from referral.services.move_ladder import is_paused, last_move
+from referral.services.hold_ladder import OF_LINKS, what_comes_first
+from referral.services.move_ladder import MOVES, is_paused, undoable
 from referral.services.read_conversation import Said, read_conversation
 from referral.services.receipt import evidence_id
 from referral.storage import (
@@ -36,7 +36,7 @@ from referral.storage import (
     referrals,
 )
 from referral.storage.db import Session
-from referral.storage.referrals import ReferralEvent
+from referral.storage.referrals import ReferralEvent, newest
 
 _LINK_ID_OF = {item.text: link_id for link_id, item in BY_LINK_ID.items()}
 
@@ -130,14 +130,23 @@ def find_request(
         answer=_answer(session, referral_id, state, policy, may_read_answers),
         late=tuple(late_answers.of_referral(session, referral_id)),
         said=read_conversation(session, referral_id, words=may_read_answers),
-        escalations=tuple(e for e in find_escalations(session, [state]) if e.followed is followed),
-        **(_plan(session, followed, now) if followed.referral.is_open else {}),
+        escalations=_escalations(session, state, followed, events),
+        **(_plan(session, followed, events, now) if followed.referral.is_open else {}),
     )
 
 
-def _plan(session: Session, followed: Followed, now: datetime) -> dict[str, Any]:
+def _escalations(
+    session: Session, state: OrderState, followed: Followed, events: tuple[ReferralEvent, ...]
+) -> tuple[Escalation, ...]:
+    found = find_escalations(session, [state], {followed.referral.id: events})
+    return tuple(one for one in found if one.followed is followed)
+
+
+def _plan(
+    session: Session, followed: Followed, events: tuple[ReferralEvent, ...], now: datetime
+) -> dict[str, Any]:
     referral, clinician = followed.referral, followed.clinician
-    ladder, calendar = ladder_and_calendar(session, referral)
+    ladder, calendar = followed.ladder, followed.calendar
     last = carrier_of(last_letter(followed.messages))
     today = calendar.local_date(now)
     fax = faxes.waiting_for(session, [referral.id]).get(referral.id)
@@ -146,9 +155,9 @@ def _plan(session: Session, followed: Followed, now: datetime) -> dict[str, Any]
         "coming": foresee_steps(climb_of(referral), ladder, calendar, clinician, last, now),
         "paused": is_paused(referral, calendar, now),
         "away": next((closure for closure in absences if closure.last_on >= today), None),
-        "undo": last_move(session, referral),
+        "undo": undoable(session, referral, newest(events, MOVES)),
         "fax_id": fax.id if fax else "",
-        "first": what_must_come_first(session, referral),
+        "first": what_comes_first(fax, newest(events, OF_LINKS)),
     }
 
 
@@ -165,7 +174,7 @@ def _questions(session: Session, events: tuple[ReferralEvent, ...]) -> dict[str,
 def _answer(
     session: Session, referral_id: str, state: OrderState, policy: Policy, may_read: bool
 ) -> Answered | None:
-    row = recommendations.find(session, referral_id=referral_id)
+    row = recommendations.find(session, referral_id=referral_id) if state.answers else None
     if row is None:
         return None
     recommendation = next(answer for answer in state.answers if answer.id == row.id)

@@ -19,10 +19,11 @@ from referral.domain.reminders import Step
 from referral.services.calendars import clinic_calendar
 from referral.services.find_bookings import Seat, seats_of
 from referral.services.find_calls import Call, find_calls
-from referral.services.find_escalations import Escalation, find_escalations
+from referral.services.find_escalations import BROUGHT_UP, Escalation, find_escalations
 from referral.services.find_orders import OrderState, states_of, with_orders
 from referral.services.find_overrides import Emergency, emergencies
 from referral.services.follow_requests import Followed
+from referral.services.hold_ladder import FROZEN, OF_LINKS
 from referral.services.note_shown import note_shown
 from referral.storage import (
     bookings,
@@ -33,15 +34,17 @@ from referral.storage import (
     orders,
     outbox,
     policies,
-    print_batches,
     referrals,
     standings,
+    waiting,
 )
 from referral.storage import calls as call_tasks
 from referral.storage.db import Session
 from referral.storage.faxes import Fax
 from referral.storage.outbox import Message
 from referral.storage.policies import CodeInUse
+from referral.storage.referrals import Told, newest
+from referral.storage.waiting import Waiting
 
 _CHAIRS: Final = 15
 _RELEASES: Final = 30
@@ -121,7 +124,7 @@ class Today:
     blocked: int
     ready: int
     messages_waiting: int
-    letters_to_print: int = 0
+    waiting: Waiting
     emergencies: tuple[Emergency, ...] = ()
 
 
@@ -132,10 +135,11 @@ def find_today(session: Session, actor: Actor, today: date, now: datetime) -> To
     The oldest trouble comes first.
     """
     states = states_of(session, orders.find(session, limit=_WATCHED), now)
-    seats = seats_of(session, bookings.coming(session, now, _CHAIRS), now)
-    released = seats_of(session, bookings.unnoted_releases(session, _RELEASES), now)
+    seats = seats_of(session, bookings.coming(session, now, _CHAIRS), now, states)
+    released = seats_of(session, bookings.unnoted_releases(session, _RELEASES), now, states)
     stuck = {message.referral_id: message for message in outbox.stuck(session, NOT_DELIVERED)}
-    locked_out = _locked_out(session, states)
+    told = _told(session, states)
+    locked_out = _locked_out(session, states, told)
     calls = find_calls(session, now, states)
     calling = {call.followed.referral.id for call in calls}
     attention = [item for state in states for item in _attention(state, stuck, locked_out)]
@@ -149,7 +153,7 @@ def find_today(session: Session, actor: Actor, today: date, now: datetime) -> To
             followed=item.followed,
             escalation=item,
         )
-        for item in find_escalations(session, states)
+        for item in find_escalations(session, states, told)
     ]
     attention += _of_faxes(session, states, now)
     attention += _of_late_answers(session, states, now)
@@ -162,7 +166,7 @@ def find_today(session: Session, actor: Actor, today: date, now: datetime) -> To
         infusions=tuple(_coming(session, states, seats, today)[:_CHAIRS]),
         attention=tuple(sorted(attention, key=lambda item: item.since)),
         calls=tuple(call for call in calls if call.task.due_at <= now),
-        letters_to_print=print_batches.count_waiting(session),
+        waiting=waiting.read(session, now),
         requests_open=referrals.count_open(session, at_most=COUNTED),
         blocked=sum(not state.decision.open for state in states),
         ready=sum(state.decision.open for state in states),
@@ -202,6 +206,8 @@ def _of_codes(session: Session, now: datetime) -> list[Attention]:
     """One for each code that keeps orders closed, however many they are and however far ahead."""
     policy, _ = clinics.policy_in_force(session)
     waiting = policies.unclassified_in_use(session, policy)
+    if not waiting:
+        return []
     states = states_of(session, orders.get_many(session, {c.order_id for c in waiting}).values(), now)
     by_order = {state.order.id: state for state in states}
     return [
@@ -260,21 +266,28 @@ def _of_turns(
         yield Attention(reason=reason, state=state, since=turn.said_at, followed=followed)
 
 
-def _locked_out(session: Session, states: list[OrderState]) -> dict[str, tuple[Reason, datetime]]:
+_NO_BIRTH_DATE: Final = "portal-no-birth-date"
+
+
+def _told(session: Session, states: list[OrderState]) -> Told:
+    """What timelines of open requests say of links and of the ladder."""
+    open_ids = [f.referral.id for state in states for f in state.requests if f.referral.is_open]
+    return referrals.newest_of_each(session, open_ids, (*OF_LINKS, _NO_BIRTH_DATE, *BROUGHT_UP))
+
+
+def _locked_out(session: Session, states: list[OrderState], told: Told) -> dict[str, tuple[Reason, datetime]]:
     """Open requests whose clinician wants to answer and cannot, or is not reached, until a person helps."""
     open_ids = {f.referral.id: state for state in states for f in state.requests if f.referral.is_open}
     found: dict[str, tuple[Reason, datetime]] = {}
     for id, given_up_at in call_tasks.not_reached(session, list(open_ids)).items():
         found[id] = (Reason.NOT_REACHED, given_up_at)
-    # Sending again gives a fresh link, which mends it; so does a tenth try that was right.
-    for id, event in referrals.latest_among(
-        session, open_ids, ("portal-frozen", "resent", "resumed")
-    ).items():
-        if event.event == "portal-frozen":
-            found[id] = (Reason.LINK_FROZEN, event.at)
-    for id, event in referrals.latest_among(session, open_ids, ("portal-no-birth-date",)).items():
-        if open_ids[id].patient.birth_date is None:
-            found[id] = (Reason.NO_BIRTH_DATE, event.at)
+    for id, events in told.items():
+        link = newest(events, OF_LINKS)
+        if link is not None and link.event == FROZEN:
+            found[id] = (Reason.LINK_FROZEN, link.at)
+        birth_date = newest(events, (_NO_BIRTH_DATE,))
+        if birth_date is not None and open_ids[id].patient.birth_date is None:
+            found[id] = (Reason.NO_BIRTH_DATE, birth_date.at)
     return found
 
 

@@ -18,6 +18,8 @@ from referral.services.climb import climb_of, going_on
 from referral.services.close_referral import stop_messages
 from referral.storage import conversations, faxes, outbox, referrals
 from referral.storage.db import Session
+from referral.storage.faxes import Fax
+from referral.storage.referrals import ReferralEvent
 
 
 class HeldFor(StrEnum):
@@ -32,6 +34,9 @@ class HeldFor(StrEnum):
     WRONG_ADDRESS = "wrong-address"
 
 
+# Sending again gives a fresh link, which mends it; so does a tenth try that was right.
+FROZEN: Final = "portal-frozen"
+OF_LINKS: Final = (FROZEN, "resent", "resumed")
 # What ends when the request is sent again: somebody of the clinic has found out where it belongs.
 _MENDED: Final = frozenset({HeldFor.GUESSING, HeldFor.COLLEAGUE, HeldFor.LEFT, HeldFor.WRONG_ADDRESS})
 
@@ -41,10 +46,15 @@ def what_must_come_first(session: Session, referral: Referral) -> str:
 
     A fax waits for its reader, and a locked link for the call, whatever the request was held for before.
     """
-    if faxes.waiting_for(session, [referral.id]):
+    fax = faxes.waiting_for(session, [referral.id]).get(referral.id)
+    return what_comes_first(fax, referrals.latest_among(session, [referral.id], OF_LINKS).get(referral.id))
+
+
+def what_comes_first(fax: Fax | None, link: ReferralEvent | None) -> str:
+    """As what_must_come_first(), of the fax that waits and the newest event that is one of OF_LINKS."""
+    if fax is not None:
         return "An answer has come by fax: write down what it says, or file the fax."
-    last = referrals.latest_among(session, [referral.id], ("portal-frozen", "resent", "resumed"))
-    if referral.id in last and last[referral.id].event == "portal-frozen":
+    if link is not None and link.event == FROZEN:
         return "Wrong tries have locked the link: call the practice, then send the request again."
     return ""
 
@@ -52,7 +62,7 @@ def what_must_come_first(session: Session, referral: Referral) -> str:
 def hold_for_guessing(session: Session, actor_id: str, referral_id: str, now: datetime) -> None:
     """The ladder stands still from now on, and reminders that wait to leave do not. Staff see why."""
     referral = referrals.get(session, referral_id, lock=True)
-    referrals.note(session, referral_id, "portal-frozen", actor_id, now)
+    referrals.note(session, referral_id, FROZEN, actor_id, now)
     if referral.is_open and referral.held_at is None:
         hold(session, referral, HeldFor.GUESSING, now)
 

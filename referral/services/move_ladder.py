@@ -29,7 +29,7 @@ from referral.storage.referrals import ReferralEvent
 MOST_EXTENDED: Final = 20
 LONGEST_PAUSE: Final = 180
 _AWAY: Final = "away"
-_MOVES: Final = ("paused", "held", "resumed", "extended", _AWAY, "undone")
+MOVES: Final = ("paused", "held", "resumed", "extended", _AWAY, "undone")
 # Words of the audit, where they differ from those of the timeline.
 _AUDITED: Final = {
     "paused": "pause",
@@ -131,7 +131,11 @@ def note_back_on(
 
 def last_move(session: Session, referral: Referral) -> ReferralEvent | None:
     """The newest move that can still be undone: nothing has changed the plan since."""
-    event = referrals.latest_among(session, [referral.id], _MOVES).get(referral.id)
+    return undoable(session, referral, referrals.latest_among(session, [referral.id], MOVES).get(referral.id))
+
+
+def undoable(session: Session, referral: Referral, event: ReferralEvent | None) -> ReferralEvent | None:
+    """This newest move, one of MOVES, where it can still be undone."""
     if event is None or not referral.is_open or event.event == "undone":
         return None
     if event.event == "held" and what_must_come_first(session, referral):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import case, delete, func, insert, select, update
+from sqlalchemy import bindparam, case, delete, func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.exc import IntegrityError
 
@@ -62,13 +62,16 @@ def find_user_by_email(session: Session, email: str) -> StaffUser | None:
     return user
 
 
+_USERS: Final = (
+    select(*(staff_user.c[name] for name in _FIELDS))
+    .where(staff_user.c.clinic_id == bindparam("clinic"))
+    .order_by(staff_user.c.name)
+)
+
+
 def get_users(session: Session) -> dict[str, StaffUser]:
     """By id, in the order of their names; inactive ones too."""
-    rows = session.connection.execute(
-        select(*(staff_user.c[name] for name in _FIELDS))
-        .where(staff_user.c.clinic_id == session.clinic)
-        .order_by(staff_user.c.name)
-    )
+    rows = session.connection.execute(_USERS, {"clinic": session.clinic})
     return {row.id: _to_user(row) for row in rows}
 
 
@@ -127,23 +130,24 @@ def open_session(session: Session, token: str, user: StaffUser, csrf_token: str,
     )
 
 
+_SESSION: Final = select(
+    *(staff_session.c[name] for name in ("clinic_id", "user_id", "csrf_token", "created_at", "seen_at"))
+).where(staff_session.c.token_digest == bindparam("digest"), staff_session.c.ended_at.is_(None))
+_SIGNED_IN: Final = select(staff_user.c.name, staff_user.c.email, staff_user.c.role).where(
+    staff_user.c.clinic_id == bindparam("clinic"), staff_user.c.id == bindparam("user"), staff_user.c.active
+)
+
+
 def find_session(session: Session, token: str) -> StaffSession | None:
     """The running session of an active user; enters its clinic."""
     key = digest(token)
     session.show_key(key.hex())
-    table = staff_session
-    row = session.connection.execute(
-        select(
-            table.c.clinic_id, table.c.user_id, table.c.csrf_token, table.c.created_at, table.c.seen_at
-        ).where(table.c.token_digest == key, table.c.ended_at.is_(None))
-    ).one_or_none()
+    row = session.connection.execute(_SESSION, {"digest": key}).one_or_none()
     if row is None:
         return None
     session.enter_clinic(str(row.clinic_id))
     user = session.connection.execute(
-        select(staff_user.c.name, staff_user.c.email, staff_user.c.role).where(
-            staff_user.c.clinic_id == row.clinic_id, staff_user.c.id == row.user_id, staff_user.c.active
-        )
+        _SIGNED_IN, {"clinic": row.clinic_id, "user": row.user_id}
     ).one_or_none()
     if user is None:
         return None

@@ -12,7 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from referral.domain.booking import HOLDS_CHAIR, LONGEST, OPEN, RELEASED, Booking, BookingStatus, Chair
 from referral.domain.errors import NotFound, SlotTaken, StaleVersion
 from referral.storage import tables
-from referral.storage.db import Session, hold, sql_state
+from referral.storage.db import Session, hold, one_of, sql_state
 from referral.storage.versioned import over
 
 _TABLE: Final = tables.booking
@@ -194,7 +194,7 @@ def coming(session: Session, now: datetime, limit: int) -> list[Booking]:
     rows = session.connection.execute(
         _SELECT.where(
             _TABLE.c.clinic_id == session.clinic,
-            _TABLE.c.status.in_(OPEN),
+            one_of(_TABLE.c.status, OPEN),
             *_meets(now),
         )
         .order_by(_TABLE.c.starts_at, _TABLE.c.id)
@@ -225,9 +225,9 @@ def unnoted_releases(session: Session, limit: int) -> list[Booking]:
     rows = session.connection.execute(
         _SELECT.where(
             _TABLE.c.clinic_id == session.clinic,
-            _TABLE.c.reason == RELEASED,
+            one_of(_TABLE.c.reason, [RELEASED]),
             _TABLE.c.noted_at.is_(None),
-            _TABLE.c.status == BookingStatus.CANCELLED,
+            one_of(_TABLE.c.status, [BookingStatus.CANCELLED]),
         )
         .order_by(_TABLE.c.changed_at.desc(), _TABLE.c.id)
         .limit(limit)

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import and_, func, select, update
-from sqlalchemy.dialects.postgresql import distinct_on, insert
+from sqlalchemy import Text, and_, any_, bindparam, func, select, update
+from sqlalchemy.dialects.postgresql import ARRAY, distinct_on, insert
 
 from referral.domain.calls import CallOutcome, CallReason, CallState
 from referral.domain.errors import StaleVersion
 from referral.storage import tables
-from referral.storage.db import Session
+from referral.storage.db import Session, one_of
 from referral.storage.versioned import over
 
 _TABLE: Final = tables.call_task
@@ -81,15 +81,18 @@ def get(session: Session, id: str, *, lock: bool = False) -> CallTask | None:
     return to_task(row) if row else None
 
 
+_OPEN: Final = (
+    select(*COLUMNS)
+    .where(_TABLE.c.clinic_id == bindparam("clinic"), one_of(_TABLE.c.state, [CallState.OPEN]))
+    .order_by(_TABLE.c.due_at, _TABLE.c.id)
+    .limit(bindparam("most"))
+)
+
+
 def find_open(session: Session, limit: int) -> list[CallTask]:
     """Those that are due first come first."""
-    query = (
-        select(*COLUMNS)
-        .where(_TABLE.c.clinic_id == session.clinic, _TABLE.c.state == CallState.OPEN)
-        .order_by(_TABLE.c.due_at, _TABLE.c.id)
-        .limit(limit)
-    )
-    return [to_task(row) for row in session.connection.execute(query)]
+    rows = session.connection.execute(_OPEN, {"clinic": session.clinic, "most": limit})
+    return [to_task(row) for row in rows]
 
 
 def of_referral(session: Session, referral_id: str) -> list[CallTask]:
@@ -106,25 +109,37 @@ def of_referral(session: Session, referral_id: str) -> list[CallTask]:
     return [to_task(row) for row in session.connection.execute(query)]
 
 
+COUNT_DUE: Final = select(func.count()).where(
+    _TABLE.c.clinic_id == bindparam("clinic"),
+    one_of(_TABLE.c.state, [CallState.OPEN]),
+    _TABLE.c.due_at <= bindparam("now"),
+)
+
+
 def count_due(session: Session, now: datetime) -> int:
     """Of the entered clinic."""
-    query = select(func.count()).where(
-        _TABLE.c.clinic_id == session.clinic, _TABLE.c.state == CallState.OPEN, _TABLE.c.due_at <= now
+    return int(session.connection.scalar(COUNT_DUE, {"clinic": session.clinic, "now": now}) or 0)
+
+
+_NEWEST: Final = (
+    select(_TABLE.c.referral_id, _TABLE.c.outcome, _TABLE.c.done_at)
+    .where(
+        _TABLE.c.clinic_id == bindparam("clinic"),
+        _TABLE.c.referral_id == any_(bindparam("ids", type_=ARRAY(Text))),
     )
-    return int(session.connection.scalar(query) or 0)
+    .order_by(_TABLE.c.referral_id, _TABLE.c.created_at.desc(), _TABLE.c.id)
+    .ext(distinct_on(_TABLE.c.referral_id))
+    .subquery()
+)
+_NOT_REACHED: Final = select(_NEWEST.c.referral_id, _NEWEST.c.done_at).where(
+    one_of(_NEWEST.c.outcome, [CallOutcome.NOT_REACHED])
+)
 
 
 def not_reached(session: Session, referral_ids: list[str]) -> dict[str, datetime]:
     """Of these requests, those whose newest call was given up, and when."""
-    newest = (
-        select(_TABLE.c.referral_id, _TABLE.c.outcome, _TABLE.c.done_at)
-        .where(_TABLE.c.clinic_id == session.clinic, _TABLE.c.referral_id.in_(referral_ids))
-        .order_by(_TABLE.c.referral_id, _TABLE.c.created_at.desc(), _TABLE.c.id)
-        .ext(distinct_on(_TABLE.c.referral_id))
-        .subquery()
-    )
-    query = select(newest.c.referral_id, newest.c.done_at).where(newest.c.outcome == CallOutcome.NOT_REACHED)
-    return {row.referral_id: row.done_at for row in session.connection.execute(query)}
+    given = {"clinic": session.clinic, "ids": referral_ids}
+    return {row.referral_id: row.done_at for row in session.connection.execute(_NOT_REACHED, given)}
 
 
 def unwelcome(session: Session, clinician_ids: list[str]) -> dict[str, datetime]:

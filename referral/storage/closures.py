@@ -12,7 +12,7 @@ from sqlalchemy import delete, func, insert, or_, select, update
 from referral.domain.calendar import Closure, Hours
 from referral.domain.errors import NotFound
 from referral.storage import tables
-from referral.storage.db import Session
+from referral.storage.db import Session, among
 
 _TABLE: Final = tables.closure
 _COLUMNS: Final = tuple(_TABLE.c[name] for name in ("id", "first_on", "last_on", "words", "clinician_id"))
@@ -115,7 +115,7 @@ def of(session: Session, clinician_ids: Iterable[str]) -> dict[str, tuple[Closur
     if missing:
         found: dict[str, list[Closure]] = {id: [] for id in missing}
         ids = [id for id in missing if id]
-        whose = [_TABLE.c.clinician_id.in_(ids)] if ids else []
+        whose = [among(_TABLE.c.clinician_id, ids)] if ids else []
         if "" in missing:
             whose.append(_TABLE.c.clinician_id.is_(None))
         query = select(*_COLUMNS).where(_TABLE.c.clinic_id == session.clinic, or_(*whose))

@@ -6,16 +6,16 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import select, update
+from sqlalchemy import bindparam, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from referral.domain.conversation import About, Speaker, Turn
-from referral.storage.db import Session
+from referral.storage.db import Session, one_of
 from referral.storage.tables import conversation_turn as _TABLE  # noqa: N812 - as in every module of storage
 
 _FIELDS: Final = tuple(Turn.__slots__)
 _COLUMNS: Final = tuple(_TABLE.c[name] for name in _FIELDS)
-_WAITS: Final = (_TABLE.c.speaker == Speaker.CLINICIAN, _TABLE.c.settled_at.is_(None))
+_WAITS: Final = (one_of(_TABLE.c.speaker, [Speaker.CLINICIAN]), _TABLE.c.settled_at.is_(None))
 
 
 def _to_turn(row: Any) -> Turn:
@@ -30,24 +30,31 @@ def add(session: Session, turn: Turn) -> None:
     session.connection.execute(insert(_TABLE).inline(), {"clinic_id": session.clinic, **values})
 
 
+_OF_REFERRAL: Final = (
+    select(*_COLUMNS)
+    .where(_TABLE.c.clinic_id == bindparam("clinic"), _TABLE.c.referral_id == bindparam("referral"))
+    .order_by(_TABLE.c.place)
+)
+
+
 def of_referral(session: Session, referral_id: str) -> list[Turn]:
     """Oldest first."""
-    rows = session.connection.execute(
-        select(*_COLUMNS)
-        .where(_TABLE.c.clinic_id == session.clinic, _TABLE.c.referral_id == referral_id)
-        .order_by(_TABLE.c.place)
-    )
+    given = {"clinic": session.clinic, "referral": referral_id}
+    rows = session.connection.execute(_OF_REFERRAL, given)
     return [_to_turn(row) for row in rows]
+
+
+_WAITING: Final = (
+    select(*_COLUMNS)
+    .where(_TABLE.c.clinic_id == bindparam("clinic"), *_WAITS)
+    .order_by(_TABLE.c.place)
+    .limit(bindparam("most"))
+)
 
 
 def waiting(session: Session, *, limit: int) -> list[Turn]:
     """What clinicians have said and nobody of the clinic has seen to, oldest first."""
-    rows = session.connection.execute(
-        select(*_COLUMNS)
-        .where(_TABLE.c.clinic_id == session.clinic, *_WAITS)
-        .order_by(_TABLE.c.place)
-        .limit(limit)
-    )
+    rows = session.connection.execute(_WAITING, {"clinic": session.clinic, "most": limit})
     return [_to_turn(row) for row in rows]
 
 

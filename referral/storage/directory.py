@@ -17,7 +17,7 @@ from referral.domain.records import Clinician, Contact, Patient
 from referral.storage import tables
 from referral.storage.closures import hours_from
 from referral.storage.contacts import forget_clinicians, to_contact
-from referral.storage.db import PLANNED_ANEW, Session, among
+from referral.storage.db import PLANNED_ANEW, Session
 from referral.storage.people_search import closest, matching
 
 
@@ -48,13 +48,15 @@ def get_patient(session: Session, id: str) -> Patient:
     return found
 
 
+_PATIENTS: Final = select(tables.patient).where(
+    tables.patient.c.clinic_id == bindparam("clinic_id"),
+    tables.patient.c.id == any_(bindparam("ids", type_=ARRAY(Text))),
+)
+
+
 def get_patients(session: Session, ids: Iterable[str]) -> dict[str, Patient]:
     """By id; what does not exist is missing from the result."""
-    rows = session.connection.execute(
-        select(tables.patient).where(
-            tables.patient.c.clinic_id == session.clinic, among(tables.patient.c.id, ids)
-        )
-    )
+    rows = session.connection.execute(_PATIENTS, {"clinic_id": session.clinic, "ids": list(ids)})
     return {row.id: _to_patient(row) for row in rows}
 
 
@@ -74,16 +76,15 @@ def find_patients(session: Session, words: str, limit: int = 20, offset: int = 0
 
 def look_up_patients(session: Session, words: str, limit: int) -> list[Patient]:
     """The best matches for what is being typed; see closest()."""
-    rows = session.connection.execute(
-        closest(session, tables.patient, words, limit), execution_options=PLANNED_ANEW
-    )
+    statement, given = closest(session, tables.patient, words, limit)
+    rows = session.connection.execute(statement, given, execution_options=PLANNED_ANEW)
     return [_to_patient(row) for row in _each_once(rows, limit)]
 
 
 def look_up_clinicians(session: Session, words: str, limit: int) -> list[Clinician]:
     """The best matches for what is being typed; see closest()."""
-    statement = closest(session, tables.clinician, words, limit)
-    rows = session.connection.execute(statement, execution_options=PLANNED_ANEW)
+    statement, given = closest(session, tables.clinician, words, limit)
+    rows = session.connection.execute(statement, given, execution_options=PLANNED_ANEW)
     return _to_clinicians(session, _each_once(rows, limit))
 
 

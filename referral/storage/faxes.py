@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import bindparam, delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from referral.domain.codes import Channel
 from referral.domain.errors import NotFound, StaleVersion
 from referral.domain.fax import DEALT_WITH, IN_INBOX, ON_THE_WAY, WAITING, FaxSource, FaxState, MatchedBy
-from referral.storage.db import Session
+from referral.storage.db import Session, among, one_of
 from referral.storage.tables import contact
 from referral.storage.tables import incoming_fax as _TABLE  # noqa: N812 - as in every module of storage
 from referral.storage.versioned import over
@@ -185,7 +185,7 @@ def listed(session: Session, states: Iterable[FaxState], *, limit: int, offset: 
     """Newest first."""
     rows = session.connection.execute(
         select(*COLUMNS)
-        .where(_TABLE.c.clinic_id == session.clinic, _TABLE.c.state.in_(list(states)))
+        .where(_TABLE.c.clinic_id == session.clinic, one_of(_TABLE.c.state, states))
         .order_by(_TABLE.c.received_at.desc(), _TABLE.c.id)
         .limit(limit)
         .offset(offset)
@@ -219,20 +219,22 @@ def waiting_for(session: Session, referral_ids: Iterable[str]) -> dict[str, Fax]
         select(*COLUMNS)
         .where(
             _TABLE.c.clinic_id == session.clinic,
-            _TABLE.c.state.in_(WAITING),
-            _TABLE.c.referral_id.in_(list(referral_ids)),
+            one_of(_TABLE.c.state, WAITING),
+            among(_TABLE.c.referral_id, referral_ids),
         )
         .order_by(_TABLE.c.received_at.desc(), _TABLE.c.id)
     )
     return {str(fax.referral_id): fax for fax in map(to_fax, rows)}
 
 
+COUNT_INBOX: Final = select(func.count()).where(
+    _TABLE.c.clinic_id == bindparam("clinic"), one_of(_TABLE.c.state, IN_INBOX)
+)
+
+
 def count_inbox(session: Session) -> int:
     """What nobody has placed yet."""
-    count = session.connection.scalar(
-        select(func.count()).where(_TABLE.c.clinic_id == session.clinic, _TABLE.c.state.in_(IN_INBOX))
-    )
-    return int(count or 0)
+    return int(session.connection.scalar(COUNT_INBOX, {"clinic": session.clinic}) or 0)
 
 
 def clinicians_at(session: Session, digits: str) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import select, update
+from sqlalchemy import bindparam, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from referral.domain.codes import Decision
@@ -29,24 +29,31 @@ def add(session: Session, answer: LateAnswer) -> None:
     session.connection.execute(insert(_TABLE).inline(), {"clinic_id": session.clinic, **values})
 
 
+_OF_REFERRAL: Final = (
+    select(*_COLUMNS)
+    .where(_TABLE.c.clinic_id == bindparam("clinic"), _TABLE.c.referral_id == bindparam("referral"))
+    .order_by(_TABLE.c.received_at, _TABLE.c.id)
+)
+
+
 def of_referral(session: Session, referral_id: str) -> list[LateAnswer]:
     """Oldest first."""
-    rows = session.connection.execute(
-        select(*_COLUMNS)
-        .where(_TABLE.c.clinic_id == session.clinic, _TABLE.c.referral_id == referral_id)
-        .order_by(_TABLE.c.received_at, _TABLE.c.id)
-    )
+    given = {"clinic": session.clinic, "referral": referral_id}
+    rows = session.connection.execute(_OF_REFERRAL, given)
     return [_to_answer(row) for row in rows]
+
+
+_WAITING: Final = (
+    select(*_COLUMNS)
+    .where(_TABLE.c.clinic_id == bindparam("clinic"), _TABLE.c.differs, _TABLE.c.settled_at.is_(None))
+    .order_by(_TABLE.c.received_at, _TABLE.c.id)
+    .limit(bindparam("most"))
+)
 
 
 def waiting(session: Session, *, limit: int) -> list[LateAnswer]:
     """What says something else than the answer on record and nobody has looked at, oldest first."""
-    rows = session.connection.execute(
-        select(*_COLUMNS)
-        .where(_TABLE.c.clinic_id == session.clinic, _TABLE.c.differs, _TABLE.c.settled_at.is_(None))
-        .order_by(_TABLE.c.received_at, _TABLE.c.id)
-        .limit(limit)
-    )
+    rows = session.connection.execute(_WAITING, {"clinic": session.clinic, "most": limit})
     return [_to_answer(row) for row in rows]
 
 

@@ -8,7 +8,21 @@ from datetime import date, datetime
 from functools import partial
 from typing import Any, Final
 
-from sqlalchemy import Date, exists, func, insert, literal_column, not_, select, text, update
+from sqlalchemy import (
+    Date,
+    Text,
+    any_,
+    bindparam,
+    exists,
+    func,
+    insert,
+    literal_column,
+    not_,
+    select,
+    text,
+    update,
+)
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.exc import DBAPIError
 
 from referral.domain.audit import Actor
@@ -18,7 +32,7 @@ from referral.domain.gate import RESTORING, GateFacts, Override, Recommendation
 from referral.domain.policy import ICD_10_CM, Indication
 from referral.domain.records import Order
 from referral.storage import tables
-from referral.storage.db import GATE_CLOSED, Session, among, sql_state
+from referral.storage.db import GATE_CLOSED, Session, among, one_of, sql_state
 
 USABLE: Final = ("on-hold", "active")
 # The planned day as a key that is never NULL: without one an order comes after all others. No plan reaches
@@ -72,16 +86,24 @@ def add_indications(
         session.connection.execute(_ADD_INDICATION, rows)
 
 
+_INDICATIONS: Final = (
+    select(*(tables.order_indication.c[name] for name in ("order_id", "system", "code", "display")))
+    .where(
+        tables.order_indication.c.clinic_id == bindparam("clinic"),
+        tables.order_indication.c.order_id == any_(bindparam("ids", type_=ARRAY(Text))),
+    )
+    .order_by(tables.order_indication.c.order_id, tables.order_indication.c.position)
+)
+
+
 def to_orders(session: Session, rows: Iterable[Any]) -> list[Order]:
     """The orders of these rows, in their order, with their indications."""
     found = list(rows)
-    table = tables.order_indication
+    if not found:
+        return []
     indications: dict[str, list[Indication]] = {row.id: [] for row in found}
-    for row in session.connection.execute(
-        select(table)
-        .where(table.c.clinic_id == session.clinic, among(table.c.order_id, indications))
-        .order_by(table.c.order_id, table.c.position)
-    ):
+    given = {"clinic": session.clinic, "ids": list(indications)}
+    for row in session.connection.execute(_INDICATIONS, given):
         indications[row.order_id].append(Indication(row.system, row.code, row.display))
     return [
         Order(
@@ -133,7 +155,7 @@ def find(
 ) -> list[Order]:
     """Orders in use, those with the nearest planned infusion first, then those without a date."""
     table = tables.infusion_order
-    query = select(table).where(table.c.clinic_id == session.clinic, table.c.status.in_(USABLE))
+    query = select(table).where(table.c.clinic_id == session.clinic, one_of(table.c.status, USABLE))
     if patient_id is not None:
         query = query.where(table.c.patient_id == patient_id)
     if from_day is not None:
@@ -153,12 +175,15 @@ def of_patients(session: Session, patient_ids: Iterable[str]) -> list[Order]:
     return to_orders(session, rows)
 
 
+_MANY: Final = select(tables.infusion_order).where(
+    tables.infusion_order.c.clinic_id == bindparam("clinic"),
+    tables.infusion_order.c.id == any_(bindparam("ids", type_=ARRAY(Text))),
+)
+
+
 def get_many(session: Session, ids: Iterable[str]) -> dict[str, Order]:
     """By id; what does not exist is missing from the result."""
-    table = tables.infusion_order
-    rows = session.connection.execute(
-        select(table).where(table.c.clinic_id == session.clinic, among(table.c.id, ids))
-    )
+    rows = session.connection.execute(_MANY, {"clinic": session.clinic, "ids": list(ids)})
     return {order.id: order for order in to_orders(session, rows)}
 
 

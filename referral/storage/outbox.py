@@ -6,10 +6,11 @@ import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import and_, func, not_, or_, select, true, tuple_, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import Select, Text, and_, any_, bindparam, func, not_, or_, select, true, tuple_, update
+from sqlalchemy.dialects.postgresql import ARRAY, insert
 
 from referral.domain.codes import Channel
 from referral.domain.outgoing import (
@@ -25,7 +26,7 @@ from referral.domain.outgoing import (
 )
 from referral.domain.records import Contact, Referral
 from referral.storage import tables
-from referral.storage.db import Session, among
+from referral.storage.db import Session, one_of
 
 _TABLE: Final = tables.message
 _TROUBLES: Final = 2000
@@ -307,33 +308,33 @@ def to_patient(session: Session, patient_id: str, limit: int = 50) -> list[Messa
     return [to_message(row) for row in rows]
 
 
+_OF_REFERRALS: Final = (
+    select(*_COLUMNS)
+    .where(
+        _TABLE.c.clinic_id == bindparam("clinic"),
+        _TABLE.c.referral_id == any_(bindparam("ids", type_=ARRAY(Text))),
+    )
+    .order_by(_TABLE.c.created_at.desc(), _TABLE.c.ordinal.desc(), _TABLE.c.id)
+)
+
+
 def of_referrals(session: Session, referral_ids: Iterable[str]) -> list[Message]:
     """All messages of these requests, newest first."""
-    rows = session.connection.execute(
-        select(*_COLUMNS)
-        .where(_TABLE.c.clinic_id == session.clinic, among(_TABLE.c.referral_id, referral_ids))
-        .order_by(_TABLE.c.created_at.desc(), _TABLE.c.ordinal.desc(), _TABLE.c.id)
-    )
-    return [to_message(row) for row in rows]
+    given = {"clinic": session.clinic, "ids": list(referral_ids)}
+    return [to_message(row) for row in session.connection.execute(_OF_REFERRALS, given)]
 
 
 def _same(left: Any, right: Any) -> Any:
     return and_(left == right, left.table.c.clinic_id == right.table.c.clinic_id)
 
 
-def stuck(session: Session, states: Iterable[MessageState]) -> list[Message]:
-    """The newest letter of each open request, where it has ended in one of `states`; oldest first.
-
-    Looks at the newest 2,000 that ended so: what went wrong before them belongs to requests of long ago.
-    """
-    newer = _TABLE.alias("newer")
+@cache
+def _stuck(states: tuple[MessageState, ...]) -> Select[Any]:
+    clinic, newer = bindparam("clinic"), _TABLE.alias("newer")
+    letters = sorted(WITH_LINK)
     troubled = (
         select(*_COLUMNS)
-        .where(
-            _TABLE.c.clinic_id == session.clinic,
-            _TABLE.c.state.in_(list(states)),
-            _TABLE.c.kind.in_(list(WITH_LINK)),
-        )
+        .where(_TABLE.c.clinic_id == clinic, one_of(_TABLE.c.state, states), one_of(_TABLE.c.kind, letters))
         .order_by(_TABLE.c.created_at.desc())
         .limit(_TROUBLES)
         .subquery()
@@ -341,31 +342,35 @@ def stuck(session: Session, states: Iterable[MessageState]) -> list[Message]:
     followed = (
         select(newer.c.id)
         .where(
-            newer.c.clinic_id == session.clinic,
+            newer.c.clinic_id == clinic,
             newer.c.referral_id == troubled.c.referral_id,
-            newer.c.kind.in_(list(WITH_LINK)),
+            one_of(newer.c.kind, letters),
             tuple_(newer.c.created_at, newer.c.ordinal) > tuple_(troubled.c.created_at, troubled.c.ordinal),
         )
         .exists()
     )
-    query = (
+    asked = tables.referral
+    return (
         select(*(troubled.c[name] for name in FIELDS))
-        .join(
-            tables.referral,
-            and_(
-                tables.referral.c.clinic_id == session.clinic, tables.referral.c.id == troubled.c.referral_id
-            ),
-        )
-        .where(tables.referral.c.closed_at.is_(None), not_(followed))
+        .join(asked, and_(asked.c.clinic_id == clinic, asked.c.id == troubled.c.referral_id))
+        .where(asked.c.closed_at.is_(None), not_(followed))
         .order_by(troubled.c.created_at)
     )
-    return [to_message(row) for row in session.connection.execute(query)]
+
+
+def stuck(session: Session, states: tuple[MessageState, ...]) -> list[Message]:
+    """The newest letter of each open request, where it has ended in one of `states`; oldest first.
+
+    Looks at the newest 2,000 that ended so: what went wrong before them belongs to requests of long ago.
+    """
+    rows = session.connection.execute(_stuck(states), {"clinic": session.clinic})
+    return [to_message(row) for row in rows]
 
 
 def count(session: Session, states: Iterable[MessageState]) -> int:
     """Of the entered clinic."""
     found = session.connection.scalar(
-        select(func.count()).where(_TABLE.c.clinic_id == session.clinic, _TABLE.c.state.in_(list(states)))
+        select(func.count()).where(_TABLE.c.clinic_id == session.clinic, one_of(_TABLE.c.state, states))
     )
     return int(found or 0)
 

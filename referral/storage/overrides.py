@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Select, func, insert, select, text
+from sqlalchemy import ColumnElement, Select, bindparam, func, insert, literal, select, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from referral.domain.audit import Actor
@@ -15,7 +15,7 @@ from referral.domain.errors import Forbidden, NotFound, ReferralError, Transitio
 from referral.domain.override import REVIEW_WITHIN, OverrideCase
 from referral.domain.records import Order
 from referral.storage import clinics
-from referral.storage.db import Session, sql_state
+from referral.storage.db import Session, one_of, sql_state
 from referral.storage.tables import (
     infusion_order,
     override_decision,
@@ -27,6 +27,10 @@ from referral.storage.tables import (
 
 def cases(session: Session) -> Select[Any]:
     """Every request of the clinic with what became of it, newest first."""
+    return _cases(literal(session.clinic, override_request.c.clinic_id.type))
+
+
+def _cases(clinic: ColumnElement[Any]) -> Select[Any]:
     asked, said, found, used = override_request, override_decision, override_review, treatment_start
     return (
         select(
@@ -49,7 +53,7 @@ def cases(session: Session) -> Select[Any]:
         .outerjoin(said, (said.c.clinic_id == asked.c.clinic_id) & (said.c.request_id == asked.c.id))
         .outerjoin(found, (found.c.clinic_id == asked.c.clinic_id) & (found.c.request_id == asked.c.id))
         .outerjoin(used, (used.c.clinic_id == asked.c.clinic_id) & (used.c.override_id == asked.c.id))
-        .where(asked.c.clinic_id == session.clinic)
+        .where(asked.c.clinic_id == clinic)
         .order_by(asked.c.requested_at.desc(), asked.c.id)
     )
 
@@ -86,14 +90,21 @@ def of_order(session: Session, order_id: str) -> list[OverrideCase]:
     return [to_case(row) for row in session.connection.execute(query).mappings()]
 
 
+def _current() -> Select[Any]:
+    said, since = override_decision, bindparam("since")
+    undecided = said.c.outcome.is_(None) & (override_request.c.requested_at > since)
+    declined = one_of(said.c.outcome, ["declined"]) & (said.c.decided_at > since)
+    unreviewed = one_of(said.c.outcome, ["approved"]) & override_review.c.justified.is_(None)
+    return _cases(bindparam("clinic")).where(undecided | declined | unreviewed)
+
+
+_CURRENT: Final = _current()
+
+
 def current(session: Session, since: datetime) -> list[OverrideCase]:
     """What concerns somebody now: undecided or declined since `since`, or not reviewed yet. Newest first."""
-    said = override_decision
-    undecided = said.c.outcome.is_(None) & (override_request.c.requested_at > since)
-    declined = (said.c.outcome == "declined") & (said.c.decided_at > since)
-    unreviewed = (said.c.outcome == "approved") & override_review.c.justified.is_(None)
-    query = cases(session).where(undecided | declined | unreviewed)
-    return [to_case(row) for row in session.connection.execute(query).mappings()]
+    given = {"clinic": session.clinic, "since": since}
+    return [to_case(row) for row in session.connection.execute(_CURRENT, given).mappings()]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

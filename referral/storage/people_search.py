@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Select, Table, select
+from sqlalchemy import ColumnElement, Select, Table, Text, all_, bindparam, literal_column, select
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from referral.storage import tables
 from referral.storage.db import Session
-from referral.storage.search_keys import key_range, read_query
+from referral.storage.search_keys import Query, behind, key_range, last_of, read_query
 
 
 def matching(session: Session, table: Table, words: str) -> tuple[ColumnElement[bool], ...]:
@@ -29,12 +30,49 @@ def matching(session: Session, table: Table, words: str) -> tuple[ColumnElement[
     return tuple(found)
 
 
-def closest(session: Session, table: Table, words: str, limit: int) -> Select[Any]:
+def _by_key(table: Table) -> Select[Any]:
+    key = tables.search_key
+    return (
+        select(table)
+        .join(key, (key.c.clinic_id == table.c.clinic_id) & (key.c.id == table.c.id))
+        .where(
+            table.c.clinic_id == bindparam("clinic"),
+            table.c.active,
+            key.c.clinic_id == bindparam("clinic"),
+            key.c.kind == literal_column(f"'{table.name}'"),
+            key.c.key >= bindparam("first"),
+            key.c.key < bindparam("last"),
+            key.c.key.op("LIKE", is_comparison=True)(all_(bindparam("others", type_=ARRAY(Text)))),
+        )
+        .order_by(key.c.key, key.c.id)
+        .limit(bindparam("most"))
+    )
+
+
+_BY_KEY: Final = {table.name: _by_key(table) for table in (tables.patient, tables.clinician)}
+
+
+def closest(session: Session, table: Table, words: str, limit: int) -> tuple[Select[Any], dict[str, Any]]:
     """People whose words begin so, in the order of the index: it reads what it shows, and not all that match.
 
-    Somebody may come twice, by two words that begin alike.
+    A statement and its values. Somebody may come twice, by two words that begin alike.
     """
-    asked, key = read_query(words), tables.search_key
+    asked = read_query(words)
+    if asked.tokens and not asked.days and not asked.npis:
+        first, *others = asked.tokens
+        return _BY_KEY[table.name], {
+            "clinic": session.clinic,
+            "first": first,
+            "last": last_of(first),
+            "others": [behind(token) for token in others],
+            "most": 2 * limit,
+        }
+    return _closest(session, table, asked, limit), {}
+
+
+def _closest(session: Session, table: Table, asked: Query, limit: int) -> Select[Any]:
+    """With a date of birth or an NPI, or without a word."""
+    key = tables.search_key
     statement = select(table).where(table.c.clinic_id == session.clinic, table.c.active)
     if table is tables.patient and asked.days:
         statement = statement.where(table.c.birth_date.in_(asked.days))

@@ -9,12 +9,12 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 
-from sqlalchemy import and_, func, select, update
+from sqlalchemy import and_, bindparam, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from referral.domain.outgoing import MessageState
 from referral.storage import tables
-from referral.storage.db import Session
+from referral.storage.db import Session, one_of
 
 _BATCH: Final = tables.print_batch
 _ITEM: Final = tables.print_item
@@ -84,11 +84,11 @@ def _unbatched() -> Any:
         .where(
             _ITEM.c.clinic_id == _MESSAGE.c.clinic_id,
             _ITEM.c.message_id == _MESSAGE.c.id,
-            _ITEM.c.fate == PaperFate.WAITING,
+            one_of(_ITEM.c.fate, [PaperFate.WAITING]),
         )
         .exists()
     )
-    return and_(_MESSAGE.c.state == MessageState.BY_HAND, ~in_a_batch)
+    return and_(one_of(_MESSAGE.c.state, [MessageState.BY_HAND]), ~in_a_batch)
 
 
 def waiting(session: Session, limit: int) -> list[uuid.UUID]:
@@ -102,10 +102,12 @@ def waiting(session: Session, limit: int) -> list[uuid.UUID]:
     return list(session.connection.scalars(query))
 
 
+COUNT_WAITING: Final = select(func.count()).where(_MESSAGE.c.clinic_id == bindparam("clinic"), _unbatched())
+
+
 def count_waiting(session: Session) -> int:
     """In no batch yet."""
-    query = select(func.count()).where(_MESSAGE.c.clinic_id == session.clinic, _unbatched())
-    return int(session.connection.scalar(query) or 0)
+    return int(session.connection.scalar(COUNT_WAITING, {"clinic": session.clinic}) or 0)
 
 
 def count_open(session: Session) -> int:

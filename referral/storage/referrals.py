@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
 import orjson
-from sqlalchemy import and_, func, not_, select, text
-from sqlalchemy.dialects.postgresql import distinct_on
+from sqlalchemy import Text, and_, any_, bindparam, func, not_, select, text
+from sqlalchemy.dialects.postgresql import ARRAY, distinct_on
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from referral.domain.codes import BusinessStatus, TaskStatus
@@ -136,14 +136,15 @@ def find(
     return [to_referral(row) for row in session.connection.execute(query)]
 
 
+_OF_ORDERS: Final = _SELECT.where(
+    _TABLE.c.clinic_id == bindparam("clinic"), _TABLE.c.order_id == any_(bindparam("ids", type_=ARRAY(Text)))
+).order_by(_TABLE.c.created_at.desc(), _TABLE.c.id)
+
+
 def of_orders(session: Session, order_ids: Iterable[str]) -> list[Referral]:
     """All requests about these orders, newest first."""
-    rows = session.connection.execute(
-        _SELECT.where(_TABLE.c.clinic_id == session.clinic, among(_TABLE.c.order_id, order_ids)).order_by(
-            _TABLE.c.created_at.desc(), _TABLE.c.id
-        )
-    )
-    return [to_referral(row) for row in rows]
+    given = {"clinic": session.clinic, "ids": list(order_ids)}
+    return [to_referral(row) for row in session.connection.execute(_OF_ORDERS, given)]
 
 
 def find_many(session: Session, ids: Iterable[str]) -> dict[str, Referral]:
@@ -245,16 +246,19 @@ def note(session: Session, referral_id: str, event: str, actor: str, at: datetim
     )
 
 
+_EVENT: Final = tables.referral_event
+_EVENTS: Final = (
+    select(_EVENT.c.event, _EVENT.c.actor, _EVENT.c.detail, _EVENT.c.at)
+    .where(_EVENT.c.clinic_id == bindparam("clinic"), _EVENT.c.referral_id == bindparam("referral"))
+    .order_by(_EVENT.c.id)
+)
+
+
 def events(session: Session, referral_id: str) -> list[ReferralEvent]:
     """Oldest first."""
     flush(session)
-    table = tables.referral_event
-    rows = session.connection.execute(
-        select(table.c.event, table.c.actor, table.c.detail, table.c.at)
-        .where(table.c.clinic_id == session.clinic, table.c.referral_id == referral_id)
-        .order_by(table.c.id)
-    )
-    return [ReferralEvent(*row) for row in rows]
+    given = {"clinic": session.clinic, "referral": referral_id}
+    return [ReferralEvent(*row) for row in session.connection.execute(_EVENTS, given)]
 
 
 def count_noted(session: Session, referral_id: str, event: str, message_id: str) -> int:
@@ -302,6 +306,36 @@ def latest_among(session: Session, ids: Iterable[str], words: Iterable[str]) -> 
         .ext(distinct_on(table.c.referral_id))
     )
     return {row[0]: ReferralEvent(*row[1:]) for row in rows}
+
+
+# By request, oldest first.
+Told = Mapping[str, Sequence[ReferralEvent]]
+_NEWEST_OF_EACH: Final = (
+    select(_EVENT.c.id, _EVENT.c.referral_id, _EVENT.c.event, _EVENT.c.actor, _EVENT.c.detail, _EVENT.c.at)
+    .where(
+        _EVENT.c.clinic_id == bindparam("clinic"),
+        _EVENT.c.referral_id == any_(bindparam("ids", type_=ARRAY(Text))),
+        _EVENT.c.event == any_(bindparam("words", type_=ARRAY(Text))),
+    )
+    .order_by(_EVENT.c.referral_id, _EVENT.c.event, _EVENT.c.id.desc())
+    .ext(distinct_on(_EVENT.c.referral_id, _EVENT.c.event))
+)
+
+
+def newest_of_each(session: Session, ids: Iterable[str], words: Iterable[str]) -> Told:
+    """The newest event of each of `words`; requests without any are missing."""
+    flush(session)
+    given = {"clinic": session.clinic, "ids": list(ids), "words": list(words)}
+    found: dict[str, list[ReferralEvent]] = {}
+    if given["ids"]:
+        for row in sorted(session.connection.execute(_NEWEST_OF_EACH, given)):
+            found.setdefault(row.referral_id, []).append(ReferralEvent(*row[2:]))
+    return found
+
+
+def newest(events: Sequence[ReferralEvent], words: Container[str]) -> ReferralEvent | None:
+    """The last of these that is one of `words`."""
+    return next((event for event in reversed(events) if event.event in words), None)
 
 
 def count_open(session: Session, *, at_most: int | None = None) -> int:

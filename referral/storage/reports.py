@@ -19,20 +19,6 @@ from referral.storage.db import PLANNED_ANEW, Session
 _PERIOD: Final = "r.clinic_id = :clinic AND r.created_at >= :since AND r.created_at < :until"
 _REACHED: Final = "('accepted', 'delivered')"
 _POSITIVE: Final = "('recommended', 'recommended-with-conditions')"
-# An answer that counts by itself or because the people of the clinic have said so (domain/gate.py).
-_USABLE: Final = f"""
-    EXISTS (SELECT FROM recommendation a
-            LEFT JOIN LATERAL (SELECT v.accepted FROM recommendation_review v WHERE v.clinic_id = a.clinic_id
-                               AND v.recommendation_id = a.id ORDER BY v.id DESC LIMIT 1) v ON true
-            WHERE a.clinic_id = r.clinic_id AND a.order_id = r.order_id AND a.referral_id = r.id
-              AND a.decision IN {_POSITIVE}
-              AND coalesce(v.accepted, NOT ((:flags AND cardinality(a.red_flags) > 0)
-                                            OR (:conditions AND a.decision <> 'recommended')))
-              AND (a.strength = ANY (:strong)
-                   OR EXISTS (SELECT FROM recommendation_confirmation f WHERE f.clinic_id = a.clinic_id
-                              AND f.recommendation_id = a.id))
-              AND NOT EXISTS (SELECT FROM recommendation_void x WHERE x.clinic_id = a.clinic_id
-                              AND x.recommendation_id = a.id))"""  # noqa: S608 - made of constants
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,22 +40,41 @@ class Funnel:
     copies: int
 
 
+# Sets that are joined: a question asked anew for each of a million requests takes minutes. An answer that
+# counts by itself, or because people of the clinic have said so, is usable (domain/gate.py). What was sent
+# about a request is not older than the period.
 _FUNNEL: Final = text(f"""
-    SELECT count(*) AS requested,
-           count(*) FILTER (WHERE delivered) AS delivered, count(*) FILTER (WHERE opened) AS opened,
+    WITH asked AS MATERIALIZED (
+           SELECT r.id, r.status = 'completed' AS answered, r.delivered_at IS NOT NULL AS delivered,
+                  r.status = 'completed' OR r.identified_at IS NOT NULL AS identified
+             FROM referral r WHERE {_PERIOD}),
+         opened AS (SELECT DISTINCT referral_id AS id FROM referral_event
+                     WHERE clinic_id = :clinic AND event = 'portal-opened'),
+         copied AS (SELECT DISTINCT referral_id AS id FROM message
+                     WHERE clinic_id = :clinic AND created_at >= :since AND kind = 'thank-you'
+                       AND state IN {_REACHED}),
+         reviewed AS (SELECT DISTINCT ON (recommendation_id) recommendation_id AS id, accepted
+                        FROM recommendation_review WHERE clinic_id = :clinic
+                       ORDER BY recommendation_id, recommendation_review.id DESC),
+         confirmed AS (SELECT DISTINCT recommendation_id AS id FROM recommendation_confirmation
+                        WHERE clinic_id = :clinic),
+         voided AS (SELECT DISTINCT recommendation_id AS id FROM recommendation_void
+                     WHERE clinic_id = :clinic),
+         usable AS (SELECT DISTINCT a.referral_id AS id FROM recommendation a
+                      LEFT JOIN reviewed v ON v.id = a.id
+                      LEFT JOIN confirmed f ON f.id = a.id
+                      LEFT JOIN voided x ON x.id = a.id
+                     WHERE a.clinic_id = :clinic AND a.decision IN {_POSITIVE} AND x.id IS NULL
+                       AND (a.strength = ANY (:strong) OR f.id IS NOT NULL)
+                       AND coalesce(v.accepted, NOT ((:flags AND cardinality(a.red_flags) > 0)
+                                                     OR (:conditions AND a.decision <> 'recommended'))))
+    SELECT count(*) AS requested, count(*) FILTER (WHERE identified OR delivered) AS delivered,
+           count(*) FILTER (WHERE identified OR opened.id IS NOT NULL) AS opened,
            count(*) FILTER (WHERE identified) AS identified, count(*) FILTER (WHERE answered) AS answered,
-           count(*) FILTER (WHERE usable) AS usable, count(*) FILTER (WHERE copied) AS copies
-    FROM (SELECT answered, identified,
-                 identified OR EXISTS (SELECT FROM referral_event e WHERE e.clinic_id = :clinic
-                                       AND e.referral_id = f.id AND e.event = 'portal-opened') AS opened,
-                 identified OR delivered_at IS NOT NULL AS delivered, answered AND usable AS usable,
-                 answered AND EXISTS (SELECT FROM message m WHERE m.clinic_id = :clinic
-                                      AND m.referral_id = f.id AND m.kind = 'thank-you'
-                                      AND m.state IN {_REACHED}) AS copied
-          FROM (SELECT r.id, r.delivered_at, r.status = 'completed' AS answered,
-                       r.status = 'completed' OR r.identified_at IS NOT NULL AS identified,
-                       CASE WHEN r.status = 'completed' THEN {_USABLE} ELSE false END AS usable
-                FROM referral r WHERE {_PERIOD}) f) g""")  # noqa: S608 - made of constants
+           count(usable.id) FILTER (WHERE answered) AS usable,
+           count(copied.id) FILTER (WHERE answered) AS copies
+      FROM asked LEFT JOIN opened USING (id) LEFT JOIN usable USING (id)
+      LEFT JOIN copied USING (id)""")  # noqa: S608 - made of constants
 
 
 def funnel(
@@ -115,9 +120,11 @@ class Asked:
 
 
 _ASKED: Final = text(f"""
-    SELECT c.id, c.name, c.credentials, c.time_zone, c.hours FROM clinician c WHERE c.clinic_id = :clinic
-       AND EXISTS (SELECT FROM referral r WHERE {_PERIOD} AND r.clinician_id = c.id AND r.status = 'completed'
-                   AND r.delivered_at IS NOT NULL)""")  # noqa: S608 - made of constants
+    SELECT c.id, c.name, c.credentials, c.time_zone, c.hours
+      FROM clinician c JOIN (SELECT DISTINCT r.clinician_id FROM referral r WHERE {_PERIOD}
+                             AND r.status = 'completed' AND r.delivered_at IS NOT NULL) r
+           ON r.clinician_id = c.id
+     WHERE c.clinic_id = :clinic""")  # noqa: S608 - made of constants
 
 
 def asked(session: Session, period: Period) -> tuple[list[Asked], dict[str, str]]:
@@ -151,27 +158,34 @@ class Took:
     paused_days: int
 
 
+# The days of all calendars are arrays, each calendar behind the other: a day is found by its place, where a
+# join would compare each answer with each day. Moments are seconds since 1970.
 _TOOK: Final = text(f"""
-    WITH day AS (SELECT * FROM unnest(CAST(:calendar AS int[]), CAST(:day AS date[]),
-                                      CAST(:opens AS timestamptz[]), CAST(:closes AS timestamptz[]),
-                                      CAST(:before AS float8[])) AS t (calendar, day, opens, closes, before)),
-         who AS (SELECT * FROM unnest(CAST(:clinician AS text[]), CAST(:of AS int[]), CAST(:zone AS text[]),
-                                      CAST(:length AS float8[])) AS t (clinician_id, calendar, zone, length)),
-         answer AS (
-           SELECT r.clinician_id, m.channel, who.length, r.shifted_days,
+    WITH who AS (SELECT * FROM unnest(CAST(:clinician AS text[]), CAST(:place AS int[]),
+                                      CAST(:zone AS text[]), CAST(:length AS float8[]))
+                   AS t (clinician_id, place, zone, length)),
+         asked AS MATERIALIZED (
+           SELECT r.id, r.clinician_id, r.shifted_days, who.place, who.length,
                   date_trunc('week', r.created_at AT TIME ZONE :zone_of_clinic)::date AS week,
-                  e.before + extract(epoch FROM greatest(least(r.closed_at, e.closes) - e.opens, '0'))
-                - b.before - extract(epoch FROM greatest(least(r.delivered_at, b.closes) - b.opens, '0'))
-                  AS open
-             FROM referral r
-             JOIN who ON who.clinician_id = r.clinician_id
-             JOIN day b ON b.calendar = who.calendar AND b.day = (r.delivered_at AT TIME ZONE who.zone)::date
-             JOIN day e ON e.calendar = who.calendar AND e.day = (r.closed_at AT TIME ZONE who.zone)::date
-             LEFT JOIN LATERAL (SELECT m.channel FROM message m WHERE m.clinic_id = r.clinic_id
-                                   AND m.referral_id = r.id AND m.kind IN ('request', 'reminder')
-                                   AND m.state IN {_REACHED} ORDER BY m.finished_at LIMIT 1) m ON true
+                  date_part('epoch', r.delivered_at) AS began, date_part('epoch', r.closed_at) AS ended,
+                  who.place + (r.delivered_at AT TIME ZONE who.zone)::date - CAST(:first AS date) AS b,
+                  who.place + (r.closed_at AT TIME ZONE who.zone)::date - CAST(:first AS date) AS e
+             FROM referral r JOIN who ON who.clinician_id = r.clinician_id
             WHERE {_PERIOD} AND r.status = 'completed' AND r.delivered_at IS NOT NULL
-              AND r.closed_at >= r.delivered_at)
+              AND r.closed_at >= r.delivered_at),
+         sent AS (SELECT DISTINCT ON (m.referral_id) m.referral_id AS id, m.channel
+                    FROM asked JOIN message m ON m.referral_id = asked.id
+                   WHERE m.clinic_id = :clinic AND m.created_at >= :since
+                     AND m.kind IN ('request', 'reminder') AND m.state IN {_REACHED}
+                   ORDER BY m.referral_id, m.finished_at),
+         answer AS (
+           SELECT clinician_id, channel, length, shifted_days, week,
+                  (CAST(:before AS float8[]))[e] - (CAST(:before AS float8[]))[b]
+                  + greatest(least(ended, (CAST(:closes AS float8[]))[e]) - (CAST(:opens AS float8[]))[e], 0)
+                  - greatest(least(began, (CAST(:closes AS float8[]))[b]) - (CAST(:opens AS float8[]))[b], 0)
+                  AS open
+             FROM asked LEFT JOIN sent USING (id)
+            WHERE b >= place AND e < place + :days)
     SELECT clinician_id, channel, week, grouping(clinician_id, channel, week) AS kind, count(*) AS answers,
            percentile_cont(0.5) WITHIN GROUP (ORDER BY open / length) AS median,
            count(*) FILTER (WHERE open <= 5 * length) AS fast,
@@ -228,22 +242,18 @@ def took(
 def _calendars(
     first: date, calendars: list[tuple[Days, float]], people: list[tuple[Asked, int]]
 ) -> dict[str, Any]:
-    """As arrays: one row of `day` for each day of each calendar, one of `who` for each clinician."""
-    length = {number: seconds for number, (_, seconds) in enumerate(calendars)}
-    start = first.toordinal()
-    found: dict[str, list[Any]] = {name: [] for name in ("calendar", "day", "opens", "closes", "before")}
-    for number, (days, _) in enumerate(calendars):
-        found["calendar"] += [number] * len(days.opens)
-        found["day"] += [date.fromordinal(start + place) for place in range(len(days.opens))]
-        found["opens"] += days.opens
-        found["closes"] += days.closes
-        found["before"] += days.before
+    """The days of all calendars one behind the other; `place` is where a clinician's begin, from 1."""
+    days = len(calendars[0][0].opens) if calendars else 0
     return {
-        **found,
+        "first": first,
+        "days": days,
+        "opens": [moment.timestamp() for found, _ in calendars for moment in found.opens],
+        "closes": [moment.timestamp() for found, _ in calendars for moment in found.closes],
+        "before": [seconds for found, _ in calendars for seconds in found.before],
         "clinician": [one.id for one, _ in people],
-        "of": [number for _, number in people],
+        "place": [number * days + 1 for _, number in people],
         "zone": [one.time_zone for one, _ in people],
-        "length": [length[number] for _, number in people],
+        "length": [calendars[number][1] for _, number in people],
     }
 
 
@@ -251,22 +261,23 @@ def _calendars(
 
 _ENDING: Final = text(f"""
     SELECT floor(extract(epoch FROM a.valid_until - CAST(:now AS timestamptz)) / 604800), count(*)
-      FROM recommendation a
-     WHERE a.clinic_id = :clinic AND a.valid_until > :now AND a.valid_until <= :soon
-       AND a.decision IN {_POSITIVE}
-       AND NOT EXISTS (SELECT FROM recommendation_void x WHERE x.clinic_id = a.clinic_id
-                       AND x.recommendation_id = a.id)
-       AND coalesce((SELECT v.accepted FROM recommendation_review v WHERE v.clinic_id = a.clinic_id
-                     AND v.recommendation_id = a.id ORDER BY v.id DESC LIMIT 1), true)
-       AND EXISTS (SELECT FROM infusion_order o WHERE o.clinic_id = a.clinic_id AND o.id = a.order_id
-                   AND o.status IN ('on-hold', 'active'))
+      FROM infusion_order o JOIN recommendation a ON a.clinic_id = o.clinic_id AND a.order_id = o.id
+      LEFT JOIN (SELECT DISTINCT recommendation_id FROM recommendation_void WHERE clinic_id = :clinic) x
+           ON x.recommendation_id = a.id
+      LEFT JOIN (SELECT DISTINCT ON (recommendation_id) recommendation_id, accepted
+                   FROM recommendation_review WHERE clinic_id = :clinic
+                  ORDER BY recommendation_id, id DESC) v ON v.recommendation_id = a.id
+     WHERE o.clinic_id = :clinic AND o.status IN ('on-hold', 'active')
+       AND a.valid_until > :now AND a.valid_until <= :soon AND a.decision IN {_POSITIVE}
+       AND x.recommendation_id IS NULL AND coalesce(v.accepted, true)
      GROUP BY 1""")  # noqa: S608 - made of constants
 
 
 def ending(session: Session, now: datetime, soon: datetime) -> dict[int, int]:
     """Recommendations that count and end until `soon`, by the week from now, 0 is the first."""
     given = {"clinic": session.clinic, "now": now, "soon": soon}
-    return {int(row[0]): int(row[1]) for row in session.connection.execute(_ENDING, given)}
+    rows = session.connection.execute(_ENDING, given, execution_options=PLANNED_ANEW)
+    return {int(row[0]): int(row[1]) for row in rows}
 
 
 _OVERRIDES: Final = text("""

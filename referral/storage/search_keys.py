@@ -65,8 +65,18 @@ def _day(word: str) -> date | None:
 def key_range(key: ColumnElement[Any], tokens: list[str]) -> tuple[ColumnElement[bool], ...]:
     """Every token begins one of the words; `tokens` as read_query() gives them, at least one."""
     first, *others = tokens
-    beginning = (key >= first, key < first + _LAST)
-    return (*beginning, *(key.like(f"% {_plain(token)}%", escape="\\") for token in others))
+    beginning = (key >= first, key < last_of(first))
+    return (*beginning, *(key.like(behind(token), escape="\\") for token in others))
+
+
+def last_of(token: str) -> str:
+    """Behind every key that begins so."""
+    return token + _LAST
+
+
+def behind(token: str) -> str:
+    """A pattern: one of the further words begins so."""
+    return f"% {_plain(token)}%"
 
 
 def _plain(token: str) -> str:

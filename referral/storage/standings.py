@@ -172,9 +172,11 @@ def resting(session: Session, since: datetime, now: datetime, limit: int) -> lis
 
 def kept_pairs(session: Session, order_ids: Iterable[str]) -> dict[tuple[str, str], Remark]:
     """What the medical director has said of (recommendation, refusal) pairs of these orders."""
-    table = tables.conflict_decision
+    table, ids = tables.conflict_decision, list(order_ids)
+    if not ids:
+        return {}
     rows = session.connection.execute(
-        select(table).where(table.c.clinic_id == session.clinic, among(table.c.order_id, order_ids))
+        select(table).where(table.c.clinic_id == session.clinic, among(table.c.order_id, ids))
     )
     return {
         (row.recommendation_id, row.refusal_id): Remark(

@@ -29,8 +29,8 @@ _TOUCH_EVERY: Final = timedelta(minutes=1)
 MultiPartParser.spool_max_size = 17 * 1024 * 1024
 
 
-def get_runtime(request: Request) -> Runtime:
-    """What create_app() was given."""
+async def get_runtime(request: Request) -> Runtime:
+    """What create_app() was given; at once, where a plain function would be called in another thread."""
     runtime: Runtime = request.app.state.runtime
     return runtime
 

@@ -362,7 +362,7 @@ def test_what_waits_for_a_printer_is_not_counted_as_on_its_way(
         board = find_today(session, clinic.actor, NOW.date(), NOW)
         listed = list_messages(session, clinic.actor, View(filters={"state": "waiting"}), NOW).rows
         to_print = list_messages(session, clinic.actor, View(filters={"state": "print"}), NOW).rows
-    assert (board.letters_to_print, board.messages_waiting) == (len(letters), 0)
+    assert (board.waiting.letters, board.messages_waiting) == (len(letters), 0)
     assert (len(listed), len(to_print)) == (0, len(letters))
 
 

@@ -23,9 +23,12 @@ from tests.storage.test_search_plans import cheap_indexes, scans
 TYPED = ("smi", "smith jo", "jo smith", "o'brien", "x y z", "100%", "_")
 
 
-def plan(session: Session, statement: Select[Any]) -> list[dict[str, Any]]:
+def plan(
+    session: Session, statement: Select[Any], given: dict[str, Any] | None = None
+) -> list[dict[str, Any]]:
     compiled = statement.compile(session.connection, compile_kwargs={"render_postcompile": True})
-    found: Any = session.connection.exec_driver_sql(f"EXPLAIN (FORMAT JSON) {compiled}", compiled.params)
+    values = compiled.construct_params(given)
+    found: Any = session.connection.exec_driver_sql(f"EXPLAIN (FORMAT JSON) {compiled}", values)
     return scans(found.scalar_one()[0]["Plan"])
 
 
@@ -40,7 +43,7 @@ def test_names_are_looked_up_in_the_order_of_the_index(
 ) -> None:
     with clinic.transaction() as session:
         cheap_indexes(session)
-        scanned = plan(session, closest(session, table, words, 10))
+        scanned = plan(session, *closest(session, table, words, 10))
     assert {scan["Node Type"] for scan in scanned}.isdisjoint({"Seq Scan", "Sort"}), scanned
     assert "key >=" in conditions(scanned, "pk_search_key")
 

@@ -97,7 +97,13 @@ def test_an_empty_list_says_what_to_do_and_an_odd_address_is_its_beginning(
     for sort in set(re.findall(r'<option value="([^"]*)"', person.page)):
         person.get(f"{path}?sort={sort}&state={sort}&after=WyJuZXdlc3QiLCJ4Il0")
         assert person.status == 200
-    assert rows(person, f"{path}?format=csv&state=all") is not None
+    found = rows(person, f"{path}?format=csv&state=all")
+    # Who takes a list away is on record, whatever is in it.
+    with clinic.transaction() as session:
+        noted = [row for row in audit.find(session, limit=200) if row.subtype == "export-list"]
+    assert len(noted) >= max(1, len({row.patient_id for row in noted}))
+    assert {row.actor_id for row in noted} == {person.user_id}
+    assert found is not None
 
 
 def test_pages_follow_each_other_without_a_gap_and_back_again(clinic: ClinicFixture, robin: Desk) -> None:

@@ -87,7 +87,7 @@ def read(session: Session, listing: Listing[_Row], view: View, now: datetime) ->
         rows=tuple(listing.to_row(row) for row in shown),
         before=_place(name, sort, shown[0]) if shown and earlier else "",
         after=_place(name, sort, shown[-1]) if shown and later else "",
-        count=None if view.export else _count(session, query),
+        count=None if view.export else _count_of(session, query, shown, all_shown=place is None and not more),
     )
 
 
@@ -108,6 +108,10 @@ def _rows(
     query = query.add_columns(*(key.label(f"key_{number}") for number, key in enumerate(sort.keys)))
     query = query.order_by(*(key.desc() if down else key.asc() for key in sort.keys)).limit(limit)
     return list(session.connection.execute(query, execution_options=PLANNED_ANEW))
+
+
+def _count_of(session: Session, query: Select[Any], shown: list[Any], *, all_shown: bool) -> int:
+    return len(shown) if all_shown else _count(session, query)
 
 
 def _count(session: Session, query: Select[Any]) -> int:

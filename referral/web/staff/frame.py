@@ -14,7 +14,8 @@ from starlette.responses import HTMLResponse, RedirectResponse
 
 from referral.bootstrap import Runtime
 from referral.domain.errors import ReferralError
-from referral.storage import calls, clinics, faxes, mode, print_batches
+from referral.storage import clinics, waiting
+from referral.storage.waiting import Waiting
 from referral.web.dependencies import Visitor, cookie_name, staff
 from referral.web.form import Form
 from referral.web.pages import page as render
@@ -263,12 +264,13 @@ def show(
     page: Any,
     status: int = 200,
     *,
-    letters: int | None = None,
+    counted: Waiting | None = None,
 ) -> HTMLResponse:
     """One staff page in its shell; a waiting notice is shown and forgotten.
 
-    `letters` are those to print, where the page has counted them.
+    `counted` is what waits, where the page has read it already.
     """
+    counted = counted or waiting.read(visitor.session, visitor.now)
     name = cookie_name(visitor.runtime, _NOTICE_COOKIE)
     notice = NOTICES.get(request.cookies.get(name, ""))
     shell = Shell(
@@ -279,8 +281,8 @@ def show(
         active=active,
         places=tuple(key for key, permission in _PLACES.items() if visitor.may(permission)),
         notice=notice,
-        restoring=mode.is_restoring(visitor.session),
-        counts=_counts(visitor, letters),
+        restoring=counted.restoring,
+        counts=_counts(visitor, counted),
     )
     response = render(template, status, shell=shell, page=page)
     if name in request.cookies:
@@ -288,16 +290,10 @@ def show(
     return response
 
 
-def _counts(visitor: Visitor, letters: int | None) -> dict[str, int]:
-    """What waits for a person, for the navigation."""
-    found = {}
-    if visitor.may(_PLACES["faxes"]):
-        found["faxes"] = faxes.count_inbox(visitor.session)
-    if visitor.may(_PLACES["calls"]):
-        found["calls"] = calls.count_due(visitor.session, visitor.now)
-    if visitor.may(_PLACES["print"]):
-        found["print"] = print_batches.count_waiting(visitor.session) if letters is None else letters
-    return {place: count for place, count in found.items() if count}
+def _counts(visitor: Visitor, counted: Waiting) -> dict[str, int]:
+    """What waits for a person, for the navigation of who may see to it."""
+    found = {"faxes": counted.faxes, "calls": counted.calls, "print": counted.letters}
+    return {place: count for place, count in found.items() if count and visitor.may(_PLACES[place])}
 
 
 def done(visitor: Visitor, href: str, notice: str) -> RedirectResponse:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from fastapi import APIRouter, Request
+from starlette.responses import JSONResponse, Response
 
 from referral.services.find_indications import find_indications
 from referral.services.find_people import look_up_patients
@@ -18,7 +19,7 @@ router: Final = APIRouter(prefix="/lookups", include_in_schema=False)
 _LIMIT: Final = 10
 
 
-def _answer(choices: list[Choice], *, more: bool) -> dict[str, Any]:
+def _answer(choices: list[Choice], *, more: bool) -> Response:
     items = [
         {
             "value": choice.value,
@@ -28,18 +29,18 @@ def _answer(choices: list[Choice], *, more: bool) -> dict[str, Any]:
         }
         for choice in choices
     ]
-    return {"items": items, "more": more}
+    return JSONResponse({"items": items, "more": more})
 
 
 @router.get("/patients")
-def look_up_patient(request: Request, visitor: Ask) -> dict[str, Any]:
+def look_up_patient(request: Request, visitor: Ask) -> Response:
     """By name or date of birth."""
     found, more = look_up_patients(visitor.session, visitor.actor, query_of(request, "q"), _LIMIT)
     return _answer([patient_choice(patient) for patient in found], more=more)
 
 
 @router.get("/indications")
-def look_up_indication(request: Request, visitor: Ask) -> dict[str, Any]:
+def look_up_indication(request: Request, visitor: Ask) -> Response:
     """By code, word or abbreviation."""
     policy, _ = clinics.policy_in_force(visitor.session)
     found, more = find_indications(query_of(request, "q"), policy, _LIMIT)
@@ -47,7 +48,7 @@ def look_up_indication(request: Request, visitor: Ask) -> dict[str, Any]:
 
 
 @router.get("/clinicians")
-def look_up_clinician(request: Request, visitor: Ask) -> dict[str, Any]:
+def look_up_clinician(request: Request, visitor: Ask) -> Response:
     """The directory first, then the national register; without words, who was asked about the patient."""
     words, patient_id = query_of(request, "q"), query_of(request, "patient")
     policy, _ = clinics.policy_in_force(visitor.session)

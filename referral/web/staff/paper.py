@@ -15,7 +15,7 @@ from referral.domain.audit import Actor
 from referral.domain.errors import ReferralError
 from referral.domain.listing import Page, View
 from referral.letters.render import Renderer
-from referral.services.find_paper import find_batch, find_pile
+from referral.services.find_paper import find_batch, find_pile, list_batches
 from referral.services.print_letters import (
     close_batch,
     confirm_mailed,
@@ -25,9 +25,8 @@ from referral.services.print_letters import (
     put_back,
 )
 from referral.services.take_returned_letter import take_returned_letter
-from referral.storage import accounts, print_batches
+from referral.storage import accounts
 from referral.storage.db import Session, attempt
-from referral.storage.lists import plain
 from referral.storage.print_batches import Batch, PaperFate
 from referral.web.dependencies import PostedDep, Visitor, staff
 from referral.web.errors import status_of
@@ -66,9 +65,7 @@ def show_batches(request: Request, visitor: Print) -> Response:
     clock, users = clock_of(visitor), _users(visitor)
 
     def find(session: Session, view: View) -> Page[_Counted]:
-        page = plain.batches(session, view, visitor.now)
-        fates = print_batches.fates(session, [batch.id for batch in page.rows])
-        return page.of((batch, fates[batch.id]) for batch in page.rows)
+        return list_batches(session, visitor.actor, view, visitor.now)
 
     return show_list(
         request,

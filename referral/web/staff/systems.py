@@ -13,6 +13,7 @@ from referral.domain.errors import InvalidInput
 from referral.domain.listing import Page, View
 from referral.domain.subscription import SubscriptionStatus
 from referral.services.accounts import confirm_password
+from referral.services.find_systems import find_systems
 from referral.services.smart_clients import (
     NewClient,
     change_keys,
@@ -23,7 +24,6 @@ from referral.services.smart_clients import (
 from referral.storage import subscriptions
 from referral.storage.api_clients import ApiClient
 from referral.storage.db import Session, attempt
-from referral.storage.lists import plain
 from referral.web.dependencies import PostedDep, Visitor, staff
 from referral.web.policy import Permission
 from referral.web.staff.frame import clock_of, done, errors_of, form_of, show, texts
@@ -46,7 +46,7 @@ def list_systems(request: Request, visitor: Manage) -> Response:
     silent = {row.client_id for row in followed if row.status is SubscriptionStatus.ERROR}
 
     def find(session: Session, view: View) -> Page[ApiClient]:
-        return plain.systems(session, view, visitor.now)
+        return find_systems(session, visitor.actor, view, visitor.now)
 
     return show_list(
         request,

@@ -97,8 +97,7 @@ def show_board(request: Request, visitor: Visitor, refused: str = "", status: in
         refused=refused,
         classified=_classified(request, visitor),
     )
-    letters = today.letters_to_print
-    return show(request, visitor, "staff/today.html.j2", "today", page, status, letters=letters)
+    return show(request, visitor, "staff/today.html.j2", "today", page, status, counted=today.waiting)
 
 
 def _classified(request: Request, visitor: Visitor) -> Classified | None:
@@ -156,7 +155,7 @@ def _effects(visitor: Visitor, today: Today) -> dict[Indication, CodeEffect]:
 
 def _paper_count(today: Today) -> tuple[Count, ...]:
     """Nothing by post leaves by itself."""
-    count = today.letters_to_print
+    count = today.waiting.letters
     return (Count(f"letter{'' if count == 1 else 's'} to print and mail", count, "/print"),) if count else ()
 
 
