@@ -124,10 +124,14 @@ def check_csrf(request: Request, form: FormData, expected: str) -> None:
 
 
 def staff(permission: Permission) -> Any:
-    """A dependency that lets in staff who hold `permission`; a POST needs the CSRF token of its form."""
+    """A dependency that lets in staff who hold `permission`; a POST needs the CSRF token of its form.
 
-    def visitor(request: Request, runtime: RuntimeDep, session: SessionDep, form: PostedDep) -> Visitor:
-        return _admitted(request, runtime, session, form, permission)
+    The transaction is that of get_session(), begun here: each step of its own waits for a thread.
+    """
+
+    def visitor(request: Request, runtime: RuntimeDep, form: PostedDep) -> Iterator[Visitor]:
+        with runtime.transaction() as session:
+            yield _admitted(request, runtime, session, form, permission)
 
     return _marked(visitor, f"staff:{permission}")
 
