@@ -18,6 +18,7 @@ from referral.domain.policy import Policy
 from referral.services.ask_renewal import ask_renewals
 from referral.services.change_facts import void_after_gaps
 from referral.services.change_policy import roll_out_policy
+from referral.services.find_today import find_today
 from referral.services.lapse_orders import lapse_orders
 from referral.services.replan import replan_open
 from referral.services.send_reminders import send_reminders
@@ -134,3 +135,17 @@ def test_the_statements_of_a_sweep_do_not_grow_with_what_is_not_due(clinic: Clin
     one, five = statements(1), statements(5)
     # Each of these has a clinician of its own: they are read together.
     assert five - one <= 4 * 4
+
+
+def test_the_statements_of_the_board_do_not_grow_with_what_is_on_it(clinic: ClinicFixture) -> None:
+    def statements() -> int:
+        with clinic.transaction() as session, asked_for(session) as found:
+            board = find_today(session, clinic.actor, NOW.date(), NOW)
+            assert board.requests_open
+            return len(found)
+
+    asked(clinic)
+    one = statements()
+    for _ in range(4):
+        asked(clinic)
+    assert statements() == one <= 30
