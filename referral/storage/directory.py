@@ -56,7 +56,7 @@ _PATIENTS: Final = select(tables.patient).where(
 
 def get_patients(session: Session, ids: Iterable[str]) -> dict[str, Patient]:
     """By id; what does not exist is missing from the result."""
-    rows = session.connection.execute(_PATIENTS, {"clinic_id": session.clinic, "ids": list(ids)})
+    rows = session.connection.execute(_PATIENTS, {"clinic_id": session.clinic, "ids": list(ids)}).all()
     return {row.id: _to_patient(row) for row in rows}
 
 

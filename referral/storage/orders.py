@@ -103,7 +103,7 @@ def to_orders(session: Session, rows: Iterable[Any]) -> list[Order]:
         return []
     indications: dict[str, list[Indication]] = {row.id: [] for row in found}
     given = {"clinic": session.clinic, "ids": list(indications)}
-    for row in session.connection.execute(_INDICATIONS, given):
+    for row in session.connection.execute(_INDICATIONS, given).all():
         indications[row.order_id].append(Indication(row.system, row.code, row.display))
     return [
         Order(
@@ -161,7 +161,7 @@ def find(
     if from_day is not None:
         query = query.where(table.c.first_infusion_on >= from_day)
     ordered = query.order_by(DAY, table.c.created_at, table.c.id)
-    return to_orders(session, session.connection.execute(ordered.limit(limit)))
+    return to_orders(session, session.connection.execute(ordered.limit(limit)).all())
 
 
 def of_patients(session: Session, patient_ids: Iterable[str]) -> list[Order]:
@@ -319,7 +319,7 @@ def facts(session: Session, order_id: str) -> FactsOfOrder:
 
 def facts_of_many(session: Session, ids: Iterable[str]) -> dict[str, FactsOfOrder]:
     """As facts(), by id; what does not exist is missing from the result."""
-    rows = session.connection.execute(_FACTS_OF_MANY, {"ids": list(ids)})
+    rows = session.connection.execute(_FACTS_OF_MANY, {"ids": list(ids)}).all()
     return {row.id: facts_from(row.facts) for row in rows if row.facts is not None}
 
 

@@ -321,7 +321,7 @@ _OF_REFERRALS: Final = (
 def of_referrals(session: Session, referral_ids: Iterable[str]) -> list[Message]:
     """All messages of these requests, newest first."""
     given = {"clinic": session.clinic, "ids": list(referral_ids)}
-    return [to_message(row) for row in session.connection.execute(_OF_REFERRALS, given)]
+    return [to_message(row) for row in session.connection.execute(_OF_REFERRALS, given).all()]
 
 
 def _same(left: Any, right: Any) -> Any:

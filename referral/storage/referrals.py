@@ -144,7 +144,7 @@ _OF_ORDERS: Final = _SELECT.where(
 def of_orders(session: Session, order_ids: Iterable[str]) -> list[Referral]:
     """All requests about these orders, newest first."""
     given = {"clinic": session.clinic, "ids": list(order_ids)}
-    return [to_referral(row) for row in session.connection.execute(_OF_ORDERS, given)]
+    return [to_referral(row) for row in session.connection.execute(_OF_ORDERS, given).all()]
 
 
 def find_many(session: Session, ids: Iterable[str]) -> dict[str, Referral]:
