@@ -9,7 +9,21 @@ from datetime import datetime
 from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import Select, Text, and_, any_, bindparam, func, not_, or_, select, true, tuple_, update
+from sqlalchemy import (
+    BindParameter,
+    Select,
+    Text,
+    and_,
+    any_,
+    bindparam,
+    func,
+    not_,
+    or_,
+    select,
+    true,
+    tuple_,
+    update,
+)
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 
 from referral.domain.codes import Channel
@@ -330,8 +344,8 @@ def _same(left: Any, right: Any) -> Any:
 
 @cache
 def _stuck(states: tuple[MessageState, ...]) -> Select[Any]:
-    clinic, newer = bindparam("clinic"), _TABLE.alias("newer")
-    letters = sorted(WITH_LINK)
+    clinic: BindParameter[Any] = bindparam("clinic")
+    newer, letters = _TABLE.alias("newer"), sorted(WITH_LINK)
     troubled = (
         select(*_COLUMNS)
         .where(_TABLE.c.clinic_id == clinic, one_of(_TABLE.c.state, states), one_of(_TABLE.c.kind, letters))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Select, bindparam, func, insert, literal, select, text
+from sqlalchemy import BindParameter, ColumnElement, Select, bindparam, func, insert, literal, select, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from referral.domain.audit import Actor
@@ -91,7 +91,8 @@ def of_order(session: Session, order_id: str) -> list[OverrideCase]:
 
 
 def _current() -> Select[Any]:
-    said, since = override_decision, bindparam("since")
+    said = override_decision
+    since: BindParameter[Any] = bindparam("since")
     undecided = said.c.outcome.is_(None) & (override_request.c.requested_at > since)
     declined = one_of(said.c.outcome, ["declined"]) & (said.c.decided_at > since)
     unreviewed = one_of(said.c.outcome, ["approved"]) & override_review.c.justified.is_(None)
