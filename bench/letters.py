@@ -29,9 +29,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from referral.channels import print_batch
+from referral.domain.language import Language
 from referral.letters import fonts, markup
 from referral.letters.content import RequestLetter
-from referral.letters.render import Renderer, specimen
+from referral.letters.render import Renderer
+from referral.letters.samples import CLINIC, sample
 
 ROUNDS, MANY, BATCH = 60, 2000, 500
 # So many letters are drawn before memory is looked at: caches fill, and the allocator has its arenas.
@@ -40,7 +42,8 @@ _WARM = 100
 
 def letters(count: int) -> list[RequestLetter]:
     """Each differs from the others, so that no cache can hide work."""
-    first = specimen()
+    first = sample("request", CLINIC, Language.ENGLISH)
+    assert isinstance(first, RequestLetter)
     secret = "q8Jf2nV5sR7uXe1mK4pW9zB3tG6yH0cD8aL2oN5i"
     return [
         replace(

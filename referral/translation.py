@@ -54,7 +54,8 @@ def say(language: Language, text: str, **values: object) -> str:
     if isinstance(text, Phrase):
         values = {**text.values, **values}
         text = text.source
-    said = translations(language).gettext(text)
+    # The library answers "" with the head of the catalogue.
+    said = translations(language).gettext(text) if text else ""
     return said % _said(language, values) if values else said
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from textwrap import fill
 from typing import Final
 
 from jinja2 import Environment, FileSystemLoader, PrefixLoader, StrictUndefined
@@ -16,6 +17,9 @@ from referral.translation import teach
 TEMPLATES: Final = Path(__file__).resolve().parents[2] / "templates" / "messages"
 # What fits on a telephone: two or three parts of a short message, a link included.
 SHORT: Final = TEMPLATES.with_name("sms")
+# RFC 5322 2.1.1 asks for lines of at most 78 characters. A template's lines are whole sentences, since in
+# another language they break elsewhere.
+_WIDTH: Final = 78
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,12 +58,19 @@ def render(kind: MessageKind, words: Words, language: Language = Language.ENGLIS
     """(subject, body) of one kind of message in the reader's language."""
     text = _filled(f"long/{kind}.txt.j2", words, language)
     subject, _, body = text.partition("\n")
-    return subject.removeprefix("Subject: ").strip(), body.lstrip("\n")
+    return subject.removeprefix("Subject: ").strip(), _wrapped(body.lstrip("\n"))
 
 
 def render_short(kind: MessageKind, words: Words, language: Language = Language.ENGLISH) -> str:
     """The same for a telephone. It names the request and the sender, so no two messages are alike."""
     return _filled(f"short/{kind}.txt.j2", words, language).strip()
+
+
+def _wrapped(body: str) -> str:
+    """Long lines broken between words. A link stays whole: it would not open."""
+    return "\n".join(
+        fill(line, _WIDTH, break_long_words=False, break_on_hyphens=False) for line in body.split("\n")
+    )
 
 
 def _filled(name: str, words: Words, language: Language) -> str:

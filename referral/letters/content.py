@@ -211,7 +211,8 @@ class RequestLetter(ClinicianLetter):
     """One request to one clinician.
 
     `clinician_role`, `indication` and `planned_course` continue a sentence: "treating psychiatrist",
-    "recurrent depression (F33.2)", "six infusions over three weeks". `portal_url` is what the QR code opens,
+    "recurrent depression (F33.2)", "six infusions over three weeks". The indication is English in every
+    letter, as the chart has it. `portal_url` is what the QR code opens,
     `portal_display` what is typed together with `short_code`. `page_code` stands on the form page, so that it
     is recognised when it comes back; it opens nothing.
     """
@@ -310,7 +311,9 @@ class EvidenceLine:
 class ReceiptRecord:
     """A recorded answer. `fhir` is attached byte for byte; `answered_at` is aware UTC and printed so.
 
-    `npi` empty means that none was given. `verify_url` is where anybody can check the seal.
+    `npi` empty means that none was given. `verify_url` is where anybody can check the seal. What the record
+    adds is in `language`; decision, answers and attestation are in the words that were shown, which are those
+    of `answered_in`; the indication is English.
     """
 
     record_id: str
@@ -329,6 +332,8 @@ class ReceiptRecord:
     evidence: tuple[EvidenceLine, ...]
     verify_url: str
     fhir: bytes
+    language: Language = Language.ENGLISH
+    answered_in: Language = Language.ENGLISH
 
     def __post_init__(self) -> None:
         settle(self, {"indication": 300, "attestation": 2000, "verify_url": 180, "decision": 200})

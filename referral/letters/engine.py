@@ -7,18 +7,19 @@ from __future__ import annotations
 
 import io
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from threading import Lock
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from warnings import catch_warnings, simplefilter
 
 from weasyprint import CSS, HTML, Attachment, Document
 from weasyprint.text.fonts import FontConfiguration
 from weasyprint.urls import FatalURLFetchingError, URLFetcher, URLFetcherResponse
 
+from referral.letters import markup
 from referral.letters.content import LetterProblem
 
 _LOADS_NOTHING: Final = "The letter tried to load something; letters are self-contained."
@@ -63,6 +64,14 @@ class Asset:
     body: bytes
 
 
+class Laid(NamedTuple):
+    """A finished letter. `parts` are the pages on which its main headings stand, the first page being 1."""
+
+    pdf: bytes
+    pages: int
+    parts: tuple[int, ...]
+
+
 NO_ASSETS: Final[Mapping[str, Asset]] = {}
 
 
@@ -102,6 +111,25 @@ _COMPLAINTS: Final = _Complaints()
 logging.getLogger("weasyprint").addFilter(_COMPLAINTS)
 
 
+def _finisher(html: str) -> Callable[[Document, Any], None] | None:
+    """Only for what has English words in another language: the others have nothing to be looked for."""
+    return _mark_english if markup.ENGLISH in html else None
+
+
+def _mark_english(_: Document, pdf: Any) -> None:
+    """Write the language of English words into the tags, which WeasyPrint leaves out.
+
+    They stand in an <a> that leads nowhere: a Link without the reference to an annotation that others have.
+    """
+    for tag in pdf.objects:
+        if (
+            isinstance(tag, dict)
+            and tag.get("S") == "/Link"
+            and all(isinstance(kid, int) for kid in tag["K"])
+        ):
+            tag |= {"S": "/Span", "Lang": "(en-US)"}
+
+
 class Engine:
     """One font configuration for the life of the process: a new one for every letter is slower and leaks.
 
@@ -120,14 +148,21 @@ class Engine:
         with self._refusing():
             return CSS(string=text, font_config=self._fonts, url_fetcher=self._fetcher)
 
-    def letter(self, html: str, css: CSS, assets: Mapping[str, Asset] = NO_ASSETS) -> tuple[bytes, int]:
-        """A tagged PDF/UA-1 and its number of pages.
+    def letter(self, html: str, css: CSS, assets: Mapping[str, Asset] = NO_ASSETS) -> Laid:
+        """A tagged PDF/UA-1.
 
         Without a file identifier, which PDF/UA does not ask for: writing one compresses every stream twice.
         """
         with self._refusing(assets):
             document = self._lay_out(html, css, "pdf/ua-1")
-            return document.write_pdf(pdf_variant="pdf/ua-1"), len(document.pages)
+            written = document.write_pdf(pdf_variant="pdf/ua-1", finisher=_finisher(html))
+            parts = [
+                number
+                for number, page in enumerate(document.pages, 1)
+                for level, *_ in page.bookmarks
+                if level == 1
+            ]
+            return Laid(written, len(document.pages), tuple(parts))
 
     def record(
         self,
@@ -161,7 +196,9 @@ class Engine:
             with catch_warnings():
                 # WeasyPrint leaves the file of the colour profile to the garbage collector.
                 simplefilter("ignore", ResourceWarning)
-                written = document.write_pdf(pdf_variant="pdf/a-3a", pdf_identifier=identifier)
+                written = document.write_pdf(
+                    pdf_variant="pdf/a-3a", pdf_identifier=identifier, finisher=_finisher(html)
+                )
             return written, len(document.pages)
 
     def _lay_out(self, html: str, css: CSS, variant: str) -> Document:

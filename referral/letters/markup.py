@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
 from pathlib import Path
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -57,6 +57,8 @@ _ADDRESS_SIZES: Final = {
 }
 
 
+# Before words that stay English in a letter of another language.
+ENGLISH: Final = Markup('<a lang="en">')
 # Stands for the bytes of the logo, which the engine is given beside the markup.
 LOGO: Final = "asset:logo"
 
@@ -87,6 +89,7 @@ def environment(language: Language) -> jinja2.Environment:
         "link": _link,
         "signed": _signed,
         "most": _most,
+        "english": partial(_english, language),
     }
     return teach(made, language)
 
@@ -103,6 +106,14 @@ def _isolated(name: str) -> Markup:
 
 def _link(url: str, text: str) -> Markup:
     return Markup('<a class="link" href="{}">{}</a>').format(url, text)
+
+
+def _english(language: Language, text: str) -> str:
+    """Words that are not translated, marked so that a reader aloud does not take them for the letter's own.
+
+    An <a> without an address, because engine.py can find it again among the tags of the PDF.
+    """
+    return text if language is Language.ENGLISH else ENGLISH + Markup("{}</a>").format(text)
 
 
 def _signed(number: int) -> str:
@@ -142,18 +153,31 @@ LAYOUTS: Final[Mapping[type[Letter], Layout]] = {
 }
 
 
-def letter_html(letter: Letter, fonts: FontSet, style: str = "screen", *, tightness: int = 0) -> str:
-    """The whole letter. `tightness` 1 sets the first page a little smaller, 2 all of it."""
+@dataclass(frozen=True, slots=True)
+class Tight:
+    """Which of a letter's parts are set a little smaller, so that each keeps to its page."""
+
+    letter: bool = False
+    form: bool = False
+
+
+AT_EASE: Final = Tight()
+
+
+def letter_html(letter: Letter, fonts: FontSet, style: str = "screen", *, tight: Tight = AT_EASE) -> str:
+    """The whole letter."""
     return words_html(
         letter,
         mark=_mark(letter.letterhead, fonts),
         address=fit_address(letter.address, fonts),
-        tightness=tightness,
+        tight=tight,
         pictures=_pictures(letter, style),
     )
 
 
-def words_html(letter: Letter, *, mark: Markup, address: Address, tightness: int, pictures: Pictures) -> str:
+def words_html(
+    letter: Letter, *, mark: Markup, address: Address, pictures: Pictures, tight: Tight = AT_EASE
+) -> str:
     """The same from parts that are measured or drawn already, for who only wants the words."""
     return (
         environment(letter.language)
@@ -164,7 +188,7 @@ def words_html(letter: Letter, *, mark: Markup, address: Address, tightness: int
             mark=mark,
             address=address,
             form=form_page(letter.clinician_kind) if isinstance(letter, RequestLetter) else None,
-            tightness=tightness,
+            tight=tight,
             pictures=pictures,
         )
     )
@@ -227,18 +251,26 @@ def _shown(text: str, fonts: FontSet) -> str:
 
 def receipt_html(record: ReceiptRecord, fonts: FontSet) -> str:
     """The record. A character in no font is printed as its code point: a record must always be writable."""
+    language = record.language
+    code = say(language, "QR code that opens the page where the seal can be checked")
+
+    def shown(text: str) -> str:
+        return _shown(text, fonts)
+
+    def answered(text: str) -> str:
+        return _english(language, shown(text)) if record.answered_in is Language.ENGLISH else shown(text)
+
     return (
-        environment(Language.ENGLISH)
+        environment(language)
         .get_template("receipt.html.j2")
         .render(
             record=record,
             clinic=record.letterhead,
             mark=_mark(record.letterhead, fonts),
-            answered_on=long_date(Language.ENGLISH, record.answered_at.astimezone(ZoneInfo("UTC")).date()),
-            shown=lambda text: _shown(text, fonts),
-            verify_code=qr_svg(
-                record.verify_url, "m", "QR code that opens the page where the seal can be checked"
-            ),
+            answered_on=long_date(language, record.answered_at.astimezone(ZoneInfo("UTC")).date()),
+            shown=shown,
+            answered=answered,
+            verify_code=qr_svg(record.verify_url, "m", code),
         )
     )
 

@@ -9,12 +9,11 @@ import gc
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, is_dataclass, replace
-from datetime import UTC, date, datetime
+from datetime import UTC
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
-from zoneinfo import ZoneInfo
 
-from referral.domain.codes import ClinicianKind
+from referral.domain.language import Language
 from referral.letters import fonts, markup
 from referral.letters.content import (
     DEFAULT_ACCENT,
@@ -23,11 +22,11 @@ from referral.letters.content import (
     LetterProblem,
     Manifest,
     ReceiptRecord,
-    RequestLetter,
 )
+from referral.letters.samples import CLINIC, sample
 
 if TYPE_CHECKING:
-    from referral.letters.engine import Engine
+    from referral.letters.engine import Engine, Laid
 
 Style = Literal["screen", "print", "fax"]
 
@@ -70,24 +69,26 @@ class Renderer:
         letter = replace(letter, letterhead=_in_style(letter.letterhead, style))
         sheet, assets = self._sheet(style, letter.letterhead.accent), self._assets(letter.letterhead)
         layout = markup.LAYOUTS[type(letter)]
-        drawn = []
-        for tightness in (0, 1, 2):
-            html = markup.letter_html(letter, self._fonts, style, tightness=tightness)
-            drawn.append(self._engine.letter(html, sheet, assets))
-            if drawn[-1][1] <= layout.pages:
-                break
-        # What does not fit where it is meant to is set at ease, if it may take more.
-        pdf, pages = drawn[-1] if drawn[-1][1] <= layout.pages else drawn[0]
-        if pages > layout.at_most:
+
+        def draw(tight: markup.Tight) -> Laid:
+            html = markup.letter_html(letter, self._fonts, style, tight=tight)
+            return self._engine.letter(html, sheet, assets)
+
+        drawn = draw(markup.AT_EASE)
+        if drawn.pages > layout.pages:
+            tighter = draw(_too_long(drawn))
+            # What does not fit where it is meant to even so is set at ease, if it may take more.
+            drawn = tighter if tighter.pages <= layout.pages else drawn
+        if drawn.pages > layout.at_most:
             raise LetterProblem(
-                f"The letter takes {pages} pages instead of {layout.at_most}; shorten its longest text."
+                f"The letter takes {drawn.pages} pages instead of {layout.at_most}; shorten its longest text."
             )
-        return RenderedDocument(pdf, hashlib.sha256(pdf).hexdigest(), pages)
+        return RenderedDocument(drawn.pdf, hashlib.sha256(drawn.pdf).hexdigest(), drawn.pages)
 
     def manifest(self, manifest: Manifest) -> RenderedDocument:
         """The list on top of a batch of letters; some hundred letters take a few pages."""
         html = markup.manifest_html(manifest, self._fonts)
-        pdf, pages = self._engine.letter(html, self._sheet("manifest", DEFAULT_ACCENT))
+        pdf, pages, _ = self._engine.letter(html, self._sheet("manifest", DEFAULT_ACCENT))
         if pages > MANIFEST_PAGES_AT_MOST:
             raise LetterProblem(f"The list takes {pages} pages; make smaller batches.")
         return RenderedDocument(pdf, hashlib.sha256(pdf).hexdigest(), pages)
@@ -115,7 +116,7 @@ class Renderer:
         What is in memory afterwards is left out of full garbage collections, which would otherwise take a
         tenth of the time of every letter. Call it once, early, and before a process forks workers that draw.
         """
-        self.letter(_SPECIMEN)
+        self.letter(sample("request", CLINIC, Language.ENGLISH))
         gc.collect()
         gc.freeze()
 
@@ -142,6 +143,12 @@ class Renderer:
                 raise LetterProblem(f"{field} has a character that is in none of the installed fonts.")
 
 
+def _too_long(drawn: Laid) -> markup.Tight:
+    """Which part takes more than the one page that is meant for it. A form begins on a page of its own."""
+    form_begins = drawn.parts[1] if len(drawn.parts) > 1 else drawn.pages + 1
+    return markup.Tight(letter=form_begins > 2, form=form_begins < drawn.pages)
+
+
 def texts_of(value: Any, name: str = "letter") -> Iterator[tuple[str, str]]:
     """Every text inside a content, however deep, with the name of its field."""
     if isinstance(value, str):
@@ -162,42 +169,3 @@ def _in_style(letterhead: Letterhead, style: Style) -> Letterhead:
     return replace(
         letterhead, logo=replace(logo, content_type="image/png", content=logo.fax) if logo.fax else None
     )
-
-
-_CLINIC: Final = Letterhead(
-    clinic_name="Specimen Clinic",
-    tagline="Not a real clinic",
-    address_lines=("1 Specimen Street", "Springfield, MA 00000"),
-    telephone="202-555-0100",
-    fax="202-555-0101",
-    website="specimen.example",
-    signer_name="A. Specimen, MD",
-    signer_title="Medical Director",
-    neutral_name="Specimen",
-)
-_SPECIMEN: Final = RequestLetter(
-    letter_id="SPECIMEN",
-    request_number="R-0000-00000",
-    written_at=datetime(2026, 1, 2, 12, tzinfo=UTC),
-    letterhead=_CLINIC,
-    recipient_lines=("Specimen Practice", "2 Specimen Street", "Springfield, MA 00000"),
-    clinician_name="B. Specimen, MD",
-    salutation="Dr. Specimen",
-    clinician_role="treating psychiatrist",
-    clinician_kind=ClinicianKind.PSYCHIATRIST,
-    patient_name="C. Specimen",
-    birth_year=1980,
-    indication="recurrent depression (F33.2)",
-    planned_course="six infusions over three weeks",
-    due_on=date(2026, 1, 16),
-    short_code="AAAA-AAAA",
-    portal_url="https://specimen.example/r/specimen",
-    portal_display="specimen.example",
-    page_code="R:AAAAAAAAAAAAAAAA:2",
-    time_zone=ZoneInfo("America/New_York"),
-)
-
-
-def specimen(**changes: Any) -> RequestLetter:
-    """A letter about nobody, for previews of a letterhead and for checking an installation."""
-    return replace(_SPECIMEN, **changes)

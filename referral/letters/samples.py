@@ -1,4 +1,4 @@
-"""One sample of every kind of letter, about nobody: for previews of a letterhead and for tests.
+"""One sample of every kind of letter, about nobody: for previews of a letterhead, benchmarks and tests.
 
 The words that a clinic or a clinician would write themselves are here in both languages.
 """
@@ -33,11 +33,24 @@ from referral.letters.report import (
     Series,
 )
 
+CLINIC: Final = Letterhead(
+    clinic_name="Harbor Light Ketamine Clinic",
+    tagline="Physician-led infusion care",
+    address_lines=("1480 Commonwealth Avenue, Suite 300", "Boston, MA 02135"),
+    telephone="617-555-0142",
+    fax="617-555-0143",
+    website="harborlight.example",
+    signer_name="Elena R. Whitcombe, MD",
+    signer_title="Medical Director",
+    neutral_name="Harbor Light",
+)
+
 _WRITTEN: Final = datetime(2026, 11, 23, 15, 5, tzinfo=UTC)
 _ASKED: Final = date(2026, 11, 16)
 _DUE: Final = date(2026, 12, 7)
 _ADDRESS: Final = ("Beacon Hill Psychiatry Associates", "22 Myrtle Street, Floor 2", "Boston, MA 02114-1931")
 _ES: Final = Language.SPANISH
+_INDICATION: Final = "recurrent depression (F33.2)"
 
 
 def sample(kind: str, letterhead: Letterhead, language: Language, **changes: Any) -> Letter:
@@ -68,10 +81,6 @@ def _patient(language: Language) -> dict[str, Any]:
     return {**_clinician(language), "patient_name": "Maria José Nguyễn", "birth_year": 1986}
 
 
-def _indication(language: Language) -> str:
-    return "depresión recurrente (F33.2)" if language is _ES else "recurrent depression (F33.2)"
-
-
 def _request(language: Language) -> dict[str, Any]:
     course = {
         Language.ENGLISH: "six infusions over three weeks, then single infusions as needed",
@@ -81,7 +90,7 @@ def _request(language: Language) -> dict[str, Any]:
         **_patient(language),
         "clinician_role": "treating psychiatrist",
         "clinician_kind": ClinicianKind.PSYCHIATRIST,
-        "indication": _indication(language),
+        "indication": _INDICATION,
         "planned_course": course[language],
         "due_on": _DUE,
         "page_code": "R:Zk3vQ9xT1bLw0aYc:2",
@@ -228,7 +237,7 @@ def _report(language: Language) -> dict[str, Any]:
     return {
         **_patient(language),
         "occasion": Occasion.END_OF_COURSE,
-        "indication": _indication(language),
+        "indication": _INDICATION,
         "given": 6,
         "planned": 6,
         "first_on": date(2026, 9, 1),

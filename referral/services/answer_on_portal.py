@@ -86,7 +86,7 @@ def read_card(
         clinic_name=clinics.current(session).name,
         patient_name=patient.name,
         birth_year=patient.birth_date.year if patient.birth_date else None,
-        indication=indication_words(order, language),
+        indication=indication_words(order),
         planned_course=planned_course(order, language),
         clinician_name=clinician.name,
         clinician_credentials=clinician.credentials,
@@ -124,12 +124,16 @@ def read_letter(session: Session, actor: Actor, found: PortalSession) -> Documen
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signature:
-    """`values` are all answers by link id, `shown` the page that was signed, `key` names the draft on it."""
+    """`values` are all answers by link id, `shown` the page that was signed, `key` names the draft on it.
+
+    `language` is the one that the page was shown in.
+    """
 
     key: str
     values: dict[str, list[str]]
     shown: bytes
     user_agent: str
+    language: Language
 
 
 def sign(session: Session, actor: Actor, found: PortalSession, signature: Signature, now: datetime) -> Signed:
@@ -203,6 +207,7 @@ def _response(
         contact_id=message.contact_id if message else None,
         shown_text_sha256=hashlib.sha256(signature.shown).hexdigest(),
         user_agent=signature.user_agent[:300],
+        language=signature.language,
         address=actor.address,
         preset={link_id: value for link_id, value in preset.items() if value},
     )

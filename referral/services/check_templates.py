@@ -30,7 +30,7 @@ _MESSAGE: Final = frozenset(
 # Of what is drawn: where it says who writes, to whom and about which request.
 _OUTSIDE: Final = frozenset(
     {
-        *("language", "tightness", "letter.letter_id", "letter.request_number", "letter.written_on"),
+        *("language", "tight.letter", "letter.letter_id", "letter.request_number", "letter.written_on"),
         *("letter.written_at", "letter.language", "clinic.neutral_name", "clinic.telephone", "clinic.fax"),
         *("clinic.address_lines", "clinic.website"),
     }

@@ -69,8 +69,8 @@ def both_names(draft: Draft) -> tuple[tuple[str, str], ...]:
     if filled is None:
         return ()
     return (
-        ("Filled in by", f"{filled.name}, for the clinician"),
-        ("Filled in from", filled.at),
-        ("Credential of whoever filled it in", filled.selector),
-        ("Network address of whoever filled it in", filled.address),
+        (phrase("Filled in for the clinician by"), filled.name),
+        (phrase("Filled in from"), filled.at),
+        (phrase("Credential of whoever filled it in"), filled.selector),
+        (phrase("Network address of whoever filled it in"), filled.address),
     )

@@ -5,23 +5,26 @@ from __future__ import annotations
 import base64
 import uuid
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 
 from referral.domain.answers import Answers
-from referral.domain.form import BY_LINK_ID, VERSION, Kind, items_for
+from referral.domain.form import BY_LINK_ID, VERSION, Item, Kind, items_for
+from referral.domain.language import Language, phrase
 from referral.domain.records import Clinician, Order, Referral
 from referral.services.letter_content import indication_words
 from referral.services.receipt import keep_evidence
 from referral.storage import directory, documents
 from referral.storage.db import Session
 from referral.storage.recommendations import NewRecommendation
+from referral.translation import long_date, say
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signing:
     """How the answer came: by the credential `selector`, or None when staff recorded it.
 
-    `shown_text_sha256` is the digest of the exact page that was signed; `preset` names the prefilled fields.
+    `shown_text_sha256` is the digest of the exact page that was signed, `language` the one it was shown in;
+    `preset` names the prefilled fields.
     """
 
     strength: str
@@ -30,6 +33,7 @@ class Signing:
     user_agent: str = ""
     shown_text_sha256: str = ""
     preset: tuple[str, ...] = ()
+    language: Language | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +57,13 @@ def keep_answer(
     attestation: str = "",
     more: tuple[tuple[str, str], ...] = (),
 ) -> None:
-    """Store the evidence, encrypted. `attestation` replaces the form's own; `more` are further lines."""
+    """Store the evidence, encrypted. `attestation` replaces the form's own; `more` are further lines.
+
+    Staff read the answer in English; what a page has shown is kept beside it in that page's words.
+    """
     answers, clinician, signing = given.answers, given.clinician, given.signing
     patient = directory.get_patient(session, given.referral.patient_id)
-    evidence = {
+    evidence: dict[str, object] = {
         "signer": {
             "name": answers.text("signer-name") or clinician.name,
             "credentials": answers.text("signer-credentials") or clinician.credentials,
@@ -68,21 +75,37 @@ def keep_answer(
         "answers": shown_answers(answers, clinician),
         "attestation": attestation or BY_LINK_ID["attestation"].text,
         "evidence": [
-            ["Identity established by", signing.strength],
-            ["Answered at", now.isoformat(timespec="seconds")],
-            ["Credential", signing.selector or "recorded by staff"],
-            ["Network address", signing.address or "unknown"],
-            ["Browser", signing.user_agent[:300] or "unknown"],
-            ["Form version", VERSION],
-            ["SHA-256 of the page as shown", signing.shown_text_sha256 or "not shown on a page"],
-            ["Prefilled by the clinic", ", ".join(sorted(signing.preset)) or "nothing"],
-            ["NPI on file at the time", clinician.npi or "none"],
-            ["Recommendation", given.recommendation.id],
+            [phrase("Identity established by"), signing.strength],
+            [phrase("Answered at"), now.isoformat(timespec="seconds")],
+            [phrase("Credential"), signing.selector or phrase("recorded by staff")],
+            [phrase("Network address"), signing.address or phrase("unknown")],
+            [phrase("Browser"), signing.user_agent[:300] or phrase("unknown")],
+            [phrase("Form version"), VERSION],
+            [
+                phrase("SHA-256 of the page as shown"),
+                signing.shown_text_sha256 or phrase("not shown on a page"),
+            ],
+            [phrase("Prefilled by the clinic"), ", ".join(sorted(signing.preset)) or phrase("nothing")],
+            [phrase("NPI on file at the time"), clinician.npi or phrase("none")],
+            [phrase("Recommendation"), given.recommendation.id],
             *([label, value] for label, value in more),
         ],
         "fhir": base64.b64encode(fhir).decode(),
     }
+    if signing.language is not None:
+        evidence["shown"] = _as_shown(answers, clinician, attestation, signing.language)
     keep_evidence(session, given.referral, str(given.recommendation.document_id), evidence, now)
+
+
+def _as_shown(
+    answers: Answers, clinician: Clinician, attestation: str, language: Language
+) -> dict[str, object]:
+    return {
+        "language": language,
+        "decision": _words("decision", answers.decision, language),
+        "answers": shown_answers(answers, clinician, language),
+        "attestation": attestation or say(language, BY_LINK_ID["attestation"].text),
+    }
 
 
 def keep_shown(session: Session, referral: Referral, shown: bytes, now: datetime) -> None:
@@ -99,17 +122,27 @@ def keep_shown(session: Session, referral: Referral, shown: bytes, now: datetime
     )
 
 
-def _words(link_id: str, code: str) -> str:
-    return next((o.text for o in BY_LINK_ID[link_id].options if o.code == code), code)
+def _words(link_id: str, code: str, language: Language = Language.ENGLISH) -> str:
+    chosen = next((o.text for o in BY_LINK_ID[link_id].options if o.code == code), None)
+    return say(language, chosen) if chosen else code
 
 
-def shown_answers(answers: Answers, clinician: Clinician) -> list[list[str]]:
-    """[question, answer] in the words that were on the page, in its order."""
+def shown_answers(
+    answers: Answers, clinician: Clinician, language: Language | None = None
+) -> list[list[str]]:
+    """[question, answer] in the order of the page; with a `language` in the words that were on it."""
     shown = []
     for item in items_for(clinician.kind):
         value = answers.values.get(item.link_id)
         if value is None or item.kind is Kind.TICK:
             continue
         parts = [value] if isinstance(value, str) else list(value)
-        shown.append([item.text, ", ".join(_words(item.link_id, part) for part in parts)])
+        said = ", ".join(_said(item, part, language) for part in parts)
+        shown.append([say(language or Language.ENGLISH, item.text), said])
     return shown
+
+
+def _said(item: Item, part: str, language: Language | None) -> str:
+    if item.kind is Kind.DATE and language is not None:
+        return long_date(language, date.fromisoformat(part))
+    return _words(item.link_id, part, language or Language.ENGLISH)

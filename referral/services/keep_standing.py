@@ -14,7 +14,7 @@ from referral.domain.audit import Action, Actor, AuditEntry
 from referral.domain.codes import Strength
 from referral.domain.errors import CredentialUnusable, InvalidInput, TransitionRefused
 from referral.domain.gate import needs_review
-from referral.domain.language import phrase
+from referral.domain.language import Language, phrase
 from referral.domain.life import Cause, Purpose, Standing, newest_living
 from referral.domain.outgoing import MessageKind
 from referral.domain.policy import Policy
@@ -184,11 +184,15 @@ def withdraw(session: Session, actor: Actor, found: PortalSession, reason: str, 
 
 @dataclass(frozen=True, slots=True)
 class Tap:
-    """What was on the page when "still true" was pressed, byte for byte, what it said, and by what."""
+    """What was on the page when "still true" was pressed, byte for byte, what it said, and by what.
+
+    `language` is the one that it was shown in.
+    """
 
     shown: bytes
     attestation: str
     user_agent: str
+    language: Language
 
 
 def renew(session: Session, actor: Actor, found: PortalSession, tap: Tap, now: datetime) -> Signed:
@@ -239,12 +243,16 @@ def renew(session: Session, actor: Actor, found: PortalSession, tap: Tap, now: d
         user_agent=tap.user_agent[:300],
         shown_text_sha256=hashlib.sha256(tap.shown).hexdigest(),
         preset=("signer-name", "signer-credentials", "signer-npi"),
+        language=tap.language,
     )
     given = Given(referral, clinician, order, answers, new, signing)
     more = (
-        ("Signed by", "one tap on “Still true”, under the words of the attestation"),
-        ("Repeats the answer of", standing.answered_at.isoformat(timespec="seconds")),
-        ("Repeated recommendation", standing.id),
+        (
+            phrase("Signed by"),
+            phrase("one tap on “Still true”, under the words of the attestation"),
+        ),
+        (phrase("Repeats the answer of"), standing.answered_at.isoformat(timespec="seconds")),
+        (phrase("Repeated recommendation"), standing.id),
     )
     keep_answer(session, given, fhir, now, attestation=tap.attestation, more=more)
     keep_shown(session, referral, tap.shown, now)

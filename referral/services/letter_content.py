@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -57,12 +57,13 @@ def logo_of(kept: StoredLogo) -> Logo:
     return Logo(kept.content_type, kept.content, kept.fax, kept.width, kept.height)
 
 
-def indication_words(order: Order, language: Language = Language.ENGLISH) -> str:
-    """'recurrent depression (F33.2) and chronic pain (G89.4)': a phrase in the middle of a sentence."""
-    labels = [_mid_sentence(indication.label) for indication in order.indications]
-    if len(labels) == 1:
-        return labels[0]
-    return say(language, "%(first)s and %(last)s", first=", ".join(labels[:-1]), last=labels[-1])
+def indication_words(order: Order) -> str:
+    """'recurrent depression (F33.2) and chronic pain (G89.4)': a phrase in the middle of a sentence.
+
+    In English in every letter, as the chart and the code sets have it; templates mark it as such.
+    """
+    *labels, last = [_mid_sentence(indication.label) for indication in order.indications]
+    return f"{', '.join(labels)} and {last}" if labels else last
 
 
 def _mid_sentence(words: str) -> str:
@@ -197,7 +198,13 @@ def letter_around(
 
 
 def patient_status_letter(
-    told: Told, patient: Patient, message_id: uuid.UUID, status_url: str, now: datetime
+    told: Told,
+    patient: Patient,
+    message_id: uuid.UUID,
+    status_url: str,
+    now: datetime,
+    *,
+    reminded_at: datetime | None,
 ) -> PatientStatusLetter:
     """What the clinic waits for. The clinician by name alone: a title or a practice could tell an illness."""
     zone, referral = ZoneInfo(time_zone_of(patient.address, told.clinic.time_zone)), told.referral
@@ -214,6 +221,7 @@ def patient_status_letter(
         stage=PatientStage.WAITING if referral.is_open else PatientStage.CLOSED,
         asked_on=_asked_at(referral).astimezone(zone).date(),
         due_on=referral.due_at.astimezone(zone).date(),
+        reminded_on=reminded_at.astimezone(zone).date() if reminded_at else None,
         status_url=status_url,
     )
 
@@ -250,10 +258,17 @@ def thank_you_letter(
         salutation=salutation_of(told.clinician, told.language),
         patient_name=record.patient_name,
         birth_year=record.birth_year,
-        decision=record.decision,
+        decision=_decision(record),
         answered_at=record.answered_at,
         reports=_reports_wanted(record),
     )
+
+
+def _decision(record: ReceiptRecord) -> str:
+    """As the form has it, from the words of whichever language it was shown in."""
+    options = (option.text for option in BY_LINK_ID["decision"].options)
+    said = (text for text in options if record.decision == say(record.answered_in, text))
+    return next(said, record.decision)
 
 
 def _reports_wanted(record: ReceiptRecord) -> tuple[str, ...]:
@@ -269,9 +284,18 @@ def _reports_wanted(record: ReceiptRecord) -> tuple[str, ...]:
 
 
 def conversation_letter(
-    asked: Asked, minted: Minted, base_url: str, said: Sequence[Said], now: datetime
+    asked: Asked,
+    minted: Minted,
+    base_url: str,
+    said: Sequence[Said],
+    now: datetime,
+    *,
+    names: Mapping[str, str],
 ) -> ConversationLetter:
-    """The clinic's newest words, behind the question that they answer; refuses what a request refuses."""
+    """The clinic's newest words, behind the question that they answer; refuses what a request refuses.
+
+    `names` are those of staff by id: whoever has written it signs it.
+    """
     ours = max(place for place, one in enumerate(said) if one.turn.speaker is Speaker.CLINIC)
     before = [one for one in said[:ours] if one.turn.speaker is Speaker.CLINICIAN and one.words]
     # A turn of the clinic in between has answered it already.
@@ -282,7 +306,7 @@ def conversation_letter(
         **values,
         **_portal(minted, base_url),
         answer=said[ours].words,
-        answered_by=asked.clinic.name,
+        answered_by=names.get(said[ours].turn.said_by, asked.clinic.name),
         question=question.words if question else "",
         asked_on=question.turn.said_at.astimezone(zone).date() if question else None,
     )
@@ -314,7 +338,7 @@ def _request(asked: Asked, minted: Minted, base_url: str, now: datetime) -> dict
         **_portal(minted, base_url),
         "clinician_role": _ROLES[clinician.kind],
         "clinician_kind": clinician.kind,
-        "indication": indication_words(asked.order, language),
+        "indication": indication_words(asked.order),
         "planned_course": planned_course(asked.order, language),
         "due_on": referral.due_at.astimezone(zone).date(),
         "page_code": page_code(minted.selector),

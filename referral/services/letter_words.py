@@ -18,7 +18,6 @@ def first_page_words(letter: RequestLetter) -> tuple[str, ...]:
         letter,
         mark=Markup(""),
         address=Address(letter.address, ""),
-        tightness=0,
         pictures=Pictures(),
     )
     reader = _FirstPage()

@@ -43,7 +43,16 @@ from referral.services.letter_content import (
 )
 from referral.services.read_conversation import read_conversation
 from referral.services.receipt import receipt_record
-from referral.storage import clinics, credentials, directory, documents, orders, patient_links
+from referral.storage import (
+    accounts,
+    clinics,
+    credentials,
+    directory,
+    documents,
+    orders,
+    outbox,
+    patient_links,
+)
 from referral.storage.clinics import Clinic
 from referral.storage.credentials import NewCredential
 from referral.storage.db import Session
@@ -72,12 +81,13 @@ class Renderer(Protocol):
 class Material:
     """All that the drawing needs, read in one transaction; None stands where there is no such part.
 
-    A link is of no use after `ends_at`.
+    A link is of no use after `ends_at`. `reminded_at` is for the letter to a patient.
     """
 
     told: Told
     minted: Minted | None
     letter: RequestLetter | ConversationLetter | None
+    reminded_at: datetime | None
     receipt: ReceiptRecord | None
     receipt_id: str | None
     ends_at: datetime
@@ -111,7 +121,7 @@ def gather(session: Session, message: Message, to: Recipient, base_url: str, now
     minted = mint(purpose=purpose) if message.kind in WITH_LINK | TO_PATIENT else None
     receipt = receipt_id = None
     if message.kind is MessageKind.THANK_YOU:
-        receipt_id, receipt = receipt_record(session, clinic, referral, base_url)
+        receipt_id, receipt = receipt_record(session, clinic, referral, base_url, told.language)
     zone = ZoneInfo(clinician.time_zone)
     words = texts.Words(
         sender_name=clinic.letterhead["neutral_name"],
@@ -128,6 +138,9 @@ def gather(session: Session, message: Message, to: Recipient, base_url: str, now
         told=told,
         minted=minted,
         letter=_letter(session, message, told, minted, base_url, now) if minted else None,
+        reminded_at=outbox.last_reminded(session, referral.id)
+        if to.patient is not None and message.channel in _PAPER
+        else None,
         receipt=receipt,
         receipt_id=receipt_id,
         ends_at=ends_at,
@@ -152,7 +165,8 @@ def _letter(
     )
     if conversation:
         said = read_conversation(session, told.referral.id, words=True)
-        return conversation_letter(asked, minted, base_url, said, now)
+        names = {id: user.name for id, user in accounts.get_users(session).items()}
+        return conversation_letter(asked, minted, base_url, said, now, names=names)
     write = reminder_letter if message.kind is MessageKind.REMINDER else request_letter
     return write(asked, minted, base_url, now)
 
@@ -245,8 +259,14 @@ def _on_paper(
         if told.to_patient is None:
             around: Letter = letter_around(message, told, words, material.receipt, now)
         else:
-            link = material.words.link
-            around = patient_status_letter(told, told.to_patient, message.id, link, now)
+            around = patient_status_letter(
+                told,
+                told.to_patient,
+                message.id,
+                material.words.link,
+                now,
+                reminded_at=material.reminded_at,
+            )
         parts.insert(0, renderer.letter(around, _PAPER[message.channel]).pdf)
     if message.channel is not Channel.FAX:
         return parts[0] if len(parts) == 1 else print_batch.join(parts, title)

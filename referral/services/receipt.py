@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from referral.domain.errors import NotFound
+from referral.domain.language import Language
 from referral.domain.records import Referral
 from referral.letters.content import EvidenceLine, ReceiptRecord, ShownAnswer
 from referral.services.letter_content import letterhead_of
@@ -38,13 +39,19 @@ def keep_evidence(
 
 
 def receipt_record(
-    session: Session, clinic: Clinic, referral: Referral, base_url: str
+    session: Session, clinic: Clinic, referral: Referral, base_url: str, reads: Language
 ) -> tuple[str, ReceiptRecord]:
-    """(document id, what the receipt says) of the newest answer to a request."""
+    """(document id, what the receipt says) of the newest answer to a request.
+
+    In the language in which it was answered on a page; what staff have written down in the one that the
+    clinician `reads`. The words of the answer stay as they were shown.
+    """
     row = recommendations.find(session, referral_id=referral.id)
     if row is None or row.document_id is None:
         raise NotFound("This request has no recorded answer.")
     kept = json.loads(documents.get(session, evidence_id(row.document_id)).content)
+    shown = kept.get("shown", {})
+    kept |= shown
     return row.document_id, ReceiptRecord(
         record_id=row.document_id,
         request_number=referral.number,
@@ -61,5 +68,7 @@ def receipt_record(
         attestation=kept["attestation"],
         evidence=tuple(EvidenceLine(label=label, value=value) for label, value in kept["evidence"]),
         verify_url=f"{base_url}/verify/{row.document_id}",
+        language=Language(shown["language"]) if shown else reads,
+        answered_in=Language(shown["language"]) if shown else Language.ENGLISH,
         fhir=base64.b64decode(kept["fhir"]),
     )

@@ -11,6 +11,7 @@ from referral.domain.answers import check_answers
 from referral.domain.audit import Actor
 from referral.domain.codes import Strength
 from referral.domain.errors import InvalidInput, Issue, TransitionRefused
+from referral.domain.language import phrase
 from referral.domain.late_answer import CameBy
 from referral.services.keep_late_answer import keep_late_answer, takes_late_answers
 from referral.services.respond_to_referral import Receipt, Response, respond
@@ -79,10 +80,10 @@ def record_answer(
         selector=None,
         address=actor.address,
         evidence=(
-            ("Given by telephone to", "a member of staff, who wrote it down"),
-            ("Spoke with", call.spoke_with.strip()[:200]),
-            ("Number", call.number.strip()[:40]),
-            ("Read back and agreed", "yes"),
+            (phrase("Given by telephone to"), phrase("a member of staff, who wrote it down")),
+            (phrase("Spoke with"), call.spoke_with.strip()[:200]),
+            (phrase("Number"), call.number.strip()[:40]),
+            (phrase("Read back and agreed"), phrase("yes")),
         ),
     )
     return respond(session, actor, response, now)

@@ -12,6 +12,7 @@ from referral.domain.audit import Action, Actor, AuditEntry
 from referral.domain.codes import BusinessStatus, Decision, Strength
 from referral.domain.errors import CredentialUnusable
 from referral.domain.gate import needs_review
+from referral.domain.language import Language
 from referral.domain.outgoing import MessageKind
 from referral.domain.records import Clinician, Order, Referral
 from referral.domain.referral import BUSINESS_STATUS_OF, EVENT_OF, Event, next_status
@@ -37,7 +38,8 @@ from referral.storage.recommendations import NewRecommendation
 class Response:
     """A signed answer and how it came: by the credential `selector`, or None when staff recorded it.
 
-    `shown_text_sha256` is the digest of the exact page that was signed; `preset` are the prefilled fields.
+    `shown_text_sha256` is the digest of the exact page that was signed, `language` the one it was shown in;
+    `preset` are the prefilled fields.
     `document` is a QuestionnaireResponse of a client's own. `evidence` are further lines for the record;
     `filled_by` is who has filled it in for the clinician.
     """
@@ -51,6 +53,7 @@ class Response:
     user_agent: str = ""
     address: str | None = None
     preset: dict[str, str] = field(default_factory=dict)
+    language: Language | None = None
     document: dict[str, Any] = field(default_factory=dict)
     evidence: tuple[tuple[str, str], ...] = ()
     filled_by: str = ""
@@ -64,6 +67,7 @@ class Response:
             user_agent=self.user_agent,
             shown_text_sha256=self.shown_text_sha256,
             preset=tuple(self.preset),
+            language=self.language,
         )
 
 

@@ -11,6 +11,7 @@ from referral.domain.audit import Actor
 from referral.domain.codes import Strength
 from referral.domain.errors import StaleVersion, TransitionRefused
 from referral.domain.fax import FaxState, require_step
+from referral.domain.language import phrase
 from referral.domain.late_answer import CameBy
 from referral.domain.records import Referral
 from referral.services.attach_fax import record_fax, release
@@ -61,7 +62,7 @@ def transcribe_fax(
 
 
 def _response(referral: Referral, fax: Fax, answers: Answers, actor: Actor) -> Response:
-    what = "an uploaded letter" if fax.meant_for else "a fax"
+    what = phrase("an uploaded letter") if fax.meant_for else phrase("a fax")
     return Response(
         referral_id=referral.id,
         answers=answers,
@@ -69,9 +70,13 @@ def _response(referral: Referral, fax: Fax, answers: Answers, actor: Actor) -> R
         selector=None,
         address=actor.address,
         evidence=(
-            ("Written down from", f"{what} of {fax.pages} {'page' if fax.pages == 1 else 'pages'}"),
-            ("Received at", fax.received_at.isoformat(timespec="seconds")),
-            ("Kept as a document", str(fax.record_id)),
-            ("SHA-256 of the file", (fax.sha256 or b"").hex() or "known to the provider only"),
+            (phrase("Written down from"), what),
+            (phrase("Pages"), str(fax.pages)),
+            (phrase("Received at"), fax.received_at.isoformat(timespec="seconds")),
+            (phrase("Kept as a document"), str(fax.record_id)),
+            (
+                phrase("SHA-256 of the file"),
+                (fax.sha256 or b"").hex() or phrase("known to the provider only"),
+            ),
         ),
     )

@@ -17,7 +17,7 @@ from referral.domain.codes import Channel, TaskStatus
 from referral.domain.consent import ConsentDecision, ConsentScope
 from referral.domain.credential import FREEZE_AFTER, SESSION_IDLE, SESSION_LIFETIME, random_token
 from referral.domain.language import Language
-from referral.domain.outgoing import REACHED, MessageKind
+from referral.domain.outgoing import MessageKind
 from referral.domain.records import Contact, Referral
 from referral.domain.time_zones import time_zone_of
 from referral.services.enter_portal import Caller
@@ -171,15 +171,12 @@ def _form(session: Session, asked: Referral, zone: ZoneInfo) -> AwaitedForm | No
     stage = Waiting.WAITING if asked.is_open else Waiting.ENDED
     if asked.status is TaskStatus.COMPLETED:
         stage = Waiting.ARRIVED
-    sent = outbox.find(session, referral_id=asked.id, states=REACHED)
-    reminded = [
-        one.finished_at for one in sent if one.kind is MessageKind.REMINDER and one.finished_at is not None
-    ]
+    reminded_at = outbox.last_reminded(session, asked.id)
     return AwaitedForm(
         clinician=directory.get_clinician(session, asked.clinician_id).name,
         stage=stage,
         asked_on=(asked.delivered_at or asked.created_at).astimezone(zone).date(),
-        reminded_on=max(reminded).astimezone(zone).date() if reminded else None,
+        reminded_on=reminded_at.astimezone(zone).date() if reminded_at else None,
         expected_by=asked.due_at.astimezone(zone).date() if asked.is_open else None,
     )
 

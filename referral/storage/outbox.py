@@ -257,6 +257,15 @@ def last_letter(session: Session, referral_id: str) -> Message | None:
     return next((message for message in sent if message.kind in WITH_LINK), None)
 
 
+def last_reminded(session: Session, referral_id: str) -> datetime | None:
+    """When the newest reminder reached the clinician's side; None while none has."""
+    sent = find(session, referral_id=referral_id, states=REACHED)
+    return max(
+        (one.finished_at for one in sent if one.kind is MessageKind.REMINDER and one.finished_at),
+        default=None,
+    )
+
+
 def stopped_reminders(session: Session, referral_id: str) -> frozenset[int]:
     """Ordinals of the reminders of a request that were cancelled before they left."""
     found = session.connection.scalars(

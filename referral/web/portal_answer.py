@@ -213,6 +213,7 @@ def sign_answer(request: Request, visitor: _Signing, form: PostedDep) -> Respons
         values=to_check(card.kind, decision, {**draft.values, **typed}),
         shown=bytes(_review_page(visitor, draft, frame, prefilled(card), {}).body),
         user_agent=request.headers.get("user-agent", ""),
+        language=visitor.language,
     )
     try:
         with visitor.transaction() as session:

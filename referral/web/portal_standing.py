@@ -83,6 +83,7 @@ def still_true(request: Request, visitor: _Standing) -> Response:
             shown=bytes(_standing_page(visitor).body),
             attestation=_attestation(visitor.language),
             user_agent=request.headers.get("user-agent", ""),
+            language=visitor.language,
         )
         with visitor.transaction() as session:
             renew(session, visitor.actor, visitor.found, tap, visitor.now)

@@ -3,24 +3,13 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
-from typing import Any, Final
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from referral.domain.codes import ClinicianKind
 from referral.domain.form import BY_LINK_ID
-from referral.letters.content import EvidenceLine, Letterhead, ReceiptRecord, RequestLetter, ShownAnswer
-
-CLINIC: Final = Letterhead(
-    clinic_name="Harbor Light Ketamine Clinic",
-    tagline="Physician-led infusion care",
-    address_lines=("1480 Commonwealth Avenue, Suite 300", "Boston, MA 02135"),
-    telephone="617-555-0142",
-    fax="617-555-0143",
-    website="harborlight.example",
-    signer_name="Elena R. Whitcombe, MD",
-    signer_title="Medical Director",
-    neutral_name="Harbor Light",
-)
+from referral.letters.content import EvidenceLine, ReceiptRecord, RequestLetter, ShownAnswer
+from referral.letters.samples import CLINIC
 
 
 def letter(**changes: Any) -> RequestLetter:

@@ -85,6 +85,6 @@ def test_after_a_refusal_the_next_letter_is_drawn(renderer: Renderer) -> None:
     sheet = engine.stylesheet("")
     with pytest.raises(LetterProblem):
         engine.letter("<img src='file:///etc/hostname'>", sheet)
-    body, pages = engine.letter("<html lang=en><title>x</title><h1>x</h1>", sheet)
-    assert body.startswith(b"%PDF-")
-    assert pages == 1
+    made = engine.letter("<html lang=en><title>x</title><h1>x</h1>", sheet)
+    assert made.pdf.startswith(b"%PDF-")
+    assert made.pages == 1

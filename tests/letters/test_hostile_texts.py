@@ -67,7 +67,7 @@ def filled(value: Any, space: dict[str, int], payload: str) -> Any:
 
 def drawn_words(letter: Letter) -> str:
     address = Address(letter.address, "size-10")
-    return words_html(letter, mark=markup._NOTHING, address=address, tightness=0, pictures=Pictures())
+    return words_html(letter, mark=markup._NOTHING, address=address, pictures=Pictures())
 
 
 @pytest.mark.parametrize("kind", KINDS)

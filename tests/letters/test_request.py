@@ -15,7 +15,7 @@ from PIL import Image
 from referral.domain.codes import ClinicianKind
 from referral.domain.form import BY_LINK_ID, items_for
 from referral.letters.content import LetterProblem
-from referral.letters.render import Renderer, Style, specimen
+from referral.letters.render import Renderer, Style
 from tests.letters import pdf
 from tests.letters.samples import CLINIC, letter
 
@@ -96,7 +96,9 @@ def test_the_codes_are_read_from_a_fax(renderer: Renderer, page: int, down: int,
     square = fax.resize((fax.width, round(fax.height * 204 / down)), Image.Resampling.NEAREST)
     tilted = square.rotate(degrees, fillcolor=255, expand=True)
     expected = wanted.portal_url if page == 1 else wanted.page_code
-    assert [code.text for code in zxingcpp.read_barcodes(tilted)] == [expected]
+    # As the product reads them: other kinds of barcodes are also seen where there are none.
+    found = zxingcpp.read_barcodes(tilted, formats=zxingcpp.BarcodeFormat.QRCode)
+    assert [code.text for code in found] == [expected]
 
 
 @pytest.mark.parametrize("page", [1, 2])
@@ -162,10 +164,3 @@ def test_each_clinic_has_its_colour_except_by_fax(renderer: Renderer) -> None:
     assert renderer.letter(red).sha256 != renderer.letter(letter()).sha256
     by_fax = [pdf.picture(renderer.letter(one, "fax").pdf, 1, 50, 50) for one in (red, letter())]
     assert by_fax[0].tobytes() == by_fax[1].tobytes()
-
-
-def test_a_specimen_is_about_nobody(renderer: Renderer) -> None:
-    renderer.warm_up()
-    shown = pdf.text(renderer.letter(specimen(letterhead=CLINIC)).pdf)
-    assert "C. Specimen, born 1980" in shown
-    assert "Harbor Light Ketamine Clinic" in shown

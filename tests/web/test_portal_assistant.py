@@ -95,7 +95,7 @@ def test_the_clinicians_own_identification_signs_and_the_record_names_both(
         (signed,) = [one for one in written if {"reference": f"Observation/{given.id}"} in one["target"]]
     assert kept["signer"]["name"] == "Hollis Brandywine"
     lines = dict(kept["evidence"])
-    assert lines["Filled in by"] == "Kim Reyes, for the clinician"
+    assert lines["Filled in for the clinician by"] == "Kim Reyes"
     assert lines["Credential of whoever filled it in"] != lines["Credential"]
     who = [agent["who"].get("display") for agent in signed["agent"]]
     assert who == ["Hollis Brandywine", "Kim Reyes, for Hollis Brandywine"]
@@ -108,7 +108,7 @@ def test_without_an_assistant_the_record_names_nobody_else(case: Case, browser: 
     with case.clinic.transaction() as session:
         given = recommendations.find(session, referral_id=case.referral.id)
         assert given is not None
-        assert "Filled in by" not in dict(_evidence(session, given.document_id)["evidence"])
+        assert "Filled in for the clinician by" not in dict(_evidence(session, given.document_id)["evidence"])
 
 
 # ---- What happened since
