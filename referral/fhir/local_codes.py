@@ -228,6 +228,7 @@ AUDIT_WORDS: Final = {
     "search-patients": "Patients were searched for",
     "seen-to": "Staff saw to what the clinician had said",
     "set-hours": "The hours in which letters leave were set",
+    "set-language": "The language of a clinician was set",
     "sign-in": "A person signed in",
     "subscription-active": "A subscription began",
     "subscription-error": "A subscription could not be notified",

@@ -152,8 +152,24 @@ def clinician_from_fhir(
 
 def _language(person: Mapping[str, Any]) -> Language | None:
     """The first that we speak; the order is all that FHIR R4 says of which one a practitioner prefers."""
-    spoken = (codings(concept) for concept in every(person, "communication"))
-    return Language.of(code for found in spoken for system, code, _ in found if system == BCP_47)
+    return next(filter(None, map(_spoken, every(person, "communication"))), None)
+
+
+def _spoken(communication: object) -> Language | None:
+    return Language.of(code for system, code, _ in codings(communication) if system == BCP_47)
+
+
+def communication(person: Mapping[str, Any], language: Language | None) -> list[Any] | None:
+    """The person's languages with this one first, for whoever writes them anew; None where none is left.
+
+    What others have said stays behind it, word for word. `language` None takes away what we speak.
+    """
+    given = every(person, "communication")
+    first = [entry for entry in given if language is not None and _spoken(entry) is language]
+    rest = [entry for entry in given if entry not in first and (language or _spoken(entry) is None)]
+    if language is not None and not first:
+        first = [concept(BCP_47, language.value)]
+    return [*first, *rest] or None
 
 
 def _display(role: Mapping[str, Any], name: str) -> str:

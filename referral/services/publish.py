@@ -18,6 +18,7 @@ from referral.domain.audit import Actor
 from referral.domain.codes import Channel, RequestStatus
 from referral.domain.consent import Consented
 from referral.domain.gate import GateDecision
+from referral.domain.language import Language
 from referral.domain.life import Cause, Standing
 from referral.domain.outgoing import MessageKind, MessageState
 from referral.domain.policy import Indication
@@ -132,6 +133,15 @@ def clinician(session: Session, new: records.Clinician, now: datetime) -> None:
     documents_ = [practitioner_mapping.organization(new)] if new.organization_id else []
     documents_ += [practitioner_mapping.practitioner(new), practitioner_mapping.role(new)]
     resources.create(session, documents_, now)
+
+
+def clinician_language(
+    session: Session, practitioner_id: str, language: Language | None, now: datetime
+) -> None:
+    """What a clinician reads; the row for people follows from the Practitioner, whoever changes it."""
+    person = resources.read(session, "Practitioner", practitioner_id).document
+    spoken = practitioner_mapping.communication(person, language)
+    resources.amend(session, "Practitioner", practitioner_id, {"communication": spoken}, now)
 
 
 # ---- Orders

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Annotated, Final
 from urllib.parse import urlencode
@@ -17,6 +18,7 @@ from referral.domain.records import Clinician, Contact
 from referral.services.find_people import ClinicianView, find_clinician, list_clinicians
 from referral.services.find_registered import deactivations
 from referral.services.keep_directory import add_clinician
+from referral.services.keep_language import keep_language
 from referral.storage import clinics, directory
 from referral.storage.db import Session, attempt, hold
 from referral.web.dependencies import PostedDep, Visitor, staff
@@ -36,11 +38,14 @@ from referral.web.staff.frame import (
     texts,
 )
 from referral.web.staff.hours_view import hours_words
+from referral.web.staff.letters_view import LANGUAGES
 from referral.web.staff.list_models import Row
 from referral.web.staff.lists import show_list
 from referral.web.staff.models import (
+    Choice,
     ClinicianPage,
     Fact,
+    LanguageBox,
     Link,
     NewClinicianPage,
 )
@@ -106,12 +111,30 @@ def _same(found: list[Clinician], kind: str, npi: str) -> Clinician | None:
 @router.get("/directory/{clinician_id}")
 def show_clinician(request: Request, clinician_id: str, visitor: SeeWork) -> Response:
     """Contacts with their health, and what was asked so far."""
+    return _clinician_page(request, visitor, clinician_id, {})
+
+
+@router.post("/directory/{clinician_id}/language")
+def save_language(request: Request, clinician_id: str, visitor: Manage, posted: PostedDep) -> Response:
+    """In which language letters, mails and pages speak to them from now on."""
+    typed = texts(posted).get("language", "")
+    try:
+        with attempt(visitor.session):
+            keep_language(visitor.session, visitor.actor, clinician_id, typed, visitor.now)
+    except InvalidInput as error:
+        return _clinician_page(request, visitor, clinician_id, errors_of(error, {}, "language"), 400)
+    return done(visitor, f"/directory/{clinician_id}", "language-saved")
+
+
+def _clinician_page(
+    request: Request, visitor: Visitor, clinician_id: str, errors: Mapping[str, str], status: int = 200
+) -> Response:
     view = find_clinician(visitor.session, visitor.actor, clinician_id, visitor.now)
-    page = _page(visitor, view, clock_of(visitor))
-    return show(request, visitor, "staff/clinician.html.j2", "directory", page)
+    page = _page(visitor, view, clock_of(visitor), errors)
+    return show(request, visitor, "staff/clinician.html.j2", "directory", page, status)
 
 
-def _page(visitor: Visitor, view: ClinicianView, clock: Clock) -> ClinicianPage:
+def _page(visitor: Visitor, view: ClinicianView, clock: Clock, errors: Mapping[str, str]) -> ClinicianPage:
     clinician = view.clinician
     own = view.entered_by == visitor.actor.id
     may = visitor.may(Permission.MANAGE_DIRECTORY)
@@ -128,6 +151,15 @@ def _page(visitor: Visitor, view: ClinicianView, clock: Clock) -> ClinicianPage:
         ),
         add=f"/directory/{clinician.id}/contacts" if may else "",
         entered_by_you=own,
+        language=_language(visitor, clinician, errors) if may else None,
+    )
+
+
+def _language(visitor: Visitor, clinician: Clinician, errors: Mapping[str, str]) -> LanguageBox:
+    return LanguageBox(
+        form=form_of(visitor, {"language": clinician.language or ""}, errors),
+        options=tuple(Choice(value, label) for value, label in LANGUAGES.items()),
+        save=f"/directory/{clinician.id}/language",
     )
 
 
@@ -137,6 +169,9 @@ def _facts(clinician: Clinician) -> tuple[Fact, ...]:
         Fact("Address", ", ".join(clinician.address) or "not given"),
         Fact("NPI", clinician.npi or "not given"),
         Fact("Taxonomy", taxonomy_name(clinician.taxonomy) if clinician.taxonomy else "not given"),
+        Fact(
+            "Language", LANGUAGES[clinician.language] if clinician.language else "English, as none is known"
+        ),
         Fact("Time zone", clinician.time_zone.replace("_", " ")),
         Fact("Hours and absences", _hours(clinician), f"/directory/{clinician.id}/hours"),
     ]

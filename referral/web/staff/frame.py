@@ -119,6 +119,9 @@ NOTICES: Final = {
     "clinician-added": Notice(
         "open", "The clinician is in the directory", "A colleague should call to verify the contacts."
     ),
+    "language-saved": Notice(
+        "open", "The language is saved", "Letters, mails and pages follow it; what is drawn already does not."
+    ),
     "clinician-known": Notice("info", "This clinician is in the directory already", "Nothing was added."),
     "register-answered": Notice("open", "The national register has answered", "What it says is below."),
     "register-has-none": Notice(

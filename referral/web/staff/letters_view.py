@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 from referral.domain.language import Language
 from referral.services.sample_messages import SampleMessage
 from referral.web.staff.letterhead_models import LetterCard, LettersPage, MessageCard
+from referral.web.staff.message_view import segments
 from referral.web.staff.models import Choice
 from referral.web.staff.present import MESSAGE_KIND
 
@@ -58,14 +59,12 @@ def _card(kind: str, language: Language, style: str) -> LetterCard:
 
 
 def _message(message: SampleMessage) -> MessageCard:
-    size = len(message.short)
-    parts = 1 if size <= 160 else -(-size // 153)
     return MessageCard(
         title=MESSAGE_KIND[message.kind],
         text="",
         subject=message.subject,
         body=message.body.strip(),
         short=message.short,
-        short_size=f"{size} characters, {parts} {'part' if parts == 1 else 'parts'}",
+        short_size=segments(message.short),
         anchor=f"message-{message.kind}",
     )

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from referral.domain.codes import Channel
+from referral.domain.language import Language
 from referral.domain.message_decisions import MAY_CANCEL, MAY_HAVE_ARRIVED, MAY_PARK, MAY_RETRY
 from referral.domain.outgoing import MessageState
 from referral.services.find_messages import Opened, Sent
@@ -49,6 +50,7 @@ def message_page(visitor: Visitor, opened: Opened, clock: Clock, form: Form) -> 
         facts=_facts(visitor, opened, clock),
         subject=opened.subject,
         body=opened.body or waiting,
+        lang=_language(sent) if opened.body else Language.ENGLISH,
         links=_links(visitor, opened),
         attachments=_attachments(visitor, opened),
         about=Link(sent.referral.number, f"/requests/{sent.referral.id}"),
@@ -61,6 +63,13 @@ def message_page(visitor: Visitor, opened: Opened, clock: Clock, form: Form) -> 
         actions=tuple(_actions(visitor, message)),
         may_have_arrived=message.state in MAY_HAVE_ARRIVED,
     )
+
+
+def _language(sent: Sent) -> Language:
+    """What the recipient reads, for whoever has the page read aloud."""
+    if sent.message.patient_id is not None:
+        return Language.of([sent.patient.language or ""]) or Language.ENGLISH
+    return sent.clinician.language or Language.ENGLISH
 
 
 def segments(text: str) -> str:

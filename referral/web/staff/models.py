@@ -320,7 +320,7 @@ class Attachment:
 class MessagePage:
     """`unsent` says in a sentence why nothing left the house, empty when it did. `body` keeps its lines.
 
-    `look` is mail, sms or paper; `headers` are those of a mail; `size` says how long a text message is.
+    `lang` is the language of subject and body. `look` is mail, sms or paper; `headers` are those of a mail; `size` says how long a text message is.
     `links` are the links of the body, to be followed from here; `fate` says what became of it and what to
     do. `actions` are open to this person; each posts to `{href}/{action}`.
     """
@@ -331,6 +331,7 @@ class MessagePage:
     facts: tuple[Fact, ...]
     subject: str
     body: str
+    lang: str
     links: tuple[Link, ...]
     attachments: tuple[Attachment, ...]
     about: Link
@@ -393,6 +394,15 @@ class NewClinicianPage:
 
 
 @dataclass(frozen=True, slots=True)
+class LanguageBox:
+    """Where the front desk says in which language somebody is written to."""
+
+    form: Form
+    options: tuple[Choice, ...]
+    save: str
+
+
+@dataclass(frozen=True, slots=True)
 class ClinicianPage:
     name: str
     kind: str
@@ -403,6 +413,7 @@ class ClinicianPage:
     requests: tuple[RequestRow, ...]
     add: str
     entered_by_you: bool
+    language: LanguageBox | None
 
 
 @dataclass(frozen=True, slots=True)
