@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import inspect
 import re
+from dataclasses import replace
+from datetime import date
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -16,12 +19,16 @@ from starlette.routing import Mount
 from referral.channels import texts
 from referral.config import PREFIX, Settings
 from referral.domain import errors
+from referral.domain.language import Language
 from referral.domain.outgoing import TO_PATIENT, WITH_LINK, MessageKind
 from referral.storage import migrate, tables
+from referral.translation import long_date
 from referral.web import errors as web_errors
+from referral.web.staff.message_view import _GSM as GSM
 from tests.database import ClinicFixture
 from tests.order import SECONDS
 from tests.web.client import application
+from tests.words import catalogues, messages
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -75,6 +82,9 @@ def test_every_message_kind_has_its_words_and_none_names_a_patient() -> None:
         words = path.read_text(encoding="utf-8")
         assert words.startswith("Subject: ")
         assert not re.search(r"(?i)patient|ketamine|depress|infusion|birth|diagnos", words), path.name
+    for message in messages(catalogues(Language.SPANISH)["messages.po"]):
+        said = str(message.string)
+        assert not re.search(r"(?i)pacient|ketamina|depres|infusi|nacimiento|diagn", said), said
 
 
 def test_every_message_kind_fits_on_a_telephone_too() -> None:
@@ -85,14 +95,15 @@ def test_every_message_kind_fits_on_a_telephone_too() -> None:
         request_number="R-2026-00042",
         telephone="303-555-0142",
         link=f"https://referrals.harborlight.example/r/{'x' * 16}/{'y' * 43}",
-        reply_by="November 16, 2026",
         code="123456",
     )
-    for kind in MessageKind:
-        said = texts.render_short(kind, words)
-        # Three parts of 153 characters each, in the alphabet in which a character takes seven bits.
+    for kind, language in product(MessageKind, Language):
+        day = long_date(language, date(2026, 11, 16))
+        said = texts.render_short(kind, replace(words, reply_by=day), language)
+        # Three parts of 153 characters each, in the alphabet in which a character takes seven bits: one
+        # letter that is not in it, such as a Spanish "ó", makes a part of 67 of all of them.
         assert len(said) <= 3 * 153, kind
-        assert said.isascii(), kind
+        assert set(said) <= GSM, (kind, language)
         assert words.request_number in said, kind
         assert (words.link in said) is (kind in WITH_LINK | TO_PATIENT), kind
         assert not re.search(r"(?i)patient|ketamine|depress|infusion|birth|diagnos", said), kind

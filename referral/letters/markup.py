@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 import jinja2
 import segno
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from referral.domain.language import Language
 from referral.letters.content import (
@@ -168,7 +168,7 @@ def letter_html(letter: Letter, fonts: FontSet, style: str = "screen", *, tight:
     """The whole letter."""
     return words_html(
         letter,
-        mark=_mark(letter.letterhead, fonts),
+        mark=_mark(letter.letterhead, fonts, letter.language),
         address=fit_address(letter.address, fonts),
         tight=tight,
         pictures=_pictures(letter, style),
@@ -266,7 +266,7 @@ def receipt_html(record: ReceiptRecord, fonts: FontSet) -> str:
         .render(
             record=record,
             clinic=record.letterhead,
-            mark=_mark(record.letterhead, fonts),
+            mark=_mark(record.letterhead, fonts, language),
             answered_on=long_date(language, record.answered_at.astimezone(ZoneInfo("UTC")).date()),
             shown=shown,
             answered=answered,
@@ -322,10 +322,12 @@ def _pale(accent: str) -> str:
 
 
 @lru_cache(maxsize=64)
-def _mark(letterhead: Letterhead, fonts: FontSet) -> Markup:
+def _mark(letterhead: Letterhead, fonts: FontSet, language: Language) -> Markup:
     """The clinic's logo; without one its initial in a disc, as an outline: no stray letter in the text."""
     if letterhead.logo is not None:
-        return Markup('<img src="{}" alt="{}">').format(LOGO, f"Logo of {letterhead.clinic_name}")
+        return Markup('<img src="{}" alt="{}">').format(
+            LOGO, say(language, "Logo of %(clinic)s", clinic=letterhead.clinic_name)
+        )
     outline = fonts.initial_path(letterhead.clinic_name[:1].upper()) if letterhead.clinic_name else None
     if outline is None:
         return Markup("")
@@ -334,7 +336,7 @@ def _mark(letterhead: Letterhead, fonts: FontSet) -> Markup:
         '<svg viewBox="0 0 1600 1600"><title>{}</title><circle cx="800" cy="800" r="800" fill="{}"/>'
         '<path transform="translate({} {}) scale(1.25 -1.25)" fill="#ffffff" d="{}"/></svg>'
     ).format(
-        escape(f"Mark of {letterhead.clinic_name}"),
+        say(language, "Mark of %(clinic)s", clinic=letterhead.clinic_name),
         letterhead.accent,
         800 - width * 0.625,
         800 + height * 0.625,

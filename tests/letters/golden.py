@@ -17,7 +17,9 @@ import pypdfium2
 from PIL import Image, ImageChops
 
 from referral.domain.language import Language
+from referral.letters.content import ReceiptRecord
 from referral.letters.render import Renderer, Style
+from referral.letters.sample_record import sample_record
 from referral.letters.samples import KINDS, sample
 from tests.letters.samples import CLINIC, record
 
@@ -36,6 +38,11 @@ def wanted() -> list[tuple[str, Language, Style]]:
     ]
     faxed: list[tuple[str, Language, Style]] = [("fax-cover", language, "fax") for language in Language]
     return [*printed, *faxed, ("request", Language.ENGLISH, "fax"), ("report", Language.ENGLISH, "fax")]
+
+
+def records() -> dict[str, ReceiptRecord]:
+    """The sealed record by the name of its picture; there is one style of it."""
+    return {"record": record(), "record-es": sample_record(CLINIC, Language.SPANISH)}
 
 
 def pages(pdf: bytes) -> Iterator[Image.Image]:
@@ -78,7 +85,7 @@ def main() -> None:
         letters = {
             name_of(*one): renderer.letter(sample(one[0], CLINIC, one[1]), one[2]).pdf for one in wanted()
         }
-        letters["record"] = renderer.receipt(record()).pdf
+        letters |= {name: renderer.receipt(one).pdf for name, one in records().items()}
     for name, pdf in letters.items():
         for number, picture in enumerate(pages(pdf), 1):
             file = FOLDER / f"{name}-{number}.png"

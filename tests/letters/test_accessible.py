@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -14,7 +15,7 @@ from referral.domain.language import Language
 from referral.letters.render import Renderer, Style
 from referral.letters.samples import KINDS
 from tests.letters import golden, pdf
-from tests.letters.conftest import Drawn
+from tests.letters.conftest import Draw, Drawn
 from tests.letters.samples import record
 
 EVERY: Final = [(kind, language) for kind in KINDS for language in Language]
@@ -59,8 +60,43 @@ def test_it_can_be_read_aloud(
     assert broken_rules(drawn(kind, language, style).pdf, data_dir) == set()
 
 
-def test_the_record_of_an_answer_can_be_read_aloud(renderer: Renderer, data_dir: Path) -> None:
-    assert broken_rules(renderer.receipt(record()).pdf, data_dir, SKIPPED_IN_RECORDS) == set()
+@pytest.mark.parametrize("name", golden.records())
+def test_the_record_of_an_answer_can_be_read_aloud(draw: Draw, data_dir: Path, name: str) -> None:
+    assert broken_rules(draw(golden.records()[name]).pdf, data_dir, SKIPPED_IN_RECORDS) == set()
+
+
+def tags(body: bytes, kind: str) -> list[pikepdf.Dictionary]:
+    """Every structure element of one kind."""
+    found = (one for one in pikepdf.open(io.BytesIO(body)).objects if isinstance(one, pikepdf.Dictionary))
+    return [one for one in found if one.get("/S") == kind]
+
+
+def spoken(body: bytes) -> list[str]:
+    """Languages of spans that differ from that of the file."""
+    return [str(tag.Lang) for tag in tags(body, "/Span") if "/Lang" in tag]
+
+
+@pytest.mark.parametrize("kind", ["request", "report"])
+def test_words_that_stay_english_are_not_read_as_spanish(drawn: Drawn, kind: str) -> None:
+    assert set(spoken(drawn(kind, Language.SPANISH, "print").pdf)) == {"en-US"}
+    assert spoken(drawn(kind, Language.ENGLISH, "print").pdf) == []
+
+
+def test_only_what_leads_nowhere_is_taken_for_words_of_another_language(renderer: Renderer) -> None:
+    words = '<p>uno <a lang="en">two</a> <a href="https://three.example/">tres</a>'
+    engine = renderer._engine
+    made = engine.letter(f"<html lang=es><title>x</title><h1>x</h1>{words}", engine.stylesheet(""))
+    assert spoken(made.pdf) == ["en-US"]
+    assert len(tags(made.pdf, "/Link")) == 1
+
+
+def test_an_answer_in_english_is_marked_in_a_spanish_record(draw: Draw) -> None:
+    """Staff have written it down for somebody who reads Spanish."""
+    taken = replace(record(), language=Language.SPANISH)
+    assert set(spoken(draw(taken).pdf)) == {"en-US"}
+    # What was shown in Spanish is not: the indication alone stays English.
+    shown = spoken(draw(golden.records()["record-es"]).pdf)
+    assert 0 < len(shown) < len(spoken(draw(taken).pdf))
 
 
 @pytest.mark.parametrize(

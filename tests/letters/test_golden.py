@@ -6,10 +6,9 @@ import pytest
 from PIL import Image, ImageChops
 
 from referral.domain.language import Language
-from referral.letters.render import Renderer, Style
+from referral.letters.render import Style
 from tests.letters import golden
-from tests.letters.conftest import Drawn
-from tests.letters.samples import record
+from tests.letters.conftest import Draw, Drawn
 
 
 @pytest.mark.parametrize(("kind", "language", "style"), golden.wanted())
@@ -17,8 +16,9 @@ def test_a_letter_looks_as_it_was_approved(drawn: Drawn, kind: str, language: La
     _compare(golden.name_of(kind, language, style), drawn(kind, language, style).pdf)
 
 
-def test_the_record_of_an_answer_looks_as_it_was_approved(renderer: Renderer) -> None:
-    _compare("record", renderer.receipt(record()).pdf)
+@pytest.mark.parametrize("name", golden.records())
+def test_the_record_of_an_answer_looks_as_it_was_approved(draw: Draw, name: str) -> None:
+    _compare(name, draw(golden.records()[name]).pdf)
 
 
 def _compare(name: str, pdf: bytes) -> None:
@@ -30,7 +30,7 @@ def _compare(name: str, pdf: bytes) -> None:
 
 
 def test_nothing_is_kept_that_is_not_drawn() -> None:
-    names = {golden.name_of(*one) for one in golden.wanted()} | {"record"}
+    names = {golden.name_of(*one) for one in golden.wanted()} | set(golden.records())
     assert {file.stem.rpartition("-")[0] for file in golden.FOLDER.glob("*.png")} == names
 
 

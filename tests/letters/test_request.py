@@ -15,17 +15,20 @@ from PIL import Image
 from referral.domain.codes import ClinicianKind
 from referral.domain.form import BY_LINK_ID, items_for
 from referral.letters.content import LetterProblem
-from referral.letters.render import Renderer, Style
+from referral.letters.engine import Laid
+from referral.letters.markup import Tight, letter_html
+from referral.letters.render import Renderer, Style, _too_long
 from tests.letters import pdf
+from tests.letters.conftest import Draw
 from tests.letters.samples import CLINIC, letter
 
 STYLES: tuple[Style, ...] = get_args(Style)
 
 
 @pytest.mark.parametrize("style", STYLES)
-def test_what_goes_in_can_be_read_on_the_page(renderer: Renderer, style: Style) -> None:
+def test_what_goes_in_can_be_read_on_the_page(draw: Draw, style: Style) -> None:
     wanted = letter()
-    shown = pdf.text(renderer.letter(wanted, style).pdf)
+    shown = pdf.text(draw(wanted, style).pdf)
     for part in (
         *(
             "Maria José Nguyễn, born 1986",
@@ -41,8 +44,8 @@ def test_what_goes_in_can_be_read_on_the_page(renderer: Renderer, style: Style) 
         assert part in shown
 
 
-def test_it_says_why_by_when_how_long_and_who_decides(renderer: Renderer) -> None:
-    shown = pdf.text(renderer.letter(letter()).pdf, page=1)
+def test_it_says_why_by_when_how_long_and_who_decides(draw: Draw) -> None:
+    shown = pdf.text(draw(letter()).pdf, page=1)
     for part in (
         *("Please answer by December 6, 2026. It takes about two minutes.", "so that follow-up is ensured"),
         *(
@@ -64,16 +67,14 @@ def test_it_says_why_by_when_how_long_and_who_decides(renderer: Renderer) -> Non
     assert shown.count("•") == 3
 
 
-def test_the_date_is_the_one_in_the_clinics_time_zone(renderer: Renderer) -> None:
+def test_the_date_is_the_one_in_the_clinics_time_zone(draw: Draw) -> None:
     """It was written at 2:05 UTC, which is the evening before in Boston."""
-    assert "November 22, 2026" in pdf.text(renderer.letter(letter()).pdf, page=1)
+    assert "November 22, 2026" in pdf.text(draw(letter()).pdf, page=1)
 
 
 @pytest.mark.parametrize("kind", ClinicianKind)
-def test_the_second_page_is_the_form_of_the_discipline_complete(
-    renderer: Renderer, kind: ClinicianKind
-) -> None:
-    document = renderer.letter(letter(clinician_kind=kind), "fax")
+def test_the_second_page_is_the_form_of_the_discipline_complete(draw: Draw, kind: ClinicianKind) -> None:
+    document = draw(letter(clinician_kind=kind), "fax")
     shown = pdf.text(document.pdf, page=2)
     assert document.pages == 2
     asked = items_for(kind)
@@ -90,9 +91,9 @@ def test_the_second_page_is_the_form_of_the_discipline_complete(
 
 @pytest.mark.parametrize(("down", "degrees"), [(98, 0), (98, 2), (196, 0), (196, 2)])
 @pytest.mark.parametrize("page", [1, 2])
-def test_the_codes_are_read_from_a_fax(renderer: Renderer, page: int, down: int, degrees: float) -> None:
+def test_the_codes_are_read_from_a_fax(draw: Draw, page: int, down: int, degrees: float) -> None:
     wanted = letter()
-    fax = pdf.picture(renderer.letter(wanted, "fax").pdf, page, 204, down, "-mono")
+    fax = pdf.picture(draw(wanted, "fax").pdf, page, 204, down, "-mono")
     square = fax.resize((fax.width, round(fax.height * 204 / down)), Image.Resampling.NEAREST)
     tilted = square.rotate(degrees, fillcolor=255, expand=True)
     expected = wanted.portal_url if page == 1 else wanted.page_code
@@ -102,24 +103,24 @@ def test_the_codes_are_read_from_a_fax(renderer: Renderer, page: int, down: int,
 
 
 @pytest.mark.parametrize("page", [1, 2])
-def test_a_fax_has_neither_grey_nor_tint(renderer: Renderer, page: int) -> None:
-    fax = pdf.picture(renderer.letter(letter(), "fax").pdf, page, 100, 100, "-aa", "no", "-aaVector", "no")
+def test_a_fax_has_neither_grey_nor_tint(draw: Draw, page: int) -> None:
+    fax = pdf.picture(draw(letter(), "fax").pdf, page, 100, 100, "-aa", "no", "-aaVector", "no")
     assert {value for _, value in fax.getcolors() or ()} == {0, 255}
     header = fax.crop((0, 0, fax.width, 35))
     assert header.getextrema() == (255, 255)
 
 
 @pytest.mark.parametrize("page", [1, 2])
-def test_a_print_has_no_ink_where_printers_cannot_reach(renderer: Renderer, page: int) -> None:
-    sheet = pdf.picture(renderer.letter(letter(), "print").pdf, page, 96, 96)
+def test_a_print_has_no_ink_where_printers_cannot_reach(draw: Draw, page: int) -> None:
+    sheet = pdf.picture(draw(letter(), "print").pdf, page, 96, 96)
     inner = (6, 6, sheet.width - 6, sheet.height - 6)
     sheet.paste(255, inner)
     assert sheet.getextrema() == (255, 255)
 
 
 @pytest.mark.parametrize("style", STYLES)
-def test_it_is_a_sound_tagged_pdf_that_carries_nothing_else(renderer: Renderer, style: Style) -> None:
-    document = renderer.letter(letter(), style)
+def test_it_is_a_sound_tagged_pdf_that_carries_nothing_else(draw: Draw, style: Style) -> None:
+    document = draw(letter(), style)
     assert pdf.problems(document.pdf) == ""
     assert pdf.xmp(document.pdf)["pdf/ua"] == "1"
     assert pdf.attachments(document.pdf) == {}
@@ -128,8 +129,8 @@ def test_it_is_a_sound_tagged_pdf_that_carries_nothing_else(renderer: Renderer, 
         assert forbidden not in document.pdf
 
 
-def test_the_properties_of_the_file_name_neither_patient_nor_treatment(renderer: Renderer) -> None:
-    opened = pikepdf.open(io.BytesIO(renderer.letter(letter()).pdf))
+def test_the_properties_of_the_file_name_neither_patient_nor_treatment(draw: Draw) -> None:
+    opened = pikepdf.open(io.BytesIO(draw(letter()).pdf))
     shown = " ".join(str(value) for value in opened.docinfo.values()) + str(opened.Root.Metadata.read_bytes())
     assert "Request R-2026-04182" in shown
     assert "Harbor Light" in shown
@@ -139,7 +140,7 @@ def test_the_properties_of_the_file_name_neither_patient_nor_treatment(renderer:
         assert hidden not in shown
 
 
-def test_a_long_name_and_indication_still_take_two_pages(renderer: Renderer) -> None:
+def test_a_long_name_and_indication_still_take_two_pages(draw: Draw) -> None:
     long = letter(
         patient_name="Maximiliana Konstantina Featherstonehaugh Cholmondeley de la Fuente y Echeverría",
         indication="severe recurrent major depressive disorder without psychotic features, "
@@ -149,18 +150,45 @@ def test_a_long_name_and_indication_still_take_two_pages(renderer: Renderer) -> 
         letterhead=replace(CLINIC, clinic_name="The Greater Commonwealth Center for Infusion Medicine, LLC"),
     )
     for style in STYLES:
-        document = renderer.letter(long, style)
+        document = draw(long, style)
         assert document.pages == 2
         assert pdf.text(document.pdf).count(long.patient_name) == 2
 
 
-def test_a_letter_that_would_take_more_pages_is_refused(renderer: Renderer) -> None:
+def test_a_letter_that_would_take_more_pages_is_refused(draw: Draw) -> None:
     with pytest.raises(LetterProblem, match="pages instead of 2"):
-        renderer.letter(letter(patient_name="W" * 120, indication="W" * 160, planned_course="W" * 200), "fax")
+        draw(letter(patient_name="W" * 120, indication="W" * 160, planned_course="W" * 200), "fax")
 
 
-def test_each_clinic_has_its_colour_except_by_fax(renderer: Renderer) -> None:
+def test_each_clinic_has_its_colour_except_by_fax(draw: Draw) -> None:
     red = letter(letterhead=replace(CLINIC, accent="#8a1f2d"))
-    assert renderer.letter(red).sha256 != renderer.letter(letter()).sha256
-    by_fax = [pdf.picture(renderer.letter(one, "fax").pdf, 1, 50, 50) for one in (red, letter())]
+    assert draw(red).sha256 != draw(letter()).sha256
+    by_fax = [pdf.picture(draw(one, "fax").pdf, 1, 50, 50) for one in (red, letter())]
     assert by_fax[0].tobytes() == by_fax[1].tobytes()
+
+
+@pytest.mark.parametrize(
+    ("pages", "parts", "tight"),
+    [
+        (3, (1, 3), Tight(letter=True)),
+        (3, (1, 2), Tight(form=True)),
+        (4, (1, 3), Tight(letter=True, form=True)),
+        (2, (1,), Tight(letter=True)),
+    ],
+)
+def test_only_the_page_that_is_too_full_is_set_smaller(
+    pages: int, parts: tuple[int, ...], tight: Tight
+) -> None:
+    assert _too_long(Laid(b"", pages, parts)) == tight
+
+
+def test_a_full_first_page_leaves_the_form_as_it_is(renderer: Renderer, draw: Draw) -> None:
+    """What makes the first page longer does not stand on the form."""
+    long = letter(clinician_role="treating psychiatrist " * 5, planned_course="seven infusions " * 12)
+    assert renderer._engine.letter(
+        letter_html(long, renderer._fonts), renderer._sheet("screen", CLINIC.accent)
+    ).parts == (1, 3)
+    made = draw(long)
+    assert made.pages == 2
+    easy, full = (pdf.picture(one.pdf, 2, 50, 50) for one in (draw(letter()), made))
+    assert easy.tobytes() == full.tobytes()

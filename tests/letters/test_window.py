@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from referral.letters.content import LetterProblem
-from referral.letters.render import Renderer
 from tests.letters import pdf
+from tests.letters.conftest import Draw
 from tests.letters.pdf import Box
 from tests.letters.samples import letter
 
@@ -59,16 +59,16 @@ def window_faults(document: bytes, address: tuple[str, ...]) -> list[str]:
 @pytest.mark.parametrize("style", ["screen", "print"])
 @pytest.mark.parametrize("lines", ADDRESSES.values(), ids=ADDRESSES)
 def test_the_window_shows_the_whole_address_and_nothing_else(
-    renderer: Renderer, lines: tuple[str, ...], style: str
+    draw: Draw, lines: tuple[str, ...], style: str
 ) -> None:
     wanted = letter(recipient_lines=lines)
-    document = renderer.letter(wanted, "print" if style == "print" else "screen")
+    document = draw(wanted, "print" if style == "print" else "screen")
     assert window_faults(document.pdf, wanted.address) == []
 
 
-def test_the_check_would_notice_a_stray_word(renderer: Renderer) -> None:
+def test_the_check_would_notice_a_stray_word(draw: Draw) -> None:
     wanted = letter()
-    document = renderer.letter(wanted, "print")
+    document = draw(wanted, "print")
     assert window_faults(document.pdf, wanted.address[1:]) != []
 
 
@@ -87,10 +87,10 @@ def test_the_clinician_stands_in_the_address_once() -> None:
     ids=["one endless word", "six lines", "five lines too wide"],
 )
 def test_an_address_that_does_not_fit_is_refused_without_being_quoted(
-    renderer: Renderer, lines: tuple[str, ...]
+    draw: Draw, lines: tuple[str, ...]
 ) -> None:
     with pytest.raises(LetterProblem, match="recipient_lines does not fit") as refusal:
-        renderer.letter(letter(recipient_lines=lines))
+        draw(letter(recipient_lines=lines))
     assert not any(line in str(refusal.value) for line in lines)
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from sqlalchemy import update
 
+from referral.domain.codes import Channel, Role
 from referral.domain.errors import Forbidden
 from referral.domain.language import Language
 from referral.domain.outgoing import MessageKind
@@ -15,13 +17,15 @@ from referral.services.ask_clinic import ask_clinic
 from referral.services.close_referral import cancel_referral
 from referral.services.deliver_messages import deliver_due
 from referral.services.find_documents import read_document
+from referral.services.queue_message import queue_message
 from referral.services.resend import resend
 from referral.services.write_to_clinician import write_to_clinician
-from referral.storage import outbox, referrals, tables
+from referral.storage import directory, outbox, referrals, tables
 from tests.database import NOW, ClinicFixture
 from tests.letters import pdf
 from tests.services import people
 from tests.services.sending import Provider, asked, delivery
+from tests.web.desk import add_person
 
 
 class Tray:
@@ -73,7 +77,14 @@ def test_every_letter_comes_behind_a_cover_in_the_readers_language(clinic: Clini
     for part in ("Gracias, su respuesta ha llegado", "Lo recomiendo", "Un informe al final del tratamiento"):
         assert part in letter
     assert "mitad del tratamiento" not in letter
-    assert "Record of an answer" in pdf.text(thanks, page=3)
+    record = pdf.text(thanks, page=3)
+    # What staff have written down is theirs, in English; the record around it speaks to its reader.
+    for part in (
+        "Constancia de una respuesta",
+        "Preguntas y respuestas",
+        "Do you recommend it? I recommend it",
+    ):
+        assert part in record
 
 
 def test_an_answer_to_a_question_goes_on_paper_whole_and_the_front_desk_does_not_open_it(
@@ -84,14 +95,18 @@ def test_an_answer_to_a_question_goes_on_paper_whole_and_the_front_desk_does_not
     with clinic.transaction() as session:
         question = "Which dose, and how often?"
         ask_clinic(session, people.portal_actor(clinic), referral.id, "question", question, NOW)
+    writer = add_person(clinic, Role.CLINICIAN, "Elena R. Whitcombe, MD")
     with clinic.transaction() as session:
         current = referrals.get(session, referral.id)
         said = "0.5 mg per kg, twice a week."
-        write_to_clinician(session, clinic.actor, referral.id, current.version, said, NOW)
+        actor = replace(clinic.actor, id=writer.id, role=writer.role)
+        write_to_clinician(session, actor, referral.id, current.version, said, NOW)
     fax = tray.next()
     letter = pdf.text(fax, page=2)
-    for part in ("Maria José Nguyễn, born 1986", "Which dose, and how often?", said, "You asked on November"):
+    for part in ("Maria José Nguyễn, born 1986", "Which dose, and how often?", "You asked on November"):
         assert part in letter
+    # Whoever has written it signs it.
+    assert f"{said} Elena R. Whitcombe, MD" in letter
     assert "Which dose" not in pdf.text(fax, page=1)
     with clinic.transaction() as session:
         found = outbox.find(session, referral_id=referral.id)
@@ -113,4 +128,28 @@ def test_who_is_asked_in_vain_is_told_in_a_letter_that_names_nobody(
     assert "We have withdrawn it." in letter
     assert "Page 1 of 1" in letter
     for part in ("Maria", "Nguy", "1986", "moved"):
+        assert part not in letter
+
+
+def test_a_notice_is_in_the_readers_language_inside_and_out(clinic: ClinicFixture, tray: Tray) -> None:
+    """Its words are those of the mail, its frame is the letter's."""
+    referral = asked(clinic, email="")
+    speaks(clinic, Language.SPANISH)
+    tray.next()
+    with clinic.transaction() as session:
+        people.respond_with(session, clinic, referrals.get(session, referral.id), now=NOW)
+    tray.next()
+    with clinic.transaction() as session:
+        known = directory.get_clinician(session, referral.clinician_id).contacts
+        contact = next(one for one in known if one.channel is Channel.FAX)
+        closed = referrals.get(session, referral.id)
+        queue_message(session, closed, MessageKind.NO_LONGER_COUNTS, contact, NOW)
+    letter = pdf.text(tray.next())
+    for part in (
+        "Su respuesta ya no cuenta",
+        f"Su respuesta a la solicitud {referral.number}",
+        "Página 1 de 1",
+    ):
+        assert part in letter
+    for part in ("Your answer", "Questions", "Page 1"):
         assert part not in letter

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import uuid
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import insert
@@ -21,9 +21,20 @@ from referral.letters.render import Renderer
 from referral.letters.words import words_of
 from referral.services.deliver_messages import deliver_due
 from referral.services.find_paper import find_pile
+from referral.services.queue_message import queue_message
 from referral.services.send_reminders import send_reminders
 from referral.services.tell_patient import Untold, tell_patient
-from referral.storage import audit, clinics, contacts, documents, outbox, referrals, resources, tables
+from referral.storage import (
+    audit,
+    clinics,
+    contacts,
+    directory,
+    documents,
+    outbox,
+    referrals,
+    resources,
+    tables,
+)
 from referral.storage.outbox import Message
 from tests.database import NOW, ClinicFixture
 from tests.services import people
@@ -136,6 +147,15 @@ def test_a_letter_to_the_patient_waits_to_be_printed_under_the_neutral_name(
     with clinic.transaction() as session:
         resources.amend(session, "Patient", referral.patient_id, {"address": [home]}, NOW)
     climb(clinic)
+    with clinic.transaction() as session:
+        clinician = directory.get_clinician(session, referral.clinician_id)
+        queue_message(session, referral, MessageKind.REMINDER, clinician.contacts[0], NOW)
+        (reminder,) = [
+            m for m in outbox.find(session, referral_id=referral.id) if m.kind is MessageKind.REMINDER
+        ]
+        outbox.settle(
+            session, reminder, MessageState.ACCEPTED, finished_at=datetime(2026, 11, 4, 3, tzinfo=UTC)
+        )
     deliver_due(delivery(clinic, renderer, DAY_1, post=PrintTransport()), clinic.id)
     (told,) = to_patient(clinic, referral)
     assert told.state is MessageState.BY_HAND
@@ -145,6 +165,8 @@ def test_a_letter_to_the_patient_waits_to_be_printed_under_the_neutral_name(
     assert (letter.to, letter.address) == ("Maria José Nguyễn", ("1 Beach Road", "Denver, CO 80202"))
     assert "1 Beach Road" in words
     assert "formulario" in words
+    # Three in the morning of UTC is the evening before in Denver.
+    assert "Se lo recordamos por última vez el 3 de noviembre de 2026." in " ".join(words.split())
     assert not re.search(r"(?i)psych|psiq|depres|ketamin|F33", words)
 
 

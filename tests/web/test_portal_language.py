@@ -6,9 +6,14 @@ import pytest
 
 from referral.domain.codes import Channel
 from referral.domain.credential import mint
-from referral.storage import resources
+from referral.domain.form import BY_LINK_ID
+from referral.domain.language import Language
+from referral.services.find_requests import find_request
+from referral.services.receipt import receipt_record
+from referral.storage import clinics, resources
+from referral.translation import say
 from tests.database import ClinicFixture
-from tests.web.portal_case import Browser, Case, make_case
+from tests.web.portal_case import DETAILS, SIGNER, Browser, Case, make_case
 
 SPANISH = {"Accept-Language": "fr, es-MX;q=0.8, en;q=0.5"}
 BOTH = ('<html lang="en">', '<html lang="es">')
@@ -94,6 +99,42 @@ def test_errors_are_said_in_spanish_too(case: Case) -> None:
         browser.give_birth_date()
         browser.post("/request/decision", {"decision": "recommended-with-conditions"})
         assert "Responda, por favor: ¿Qué condiciones?" in browser.post("/request/details", {}).text
+
+
+def test_the_record_is_in_the_language_of_the_page_that_was_signed(case: Case) -> None:
+    """What was shown is kept word for word; people of the clinic read the same answer in English."""
+    with case.browser() as browser:
+        browser.open(case.link(Channel.FAX))
+        browser.get("/request?language=es")
+        browser.give_birth_date()
+        browser.post("/request/decision", {"decision": "recommended-with-conditions"})
+        browser.post(
+            "/request/details", {**DETAILS, "conditions": "Litio medido antes", "action": "continue"}
+        )
+        assert "Gracias, su respuesta ha llegado" in browser.post("/request/sign", SIGNER).text
+    with case.clinic.transaction() as session:
+        clinic, referral = clinics.current(session), case.state()
+        _, record = receipt_record(session, clinic, referral, "https://portal.example", Language.ENGLISH)
+        seen = find_request(session, case.clinic.actor, referral.id, case.clock.now, may_read_answers=True)
+    assert (record.language, record.answered_in) == (Language.SPANISH, Language.SPANISH)
+    assert record.decision == "Lo recomiendo con condiciones"
+    shown = {one.question: one.answer for one in record.answers}
+    assert shown["¿Qué condiciones?"] == "Litio medido antes"
+    assert shown["Psicosis"] == "No"
+    assert "14 de octubre de 2026" in shown.values()
+    assert record.attestation.startswith(say(Language.SPANISH, BY_LINK_ID["attestation"].text))
+    assert seen.answer is not None
+    assert seen.answer.words["psychosis"] == "No"
+    assert seen.answer.words["continues-care"] == "Yes"
+    assert seen.answer.words["conditions"] == "Litio medido antes"
+
+
+def test_an_indication_stays_english_and_says_so(case: Case) -> None:
+    reads(case, "es")
+    with case.browser() as browser:
+        browser.open(case.link(Channel.FAX))
+        browser.give_birth_date()
+        assert '<dd lang="en">recurrent severe depression (F33.2)</dd>' in browser.get("/request").text
 
 
 def test_a_page_that_cannot_be_chosen_for_keeps_no_cookie(case: Case) -> None:

@@ -320,9 +320,10 @@ class Attachment:
 class MessagePage:
     """`unsent` says in a sentence why nothing left the house, empty when it did. `body` keeps its lines.
 
-    `lang` is the language of subject and body. `look` is mail, sms or paper; `headers` are those of a mail; `size` says how long a text message is.
-    `links` are the links of the body, to be followed from here; `fate` says what became of it and what to
-    do. `actions` are open to this person; each posts to `{href}/{action}`.
+    `lang` is the language of subject and body. `look` is mail, sms or paper; `headers` are those of a mail;
+    `size` says how long a text message is. `links` are the links of the body, to be followed from here;
+    `fate` says what became of it and what to do. `actions` are open to this person; each posts to
+    `{href}/{action}`.
     """
 
     kind: str
