@@ -15,7 +15,6 @@ from PIL import Image
 from referral.domain.codes import ClinicianKind
 from referral.domain.form import BY_LINK_ID, items_for
 from referral.letters.content import LetterProblem
-from referral.letters.engine import Laid
 from referral.letters.markup import Tight, letter_html
 from referral.letters.render import Renderer, Style, _too_long
 from tests.letters import pdf
@@ -176,9 +175,13 @@ def test_each_clinic_has_its_colour_except_by_fax(draw: Draw) -> None:
         (2, (1,), Tight(letter=True)),
     ],
 )
+@pytest.mark.usefixtures("renderer")
 def test_only_the_page_that_is_too_full_is_set_smaller(
     pages: int, parts: tuple[int, ...], tight: Tight
 ) -> None:
+    # The engine is imported when there is a renderer, since fonts are chosen before.
+    from referral.letters.engine import Laid
+
     assert _too_long(Laid(b"", pages, parts)) == tight
 
 

@@ -8,6 +8,7 @@ from typing import Final
 
 from referral.domain.contacts import FAILING
 from referral.domain.contacts import health as contact_health
+from referral.domain.language import Language
 from referral.domain.policy import Policy
 from referral.domain.records import Patient
 from referral.services.add_from_register import clinician_of
@@ -145,6 +146,7 @@ def new_request_page(
         else present.ineligible(shown.clinician.kind, policy),
         summary=_summary(shown, draft_of(typed), clock),
         letter=shown.letter,
+        letter_lang=(shown.clinician.language if shown.clinician else None) or Language.ENGLISH,
         steps=_steps(shown, clock),
         send_label="Place the order" if shown.needed is False else "Send request",
     )

@@ -67,6 +67,7 @@ class NewRequestPage:
     warning: str = ""
     summary: tuple[Fact, ...] = ()
     letter: tuple[str, ...] = ()
+    letter_lang: str = "en"
     steps: tuple[DatedStep, ...] = ()
     send_label: str = "Send request"
 
