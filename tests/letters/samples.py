@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from referral.domain.codes import ClinicianKind
 from referral.domain.form import BY_LINK_ID
+from referral.letters import samples
 from referral.letters.content import EvidenceLine, ReceiptRecord, RequestLetter, ShownAnswer
-from referral.letters.samples import CLINIC
+
+CLINIC: Final = samples.CLINIC
 
 
 def letter(**changes: Any) -> RequestLetter:

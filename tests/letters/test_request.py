@@ -97,7 +97,7 @@ def test_the_codes_are_read_from_a_fax(draw: Draw, page: int, down: int, degrees
     tilted = square.rotate(degrees, fillcolor=255, expand=True)
     expected = wanted.portal_url if page == 1 else wanted.page_code
     # As the product reads them: other kinds of barcodes are also seen where there are none.
-    found = zxingcpp.read_barcodes(tilted, formats=zxingcpp.BarcodeFormat.QRCode)
+    found = zxingcpp.read_barcodes(tilted, formats=zxingcpp.BarcodeFormats(zxingcpp.BarcodeFormat.QRCode))
     assert [code.text for code in found] == [expected]
 
 
