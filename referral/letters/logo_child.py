@@ -62,8 +62,10 @@ def cleaned(content: bytes) -> tuple[str, bytes, float]:
 
 def _raster(content: bytes) -> tuple[str, bytes, float]:
     """Its pixels alone, no larger than a letter needs: what else was in the file is gone."""
-    from PIL import Image, ImageOps
+    from PIL import Image, ImageFile, ImageOps
 
+    # WeasyPrint tells the whole process to take what is cut off; a logo has to be whole.
+    ImageFile.LOAD_TRUNCATED_IMAGES = False
     Image.MAX_IMAGE_PIXELS = None  # checked here, before anything is unpacked
     try:
         opened = Image.open(io.BytesIO(content), formats=["PNG", "JPEG"])
