@@ -28,7 +28,7 @@ MAILED: Final = [(kind, language) for kind, language in EVERY if kind != "fax-co
 # Written out: what a reader finds, from the values of the samples.
 ASKED: Final = {
     EN: ("December 7, 2026", "recurrent depression (F33.2)", "six infusions over three weeks", "K7QM2-X4P9D"),
-    ES: ("7 de diciembre de 2026", "para recurrent depression (F33.2)", "seis infusiones en tres semanas"),
+    ES: ("7 de diciembre de 2026", "por recurrent depression (F33.2)", "seis infusiones en tres semanas"),
 }
 SAYS: Final[dict[str, dict[Language, tuple[str, ...]]]] = {
     "request": {
