@@ -36,6 +36,29 @@ def contacts_of_patient(resource: Mapping[str, Any]) -> tuple[Contact, ...]:
     return tuple(found.values())
 
 
+def with_mobile(resource: Mapping[str, Any], number: str | None) -> list[dict[str, Any]]:
+    """Patient.telecom in which text messages go to `number` (E.164) alone; to nobody where it is None.
+
+    Another mobile stays on record as one that is no longer used; everything else stays as it is.
+    """
+    points = [_for_texts(point, number) for point in every(resource, "telecom")]
+    if number and not any(_takes_texts(point) for point in points):
+        points.append({"system": "phone", "value": number, "use": "mobile"})
+    return points
+
+
+def _for_texts(point: Mapping[str, Any], number: str | None) -> dict[str, Any]:
+    if not is_in_use(point) or point["system"] not in ("phone", "sms"):
+        return dict(point)
+    if number is not None and usable_address(Channel.SMS, written(point)) == number:
+        return {**point, "use": "mobile"}
+    return {**point, "use": "old"} if _takes_texts(point) else dict(point)
+
+
+def _takes_texts(point: Mapping[str, Any]) -> bool:
+    return is_in_use(point) and Channel.SMS in _channels(point)
+
+
 def _named(resource: Mapping[str, Any]) -> Iterator[tuple[Channel, str]]:
     for point in every(resource, "telecom"):
         if not is_in_use(point):

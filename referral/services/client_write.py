@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NoReturn
 
@@ -15,13 +15,21 @@ from referral.storage.resources import Stored
 
 @dataclass(frozen=True, slots=True)
 class ClientWrite:
-    """`document` is valid and carries its id; `current` is what is stored now, None for something new."""
+    """`document` is valid and carries its id; `current` is what is stored now, None for something new.
+
+    `warnings` is for what whoever wrote it has to know although it was done.
+    """
 
     session: Session
     actor: Actor
     document: dict[str, Any]
     now: datetime
     current: Stored | None = None
+    warnings: list[Issue] = field(default_factory=list)
+
+    def warn(self, text: str, *expression: str) -> None:
+        """Tell the client beside its success."""
+        self.warnings.append(Issue(text, expression, "informational", "warning"))
 
     @property
     def type(self) -> str:

@@ -15,6 +15,7 @@ from referral.services.find_orders import OrderState, states_of
 from referral.services.follow_requests import Followed, follow
 from referral.services.keep_directory import entered_by
 from referral.services.note_shown import note_shown
+from referral.services.tell_patient import Telling, Untold, foresee_telling
 from referral.storage import audit, clinics, consents, contacts, directory, orders, outbox, referrals
 from referral.storage.db import Session
 from referral.storage.lists import people
@@ -58,7 +59,10 @@ def look_up_patients(session: Session, actor: Actor, words: str, limit: int) -> 
 
 @dataclass(frozen=True, slots=True)
 class PatientView:
-    """`contacts` are those of the record, `consented` what the patient has said, `messages` what they got."""
+    """`contacts` are those of the record, `consented` what the patient has said, `messages` what they got.
+
+    `telling` is what a message by hand would be, or why there is none.
+    """
 
     patient: Patient
     orders: tuple[OrderState, ...]
@@ -66,6 +70,7 @@ class PatientView:
     contacts: tuple[Contact, ...]
     consented: dict[ConsentScope, Consented]
     messages: tuple[Message, ...]
+    telling: Telling | Untold
 
 
 def find_patient(session: Session, actor: Actor, patient_id: str, now: datetime) -> PatientView:
@@ -82,6 +87,7 @@ def find_patient(session: Session, actor: Actor, patient_id: str, now: datetime)
         contacts=contacts.of_patients(session, [patient_id])[patient_id],
         consented=consents.of_patients(session, [patient_id])[patient_id],
         messages=tuple(outbox.to_patient(session, patient_id)),
+        telling=foresee_telling(session, patient_id, now),
     )
 
 

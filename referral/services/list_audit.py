@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, time, timedelta
 from typing import Final
 
-from referral.domain.audit import Action, Actor, AuditEntry
+from referral.domain.audit import Actor
 from referral.domain.listing import Page, View, day_asked
 from referral.services.calendars import clinic_calendar
-from referral.storage import accounts, api_clients, audit, directory, referrals
+from referral.services.note_shown import note_shown
+from referral.storage import accounts, api_clients, directory, referrals
 from referral.storage.audit import AuditRow
 from referral.storage.db import Session
 from referral.storage.lists import audit as trail
@@ -21,6 +23,8 @@ _NUMBER: Final = re.compile(r"R-20\d\d-\d{5,}")
 _NAMESAKES: Final = 500
 # No patient has this id.
 _NOBODY: Final = "nobody"
+# The audit's word for a look at it.
+LOOKED: Final = "list-audit"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,21 +38,22 @@ class Trail:
 def list_audit(session: Session, actor: Actor, view: View, now: datetime) -> Trail:
     """Newest first. `from` and `to` are days of the clinic, both included.
 
-    `q` may be what stands on any page, such as the number of a request.
+    `q` may be what stands on any page, such as the number of a request. Looks at the audit itself are left
+    out unless `looks` or `what` asks for them: each leaves a row for every patient that it showed.
     """
     filters = {**view.filters, **_moments(session, view), **_sought(session, view.wants("q"))}
     # What somebody types is written down only where it is an id of ours.
     patient = _known(session, filters.get("patient", ""))
     if filters.get("patient"):
         filters["patient"] = patient or _NOBODY
+    if not filters.get("looks") and filters.get("what") != LOOKED:
+        filters["without"] = LOOKED
     page = trail.listed(session, replace(view, filters=filters), now)
-    entry = AuditEntry(
-        action=Action.READ,
-        subtype=view.noted("audit"),
-        patient_id=patient,
-        detail={"list": "audit", "shown": len(page.rows)},
-    )
-    audit.record(session, actor, entry)
+    shown = Counter(row.patient_id for row in page.rows if row.patient_id)
+    if patient:
+        # Whoever looks for a patient and finds nothing has asked about them all the same.
+        shown.setdefault(patient, 0)
+    note_shown(session, actor, view.noted("audit"), shown, list="audit")
     return Trail(page, names(session))
 
 

@@ -11,9 +11,16 @@ from referral.storage.db import Session
 
 
 def note_shown(
-    session: Session, actor: Actor, what: str, patient_ids: Iterable[str], **detail: str | int
+    session: Session,
+    actor: Actor,
+    what: str,
+    patient_ids: Iterable[str] | Counter[str],
+    **detail: str | int,
 ) -> None:
-    """`what` is the subtype, `shown` how many lines are about the patient; an empty list leaves one row."""
+    """`what` is the subtype, `shown` how many lines are about the patient; an empty list leaves one row.
+
+    `patient_ids` has one id for each line, or the counts are given ready.
+    """
     shown = Counter(patient_ids)
     entries = [
         AuditEntry(

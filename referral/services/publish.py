@@ -114,6 +114,11 @@ def patient(session: Session, new: records.Patient, now: datetime) -> None:
     resources.create(session, [patient_mapping.to_fhir(new)], now)
 
 
+def patient_telecom(session: Session, patient_id: str, telecom: list[dict[str, Any]], now: datetime) -> None:
+    """How the patient is reached, as the front desk has learnt it; their contacts follow from it."""
+    resources.amend(session, "Patient", patient_id, {"telecom": telecom or None}, now)
+
+
 def consent(session: Session, said: Consented, source: str, now: datetime) -> None:
     """What the patient has said to the clinic, or on their own page; `source` says which."""
     made = consent_mapping.to_fhir(

@@ -72,7 +72,14 @@ def _note(write: ClientWrite, patient_id: str, scope: ConsentScope, decision: Co
         made_by=write.actor.id,
         at=write.now,
     )
-    note_consent(session, write.actor, said, write.now)
+    outcome = note_consent(session, write.actor, said, write.now)
+    if outcome.leaving:
+        named = ", ".join(f"Communication/{id}" for id in outcome.leaving)
+        write.warn(
+            f"A message was being handed over at this moment and could not be called back: {named}. "
+            "Nothing else goes out.",
+            "Consent.provision",
+        )
 
 
 def _is_replaced(write: ClientWrite, patient_id: str, scope: ConsentScope) -> bool:

@@ -22,6 +22,7 @@ from referral.fhir.bundle import (
     temporary_references,
 )
 from referral.fhir.json_patch import Patch
+from referral.fhir.operation_outcome import operation_outcome
 from referral.fhir.path_patch import PathPatch, path_patch_of
 from referral.fhir.problems import InvalidResource, Issue, Unreadable
 from referral.fhir.search_query import SearchQuery, parse_search
@@ -328,16 +329,16 @@ def _carry_out(session: Session, door: Door, plan: _Plan, entry: Entry, resource
                 expected=version_of(entry.if_match),
                 base_url=door.base_url,
             )
-            return _outcome(patched.stored, "200 OK", door)
+            return _outcome(patched.stored, "200 OK", door, patched.warnings)
         if entry.method == "POST" or entry.index not in plan.existing:
             made = write_resources.create_resource(session, door.by, resource, door.now, id=id, checked=True)
-            return _outcome(made.stored, "201 Created", door)
+            return _outcome(made.stored, "201 Created", door, made.warnings)
         expected = version_of(entry.if_match)
         named = {"id": id, **resource}
         changed = write_resources.update_resource(
             session, door.by, id, named, door.now, expected=expected, checked=True
         )
-        return _outcome(changed.stored, "200 OK", door)
+        return _outcome(changed.stored, "200 OK", door, changed.warnings)
     except ReferralError as error:
         raise EntryRefused(entry, error) from error
 
@@ -353,13 +354,15 @@ def version_of(header: str | None) -> int | None:
     return int(digits)
 
 
-def _outcome(stored: Stored, status: str, door: Door) -> Outcome:
+def _outcome(stored: Stored, status: str, door: Door, warnings: Iterable[Issue] = ()) -> Outcome:
+    told = tuple(warnings)
     return Outcome(
         status,
         f"{stored.reference}/_history/{stored.version}",
         etag(stored.version),
         stored.last_updated,
         msgspec.Raw(stored.body.encode()) if _is_told(door, stored, status) else None,
+        operation_outcome(told) if told else None,
     )
 
 
@@ -375,7 +378,7 @@ def _newest(session: Session, door: Door, outcomes: list[tuple[Entry, Outcome]])
     return [
         outcome
         if entry.only_reads or _name(outcome) not in now_stored
-        else _outcome(now_stored[_name(outcome)], outcome.status, door)
+        else replace(_outcome(now_stored[_name(outcome)], outcome.status, door), outcome=outcome.outcome)
         for entry, outcome in outcomes
     ]
 

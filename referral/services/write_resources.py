@@ -71,11 +71,15 @@ _USE_CASE: Final[dict[str, Callable[[ClientWrite], None]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """`changed` is False where a conditional create found the resource already there."""
+    """`changed` is False where a conditional create found the resource already there.
+
+    `warnings` are what the client has to know although it was done.
+    """
 
     stored: Stored
     created: bool
     changed: bool = True
+    warnings: tuple[Issue, ...] = ()
 
 
 def create_resource(
@@ -93,7 +97,8 @@ def create_resource(
     """
     type = _checked_type(by, document, "create", checked)
     named = {**document, "id": id or resources.new_id()}
-    return Written(_carry_out(by, ClientWrite(session, by.actor, named, now), type), created=True)
+    write = ClientWrite(session, by.actor, named, now)
+    return Written(_carry_out(by, write, type), created=True, warnings=tuple(write.warnings))
 
 
 def find_condition(session: Session, by: Access, condition: SearchQuery) -> str | None:
@@ -150,7 +155,7 @@ def update_resource(
     _require_version(current, expected)
     write = ClientWrite(session, by.actor, document, now, current)
     stored = _carry_out(by, write, type) if expected is None else _carry_out_over(by, write, type)
-    return Written(stored, created=False)
+    return Written(stored, created=False, warnings=tuple(write.warnings))
 
 
 def _carry_out_over(by: Access, write: ClientWrite, type: str) -> Stored:
@@ -251,8 +256,9 @@ def patch_resource(
     if issues:
         raise InvalidInput(*issues)
     resources.note_patch(session, type, id)
-    stored = _carry_out_over(by, ClientWrite(session, by.actor, document, now, current), type)
-    return Written(stored, created=False)
+    write = ClientWrite(session, by.actor, document, now, current)
+    stored = _carry_out_over(by, write, type)
+    return Written(stored, created=False, warnings=tuple(write.warnings))
 
 
 def patch_matching(

@@ -164,7 +164,7 @@ def create(request: Request, caller: Creator, how: WantedDep, raw: BodyDep, type
         else:
             query = read_query(caller, type, bare(condition), strict=True)
             written = write_resources.create_unless(session, caller.access, document, query, caller.now)
-    return written_response(written.stored, how, caller.base_url, created=written.created)
+    return written_response(written, how, caller.base_url)
 
 
 def _refuse_query(text: str, type: str) -> None:
@@ -187,7 +187,7 @@ def update_by_condition(
             session, caller.access, document, query, caller.now, expected=expected
         )
     told = how if written.created else _told(caller, how, written.stored)
-    return written_response(written.stored, told, caller.base_url, created=written.created)
+    return written_response(written, told, caller.base_url)
 
 
 @router.get("/{type}/{id}")
@@ -238,9 +238,7 @@ def update(request: Request, caller: Updater, how: WantedDep, raw: BodyDep, type
         written = write_resources.update_resource(
             session, caller.access, id, document, caller.now, expected=expected
         )
-    return written_response(
-        written.stored, _told(caller, how, written.stored), caller.base_url, created=False
-    )
+    return written_response(written, _told(caller, how, written.stored), caller.base_url)
 
 
 @router.patch("/{type}")
@@ -255,9 +253,7 @@ def patch_by_condition(
         written = write_resources.patch_matching(
             session, caller.access, patch, query, caller.now, expected=expected, base_url=caller.base_url
         )
-    return written_response(
-        written.stored, _told(caller, how, written.stored), caller.base_url, created=False
-    )
+    return written_response(written, _told(caller, how, written.stored), caller.base_url)
 
 
 @router.patch("/{type}/{id}")
@@ -269,9 +265,7 @@ def patch(request: Request, caller: Updater, how: WantedDep, read: PatchDep, typ
         written = write_resources.patch_resource(
             session, caller.access, type, id, patch, caller.now, expected=expected, base_url=caller.base_url
         )
-    return written_response(
-        written.stored, _told(caller, how, written.stored), caller.base_url, created=False
-    )
+    return written_response(written, _told(caller, how, written.stored), caller.base_url)
 
 
 @router.get("/{type}/{id}/_history")

@@ -25,6 +25,7 @@ from referral.fhir.operation_outcome import all_well, operation_outcome
 from referral.fhir.path_patch import PathPatch, path_patch_of
 from referral.fhir.problems import Issue, Unreadable
 from referral.fhir.xml import decode_xml, encode_xml
+from referral.services.write_resources import Written
 from referral.storage.resources import Stored
 
 FHIR_JSON: Final = "application/fhir+json"
@@ -334,9 +335,16 @@ def version_headers(stored: Stored, base_url: str) -> dict[str, str]:
     }
 
 
-def written_response(stored: Stored, how: Wanted, base_url: str, *, created: bool) -> Response:
-    """What a create or update answers, as Prefer asks."""
+def written_response(written: Written, how: Wanted, base_url: str) -> Response:
+    """What a create or update answers, as Prefer asks.
+
+    R4 has a place for warnings in an OperationOutcome alone; whoever asked for something else gets them in
+    the header Warning as well (RFC 7234, 5.5: 299 is a warning of the application).
+    """
+    stored, created = written.stored, written.created
     headers = version_headers(stored, base_url)
+    if written.warnings:
+        headers["Warning"] = ", ".join(f'299 - "{issue.text}"' for issue in written.warnings)
     if created:
         headers["Location"] = headers["Content-Location"]
     status = 201 if created else 200
@@ -344,9 +352,8 @@ def written_response(stored: Stored, how: Wanted, base_url: str, *, created: boo
         return Response(b"", status, headers)
     if how.returns == "OperationOutcome":
         word = "created" if created else "updated"
-        return resource_response(
-            operation_outcome([all_well(f"{stored.reference} was {word}.")]), how, status, **headers
-        )
+        issues = (all_well(f"{stored.reference} was {word}."), *written.warnings)
+        return resource_response(operation_outcome(issues), how, status, **headers)
     return resource_response(stored.body, how, status, **headers)
 
 

@@ -1,5 +1,7 @@
 """A ladder as the medical director types it: what is refused, with which sentence, at which field."""
 
+from dataclasses import replace
+
 import pytest
 
 from referral.domain.codes import Channel
@@ -7,6 +9,7 @@ from referral.domain.errors import InvalidInput
 from referral.domain.ladder_draft import (
     CHOICES,
     MOST_RUNGS,
+    PATIENT_CHANNELS,
     RungDraft,
     checked_ladder,
     draft_of,
@@ -111,3 +114,12 @@ def test_changes_are_told_by_the_day() -> None:
 def test_every_choice_has_words() -> None:
     assert all(words_of(rung) for rung in CHOICES.values())
     assert len({words_of(rung) for rung in CHOICES.values()}) == len(CHOICES)
+
+
+@pytest.mark.parametrize("channels", PATIENT_CHANNELS.values(), ids=list(PATIENT_CHANNELS))
+def test_by_what_the_patient_is_told_is_kept_with_the_ladder(channels: tuple[Channel, ...]) -> None:
+    ladder = replace(Ladder(), patient_channels=channels)
+    assert from_data(to_data(ladder)) == ladder
+    assert checked_ladder("", draft_of(ladder), channels) == ladder
+    usual = channels == Ladder().patient_channels
+    assert bool(ladder_changes(Ladder(), ladder)) is not usual

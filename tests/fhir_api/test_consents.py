@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from referral.domain.consent import ConsentScope
+from referral.domain.outgoing import MessageKind
 from referral.storage import consents
 from tests.database import ClinicFixture
 from tests.fhir_api.client import FhirClient, Json, connect
@@ -150,3 +151,31 @@ def test_a_consent_that_was_acted_on_stays_what_it_is(case: Case, fhir: FhirClie
         assert answer.status == 422, changes
     assert fhir.post("Consent", consent(case, patient={"reference": "Patient/nobody"})).status in (400, 422)
     assert refused(case) == set()
+
+
+def test_whoever_withdraws_while_a_message_is_just_leaving_is_told(case: Case, fhir: FhirClient) -> None:
+    (letter,) = case.messages(MessageKind.REQUEST)
+    with case.clinic.transaction() as session:
+        session.connection.exec_driver_sql("UPDATE message SET state = 'sending' WHERE id = %s", (letter.id,))
+    about = f"Communication/{letter.id}"
+    calm = fhir.post("Consent", consent(case, "deny", (OURS, "patient-messages")))
+    assert "warning" not in calm.headers
+    assert fhir.get(about).status == 200
+    told = fhir.post("Consent", consent(case, "deny"))
+    assert told.status == 201
+    assert told.headers["warning"].startswith("299 - ")
+    assert about in told.headers["warning"]
+    # Where R4 has a place for it: an OperationOutcome that was asked for, and the entry of a Bundle.
+    made = fhir.create(consent(case))
+    asked_for = fhir.call(
+        "PUT", f"/fhir/Consent/{made['id']}", {**made, "status": "inactive"}, Prefer="return=OperationOutcome"
+    )
+    severities = [issue["severity"] for issue in asked_for.body["issue"]]
+    assert severities == ["information", "warning"]
+    assert about in asked_for.body["issue"][1]["details"]["text"]
+    fhir.create(consent(case))
+    entry = {"resource": consent(case, "deny"), "request": {"method": "POST", "url": "Consent"}}
+    answer = fhir.post("", {"resourceType": "Bundle", "type": "transaction", "entry": [entry]})
+    (response,) = [one["response"] for one in answer.body["entry"]]
+    assert response["status"].startswith("201")
+    assert about in response["outcome"]["issue"][0]["details"]["text"]

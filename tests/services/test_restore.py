@@ -12,6 +12,7 @@ from sqlalchemy import insert, text
 from sqlalchemy.exc import DBAPIError
 
 from referral.domain.codes import Channel, Role, Verdict
+from referral.domain.consent import ConsentDecision, ConsentScope
 from referral.domain.credential import expires_at, mint
 from referral.domain.errors import Forbidden, GateClosed, TransitionRefused
 from referral.domain.outgoing import Lane, MessageKind, MessageState
@@ -24,6 +25,7 @@ from referral.services.confirm_contact import number_is_wrong
 from referral.services.deliver_messages import deliver_due
 from referral.services.enter_portal import Caller, send_fresh_link
 from referral.services.judge_recommendation import review_recommendation, revoke_recommendation
+from referral.services.keep_consent import say_consent
 from referral.services.reconcile import Newer, StreamSaysNothing
 from referral.services.refresh_gate import read_decision
 from referral.services.restore_mode import BY_HAND, COPIED, ELSEWHERE, MISSING, OLDER, enter
@@ -34,6 +36,7 @@ from referral.storage import (
     accounts,
     api_clients,
     clinics,
+    consents,
     credentials,
     directory,
     dispatch,
@@ -424,6 +427,41 @@ def test_orders_accounts_systems_and_contacts_end_again(installation: Installati
         assert orders.get(session, referral.order_id).status == "revoked"
         published = resources.read(session, "ServiceRequest", referral.order_id)
         assert published.document["status"] == "revoked"
+
+
+def test_a_no_of_after_the_backup_holds_again_and_a_yes_is_for_people(installation: Installation) -> None:
+    clinic, (referral, _) = installation.clinic, recommended(installation.clinic)
+    waiting, agreed = asked(clinic), asked(clinic)
+    selector = link(clinic, waiting)
+    copy = installation.backup()
+
+    def say(clinic: ClinicFixture, whose: Referral, decision: ConsentDecision, scope: ConsentScope) -> None:
+        with clinic.transaction() as session:
+            say_consent(session, clinic.actor, whose.patient_id, scope, decision, "at the desk", NOW)
+
+    for whose in (referral, waiting):
+        say(installation.clinic, whose, ConsentDecision.WITHDRAWN, ConsentScope.RECOMMENDER)
+    say(installation.clinic, agreed, ConsentDecision.WITHDRAWN, ConsentScope.PATIENT_MESSAGES)
+    say(installation.clinic, agreed, ConsentDecision.GRANTED, ConsentScope.RECOMMENDER)
+    clinic = restored(installation, copy)
+    report = installation.reconcile()
+    assert report.done["consent-withdrawn"] == 3
+    (lost,) = [line for line in report.lost if "a consent" in line]
+    assert agreed.patient_id in lost
+    assert "record it again if it holds" in lost
+    installation.reopen()
+    with pytest.raises(GateClosed, match="no valid recommendation"):
+        start(clinic, referral)
+    with clinic.transaction() as session:
+        assert consents.has_withdrawn(session, referral.patient_id, ConsentScope.RECOMMENDER)
+        closed = referrals.get(session, waiting.id)
+        assert (closed.is_open, closed.status_reason) == (False, "consent-withdrawn")
+        ended = credentials.get(session, selector)
+        assert ended is not None
+        assert ended.revoked_at is not None
+        assert consents.of_patients(session, [agreed.patient_id])[agreed.patient_id].keys() == {
+            ConsentScope.PATIENT_MESSAGES
+        }
 
 
 def test_a_number_that_reaches_a_stranger_is_not_written_to_again(installation: Installation) -> None:

@@ -21,6 +21,8 @@ from sqlalchemy import func, select
 
 from referral.domain.calls import CallReason
 from referral.domain.codes import Channel, Role
+from referral.domain.credential import mint
+from referral.domain.outgoing import MessageKind
 from referral.domain.records import Referral
 from referral.services.ask_clinic import ask_clinic
 from referral.services.book_chair import NewBooking, Slot, book_chair
@@ -28,11 +30,13 @@ from referral.services.interactions import INTERACTIONS
 from referral.services.judge_recommendation import review_recommendation
 from referral.services.keep_calendar import close_days
 from referral.services.keep_chairs import add_chair
+from referral.services.prove_identity import Stage
 from referral.services.queue_call import queue_call
+from referral.services.queue_message import queue_message
 from referral.services.smart_clients import NewClient, register_client
 from referral.services.treat import record_consultation, start_treatment
 from referral.storage import calls as call_tasks
-from referral.storage import directory, documents, outbox, print_batches, tables
+from referral.storage import contacts, directory, documents, outbox, patient_links, print_batches, tables
 from referral.storage.print_batches import Item
 from referral.web.policy import Permission, may
 from referral.web.staff import bookings as booking_pages
@@ -67,7 +71,15 @@ _STEPS: Final = {
     "/fax-inbox/{fax_id}/{step}": {name: rule[0] for name, rule in fax_pages._STEPS.items()},
     "/overrides/{override_id}/{step}": dict.fromkeys(override_pages._ACTS, Permission.DECIDE_OVERRIDE),
 }
-_ENDS_A_VISIT: Final = ("/request/leave", "/request/hand-over", "/request/not-for-me/")
+_ENDS_A_VISIT: Final = ("/request/leave", "/request/hand-over", "/request/not-for-me/", "/status/leave")
+# Guests by how far they have come; an assistant comes as far as the clinician and cannot sign.
+_STAGE_OF: Final = {
+    "portal": Stage.IDENTIFIED,
+    "portal:assistant": Stage.IDENTIFIED,
+    "portal:birth-date": Stage.BIRTH_DATE,
+    "portal:second-factor": Stage.SECOND_FACTOR,
+}
+_PATIENTS: Final = {"patient": ("visiting", "identified"), "patient:visiting": ("visiting",)}
 _REFUSED: Final = frozenset({303, 400, 401, 403, 404, 405, 409, 412, 415, 422})
 
 
@@ -214,7 +226,7 @@ class Visitor:
 
 @pytest.fixture(scope="module")
 def visitors(places: tuple[Place, Place]) -> Iterator[list[Visitor]]:
-    """Nobody, each role, a client with every scope, and an identified clinician: all of our clinic."""
+    """Nobody, each role, a client with every scope, guests and a patient at each stage: all of our clinic."""
     ours = places[0].clinic
     with ExitStack() as stack:
         address = stack.enter_context(serve(application(ours)))
@@ -234,7 +246,8 @@ def visitors(places: tuple[Place, Place]) -> Iterator[list[Visitor]]:
             token = register_client(session, ours.actor, NewClient(name="An EHR"), None, NOW).token
         made.append(Visitor("client", browser(Authorization=f"Bearer {token}")))
         made.append(Visitor("cds-client", _signing(ours, browser())))
-        made.append(_clinician(ours, browser()))
+        made.extend(_guest(name, ours, browser()) for name in _STAGE_OF)
+        made.extend(_patient(name, ours, browser()) for name in _PATIENTS)
         yield made
 
 
@@ -251,20 +264,58 @@ def _signing(ours: ClinicFixture, client: httpx.Client) -> httpx.Client:
     return client
 
 
-def _clinician(ours: ClinicFixture, client: httpx.Client) -> Visitor:
-    """Somebody who was asked by our clinic about another patient, with the birth date given."""
+def _guest(name: str, ours: ClinicFixture, client: httpx.Client) -> Visitor:
+    """Somebody who was asked by our clinic about another patient, at one stage of the way in."""
     with ours.transaction() as session:
         referral = people.asked_once(session, ours, npi="", family="Own")
         patient = directory.get_patient(session, referral.patient_id)
         clinician = directory.get_clinician(session, referral.clinician_id)
     case = Case(ours, referral, patient, clinician, Clock(NOW))
     visit = Browser(case, client)
-    visit.open(case.link(Channel.FAX))
+    visit.open(case.link(Channel.EMAIL if _STAGE_OF[name] is Stage.SECOND_FACTOR else Channel.FAX))
     assert patient.birth_date is not None
-    visit.give_birth_date(patient.birth_date)
-    (token,) = set(re.findall(r'name="csrf_token" value="([^"]*)"', visit.page))
+    if _STAGE_OF[name] is Stage.IDENTIFIED:
+        visit.give_birth_date(patient.birth_date)
+    if name == "portal:assistant":
+        visit.get("/request/assistant")
+        visit.post("/request/assistant", {"name": "Kim Reyes"})
+    return Visitor(name, client, None, _token_on(visit.page, client))
+
+
+def _token_on(page: str, client: httpx.Client) -> str:
     client.follow_redirects = False
-    return Visitor("portal", client, None, token)
+    (token,) = set(re.findall(r'name="csrf_token" value="([^"]*)"', page))
+    return token
+
+
+def _patient(name: str, ours: ClinicFixture, client: httpx.Client) -> Visitor:
+    """Another patient of our clinic with a link of their own, before or after the one check."""
+    minted = mint()
+    with ours.transaction() as session:
+        person = people.patient(
+            session, ours, given="Ines", family=f"Ownpage{len(name)}", email="ines@home.example"
+        )
+        order = people.order(session, ours, person)
+        (asked,) = people.ask(session, ours, order, people.clinician(session, ours, npi="", family="Theirs"))
+        (contact,) = contacts.of_patients(session, [person.id])[person.id]
+        queue_message(session, asked, MessageKind.PATIENT_STATUS, contact, NOW)
+        new = patient_links.NewPatientLink(
+            minted=minted,
+            patient_id=person.id,
+            message_id=outbox.to_patient(session, person.id)[0].id,
+            expires_at=NOW + timedelta(days=14),
+        )
+        patient_links.add_many(session, [new], NOW)
+    client.follow_redirects = True
+    page = client.post(f"/p/{minted.selector}/{minted.secret}").text
+    born = person.birth_date
+    assert born is not None
+    if "identified" in _PATIENTS[name]:
+        (token,) = set(re.findall(r'name="csrf_token" value="([^"]*)"', page))
+        given = {"birth_month": born.month, "birth_day": born.day, "birth_year": born.year}
+        page = client.post("/status/birth-date", data={"csrf_token": token, **given}).text
+        assert "Hello Ines" in page
+    return Visitor(name, client, None, _token_on(page, client))
 
 
 def paths(route: RouteContext, place: Place) -> Iterator[str]:
@@ -309,14 +360,16 @@ def _fhir_paths(template: str, place: Place) -> Iterator[str]:
 def calls(place: Place, visitor: Visitor) -> Iterator[tuple[RouteContext, str, str, str]]:
     """(route, its policy, method, path) of everything that can be asked.
 
-    Whoever is no system comes no further than the door of FHIR: one resource of each type shows that.
+    Whoever is no system comes no further than the door of FHIR: one resource of each type shows that. Whoever
+    is no staff comes no further than the door of a staff page: one of each route shows it.
     """
     if visitor.name != "client":
         place = replace(place, resources=tuple(dict(reversed(place.resources)).items()))
     for route in routes(application(place.clinic)):
         (policy,) = set(policies(route))
         for method in sorted(route.methods or ()):
-            for path in paths(route, place):
+            one = 1 if visitor.role is None and policy.startswith("staff") else None
+            for path in itertools.islice(paths(route, place), one):
                 yield route, policy, method, path
 
 
@@ -327,12 +380,29 @@ def is_meant_for(policy: str, visitor: Visitor, step: Permission | None) -> bool
         allowed = may(visitor.role, Permission(rest))
         return allowed and (step is None or may(visitor.role, step))
     if kind == "portal":
-        return visitor.name == "portal" and "identified" in rest.split("|")
+        return _STAGE_OF.get(visitor.name, "") in rest.split("|")
+    if kind == "patient":
+        return rest in _PATIENTS.get(visitor.name, ())
     return kind in ("public", visitor.name) or (policy, visitor.name) == ("client:cds", "cds-client")
 
 
 def step_of(route: RouteContext, path: str) -> Permission | None:
     return _STEPS.get(str(route.path), {}).get(path.rsplit("/", 1)[-1])
+
+
+def test_every_policy_lets_somebody_through_who_visits_here(
+    places: tuple[Place, Place], visitors: list[Visitor]
+) -> None:
+    """So a new kind of policy needs a visitor before it passes."""
+    every = {policy for route in routes(application(places[0].clinic)) for policy in policies(route)}
+    assert [p for p in sorted(every) if not any(is_meant_for(p, one, None) for one in visitors)] == []
+    assert {policy.partition(":")[0] for policy in every} == {
+        "public",
+        "staff",
+        "client",
+        "portal",
+        "patient",
+    }
 
 
 def rows(place: Place) -> dict[str, Any]:
@@ -487,10 +557,10 @@ def test_no_form_is_taken_without_the_token_of_its_own_session(
     ours, taken = places[0], []
     before = rows(ours)
     for visitor in visitors:
-        if visitor.role is None and visitor.name != "portal":
+        if not visitor.token:
             continue
         for route, policy, method, path in calls(ours, visitor):
-            if method == "POST" and policy.startswith(("staff", "portal")):
+            if method == "POST" and policy.startswith(("staff", "portal", "patient")):
                 response = forged(visitor).call(method, path)
                 if response.status_code not in (303, 403) or "/request/asked" in response.headers.get(
                     "location", ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date
 
 import pytest
@@ -86,6 +87,28 @@ def test_a_preview_names_the_dates_with_holidays_in_the_clock_of_the_office(elen
     # It is 7:00 there: the request waits for the opening.
     assert "an office in Honolulu" in text
     assert "Request by fax where there is one Tue, Nov 3, 8:00 AM" in text
+
+
+def chosen(desk: Desk) -> str:
+    found = re.search(r'<select[^>]* id="tell".*?</select>', desk.page, re.DOTALL)
+    assert found is not None
+    (value,) = re.findall(r'<option value="([^"]*)" selected', found[0])
+    return str(value)
+
+
+def test_by_what_the_patient_is_told_is_chosen_shown_and_kept(elena: Desk, clinic: ClinicFixture) -> None:
+    assert "By e-mail, text message or post" in elena.get("/policy/ladder")
+    assert chosen(elena) == "email-sms"
+    page = elena.post("/policy/ladder/preview", SHORT | {"tell": "post"})
+    assert "The patient is told by post, not by e-mail or text message." in page
+    assert ladder(clinic).patient_channels == (Channel.EMAIL, Channel.SMS)
+    elena.post("/policy/ladder", SHORT | {"tell": "post"}, reason=WHY)
+    assert ladder(clinic).patient_channels == (Channel.POST,)
+    # What nobody offers is the usual way, and what was chosen is there again.
+    elena.get("/policy/ladder")
+    assert chosen(elena) == "post"
+    elena.post("/policy/ladder", SHORT | {"tell": "pigeon"}, reason=WHY)
+    assert ladder(clinic).patient_channels == Ladder().patient_channels
 
 
 def test_a_new_ladder_is_a_version_of_the_policy_and_counts_for_new_requests_alone(

@@ -21,6 +21,10 @@ _KINDS: Final[dict[str, Any]] = {
 }
 
 
+def _without(asked: Asked) -> ColumnElement[bool]:
+    return _TABLE.c.subtype != asked.value
+
+
 def _rows(session: Session) -> Select[Any]:
     return select(*(_TABLE.c[name] for name in COLUMNS)).where(_TABLE.c.clinic_id == session.clinic)
 
@@ -46,6 +50,7 @@ _TRAIL: Final[Listing[AuditRow]] = Listing(
         "kind": one_of(_KINDS),
         "action": one_of(_ACTIONS),
         "what": equals(_TABLE.c.subtype),
+        "without": _without,
         "outcome": one_of(_OUTCOMES),
         "entity": equals(_TABLE.c.entity),
         "since_moment": _since,
@@ -55,5 +60,5 @@ _TRAIL: Final[Listing[AuditRow]] = Listing(
 
 
 def listed(session: Session, view: View, now: datetime) -> Page[AuditRow]:
-    """By patient, actor, action, word, outcome, entity and [since_moment, until_moment); newest first."""
+    """By patient, actor, action, word (or all but one), outcome, entity, [since_moment, until_moment)."""
     return read(session, _TRAIL, view, now)

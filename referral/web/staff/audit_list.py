@@ -70,6 +70,11 @@ def _shape(people: Mapping[str, str]) -> Shape:
                 label="What",
                 options=(("", "Anything"), *sorted(AUDIT_WORDS.items(), key=lambda item: item[1].casefold())),
             ),
+            Filter(
+                name="looks",
+                label="Looks at the audit itself",
+                options=(("", "Left out"), ("shown", "Shown")),
+            ),
         ),
         days=(Day(name="from", label="From"), Day(name="to", label="To")),
         pinned=(("patient", "Only what concerns one patient"), ("entity", "Only what concerns one record")),

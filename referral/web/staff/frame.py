@@ -54,6 +54,16 @@ NOTICES: Final = {
     "extended": Notice("open", "The request has more time", "The other steps stay where they were."),
     "away": Notice("open", "The absence is noted", "Everything planned for this clinician moves behind it."),
     "undone": Notice("open", "Undone", "The plan is as it was before."),
+    "patient-told": Notice(
+        "open", "The message to the patient is on its way", "It leaves in the patient’s daytime."
+    ),
+    "mobile-kept": Notice("open", "The number is kept", "Text messages to the patient go there."),
+    "mobile-doubted": Notice(
+        "waiting",
+        "The number is kept, but it looks like a landline",
+        "Landlines get no text messages. Please ask whether it is a mobile number.",
+    ),
+    "mobile-gone": Notice("open", "The number is taken off", "The patient gets no text messages."),
     "resumed": Notice("open", "The reminders go on", "The next step is shown below."),
     "confirmed": Notice("open", "The call is recorded"),
     "denied": Notice(

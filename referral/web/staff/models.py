@@ -255,6 +255,21 @@ class PatientPage:
     messages: tuple[MessageRow, ...]
     accounting: str
     form: Form
+    telling: TellingCard | None
+
+
+@dataclass(frozen=True, slots=True)
+class TellingCard:
+    """What the patient would be told in their `language` (a code), `how` and about what; or `why_not`.
+
+    `contact` is the id of where it would go.
+    """
+
+    words: str = ""
+    language: str = "en"
+    how: str = ""
+    contact: str = ""
+    why_not: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,11 +12,13 @@ from referral.domain.outgoing import MessageKind
 from referral.domain.records import Contact, Patient
 from referral.services.account_disclosures import Accounting, Disclosure
 from referral.services.find_people import PatientView
+from referral.services.tell_patient import Telling, Untold
 from referral.storage.clinics import Clinic
 from referral.storage.outbox import Message
 from referral.web.form import Form
 from referral.web.staff import present
 from referral.web.staff.clock import Clock, born
+from referral.web.staff.escalation_view import TO_THE_PATIENT
 from referral.web.staff.models import (
     AccountingPage,
     Badge,
@@ -26,6 +28,7 @@ from referral.web.staff.models import (
     Link,
     MessageRow,
     PatientPage,
+    TellingCard,
     When,
 )
 from referral.web.staff.rows import order_row, request_row
@@ -88,6 +91,34 @@ def patient_page(view: PatientView, clock: Clock, form: Form) -> PatientPage:
         messages=tuple(_message(one, view.contacts, numbers, clock) for one in view.messages),
         accounting=f"/patients/{id}/disclosures",
         form=form,
+        telling=_telling(view.telling, view.patient),
+    )
+
+
+def mobile_of(view: PatientView) -> str:
+    """The number for text messages, as it is shown in the form; '' where there is none."""
+    return next((present.address_of(one) for one in view.contacts if one.channel is Channel.SMS), "")
+
+
+_WHY_NOT: Final = {
+    Untold.REFUSED: "The patient does not want to be written to. Please call instead.",
+    Untold.NO_CONTACT: "Nothing is known to reach the patient in writing. Ask for a mobile number, or call.",
+    Untold.TOLD_LATELY: "The patient has been written to within the last three days. Please call instead.",
+}
+
+
+def _telling(found: Telling | Untold, patient: Patient) -> TellingCard | None:
+    if not isinstance(found, Telling):
+        return TellingCard(why_not=_WHY_NOT[found]) if found in _WHY_NOT else None
+    language = "es" if (patient.language or "").lower().startswith("es") else "en"
+    contact = found.contact
+    way = {Channel.SMS: "As a text message", Channel.POST: "As a letter"}.get(contact.channel, "By e-mail")
+    return TellingCard(
+        words=TO_THE_PATIENT[language],
+        language=language,
+        how=f"{way} to {present.address_of(contact)}, in {LANGUAGES[language]}, in the patient’s daytime. It "
+        f"carries the number {found.referral.number} and a link to their own page, and names no illness.",
+        contact=contact.id,
     )
 
 
@@ -157,6 +188,8 @@ _OF_LOOK: Final = {
     "portal-letter": ("The letter that was sent", _RECOMMENDATION),
     "portal-receipt": ("The record of their own answer", "Treatment: a copy for their chart"),
     "portal-standing": ("Their own answer", "Treatment: keeping it up to date"),
+    "portal-conversation": ("What they and the clinic have written to each other", _RECOMMENDATION),
+    "portal-course": ("How the treatment goes", "Treatment: to whom recommended it"),
     "misdirected": (_ASKED, "By mistake: it came to somebody else"),
     "everything": ("The record as a whole", "Asked for by a connected system"),
     "docref": ("Documents", "Asked for by a connected system"),

@@ -8,19 +8,23 @@ from typing import Final
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from referral.domain.codes import Channel
 from referral.domain.consent import ConsentDecision
-from referral.domain.errors import InvalidInput, Issue
+from referral.domain.errors import InvalidInput, Issue, TransitionRefused
 from referral.domain.listing import Page, View
+from referral.fhir.contact_values import doubt_about
 from referral.services.account_disclosures import account_disclosures
 from referral.services.find_people import ListedPatient, find_patient, list_patients
 from referral.services.keep_consent import say_consent
+from referral.services.keep_mobile import keep_mobile
+from referral.services.tell_patient import tell_now
 from referral.storage import clinics
 from referral.storage.db import Session, attempt
 from referral.web.dependencies import PostedDep, Visitor
 from referral.web.staff import person_lists
 from referral.web.staff.frame import Ask, SeeWork, clock_of, done, errors_of, form_of, show, texts
 from referral.web.staff.lists import show_list
-from referral.web.staff.patient_view import accounting_page, patient_page
+from referral.web.staff.patient_view import accounting_page, mobile_of, patient_page
 from referral.web.staff.person_lists import patient_cells, patient_row
 
 router: Final = APIRouter()
@@ -44,10 +48,16 @@ def show_patient(request: Request, patient_id: str, visitor: SeeWork) -> Respons
 
 
 def _show(
-    request: Request, visitor: Visitor, patient_id: str, errors: Mapping[str, str], status: int = 200
+    request: Request,
+    visitor: Visitor,
+    patient_id: str,
+    errors: Mapping[str, str],
+    status: int = 200,
+    typed: Mapping[str, str] | None = None,
 ) -> Response:
     view = find_patient(visitor.session, visitor.actor, patient_id, visitor.now)
-    page = patient_page(view, clock_of(visitor), form_of(visitor, {}, errors))
+    form = form_of(visitor, {"mobile": mobile_of(view), **(typed or {})}, errors)
+    page = patient_page(view, clock_of(visitor), form)
     return show(request, visitor, "staff/patient.html.j2", "patients", page, status)
 
 
@@ -73,6 +83,34 @@ def record_consent(request: Request, patient_id: str, visitor: Ask, posted: Post
         return _show(request, visitor, patient_id, errors_of(error, {}, "scope"), 400)
     notice = "consent-leaving" if outcome.leaving else f"consent-{decision}"
     return done(visitor, f"/patients/{patient_id}#consents", notice)
+
+
+@router.post("/patients/{patient_id}/mobile")
+def change_mobile(request: Request, patient_id: str, visitor: Ask, posted: PostedDep) -> Response:
+    """Where text messages go; an empty field takes the number off."""
+    typed = texts(posted).get("mobile", "")
+    try:
+        with attempt(visitor.session):
+            number = keep_mobile(visitor.session, visitor.actor, patient_id, typed, visitor.now)
+    except InvalidInput as error:
+        shown = {"mobile": typed[:200]}
+        return _show(request, visitor, patient_id, errors_of(error, {}, "mobile"), 400, shown)
+    notice = "mobile-kept" if number else "mobile-gone"
+    if number and doubt_about(Channel.SMS, number):
+        notice = "mobile-doubted"
+    return done(visitor, f"/patients/{patient_id}#contacts", notice)
+
+
+@router.post("/patients/{patient_id}/tell")
+def tell_patient(request: Request, patient_id: str, visitor: Ask, posted: PostedDep) -> Response:
+    """That the clinic waits for a form: what the page has shown, to where it has shown."""
+    contact_id = texts(posted).get("contact", "")
+    try:
+        with attempt(visitor.session):
+            tell_now(visitor.session, visitor.actor, patient_id, contact_id, visitor.now)
+    except TransitionRefused as error:
+        return _show(request, visitor, patient_id, {"tell": str(error)}, 409)
+    return done(visitor, f"/patients/{patient_id}#sent", "patient-told")
 
 
 @router.get("/patients/{patient_id}/disclosures")
