@@ -261,12 +261,16 @@ def _had_seen(found: PortalSession, credential: Credential) -> bool:
 
 
 def read_thread(session: Session, actor: Actor, found: PortalSession) -> tuple[Said, ...]:
-    """What was said about this request, by both sides; a look at words is recorded."""
+    """What both sides have said about this request, in the clinician's time; the look is recorded."""
     _, referral = _of_session(session, found)
     said = read_conversation(session, referral.id, words=True)
-    if said:
-        _note_read(session, actor, referral, "portal-conversation")
-    return said
+    if not said:
+        return ()
+    _note_read(session, actor, referral, "portal-conversation")
+    zone = ZoneInfo(directory.get_clinician(session, referral.clinician_id).time_zone)
+    return tuple(
+        replace(one, turn=replace(one.turn, said_at=one.turn.said_at.astimezone(zone))) for one in said
+    )
 
 
 def leave(session: Session, found: PortalSession, now: datetime) -> None:
