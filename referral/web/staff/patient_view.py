@@ -182,6 +182,9 @@ _OF_KIND: Final = {
     MessageKind.PATIENT_LINK: ("A link to the patient's own page", "Asked for by the patient"),
 }
 _WORDS_ALONE: Final = ("A request number, without a name", _RECOMMENDATION)
+# On paper it is the letter that says whom it is about and repeats the words; mails only lead to the page.
+_LETTER: Final = ("Name, year of birth, and what was asked and answered", _RECOMMENDATION)
+_PAPER: Final = frozenset({Channel.FAX, Channel.POST})
 _OF_LOOK: Final = {
     "portal-patient-name": ("Name", _RECOMMENDATION),
     "portal-request": (_ASKED, _RECOMMENDATION),
@@ -213,7 +216,9 @@ def accounting_page(found: Accounting, clinic: Clinic, clock: Clock) -> Accounti
 
 
 def _disclosure(one: Disclosure, clock: Clock) -> DisclosureRow:
-    what, why = _OF_LOOK.get(one.what) or _OF_KIND.get(one.kind or MessageKind.CANCELLED, _WORDS_ALONE)
+    in_letter = one.kind is MessageKind.CONVERSATION and one.channel in _PAPER
+    other = _LETTER if in_letter else _WORDS_ALONE
+    what, why = _OF_LOOK.get(one.what) or _OF_KIND.get(one.kind or MessageKind.CANCELLED, other)
     by = f" by {present.CHANNEL[one.channel]}" if one.channel is not None else ", on a secure page"
     if one.system:
         by = ""
