@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
 from io import BytesIO
@@ -182,7 +183,9 @@ def kept_record(clinic: ClinicFixture) -> tuple[str, bytes]:
     with clinic.transaction() as session:
         found = clinics.current(session)
         key = session.vault.open(found.wrapped_key, found.seal_key, "seal-key")
-        sealed = Sealer(key).seal(plain.getvalue(), "Recorded answer", NOW)
+        # Sealing has an event loop of its own, and the browser's runs in this thread.
+        with ThreadPoolExecutor() as pool:
+            sealed = pool.submit(Sealer(key).seal, plain.getvalue(), "Recorded answer", NOW).result()
         documents.add(
             session, id=reference, kind="receipt", content_type="application/pdf", content=sealed, now=NOW
         )
