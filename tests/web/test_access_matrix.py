@@ -285,7 +285,7 @@ def _guest(name: str, ours: ClinicFixture, client: httpx.Client) -> Visitor:
 def _token_on(page: str, client: httpx.Client) -> str:
     client.follow_redirects = False
     (token,) = set(re.findall(r'name="csrf_token" value="([^"]*)"', page))
-    return token
+    return str(token)
 
 
 def _patient(name: str, ours: ClinicFixture, client: httpx.Client) -> Visitor:
