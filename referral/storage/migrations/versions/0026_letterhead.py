@@ -5,7 +5,7 @@ from __future__ import annotations
 from referral.storage.migrations.scripts import run_as_owner
 
 revision = "0026"
-down_revision = "0025"
+down_revision = "0024"
 branch_labels = None
 depends_on = None
 
