@@ -132,7 +132,9 @@ class Case:
 @contextmanager
 def serve(app: FastAPI, listening: socket.socket | None = None) -> Iterator[str]:
     """The application behind uvicorn on a free port, or at `listening`, until the block ends."""
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, lifespan="off"))
+    # Longer than clients keep a connection: one that both give up at the same moment breaks a request.
+    config = uvicorn.Config(app, port=0, log_config=None, lifespan="off", timeout_keep_alive=60)
+    server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, args=([listening] if listening else None,))
     thread.start()
     deadline = time.monotonic() + 20
