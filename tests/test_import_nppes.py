@@ -161,19 +161,21 @@ def test_bad_rows_are_named_and_stop_nothing(
         file.write(nppes.row(clinician(5, entity="7")).encode())
         # Saved by another program: without quotation marks where none are needed.
         file.write(good.replace('""', "").encode())
+        file.write(nppes.row(clinician(7, family="NU\x00L")).encode())
         file.write(nppes.row(clinician(6)).encode()[:8])
     code, said, complained = import_nppes(path)
     assert code == 0
-    assert "Read 9 rows" in said
-    assert "2 kept, of them 2 new or changed; 7 could not be used" in said
+    assert "Read 10 rows" in said
+    assert "2 kept, of them 2 new or changed; 8 could not be used" in said
     reasons = [line.partition(": ")[2] for line in complained.splitlines()]
     assert reasons == [
         "its NPI does not pass the check digit.",
         "it has 329 columns instead of 330.",
         "one of its dates is not MM/DD/YYYY.",
         "it is not in UTF-8.",
-        "it has 1 columns instead of 330.",
+        "it holds a character that no text has (NUL).",
         "its entity type is neither 1 nor 2.",
+        "it holds a character that no text has (NUL).",
         "its quotation marks do not match.",
     ]
     assert [number for number in range(1, 7) if get(database, number)] == [1, 2]
@@ -242,6 +244,28 @@ def test_what_is_no_such_file_is_refused_with_what_to_do(
     code, _, complained = import_nppes(path)
     assert code == 1
     assert sentence in complained
+    assert "Traceback" not in complained
+
+
+def test_a_damaged_or_locked_zip_is_refused_with_what_to_do(import_nppes: Import, tmp_path: Path) -> None:
+    path, csv = tmp_path / "NPPES.zip", write(tmp_path / MONTH, [clinician(n) for n in range(1, 300)])
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as bundle:
+        bundle.write(csv, MONTH)
+    whole = path.read_bytes()
+    # Bits of the packed data have turned over.
+    middle = len(whole) // 2
+    path.write_bytes(
+        whole[:middle] + bytes(byte ^ 0xFF for byte in whole[middle : middle + 400]) + whole[middle + 400 :]
+    )
+    code, _, complained = import_nppes(path)
+    assert (code, "is a damaged zip file" in complained) == (1, True)
+    # The flag of a password, in the member's own header and in the directory.
+    locked = bytearray(whole)
+    locked[6] |= 1
+    locked[whole.rindex(b"PK\x01\x02") + 8] |= 1
+    path.write_bytes(locked)
+    code, _, complained = import_nppes(path)
+    assert (code, "locked with a password" in complained) == (1, True)
     assert "Traceback" not in complained
 
 

@@ -72,6 +72,7 @@ def test_a_phrase_is_english_text_that_can_be_said_in_spanish() -> None:
     assert say(Language.SPANISH, phrase("Please answer: %(what)s", what="Yes")) == "Responda, por favor: Yes"
     assert say(Language.SPANISH, inside) == "Responda, por favor: Motivo principal"
     assert say(Language.SPANISH, "100% unknown") == "100% unknown"
+    assert say(Language.SPANISH, "") == ""
 
 
 def test_templates_of_two_languages_do_not_meet() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from datetime import date
@@ -21,6 +22,8 @@ _STEP_SECONDS: Final = 5.0
 _SECONDS: Final = 10.0
 _MOST: Final = 50
 _LONGEST: Final = 4 << 20
+# A register that hangs must not hold every thread that serves pages.
+_AT_ONCE: Final = 4
 _ENTITIES: Final = {"NPI-1": PERSON, "NPI-2": ORGANIZATION}
 _TOO_SHORT: Final = 2
 
@@ -34,9 +37,18 @@ class NpiRegistry:
 
     def __init__(self, url: str) -> None:
         self._url = url
+        self._places = threading.BoundedSemaphore(_AT_ONCE)
 
     def find(self, words: str) -> list[Registered]:
         """By NPI, or by first and last name with a state behind them. Raises Unavailable with what to do."""
+        if not self._places.acquire(blocking=False):
+            raise _gone("Others are asking the national register at this moment.")
+        try:
+            return self._found(words)
+        finally:
+            self._places.release()
+
+    def _found(self, words: str) -> list[Registered]:
         found: dict[str, Registered] = {}
         for query in _queries(words):
             for record in self._ask(query):
@@ -59,7 +71,11 @@ class NpiRegistry:
             raise _gone("The national register cannot be reached from this network.") from error
         if answer.status_code != httpx.codes.OK:
             raise _gone(f"The national register refused the question (status {answer.status_code}).")
-        return list(_records(content))
+        try:
+            return list(_records(content))
+        except (AttributeError, LookupError, TypeError, ValueError) as error:
+            # Objects where there should be lists, and the like: it is not what its documentation says.
+            raise _gone("The answer of the national register could not be read.") from error
 
 
 def _gone(what: str) -> Unavailable:
@@ -102,18 +118,14 @@ def _begins(word: str) -> str:
 
 
 def _records(content: bytes) -> Iterator[Registered]:
-    try:
-        answer = orjson.loads(content)
-    except orjson.JSONDecodeError as error:
-        raise _gone("The answer of the national register could not be read.") from error
-    if not isinstance(answer, dict):
-        raise _gone("The answer of the national register could not be read.")
-    problems = answer.get("Errors")
-    if problems:
-        said = problems[0].get("description") if isinstance(problems[0], dict) else None
-        raise _gone(f"The national register did not understand the question ({said or 'no reason given'}).")
+    """Raises ValueError and others for what is no answer of this register."""
+    # No database takes the character NUL, and no name has one.
+    answer = orjson.loads(content.replace(b"\\u0000", b""))
+    if answer.get("Errors"):
+        # Its words repeat what was looked for, which is nothing for a log.
+        raise _gone("The national register did not understand the question.")
     for result in answer.get("results") or ():
-        record = _record(result) if isinstance(result, dict) else None
+        record = _record(result)
         if record is not None:
             yield record
 

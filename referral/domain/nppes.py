@@ -142,6 +142,8 @@ def _cells(line: bytes) -> list[str]:
 
 def cells_of(layout: Layout, line: bytes) -> list[str]:
     """The values up to the last column that we read; raises BadRow for too many or too few."""
+    if b"\x00" in line:
+        raise BadRow("it holds a character that no text has (NUL)")
     try:
         ours = line.decode("utf-8").rstrip("\r\n")
     except UnicodeDecodeError:

@@ -26,7 +26,8 @@ def contacts_of_patient(resource: Mapping[str, Any]) -> tuple[Contact, ...]:
     id = str(resource.get("id") or "")
     found = {
         (channel, address.casefold()): Contact(
-            id=str(uuid.uuid5(_CONTACT_IDS, f"{id}:{channel}:{address.casefold()}")),
+            # Of the address as it is written: the street in capitals is another row of the same patient.
+            id=str(uuid.uuid5(_CONTACT_IDS, f"{id}:{channel}:{address}")),
             channel=channel,
             address=address,
             source="ehr",

@@ -13,9 +13,11 @@ from referral.domain.calls import CallReason
 from referral.domain.codes import BusinessStatus
 from referral.domain.conversation import EXITS, About, Reach, Speaker, Turn
 from referral.domain.errors import TransitionRefused
+from referral.domain.outgoing import WITH_LINK
 from referral.domain.records import Referral
 from referral.domain.referral import Event, next_status
 from referral.services import publish, publish_conversation
+from referral.services.close_referral import stop_messages
 from referral.services.hold_ladder import HeldFor, hold
 from referral.services.queue_call import queue_call
 from referral.storage import audit, conversations, credentials, referrals, standings
@@ -77,6 +79,8 @@ def ask_clinic(
     noted: dict[str, Any] = {"document": words}
     if about in EXITS:
         credentials.freeze_all(session, referral_id, now)
+        # Whatever still waits to leave would go to somebody who has nothing to do with it.
+        stop_messages(session, changed, WITH_LINK, now)
         noted |= {"seen": how.had_seen, "contact": how.contact_id}
     referrals.note(session, referral_id, EVENTS[about], actor.id, now, **noted)
     if about is About.CALL:

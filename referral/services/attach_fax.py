@@ -12,7 +12,7 @@ from referral.domain.fax import WAITING, FaxState, MatchedBy, require_step
 from referral.domain.records import Referral
 from referral.services import publish
 from referral.services.climb import going_on
-from referral.services.hold_ladder import HeldFor, hold, stop_reminders
+from referral.services.hold_ladder import HeldFor, hold, is_answered, stop_reminders
 from referral.services.publish_fax import fax_attached, fax_taken_off
 from referral.storage import audit, documents, faxes, referrals
 from referral.storage.db import Session
@@ -171,14 +171,16 @@ def _hold(session: Session, referral: Referral, now: datetime) -> None:
 
 
 def release(session: Session, referral: Referral, fax: Fax, now: datetime) -> Referral:
-    """The ladder goes on where it was this fax, or one before it, that stopped it. The caller holds both."""
+    """The ladder goes on where it was this fax, or one before it, that stopped it. The caller holds both.
+
+    Also where a question had stopped it that was answered while the fax still waited.
+    """
     others = [other for other in faxes.of_referral(session, referral.id) if other.id != fax.id]
     waits = any(other.state in WAITING for other in others)
-    held = referral.held_at is not None and referral.held_for == HeldFor.FAX
+    held = referral.held_at is not None and (
+        referral.held_for == HeldFor.FAX or is_answered(session, referral)
+    )
     if not referral.is_open or not held or waits:
-        return referral
-    asked = referrals.latest_questions(session, [referral.id]).get(referral.id)
-    if asked is not None and asked.at >= (referral.held_at or now):
         return referral
     freed = referrals.change(session, referral, **going_on(session, referral, now))
     publish.referral_changed(session, freed, now)

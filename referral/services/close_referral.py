@@ -8,6 +8,7 @@ from typing import Any
 from referral.domain import contacts
 from referral.domain.audit import Action, Actor, AuditEntry
 from referral.domain.codes import BusinessStatus
+from referral.domain.conversation import EXITS, About
 from referral.domain.errors import InvalidInput, Issue
 from referral.domain.outgoing import ONLY_WHILE_OPEN, MessageKind
 from referral.domain.records import Referral
@@ -15,7 +16,7 @@ from referral.domain.referral import Event, next_status
 from referral.services import publish
 from referral.services.queue_message import queue_message
 from referral.services.refresh_gate import refresh_gate
-from referral.storage import audit, calls, credentials, directory, outbox, referrals
+from referral.storage import audit, calls, conversations, credentials, directory, outbox, referrals
 from referral.storage.db import Session
 
 
@@ -35,6 +36,8 @@ def close_referral(
     credentials.revoke_all(session, referral.id, event, now)
     stop_messages(session, referral, ONLY_WHILE_OPEN, now)
     calls.cancel_of(session, referral.id, now)
+    # Nobody has to be called or found any more; a question is still one.
+    conversations.settle(session, referral.id, "system", now, (About.CALL, *EXITS))
     publish.referral_changed(session, closed, now)
     return closed
 

@@ -14,7 +14,7 @@ from referral.domain.audit import Action, Actor, AuditEntry
 from referral.domain.codes import Channel
 from referral.domain.errors import NotFound
 from referral.domain.listing import Page, View
-from referral.domain.outgoing import ON_THEIR_WAY, WITH_LINK, MessageState
+from referral.domain.outgoing import ON_THEIR_WAY, TO_PATIENT, WITH_LINK, MessageState
 from referral.domain.records import Clinician, Contact, Patient, Referral
 from referral.letters.words import words_of
 from referral.services.find_today import NOT_DELIVERED
@@ -129,7 +129,7 @@ def open_message(session: Session, actor: Actor, message_id: str, real: Containe
     words = _words(session, message)
     body = words.body
     if is_for_recipient_alone(message, real):
-        broken = words.drawn and message.kind in WITH_LINK
+        broken = words.drawn and message.kind in WITH_LINK | TO_PATIENT
         body = (_SECRET_ON_PAPER if broken else _SECRET).sub(_LEFT_OUT, body)
     entry = AuditEntry(
         action=Action.READ,

@@ -23,7 +23,7 @@ from referral.services.find_escalations import BROUGHT_UP, Escalation, find_esca
 from referral.services.find_orders import OrderState, states_of, with_orders
 from referral.services.find_overrides import Emergency, emergencies
 from referral.services.follow_requests import Followed
-from referral.services.hold_ladder import FROZEN, OF_LINKS
+from referral.services.hold_ladder import FROZEN, OF_LINKS, HeldFor
 from referral.services.note_shown import note_shown
 from referral.storage import (
     bookings,
@@ -264,6 +264,21 @@ def _of_turns(
         followed, state = asked[turn.referral_id]
         reason = _OF_TURN.get(turn.about, Reason.QUESTION)
         yield Attention(reason=reason, state=state, since=turn.said_at, followed=followed)
+    yield from _asked_before(session, states, calling)
+
+
+def _asked_before(session: Session, states: list[OrderState], calling: Container[str]) -> Iterator[Attention]:
+    """Questions of the time before conversations were kept: nothing else shows that reminders stand still."""
+    held = {
+        followed.referral.id: (state, followed, followed.question)
+        for state in states
+        for followed in state.requests
+        if followed.question is not None and followed.referral.held_for == HeldFor.QUESTION
+    }
+    kept = conversations.have_said(session, held) if held else frozenset()
+    for id, (state, followed, asked) in held.items():
+        if id not in kept and not (asked.event == "asked-call" and id in calling):
+            yield Attention(reason=Reason.QUESTION, state=state, since=asked.at, followed=followed)
 
 
 _NO_BIRTH_DATE: Final = "portal-no-birth-date"

@@ -10,7 +10,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 
-from referral.domain.conversation import EXITS
+from referral.domain.conversation import EXITS, About
 from referral.domain.outgoing import NOT_LEFT, REMINDERS, SWITCHED, MessageKind
 from referral.domain.records import Referral
 from referral.domain.reminders import stopped
@@ -39,6 +39,12 @@ FROZEN: Final = "portal-frozen"
 OF_LINKS: Final = (FROZEN, "resent", "resumed")
 # What ends when the request is sent again: somebody of the clinic has found out where it belongs.
 _MENDED: Final = frozenset({HeldFor.GUESSING, HeldFor.COLLEAGUE, HeldFor.LEFT, HeldFor.WRONG_ADDRESS})
+# Whoever goes on writing there tells the wrong person once more.
+_ELSEWHERE: Final = {
+    About.COLLEAGUE: "A colleague should answer: ask them, or send this request once more.",
+    About.LEFT: "They have left this practice: ask another clinician, or correct the contact and send again.",
+    About.WRONG_ADDRESS: "It reached somebody else: correct the contact, then send the request again.",
+}
 
 
 def what_must_come_first(session: Session, referral: Referral) -> str:
@@ -47,7 +53,8 @@ def what_must_come_first(session: Session, referral: Referral) -> str:
     A fax waits for its reader, and a locked link for the call, whatever the request was held for before.
     """
     fax = faxes.waiting_for(session, [referral.id]).get(referral.id)
-    return what_comes_first(fax, referrals.latest_among(session, [referral.id], OF_LINKS).get(referral.id))
+    link = referrals.latest_among(session, [referral.id], OF_LINKS).get(referral.id)
+    return what_comes_first(fax, link) or belongs_elsewhere(session, referral)
 
 
 def what_comes_first(fax: Fax | None, link: ReferralEvent | None) -> str:
@@ -57,6 +64,15 @@ def what_comes_first(fax: Fax | None, link: ReferralEvent | None) -> str:
     if link is not None and link.event == FROZEN:
         return "Wrong tries have locked the link: call the practice, then send the request again."
     return ""
+
+
+def belongs_elsewhere(session: Session, referral: Referral) -> str:
+    """What has to be found out before anything is written to whoever was asked, as a sentence; "" if nothing.
+
+    They have said that the request is not for them, and nobody of the clinic has found out for whom it is.
+    """
+    said = conversations.of_referral(session, referral.id) if referral.is_open else []
+    return next((_ELSEWHERE[turn.about] for turn in said if turn.waits and turn.about in EXITS), "")
 
 
 def hold_for_guessing(session: Session, actor_id: str, referral_id: str, now: datetime) -> None:
@@ -84,6 +100,17 @@ def stop_reminders(session: Session, referral: Referral, now: datetime) -> dict[
     return {} if climbed == referral.climbed else {"climbed": climbed}
 
 
+def is_answered(session: Session, referral: Referral) -> bool:
+    """It is held for what the clinician has said, and neither that nor a fax waits for the clinic any more.
+
+    A question of the time before conversations were kept has no turn: it waits until somebody lets it go on.
+    """
+    if referral.held_for != HeldFor.QUESTION or faxes.waiting_for(session, [referral.id]):
+        return False
+    said = conversations.of_referral(session, referral.id)
+    return bool(said) and not any(turn.waits for turn in said)
+
+
 def go_on_after_guessing(session: Session, referral: Referral, now: datetime) -> Referral:
     """The ladder goes on, unless it waits for something else. The caller holds the request."""
     if referral.held_for != HeldFor.GUESSING:
@@ -94,6 +121,6 @@ def go_on_after_guessing(session: Session, referral: Referral, now: datetime) ->
 def go_on_after_sending(session: Session, referral: Referral, by: str, now: datetime) -> Referral:
     """The request is on its way once more: a ladder that waited for where it belongs goes on."""
     conversations.settle(session, referral.id, by, now, EXITS)
-    if referral.held_for not in _MENDED:
+    if referral.held_for not in _MENDED and not is_answered(session, referral):
         return referral
     return referrals.change(session, referral, **going_on(session, referral, now))

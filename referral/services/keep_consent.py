@@ -72,7 +72,11 @@ def say_consent(
 
 
 def hold_everything(session: Session, patient_id: str) -> None:
-    """All orders of the patient, those included that are being placed at this moment."""
+    """All orders of the patient, those included that are being placed at this moment.
+
+    Before them the visits of the portal, which end with a no: whoever signs there has locked theirs first.
+    """
+    credentials.hold_sessions_about(session, patient_id)
     known = _hold_orders(session, patient_id, set())
     consents.hold_patient(session, patient_id)
     _hold_orders(session, patient_id, known)

@@ -14,7 +14,7 @@ from referral.domain.records import Referral
 from referral.services import publish
 from referral.services.judge_recommendation import require_words
 from referral.services.publish_late_answer import issue_found, issue_settled
-from referral.storage import audit, directory, late_answers, recommendations, referrals
+from referral.storage import audit, directory, late_answers, recommendations, referrals, standings
 from referral.storage.db import Session
 
 
@@ -28,11 +28,15 @@ def keep_late_answer(
 ) -> LateAnswer:
     """The caller holds the request. Nothing that was decided changes by it.
 
-    Raises TransitionRefused where the request has ended without an answer.
+    Raises TransitionRefused where the request has ended without an answer, or its answer was voided.
     """
     first = recommendations.find(session, referral_id=referral.id)
     if first is None or not takes_late_answers(referral):
         raise TransitionRefused("This request is closed already; ask again if it is needed.", "Task.status")
+    if not any(answer.is_living for answer in standings.of_referral(session, referral.id)):
+        # Kept beside nothing, it would look as if it counted.
+        text = "The answer to this request does not count any more; ask again, so that a new one can."
+        raise TransitionRefused(text, "Task.status")
     clinician = directory.get_clinician(session, referral.clinician_id)
     response_id = publish.response(session, actor, referral, clinician, answers, {}, now)
     late = LateAnswer(

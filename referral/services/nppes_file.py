@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ from referral.domain.nppes import Layout, UnknownLayout, read_header
 # The report of deactivated NPIs has a title above its header.
 _MOST_TITLES: Final = 5
 _LONGEST_LINE: Final = 1 << 20
+# Of the general purpose flags of a member (APPNOTE.TXT 4.4.4).
+_ENCRYPTED: Final = 0x1
 _DATA: Final = re.compile(r"(^|/)npidata_pfile_[^/]*(?<!_fileheader)\.csv$", re.IGNORECASE)
 _DAY: Final = re.compile(r"(?<!\d)(20\d\d)(\d\d)(\d\d)(?!\d)")
 _SAVE_AS: Final = (
@@ -57,6 +60,8 @@ def open_nppes(path: Path) -> Iterator[NppesFile]:
         if zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as bundle:
                 member = _member(bundle)
+                if member.flag_bits & _ENCRYPTED:
+                    raise _refusal(f"{path} is locked with a password, which no file of CMS is.")
                 with bundle.open(member) as stream:
                     yield _opened(member.filename.rpartition("/")[2], member.file_size, stream)
         else:
@@ -64,7 +69,7 @@ def open_nppes(path: Path) -> Iterator[NppesFile]:
                 yield _opened(path.name, path.stat().st_size, stream)
     except OSError as error:
         raise _refusal(f"{path} cannot be read: {error.strerror or error}.") from error
-    except zipfile.BadZipFile as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
         raise _refusal(f"{path} is a damaged zip file ({error}). Download it again.") from error
 
 

@@ -14,7 +14,7 @@ from referral.domain.records import Referral
 from referral.services import publish
 from referral.services.ask_clinic import say
 from referral.services.climb import going_on
-from referral.services.hold_ladder import HeldFor, what_must_come_first
+from referral.services.hold_ladder import HeldFor, belongs_elsewhere, what_must_come_first
 from referral.services.queue_message import queue_message
 from referral.storage import audit, conversations, directory, outbox, referrals, standings
 from referral.storage.db import Session
@@ -29,7 +29,8 @@ def write_to_clinician(
     """The words are narrative: kept encrypted, shown at the portal and never in a mail.
 
     Where the clinician was waiting for it, the reminders go on. Raises InvalidInput for no words or too many,
-    and TransitionRefused where the clinician has nothing to look after any more or cannot be reached.
+    and TransitionRefused where the clinician has nothing to look after any more, cannot be reached, or has
+    said that the request is not for them.
     """
     words = text.strip()
     if not words or len(words) > LONGEST:
@@ -38,6 +39,7 @@ def write_to_clinician(
     referral = _held(session, referral_id, version)
     if not referral.is_open and not standings.stands(session, referral.id):
         raise TransitionRefused("This request is closed: nobody reads its page any more.", "Task.status")
+    _require_right_person(session, referral)
     last = outbox.last_letter(session, referral.id)
     known = directory.get_clinician(session, referral.clinician_id).contacts
     contact = contacts.to_tell(known, last.contact_id if last else None)
@@ -59,11 +61,18 @@ def see_to(session: Session, actor: Actor, referral_id: str, version: int, now: 
     referral = _held(session, referral_id, version)
     if not any(turn.waits for turn in conversations.of_referral(session, referral.id)):
         raise TransitionRefused("Somebody has seen to it already.", "Task.status")
+    _require_right_person(session, referral)
     conversations.settle(session, referral.id, actor.id, now)
     changed = _go_on(session, referral, now)
     referrals.note(session, referral.id, "seen-to", actor.id, now)
     _record(session, actor, "seen-to", changed)
     return changed
+
+
+def _require_right_person(session: Session, referral: Referral) -> None:
+    """What the clinic writes, and every reminder after it, names the patient to whoever gets it."""
+    if first := belongs_elsewhere(session, referral):
+        raise TransitionRefused(first, "Task.status")
 
 
 def _held(session: Session, referral_id: str, version: int) -> Referral:
@@ -82,8 +91,7 @@ def _settled(session: Session, actor: Actor, referral: Referral, now: datetime) 
 
 def _go_on(session: Session, referral: Referral, now: datetime) -> Referral:
     """Only what the conversation has stopped; a fax that waits for its reader goes on waiting."""
-    mine = (HeldFor.QUESTION, HeldFor.COLLEAGUE, HeldFor.LEFT, HeldFor.WRONG_ADDRESS)
-    held = referral.held_at is not None and referral.held_for in mine
+    held = referral.held_at is not None and referral.held_for == HeldFor.QUESTION
     if not referral.is_open or not held or what_must_come_first(session, referral):
         return referral
     changed = referrals.change(session, referral, **going_on(session, referral, now))

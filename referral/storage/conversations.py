@@ -10,7 +10,7 @@ from sqlalchemy import bindparam, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from referral.domain.conversation import About, Speaker, Turn
-from referral.storage.db import Session, one_of
+from referral.storage.db import Session, among, one_of
 from referral.storage.tables import conversation_turn as _TABLE  # noqa: N812 - as in every module of storage
 
 _FIELDS: Final = tuple(Turn.__slots__)
@@ -56,6 +56,16 @@ def waiting(session: Session, *, limit: int) -> list[Turn]:
     """What clinicians have said and nobody of the clinic has seen to, oldest first."""
     rows = session.connection.execute(_WAITING, {"clinic": session.clinic, "most": limit})
     return [_to_turn(row) for row in rows]
+
+
+def have_said(session: Session, referral_ids: Iterable[str]) -> frozenset[str]:
+    """Those of these requests about which anything was ever said."""
+    found = session.connection.scalars(
+        select(_TABLE.c.referral_id)
+        .where(_TABLE.c.clinic_id == session.clinic, among(_TABLE.c.referral_id, referral_ids))
+        .distinct()
+    )
+    return frozenset(found)
 
 
 def settle(

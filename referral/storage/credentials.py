@@ -363,6 +363,37 @@ def last_draft(session: Session, referral_id: str) -> PortalSession | None:
     return _to_session(row) if row else None
 
 
+def hold_sessions_about(session: Session, patient_id: str) -> None:
+    """Whoever is at the portal about this patient waits until the transaction ends.
+
+    Taken before anything else: at the portal, too, the visit is locked before the order and its request.
+    """
+    query = (
+        select(portal_session.c.token_digest)
+        .join(
+            portal_credential,
+            and_(
+                portal_credential.c.clinic_id == portal_session.c.clinic_id,
+                portal_credential.c.selector == portal_session.c.selector,
+            ),
+        )
+        .join(
+            referral,
+            and_(
+                referral.c.clinic_id == portal_credential.c.clinic_id,
+                referral.c.id == portal_credential.c.referral_id,
+            ),
+        )
+        .where(
+            portal_session.c.clinic_id == session.clinic,
+            referral.c.patient_id == patient_id,
+            portal_session.c.ended_at.is_(None),
+        )
+        .order_by(portal_session.c.token_digest)
+    )
+    session.connection.execute(query.with_for_update(of=portal_session, key_share=True))
+
+
 def end_sessions_of(session: Session, referral_ids: Iterable[str], now: datetime) -> int:
     """Whoever looks at one of these requests is shown nothing more; returns how many visits were running."""
     of_these = select(portal_credential.c.selector).where(

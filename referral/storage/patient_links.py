@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import case, delete, insert, or_, select, update
+from sqlalchemy import case, delete, func, insert, or_, select, update
 
 from referral.domain.credential import FREEZE_AFTER, PAUSE, PAUSE_AFTER, Minted, digest, matches
-from referral.storage.db import Session
+from referral.storage.db import Session, among
+from referral.storage.tables import message
 from referral.storage.tables import patient_link as links
 from referral.storage.tables import patient_visit as visits
 
@@ -167,16 +168,17 @@ def forgive(session: Session, selector: str) -> None:
     )
 
 
-def revoke_of(session: Session, patient_id: str, reason: str, now: datetime) -> int:
-    """End every link of a patient."""
+def revoke_sent_to(session: Session, contact_ids: Iterable[str], reason: str) -> int:
+    """End the links that went to these contacts: whoever is reached there is not the patient any more."""
+    sent = select(message.c.id).where(
+        message.c.clinic_id == session.clinic, among(message.c.contact_id, contact_ids)
+    )
     changed = session.connection.execute(
         update(links)
         .where(
-            links.c.clinic_id == session.clinic,
-            links.c.patient_id == patient_id,
-            links.c.revoked_at.is_(None),
+            links.c.clinic_id == session.clinic, links.c.message_id.in_(sent), links.c.revoked_at.is_(None)
         )
-        .values(revoked_at=now, revoked_for=reason)
+        .values(revoked_at=func.now(), revoked_for=reason)
     )
     return changed.rowcount
 

@@ -17,6 +17,7 @@ from referral.fhir import patient as patient_mapping
 from referral.fhir import practitioner as practitioner_mapping
 from referral.fhir.json import decode_stored
 from referral.fhir.patient_contacts import contacts_of_patient
+from referral.storage import patient_links
 from referral.storage.db import Session, flush
 from referral.storage.tables import clinic, clinician, contact, patient, resource
 
@@ -72,7 +73,10 @@ def _mirror_patient(session: Session, document: dict[str, Any]) -> None:
 
 
 def _mirror_patient_contacts(session: Session, patient_id: str, named: tuple[Contact, ...]) -> None:
-    """What the record does not name any more is no longer written to; what it names again is."""
+    """What the record does not name any more is no longer written to; what it names again is.
+
+    The links that went there end with it.
+    """
     values = [
         {
             "clinic_id": session.clinic,
@@ -92,7 +96,7 @@ def _mirror_patient_contacts(session: Session, patient_id: str, named: tuple[Con
         )
         session.connection.execute(statement, values)
     kept = [(one.channel, one.address) for one in named]
-    session.connection.execute(
+    gone = session.connection.scalars(
         update(contact)
         .where(
             contact.c.clinic_id == session.clinic,
@@ -101,7 +105,10 @@ def _mirror_patient_contacts(session: Session, patient_id: str, named: tuple[Con
             tuple_(contact.c.channel, contact.c.address).not_in(kept),
         )
         .values(active=False)
-    )
+        .returning(contact.c.id)
+    ).all()
+    if gone:
+        patient_links.revoke_sent_to(session, gone, "contact-gone")
 
 
 def _document(session: Session, reference: Any, type: str) -> dict[str, Any] | None:

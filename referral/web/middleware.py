@@ -8,13 +8,15 @@ from collections.abc import Mapping
 from typing import Final
 
 from starlette.datastructures import Headers, QueryParams
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from referral.domain.errors import Issue
+from referral.domain.language import phrase
 from referral.fhir.operation_outcome import operation_outcome
 from referral.web.fhir_wire import FHIR_JSON, FHIR_XML, Wanted, answers_in_xml, resource_response
-from referral.web.pages import is_for_guests
-from referral.web.reader import kept_choice
+from referral.web.pages import error_page, is_for_guests
+from referral.web.reader import kept_choice, language_of
 
 MAX_BODY: Final = 1024 * 1024
 # Where more is taken, by the beginning of the path: a fax of 16 MiB in base64 (web/hooks_fax_in.py).
@@ -25,6 +27,14 @@ LARGER: Final = {
     "/uploads/": 17 * 1024 * 1024,
     "/verify": 5 * 1024 * 1024,
 }
+# What people read who have sent more; and how much more is read before they are told: a browser shows an
+# answer only once it has sent everything.
+_TOLD: Final = {
+    "/request/upload": phrase("It is larger than 16 MB."),
+    "/uploads/": phrase("It is larger than 16 MB."),
+    "/verify": phrase("This file is larger than 4 MB; a sealed record is smaller."),
+}
+_READ_ON: Final = 64 * 1024 * 1024
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _LENGTH: Final = re.compile(r"[0-9]{1,9}")
 _HEADERS: Final = {
@@ -106,7 +116,7 @@ class Frame:
         length = headers.get("content-length", "0")
         limit = next((most for start, most in LARGER.items() if scope["path"].startswith(start)), MAX_BODY)
         if not _LENGTH.fullmatch(length) or int(length) > limit:
-            await _refuse(scope, send_with_headers)
+            await _refuse(scope, receive, send_with_headers)
             return
         await self._limited(scope, receive, send_with_headers, limit)
 
@@ -131,17 +141,33 @@ class Frame:
             await self._app(scope, counted, noted)
         except TooLarge:
             if not started:
-                await _refuse(scope, send)
+                await _refuse(scope, receive, send)
 
 
-async def _refuse(scope: Scope, send: Send) -> None:
+async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:
+    path, accept = scope["path"], Headers(scope=scope).get("accept", "")
+    if is_for_guests(path) or ("text/html" in accept and not path.startswith("/fhir")):
+        told = next((text for start, text in _TOLD.items() if path.startswith(start)), "")
+        if told:
+            await _read_on(receive)
+        language = language_of(Request(scope)) if is_for_guests(path) else None
+        page = error_page(path, 413, (told or phrase("This is too large."),), language)
+        await page(scope, _nothing, send)
+        return
     query = QueryParams(scope["query_string"])
-    xml = scope["path"].startswith("/fhir") and answers_in_xml(
-        Headers(scope=scope).get("accept", ""), query.get("_format", "")
-    )
+    xml = path.startswith("/fhir") and answers_in_xml(accept, query.get("_format", ""))
     issue = Issue("The body is larger than 1 MiB.", ("http.body",), "too-long")
     answer = resource_response(operation_outcome([issue]), Wanted(FHIR_XML if xml else FHIR_JSON), 413)
     await answer(scope, _nothing, send)
+
+
+async def _read_on(receive: Receive) -> None:
+    """Drop what is still coming, up to a limit."""
+    read, more = 0, True
+    while more and read < _READ_ON:
+        message = await receive()
+        read += len(message.get("body", b""))
+        more = message.get("more_body", False)
 
 
 async def _nothing() -> Message:

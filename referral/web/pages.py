@@ -47,7 +47,7 @@ _TITLES: Final = {
     404: (phrase("Nothing here"), phrase("Check the address, or start from the first page.")),
     409: (phrase("This exists already"), phrase("Open what exists instead of making it twice.")),
     412: (phrase("Somebody was faster"), phrase("Reload the page, look at what has changed, and try again.")),
-    413: (phrase("This is too large"), phrase("Send less at once: at most 1 MiB.")),
+    413: (phrase("This is too large"), phrase("Please send less at once.")),
     422: (phrase("This step is not possible now"), phrase("See the reason above; it says what is missing.")),
     429: (phrase("Too many tries"), phrase("Please wait a little and try again.")),
     503: (phrase("Not available just now"), phrase("Nothing was lost.")),
@@ -85,6 +85,8 @@ def error_page(path: str, status: int, sentences: tuple[str, ...], language: Lan
         if is_patients(path)
         else Link(said(phrase("Back to the request")), "/request")
         if is_portal(path)
+        else Link(said(phrase("Check a sealed record")), "/verify")
+        if is_for_guests(path)
         else Link("Go to Today", "/"),
         reasons=tuple(map(said, sentences[1:])),
     )

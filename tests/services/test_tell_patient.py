@@ -6,6 +6,7 @@ import re
 import uuid
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import takewhile
 
 import pytest
 from sqlalchemy import insert
@@ -20,6 +21,7 @@ from referral.domain.reminders import Ladder, Rung, Step
 from referral.letters.render import Renderer
 from referral.letters.words import words_of
 from referral.services.deliver_messages import deliver_due
+from referral.services.find_messages import open_message
 from referral.services.find_paper import find_pile
 from referral.services.queue_message import queue_message
 from referral.services.send_reminders import send_reminders
@@ -31,6 +33,7 @@ from referral.storage import (
     directory,
     documents,
     outbox,
+    patient_links,
     referrals,
     resources,
     tables,
@@ -161,12 +164,17 @@ def test_a_letter_to_the_patient_waits_to_be_printed_under_the_neutral_name(
     assert told.state is MessageState.BY_HAND
     with clinic.transaction() as session:
         words = words_of(documents.get(session, str(told.envelope_id)).content)
+        shown = open_message(session, clinic.actor, str(told.id), frozenset({Channel.POST})).body
         (letter,) = [one for one in find_pile(session).letters if one.message.id == told.id]
     assert (letter.to, letter.address) == ("Maria José Nguyễn", ("1 Beach Road", "Denver, CO 80202"))
     assert "1 Beach Road" in words
     assert "formulario" in words
     # Three in the morning of UTC is the evening before in Denver.
     assert "Se lo recordamos por última vez el 3 de noviembre de 2026." in " ".join(words.split())
+    # The link goes over two lines of the page; in the outbox it is nobody's but the patient's.
+    link = list(takewhile(lambda line: " " not in line, words[words.index("https://") :].splitlines()))
+    assert len("".join(link)) > 60
+    assert [line for line in link if line in shown] == []
     assert not re.search(r"(?i)psych|psiq|depres|ketamin|F33", words)
 
 
@@ -225,6 +233,40 @@ def test_what_the_record_no_longer_names_is_not_written_to(clinic: ClinicFixture
         (again,) = contacts.of_patients(session, [referral.patient_id])[referral.patient_id]
     assert again.address == MAIL
     assert again.id == to_patient(clinic, referral)[-1].contact_id
+
+
+def test_a_link_ends_with_the_address_that_it_went_to(clinic: ClinicFixture, renderer: Renderer) -> None:
+    referral = asked_about(clinic, email=MAIL)
+    climb(clinic)
+    for _ in range(2):
+        deliver_due(delivery(clinic, renderer, DAY_1, email=Provider()), clinic.id)
+
+    def ended() -> list[bool]:
+        with clinic.transaction() as session:
+            found = patient_links.of_patient(session, referral.patient_id)
+        return [link.revoked_at is not None for link in found]
+
+    names(clinic, referral, {"system": "email", "value": MAIL}, {"system": "sms", "value": MOBILE})
+    assert ended() == [False]
+    names(clinic, referral, {"system": "sms", "value": MOBILE})
+    assert ended() == [True]
+
+
+def test_an_address_written_in_capitals_is_another_one_of_the_same_patient(clinic: ClinicFixture) -> None:
+    referral = asked_about(clinic)
+    for street in ("12 Elm Street", "12 ELM STREET", "12 Elm Street"):
+        with clinic.transaction() as session:
+            at_home = {
+                "use": "home",
+                "line": [street],
+                "city": "Denver",
+                "state": "CO",
+                "postalCode": "80203",
+            }
+            resources.amend(session, "Patient", referral.patient_id, {"address": [at_home]}, NOW)
+        with clinic.transaction() as session:
+            (known,) = contacts.of_patients(session, [referral.patient_id])[referral.patient_id]
+        assert known.address == f"{street}, Denver, CO 80203"
 
 
 def test_an_answer_stops_what_has_not_left(clinic: ClinicFixture, renderer: Renderer) -> None:

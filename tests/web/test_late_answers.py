@@ -14,6 +14,7 @@ from referral.domain.errors import InvalidInput, TransitionRefused
 from referral.domain.fax import FaxSource, FaxState
 from referral.domain.late_answer import CameBy
 from referral.services.find_today import Reason, find_today
+from referral.services.judge_recommendation import revoke_recommendation
 from referral.services.record_answer import Call, record_answer
 from referral.services.take_fax import Reading, read_due
 from referral.services.take_letter import take_letter
@@ -178,6 +179,17 @@ def test_a_request_that_ended_without_an_answer_takes_none(case: Case) -> None:
             record_answer(
                 session, case.clinic.actor, case.referral.id, values(Decision.RECOMMENDED), CALL, NOW
             )
+
+
+def test_nothing_is_kept_beside_an_answer_that_was_taken_back(case: Case) -> None:
+    by_link(case, Decision.RECOMMENDED)
+    with case.clinic.transaction() as session:
+        director = people.director(case.clinic)
+        revoke_recommendation(session, director, case.referral.id, reason="Taken back by telephone.", now=NOW)
+    with pytest.raises(TransitionRefused, match="ask again"):
+        by_call(case, Decision.RECOMMENDED)
+    with case.clinic.transaction() as session:
+        assert late_answers.of_referral(session, case.referral.id) == []
 
 
 # ---- Letters

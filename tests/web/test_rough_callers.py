@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 from fastapi import APIRouter, FastAPI
+from starlette.types import Message
 
 from referral.domain.codes import Role
 from referral.domain.errors import Unavailable
@@ -81,6 +82,54 @@ def test_a_length_that_is_none_is_refused(clinic: ClinicFixture, length: str) ->
     response = ask(application(clinic), "POST", "/request/code", content=b"code=1", headers=headers)
     assert response.status_code == 413
     assert "frame-ancestors" in response.headers["content-security-policy"]
+
+
+@pytest.mark.parametrize(
+    ("path", "said", "length"),
+    [
+        ("/request/upload", "Ocupa más de 16 MB.", b"20000000"),
+        ("/uploads/1", "It is larger than 16 MB.", b"20000000"),
+        ("/verify", "4 MB", b"20000000"),
+        ("/requests/new", "This is too large.", b"20000000"),
+        ("/requests/new", "This is too large.", b""),
+    ],
+)
+def test_people_who_send_too_much_are_told_so_on_a_page(
+    clinic: ClinicFixture, path: str, said: str, length: bytes
+) -> None:
+    parts, answer = [b"x" * 4_000_000] * 5, list[Message]()
+    headers = [
+        (b"accept", b"text/html"),
+        (b"accept-language", b"es"),
+        (b"content-type", b"application/x-www-form-urlencoded"),
+    ]
+    headers += [(b"content-length", length)] if length else []
+
+    async def receive() -> Message:
+        body = parts.pop()
+        return {"type": "http.request", "body": body, "more_body": bool(parts)}
+
+    async def send(message: Message) -> None:
+        answer.append(message)
+
+    scope = {
+        "type": "http",
+        "http_version": "1.1",
+        "method": "POST",
+        "scheme": "http",
+        "path": path,
+        "query_string": b"",
+        "headers": headers,
+        "server": ("testserver", 80),
+        "client": ("127.0.0.1", 5),
+    }
+    asyncio.run(application(clinic)(scope, receive, send))
+    text = b"".join(message.get("body", b"") for message in answer).decode()
+    assert answer[0]["status"] == 413
+    assert "<h1" in text
+    assert said in text
+    # A browser that is cut off shows nothing of it.
+    assert (parts == []) == (path != "/requests/new")
 
 
 @pytest.mark.parametrize(

@@ -157,7 +157,7 @@ def test_a_file_has_every_row_that_the_filters_let_through_and_is_on_each_record
     assert {row.actor_id for row in noted} == {robin.user_id}
 
 
-@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t="])
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t=", "\uff1d"])
 def test_no_cell_of_a_file_is_a_formula(clinic: ClinicFixture, robin: Desk, start: str) -> None:
     many(clinic, 0, given="Zoe", family=f"{start}cmd|' /C calc'!A0", birth_date="1990-02-02")
     (row,) = rows(robin, "/patients?format=csv")

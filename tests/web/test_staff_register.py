@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from datetime import date
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -17,6 +18,7 @@ from referral.storage import directory, referrals, register_import
 from tests import nppes
 from tests.database import NOW, ClinicFixture
 from tests.nppes import clinician, npi
+from tests.processes import eventually
 from tests.receiver import Receiver, receiving
 from tests.register import empty_register
 from tests.services import people
@@ -218,8 +220,10 @@ def test_names_are_asked_for_in_both_orders_and_an_npi_by_itself() -> None:
         (
             200,
             b'{"Errors": [{"description": "Field last_name too short", "number": "02"}]}',
-            "last_name too short",
+            "did not understand",
         ),
+        (200, b'{"results": {"a": 1}}', "could not be read"),
+        (200, b'{"results": [7]}', "could not be read"),
         (403, b"", "refused the question"),
         (302, b"", "refused the question"),
         (500, b"", "refused the question"),
@@ -230,6 +234,23 @@ def test_a_register_that_answers_nonsense_is_said_so(status: int, body: bytes, s
         receiver.status, receiver.answer = status, body
         with pytest.raises(Unavailable, match=sentence):
             NpiRegistry(receiver.url).find("raman")
+
+
+def test_a_register_that_hangs_holds_few_who_ask() -> None:
+    receiver = Receiver(answer=answer(), pause=threading.Event())
+    with receiving(receiver):
+        registry = NpiRegistry(receiver.url)
+        asking = [threading.Thread(target=registry.find, args=("raman",)) for _ in range(4)]
+        for thread in asking:
+            thread.start()
+        eventually(lambda: len(receiver.calls) == len(asking))
+        with pytest.raises(Unavailable, match="Others are asking"):
+            registry.find("raman")
+        assert receiver.pause is not None
+        receiver.pause.set()
+        for thread in asking:
+            thread.join()
+        assert registry.find("raman") == []
 
 
 def test_a_register_that_cannot_be_reached_is_said_so() -> None:

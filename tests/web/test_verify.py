@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
+import re
 import subprocess
 import sys
 import uuid
@@ -117,6 +118,10 @@ def test_what_cannot_be_checked_is_told_and_counted(clinic: ClinicFixture, visit
     codes = [visit(f"/verify/{uuid.uuid4()}").status_code for _ in range(40)]
     assert codes[0] == 404
     assert codes[-1] == 429
+    # A guest is not led to the clinic's own sign-in.
+    assert re.findall(r'class="button[^>]*href="([^"]*)"', visit(f"/verify/{uuid.uuid4()}").text) == [
+        "/verify"
+    ]
     assert visit("/verify").status_code == 200
 
 

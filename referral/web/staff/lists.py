@@ -28,8 +28,8 @@ _Item = TypeVar("_Item")
 Cell = str | int | None
 Find = Callable[[Session, View], Page[_Item]]
 _PLACES: Final = ("after", "before")
-# What a spreadsheet would take for a formula or a command.
-_FORMULAS: Final = ("=", "+", "-", "@", "\t", "\r")
+# What a spreadsheet would take for a formula or a command; the last four are those of East Asian keyboards.
+_FORMULAS: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 # Spreadsheets take a file without it for another encoding than it has.
 _MARK: Final = "\ufeff"
 

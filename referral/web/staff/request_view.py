@@ -9,6 +9,7 @@ from typing import Final
 from referral.domain.calls import CallReason
 from referral.domain.codes import Channel
 from referral.domain.contacts import in_order
+from referral.domain.conversation import EXITS
 from referral.domain.form import BY_LINK_ID, Item, Kind
 from referral.domain.npi import KIND_LABEL
 from referral.domain.records import Clinician, Contact, Referral
@@ -119,10 +120,7 @@ def _actions(visitor: Visitor, view: RequestView) -> Iterator[str]:
         yield "review"
     if answer is not None and answer.needs_call(view.policy) and visitor.may(Permission.ASK):
         yield "confirm"
-    if visitor.may(Permission.SEE_ANSWER) and (referral.is_open or view.answer is not None):
-        yield "reply"
-    if any(one.turn.waits for one in view.said) and visitor.may(Permission.ASK):
-        yield "seen-to"
+    yield from _in_conversation(visitor, view)
     if referral.is_open and visitor.may(Permission.ASK):
         yield from _while_open(view)
     living = answer is not None and not answer.recommendation.voided
@@ -135,6 +133,18 @@ def _actions(visitor: Visitor, view: RequestView) -> Iterator[str]:
         yield "late"
     if referral.is_open and visitor.may(Permission.ASK):
         yield "cancel"
+
+
+def _in_conversation(visitor: Visitor, view: RequestView) -> Iterator[str]:
+    """Nothing where the clinician has said that it is not for them: somebody else is looked for first."""
+    is_open = view.followed.referral.is_open
+    waiting = {one.turn.about for one in view.said if one.turn.waits}
+    if is_open and waiting & EXITS:
+        return
+    if visitor.may(Permission.SEE_ANSWER) and (is_open or view.answer is not None):
+        yield "reply"
+    if waiting and visitor.may(Permission.ASK):
+        yield "seen-to"
 
 
 def _while_open(view: RequestView) -> Iterator[str]:
