@@ -8,7 +8,7 @@ different languages at once.
 from __future__ import annotations
 
 from datetime import date, datetime
-from functools import cache
+from functools import cache, lru_cache
 from gettext import GNUTranslations, NullTranslations
 from io import BytesIO
 from pathlib import Path
@@ -71,6 +71,7 @@ def _said(language: Language, values: dict[str, object]) -> dict[str, object]:
     }
 
 
+@lru_cache(maxsize=1024)
 def long_date(language: Language, day: date) -> str:
     """December 6, 2026; 6 de diciembre de 2026."""
     return format_date(day, "long", locale=_LOCALES[language])

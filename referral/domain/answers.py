@@ -12,6 +12,7 @@ from referral.domain.errors import InvalidInput, Issue
 from referral.domain.form import ITEMS, Item, Kind, items_for
 from referral.domain.language import Phrase, phrase
 from referral.domain.npi import is_valid_npi
+from referral.domain.time_zones import state_of
 
 # How far ahead a visit can be planned: reminders stand still until then.
 _LONGEST_WAIT: Final = timedelta(days=366)
@@ -101,6 +102,12 @@ def _problem(item: Item, given: list[str], today: date) -> str | None:
         )
     if item.kind is Kind.DATE:
         return _date_problem(item, value, today)
+    return _line_problem(item, value)
+
+
+def _line_problem(item: Item, value: str) -> str | None:
+    if item.link_id == "signer-license-state" and state_of((value,)) is None:
+        return phrase("License state: the two letters of a state, for example CO, or leave it empty.")
     if item.link_id == "signer-npi" and not is_valid_npi(value):
         return phrase("NPI: ten digits with a valid check digit, or leave it empty.")
     return None

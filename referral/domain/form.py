@@ -14,7 +14,7 @@ from typing import Final
 from referral.domain.codes import ClinicianKind, Decision
 from referral.domain.language import phrase
 
-VERSION: Final = "1.1.0"
+VERSION: Final = "1.2.0"
 
 
 class Kind(StrEnum):
@@ -38,7 +38,7 @@ class Option:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Item:
-    """One question. `asked_of` None means everybody.
+    """One question. `asked_of` None means everybody; `on_paper` False has no place on the tick-box page.
 
     `needed_when` is another item's link id and those of its answers that make this one required.
     """
@@ -54,6 +54,7 @@ class Item:
     red_flag: bool = False
     hint: str = ""
     max_length: int = 2000
+    on_paper: bool = True
 
 
 YES_NO_UNKNOWN: Final = (
@@ -62,6 +63,17 @@ YES_NO_UNKNOWN: Final = (
     Option("unknown", phrase("Don’t know")),
 )
 YES_NO: Final = (Option("yes", phrase("Yes")), Option("no", phrase("No")))
+
+# As whom somebody signs. The clinic fills in what it has on file, and the clinician corrects it.
+ROLES: Final = (
+    Option(ClinicianKind.PSYCHIATRIST, phrase("Psychiatrist")),
+    Option(ClinicianKind.PSYCHOLOGIST, phrase("Psychologist")),
+    Option(ClinicianKind.PRIMARY_CARE, phrase("Family or primary care physician")),
+    Option(ClinicianKind.NURSE_PRACTITIONER, phrase("Nurse practitioner")),
+    Option(ClinicianKind.PHYSICIAN_ASSISTANT, phrase("Physician assistant")),
+    Option(ClinicianKind.SOCIAL_WORKER, phrase("Clinical social worker")),
+    Option(ClinicianKind.OTHER, phrase("Another clinician")),
+)
 
 SECTIONS: Final = {
     "decision": phrase("Your answer"),
@@ -301,6 +313,25 @@ ITEMS: Final = (
         required=True,
         max_length=60,
         hint=phrase("For example MD, PhD"),
+    ),
+    Item(
+        link_id="signer-role",
+        text=phrase("Role"),
+        kind=Kind.CHOICE,
+        section="signature",
+        options=ROLES,
+        # The page on paper is that of one discipline, and says so.
+        on_paper=False,
+    ),
+    Item(
+        link_id="signer-license-state",
+        text=phrase("License state"),
+        kind=Kind.LINE,
+        section="signature",
+        max_length=30,
+        hint=phrase("For example CO"),
+        # What is faxed back comes from the address that is on file.
+        on_paper=False,
     ),
     Item(
         link_id="signer-npi",

@@ -73,8 +73,8 @@ _STATES: Final = {
 STATES: Final = tuple(_STATES)
 # Every zone that a practice in the United States can be in, by name.
 ZONES: Final = tuple(sorted({zone for _, zone in _STATES.values()}))
-_ZONE_OF: Final = {
-    written.casefold(): zone for code, (name, zone) in _STATES.items() for written in (code, name)
+_STATE_OF: Final = {
+    written.casefold(): code for code, (name, _) in _STATES.items() for written in (code, name)
 }
 _ZIP: Final = re.compile(r"\d{5}(-?\d{4})?")
 _HOME_COUNTRY: Final = frozenset({"us", "usa", "united states", "united states of america"})
@@ -83,14 +83,20 @@ _LONGEST_NAME: Final = 3
 
 def time_zone_of(address: tuple[str, ...], otherwise: str) -> str:
     """The IANA zone of the state that letter lines end in ('Ann Arbor, MI 48109'); else `otherwise`."""
+    state = state_of(address)
+    return _STATES[state][1] if state else otherwise
+
+
+def state_of(address: tuple[str, ...]) -> str | None:
+    """The postal abbreviation of the state that letter lines end in; None where they end in none."""
     parts = [" ".join(part.split()).casefold() for line in address for part in line.split(",")]
     parts = [part for part in parts if part and part.replace(".", "") not in _HOME_COUNTRY]
     if not parts:
-        return otherwise
+        return None
     *words, last = parts[-1].split()
     if not _ZIP.fullmatch(last):
         # Without a ZIP only a part that is nothing but a state: 'Larimer Ct' is a street.
-        return _ZONE_OF.get(parts[-1], otherwise)
+        return _STATE_OF.get(parts[-1])
     words = words or " ".join(parts[-2:-1]).split()
     endings = (" ".join(words[-most:]) for most in range(_LONGEST_NAME, 0, -1))
-    return next((_ZONE_OF[ending] for ending in endings if ending in _ZONE_OF), otherwise)
+    return next((_STATE_OF[ending] for ending in endings if ending in _STATE_OF), None)

@@ -10,8 +10,10 @@ from typing import Any, Final
 from referral.domain.codes import ClinicianKind
 from referral.domain.form import SECTIONS, Item, items_for
 from referral.domain.records import Clinician, Referral
+from referral.domain.signature import signature_of
 from referral.fhir.elements import Resource, every, instant
-from referral.fhir.questionnaire import canonical
+from referral.fhir.questionnaire import answer_to, canonical
+from referral.fhir.systems import DEFAULT, LocalSystems
 
 # Which of its own `value` properties an initial value is copied to; the same names.
 _INITIAL: Final = "value"
@@ -26,18 +28,18 @@ class Known:
     signs: bool = True
 
 
-def begun_response(form: Mapping[str, Any], known: Known, at: datetime) -> Resource:
+def begun_response(
+    form: Mapping[str, Any], known: Known, at: datetime, *, local: LocalSystems = DEFAULT
+) -> Resource:
     """Our form for this request: about whom, for which request, whose answer it will be, and who signs.
 
     The signature itself and every medical item are left to the clinician.
     """
     who = known.clinician
-    signer: dict[str, str | None] = {}
-    if known.signs:
-        signer = {"signer-name": who.name, "signer-credentials": who.credentials, "signer-npi": who.npi}
+    signer = signature_of(who) if known.signs else {}
     sections: dict[str, list[Resource]] = {}
     for item in items_for(known.clinician.kind):
-        sections.setdefault(item.section, []).append(_row(item, signer.get(item.link_id)))
+        sections.setdefault(item.section, []).append(_row(item, signer.get(item.link_id), local))
     return {
         "resourceType": "QuestionnaireResponse",
         "questionnaire": canonical_of(form),
@@ -53,9 +55,9 @@ def begun_response(form: Mapping[str, Any], known: Known, at: datetime) -> Resou
     }
 
 
-def _row(item: Item, value: str | None) -> Resource:
+def _row(item: Item, value: str | None, local: LocalSystems) -> Resource:
     row: Resource = {"linkId": item.link_id, "text": item.text}
-    return {**row, "answer": [{"valueString": value}]} if value else row
+    return {**row, "answer": [answer_to(item, value, local)]} if value else row
 
 
 def blank_response(form: Mapping[str, Any], patient_id: str, at: datetime) -> Resource:

@@ -171,7 +171,7 @@ def response(filled: Filled, *, local: LocalSystems = DEFAULT) -> Resource:
         value = values.get(item.link_id)
         if value is not None:
             given = (value,) if isinstance(value, str) else value
-            answers = [_answer(item, one, local) for one in given]
+            answers = [answer_to(item, one, local) for one in given]
             entry = {"linkId": item.link_id, "text": item.text, "answer": answers}
             sections.setdefault(item.section, []).append(entry)
     return {
@@ -192,7 +192,8 @@ def response(filled: Filled, *, local: LocalSystems = DEFAULT) -> Resource:
     }
 
 
-def _answer(item: Item, value: str, local: LocalSystems) -> Resource:
+def answer_to(item: Item, value: str, local: LocalSystems) -> Resource:
+    """One answer as the item's type wants it."""
     if item.options:
         return {"valueCoding": _coding(item, value, local)}
     if item.kind is Kind.DATE:

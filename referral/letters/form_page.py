@@ -36,8 +36,8 @@ class FormPage:
 
 
 def form_page(kind: ClinicianKind) -> FormPage:
-    """Every item that this discipline is asked stands on the page exactly once."""
-    items = items_for(kind)
+    """Every item that this discipline is asked on paper stands on the page exactly once."""
+    items = tuple(item for item in items_for(kind) if item.on_paper)
 
     def section(number: int, key: str) -> Section:
         chosen = tuple(item for item in items if item.section == key and item.kind is not Kind.TICK)

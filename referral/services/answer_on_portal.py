@@ -15,6 +15,7 @@ from referral.domain.errors import CredentialUnusable, NotFound, StaleVersion
 from referral.domain.language import Language, phrase
 from referral.domain.late_answer import CameBy
 from referral.domain.records import Clinician, Referral
+from referral.domain.signature import signature_of
 from referral.services.ask_clinic import How, ask_clinic
 from referral.services.fill_in_for import both_names, require_clinician, require_own_name
 from referral.services.keep_answer import keep_shown
@@ -24,15 +25,19 @@ from referral.services.letter_content import indication_words, planned_course
 from referral.services.prove_identity import PAPER
 from referral.services.read_conversation import Said, read_conversation
 from referral.services.respond_to_referral import Response, respond
-from referral.storage import audit, clinics, credentials, directory, documents, orders, outbox, referrals
+from referral.storage import audit, clinics, credentials, directory, documents, outbox, referrals
 from referral.storage.credentials import Credential, PortalSession
 from referral.storage.db import Session
 from referral.storage.documents import Document
+from referral.storage.portal_requests import PortalRequest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Card:
-    """The request as the clinician reads it. `due_on` and `today` are dates where the clinician is."""
+    """The request as the clinician reads it. `due_on` and `today` are dates where the clinician is.
+
+    `signature` is what the clinic fills in of it, by link id.
+    """
 
     number: str
     clinic_name: str
@@ -41,8 +46,7 @@ class Card:
     indication: str
     planned_course: str
     clinician_name: str
-    clinician_credentials: str
-    clinician_npi: str
+    signature: dict[str, str]
     kind: ClinicianKind
     due_on: date
     today: date
@@ -60,7 +64,7 @@ class Sender:
 
 def read_sender(session: Session) -> Sender:
     """The neutral name and the telephone of the clinic of this transaction."""
-    letterhead = clinics.current(session).letterhead
+    letterhead = clinics.get(session, session.clinic).letterhead
     return Sender(letterhead["neutral_name"], letterhead["telephone"])
 
 
@@ -72,41 +76,32 @@ def read_patient_name(session: Session, actor: Actor, credential: Credential) ->
 
 
 def read_card(
-    session: Session, actor: Actor, found: PortalSession, now: datetime, language: Language = Language.ENGLISH
+    session: Session,
+    actor: Actor,
+    request: PortalRequest,
+    found: PortalSession,
+    now: datetime,
+    language: Language = Language.ENGLISH,
 ) -> Card:
     """What the clinician is asked, in their language; the look is recorded."""
-    credential, referral = _of_session(session, found)
-    clinician = directory.get_clinician(session, referral.clinician_id)
-    patient = directory.get_patient(session, referral.patient_id)
-    order = orders.get(session, referral.order_id)
-    zone = ZoneInfo(clinician.time_zone)
-    _note_read(session, actor, referral, "portal-request")
+    asked, patient, order = request.asked, request.patient, request.order
+    zone = ZoneInfo(asked.time_zone)
+    _note_read(session, actor, request.referral, "portal-request")
     return Card(
-        number=referral.number,
-        clinic_name=clinics.current(session).name,
+        number=request.referral.number,
+        clinic_name=clinics.get(session, session.clinic).name,
         patient_name=patient.name,
         birth_year=patient.birth_date.year if patient.birth_date else None,
         indication=indication_words(order),
         planned_course=planned_course(order, language),
-        clinician_name=clinician.name,
-        clinician_credentials=clinician.credentials,
-        clinician_npi=clinician.npi or "",
-        kind=clinician.kind,
-        due_on=referral.due_at.astimezone(zone).date(),
+        clinician_name=asked.name,
+        signature=signature_of(asked),
+        kind=asked.kind,
+        due_on=request.referral.due_at.astimezone(zone).date(),
         today=now.astimezone(zone).date(),
-        has_letter=_letter_id(session, credential) is not None,
+        has_letter=request.letter_id is not None,
         is_single_channel=found.strength == Strength.SINGLE_CHANNEL,
     )
-
-
-def prefilled(card: Card) -> dict[str, str]:
-    """Fields of the signature that the clinic fills in, to be corrected by the clinician."""
-    values = {
-        "signer-name": card.clinician_name,
-        "signer-credentials": card.clinician_credentials,
-        "signer-npi": card.clinician_npi,
-    }
-    return {link_id: value for link_id, value in values.items() if value}
 
 
 def read_letter(session: Session, actor: Actor, found: PortalSession) -> Document:
@@ -145,7 +140,7 @@ def sign(session: Session, actor: Actor, found: PortalSession, signature: Signat
     draft = read_draft(session, fresh)
     if draft.signed is not None:
         return draft.signed
-    credential, referral = _of_session(session, fresh)
+    credential, referral = _held(session, fresh)
     if credential.frozen_at is not None or credential.revoked_for not in (None, "answer"):
         raise CredentialUnusable("This link cannot be used any more.")
     require_clinician(fresh)
@@ -177,7 +172,7 @@ def _late(
 ) -> Signed:
     """Another answer was first, while this one was being written: it is kept beside it."""
     came_by = CameBy.CODE if found.came_by == "code" else CameBy.LINK
-    referral = referrals.get(session, response.referral_id, lock=True)
+    referral = referrals.get(session, response.referral_id)
     keep_late_answer(session, actor, referral, response.answers, came_by, now)
     signed = Signed(decision=response.answers.decision, document_id=None, needs_review=True, is_late=True)
     write_draft(session, found, replace(draft, signed=signed))
@@ -194,11 +189,6 @@ def _response(
     signature: Signature,
 ) -> Response:
     message = outbox.get(session, credential.message_id)
-    preset = {
-        "signer-name": clinician.name,
-        "signer-credentials": clinician.credentials,
-        "signer-npi": clinician.npi or "",
-    }
     return Response(
         referral_id=credential.referral_id,
         answers=answers,
@@ -209,7 +199,7 @@ def _response(
         user_agent=signature.user_agent[:300],
         language=signature.language,
         address=actor.address,
-        preset={link_id: value for link_id, value in preset.items() if value},
+        preset=signature_of(clinician),
     )
 
 
@@ -260,14 +250,13 @@ def _had_seen(found: PortalSession, credential: Credential) -> bool:
     return shown or credential.channel in PAPER
 
 
-def read_thread(session: Session, actor: Actor, found: PortalSession) -> tuple[Said, ...]:
+def read_thread(session: Session, actor: Actor, request: PortalRequest) -> tuple[Said, ...]:
     """What both sides have said about this request, in the clinician's time; the look is recorded."""
-    _, referral = _of_session(session, found)
-    said = read_conversation(session, referral.id, words=True)
+    said = read_conversation(session, request.referral.id, words=True)
     if not said:
         return ()
-    _note_read(session, actor, referral, "portal-conversation")
-    zone = ZoneInfo(directory.get_clinician(session, referral.clinician_id).time_zone)
+    _note_read(session, actor, request.referral, "portal-conversation")
+    zone = ZoneInfo(request.asked.time_zone)
     return tuple(
         replace(one, turn=replace(one.turn, said_at=one.turn.said_at.astimezone(zone))) for one in said
     )
@@ -294,6 +283,16 @@ def _of_session(session: Session, found: PortalSession) -> tuple[Credential, Ref
     if credential is None:
         raise NotFound("There is no such link.")
     return credential, referrals.get(session, credential.referral_id)
+
+
+def _held(session: Session, found: PortalSession) -> tuple[Credential, Referral]:
+    """The same, held until the transaction ends, and the link as it is when the waiting is over.
+
+    Whoever signs at the same moment is either before us, and has ended our link, or comes after us.
+    """
+    credential, _ = _of_session(session, found)
+    referral = referrals.get(session, credential.referral_id, lock=True)
+    return credentials.get(session, found.selector) or credential, referral
 
 
 def _letter_id(session: Session, credential: Credential) -> str | None:

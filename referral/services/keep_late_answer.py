@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 from referral.domain.answers import Answers
 from referral.domain.audit import Action, Actor, AuditEntry
@@ -24,11 +26,19 @@ def takes_late_answers(referral: Referral) -> bool:
 
 
 def keep_late_answer(
-    session: Session, actor: Actor, referral: Referral, answers: Answers, came_by: CameBy, now: datetime
+    session: Session,
+    actor: Actor,
+    referral: Referral,
+    answers: Answers,
+    came_by: CameBy,
+    now: datetime,
+    *,
+    document: Mapping[str, Any] | None = None,
 ) -> LateAnswer:
     """The caller holds the request. Nothing that was decided changes by it.
 
-    Raises TransitionRefused where the request has ended without an answer, or its answer was voided.
+    `document` is a QuestionnaireResponse of a client's own. Raises TransitionRefused where the request has
+    ended without an answer, or its answer was voided.
     """
     first = recommendations.find(session, referral_id=referral.id)
     if first is None or not takes_late_answers(referral):
@@ -38,7 +48,7 @@ def keep_late_answer(
         text = "The answer to this request does not count any more; ask again, so that a new one can."
         raise TransitionRefused(text, "Task.status")
     clinician = directory.get_clinician(session, referral.clinician_id)
-    response_id = publish.response(session, actor, referral, clinician, answers, {}, now)
+    response_id = publish.response(session, actor, referral, clinician, answers, dict(document or {}), now)
     late = LateAnswer(
         id=str(uuid.uuid4()),
         referral_id=referral.id,

@@ -20,6 +20,7 @@ from referral.domain.outgoing import MessageKind
 from referral.domain.policy import Policy
 from referral.domain.records import Clinician, Order, Referral
 from referral.domain.referral import BUSINESS_STATUS_OF
+from referral.domain.signature import signature_of
 from referral.fhir.questionnaire import answers_from_response
 from referral.services import publish
 from referral.services.close_referral import cancel_siblings, tell_clinician
@@ -242,7 +243,7 @@ def renew(session: Session, actor: Actor, found: PortalSession, tap: Tap, now: d
         address=actor.address,
         user_agent=tap.user_agent[:300],
         shown_text_sha256=hashlib.sha256(tap.shown).hexdigest(),
-        preset=("signer-name", "signer-credentials", "signer-npi"),
+        preset=tuple(signature_of(clinician)),
         language=tap.language,
     )
     given = Given(referral, clinician, order, answers, new, signing)

@@ -8,10 +8,12 @@ from zoneinfo import ZoneInfo
 from referral.domain.answers import check_answers
 from referral.domain.codes import Strength
 from referral.domain.errors import InvalidInput, Issue, TransitionRefused
+from referral.domain.late_answer import CameBy
 from referral.domain.records import Clinician, Referral
 from referral.fhir.elements import every, reference_id
 from referral.fhir.questionnaire import answers_from_response
 from referral.services.client_write import ClientWrite, refuse
+from referral.services.keep_late_answer import keep_late_answer, takes_late_answers
 from referral.services.respond_to_referral import Response, respond
 from referral.storage import directory, referrals
 from referral.storage.db import Session
@@ -20,7 +22,8 @@ from referral.storage.db import Session
 def take_answer(write: ClientWrite) -> None:
     """Answers the request that it is basedOn; a response to anything else is stored as it was sent.
 
-    What a client sends counts as recorded by staff: nobody has proven to us who answered.
+    What a client sends counts as recorded by staff: nobody has proven to us who answered. Where there is an
+    answer already, that one stands and this one is kept beside it.
     """
     referral = _request_behind(write.session, write.document)
     before = _request_behind(write.session, write.current.document) if write.current else None
@@ -38,6 +41,19 @@ def take_answer(write: ClientWrite) -> None:
         answers = check_answers(answers_from_response(write.document), clinician.kind, today)
     except InvalidInput as error:
         raise InvalidInput(*[_located(issue) for issue in error.issues]) from error
+    # Held from here on: of two that answer at once the later one finds the first, and is kept beside it.
+    referral = referrals.get(write.session, referral.id, lock=True)
+    if takes_late_answers(referral):
+        keep_late_answer(
+            write.session,
+            write.actor,
+            referral,
+            answers,
+            CameBy.SYSTEM,
+            write.now,
+            document=write.document,
+        )
+        return
     response = Response(
         referral_id=referral.id,
         answers=answers,

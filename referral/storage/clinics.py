@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -58,17 +59,25 @@ def add(session: Session, new: Clinic, policy: Policy, ladder: Ladder, now: date
     add_policy(session, policy, ladder, created_by="system")
 
 
+# What a clinic is made of, for those who read it together with something else.
+COLUMNS: Final = (
+    *("clinic_id", "slug", "name", "time_zone"),
+    *("letterhead", "settings", "wrapped_key", "seal_key"),
+)
+
+
+def keep(session: Session, values: Mapping[str, Any]) -> None:
+    """This transaction has read its clinic's COLUMNS already, with something else."""
+    session.kept.setdefault(("clinic", session.clinic), _from_columns(values))
+
+
+def _from_columns(values: Mapping[str, Any]) -> Clinic:
+    rest = {name: values[name] for name in COLUMNS[1:]}
+    return Clinic(id=str(values["clinic_id"]), **rest)
+
+
 def _to_clinic(row: Any) -> Clinic:
-    return Clinic(
-        id=str(row.clinic_id),
-        slug=row.slug,
-        name=row.name,
-        time_zone=row.time_zone,
-        letterhead=row.letterhead,
-        settings=row.settings,
-        wrapped_key=row.wrapped_key,
-        seal_key=row.seal_key,
-    )
+    return _from_columns({name: getattr(row, name) for name in COLUMNS})
 
 
 def current(session: Session) -> Clinic:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import and_, case, delete, exists, insert, not_, or_, select, text, update
+from sqlalchemy import and_, bindparam, case, delete, exists, insert, not_, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from referral.domain.codes import Channel
@@ -46,12 +46,13 @@ class Credential:
         return self.revoked_at is None and self.frozen_at is None and now < self.expires_at and not paused
 
 
-_FIELDS: Final = tuple(Credential.__slots__)
-_SELECT: Final = select(*(portal_credential.c[name] for name in _FIELDS))
+FIELDS: Final = tuple(Credential.__slots__)
+_SELECT: Final = select(*(portal_credential.c[name] for name in FIELDS))
 
 
-def _to_credential(row: Any) -> Credential:
-    values = dict(zip(_FIELDS, row, strict=True))
+def to_credential(row: Iterable[Any]) -> Credential:
+    """From the columns FIELDS in their order."""
+    values = dict(zip(FIELDS, row, strict=True))
     values["clinic_id"] = str(values["clinic_id"])
     values["channel"] = Channel(values["channel"])
     values["purpose"] = Purpose(values["purpose"])
@@ -129,7 +130,7 @@ def find_for_renewal(session: Session, selector: str) -> Credential | None:
 
 
 def _enter(session: Session, row: Any) -> Credential:
-    found = _to_credential(row)
+    found = to_credential(row)
     session.enter_clinic(found.clinic_id)
     return found
 
@@ -140,7 +141,7 @@ def get(session: Session, selector: str, *, lock: bool = False) -> Credential | 
         portal_credential.c.clinic_id == session.clinic, portal_credential.c.selector == selector
     )
     row = session.connection.execute(query.with_for_update(key_share=True) if lock else query).one_or_none()
-    return _to_credential(row) if row else None
+    return to_credential(row) if row else None
 
 
 def of_referral(session: Session, referral_id: str) -> list[Credential]:
@@ -149,7 +150,7 @@ def of_referral(session: Session, referral_id: str) -> list[Credential]:
         portal_credential.c.clinic_id == session.clinic, portal_credential.c.referral_id == referral_id
     )
     rows = session.connection.execute(query.order_by(portal_credential.c.created_at.desc()))
-    return [_to_credential(row) for row in rows]
+    return [to_credential(row) for row in rows]
 
 
 def find_code_of(session: Session, referral_id: str, typed: str) -> Credential | None:
@@ -161,7 +162,7 @@ def find_code_of(session: Session, referral_id: str, typed: str) -> Credential |
             portal_credential.c.code_digest == digest(normal_code(typed)),
         )
     ).one_or_none()
-    return _to_credential(row) if row else None
+    return to_credential(row) if row else None
 
 
 def take_attempt(session: Session, selector: str, now: datetime) -> bool:
@@ -316,6 +317,7 @@ def open_session(
 
 
 _SELECT_SESSION: Final = select(*(portal_session.c[name] for name in _SESSION_FIELDS))
+_FIND_SESSION: Final = _SELECT_SESSION.where(portal_session.c.token_digest == bindparam("token"))
 
 
 def _to_session(row: Any) -> PortalSession:
@@ -328,9 +330,7 @@ def find_session(session: Session, token: str) -> PortalSession | None:
     """Enters the clinic of the session that is found; whether it is still alive is for the caller."""
     key = digest(token)
     session.show_key(key.hex())
-    row = session.connection.execute(
-        _SELECT_SESSION.where(portal_session.c.token_digest == key)
-    ).one_or_none()
+    row = session.connection.execute(_FIND_SESSION, {"token": key}).one_or_none()
     if row is None:
         return None
     found = _to_session(row)
@@ -448,12 +448,13 @@ def remove_sessions(session: Session, before: datetime) -> int:
 
 def seal_draft(session: Session, token_digest: bytes, draft: bytes) -> bytes:
     """Encrypted for this session alone: another one cannot open it."""
-    return session.vault.seal(clinics.current(session).wrapped_key, draft, f"draft/{token_digest.hex()}")
+    wrapped = clinics.get(session, session.clinic).wrapped_key
+    return session.vault.seal(wrapped, draft, f"draft/{token_digest.hex()}")
 
 
 def open_draft(session: Session, found: PortalSession) -> bytes | None:
     """What seal_draft() sealed; None where nothing was saved."""
     if found.sealed_draft is None:
         return None
-    wrapped = clinics.current(session).wrapped_key
+    wrapped = clinics.get(session, session.clinic).wrapped_key
     return session.vault.open(wrapped, found.sealed_draft, f"draft/{found.token_digest.hex()}")

@@ -146,20 +146,6 @@ def get_clinicians(session: Session, ids: Iterable[str]) -> dict[str, Clinician]
     return {id: session.kept["clinician", id] for id in wanted if ("clinician", id) in session.kept}
 
 
-def language_of_asked(session: Session, referral_id: str) -> Language | None:
-    """What the clinician of a request reads, as far as is known."""
-    found = session.connection.scalar(
-        select(tables.clinician.c.language)
-        .join(
-            tables.referral,
-            (tables.referral.c.clinic_id == tables.clinician.c.clinic_id)
-            & (tables.referral.c.clinician_id == tables.clinician.c.id),
-        )
-        .where(tables.referral.c.clinic_id == session.clinic, tables.referral.c.id == referral_id)
-    )
-    return Language(found) if found else None
-
-
 def get_clinician(session: Session, id: str) -> Clinician:
     """With all contacts; raises NotFound where there is none in this clinic."""
     found = get_clinicians(session, [id])

@@ -44,7 +44,7 @@ def add(
 ) -> str:
     """Keep one document under an id of the caller's; returns its SHA-256 in hex."""
     digest = hashlib.sha256(content)
-    wrapped = clinics.current(session).wrapped_key
+    wrapped = clinics.get(session, session.clinic).wrapped_key
     session.connection.execute(
         insert(document).inline(),
         {
@@ -89,7 +89,7 @@ def add_many(session: Session, new: Iterable[NewDocument], now: datetime) -> Non
     made = list(new)
     if not made:
         return
-    wrapped = clinics.current(session).wrapped_key
+    wrapped = clinics.get(session, session.clinic).wrapped_key
     given = {
         "clinic": session.clinic,
         "now": now,
@@ -127,7 +127,7 @@ def get_many(session: Session, ids: Iterable[str]) -> dict[str, Document]:
 
 
 def _opened(session: Session, row: Any) -> Document:
-    wrapped = clinics.current(session).wrapped_key
+    wrapped = clinics.get(session, session.clinic).wrapped_key
     content = session.vault.open(wrapped, row.sealed_content, f"document/{row.id}")
     return Document(
         id=row.id,

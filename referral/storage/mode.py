@@ -78,16 +78,19 @@ def is_restoring(session: Session) -> bool:
     return bool(session.connection.scalar(text("SELECT is_restoring()")))
 
 
+_NEWEST: Final = (
+    select(_TABLE.c.clinic_id, _TABLE.c.event)
+    .order_by(_TABLE.c.clinic_id, _TABLE.c.id.desc())
+    .ext(distinct_on(_TABLE.c.clinic_id))
+    .subquery()
+)
+# Made once: it is asked for every page of the portal.
+_RESTORING: Final = select(_NEWEST.c.clinic_id).where(_NEWEST.c.event.not_in(_OPEN))
+
+
 def restoring(session: Session) -> frozenset[str]:
     """The ids of the clinics that are; needs no clinic to have been entered."""
-    newest = (
-        select(_TABLE.c.clinic_id, _TABLE.c.event)
-        .order_by(_TABLE.c.clinic_id, _TABLE.c.id.desc())
-        .ext(distinct_on(_TABLE.c.clinic_id))
-        .subquery()
-    )
-    query = select(newest.c.clinic_id).where(newest.c.event.not_in(_OPEN))
-    return frozenset(str(id) for id in session.connection.scalars(query))
+    return frozenset(str(id) for id in session.connection.scalars(_RESTORING))
 
 
 def is_elsewhere(session: Session) -> bool:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from typing import Final
 
 from fastapi import APIRouter, Depends, Request
+from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
+from referral.bootstrap import Runtime
 from referral.domain.errors import PortalClosed
 from referral.domain.life import Purpose
 from referral.services.answer_on_portal import read_sender
@@ -14,6 +16,7 @@ from referral.services.keep_draft import read_draft
 from referral.services.keep_standing import has_withdrawn
 from referral.services.prove_identity import Stage
 from referral.storage import mode
+from referral.storage.db import Session
 from referral.web import (
     portal_answer,
     portal_ask,
@@ -25,43 +28,64 @@ from referral.web import (
     portal_upload,
 )
 from referral.web.dependencies import RuntimeDep, public
-from referral.web.portal_guest import Guest, find_guest, go, has_cookie
+from referral.web.portal_guest import Guest, go, has_cookie, recognize
+
+_START: Final = "/request"
 
 
-def _is_open(request: Request, runtime: RuntimeDep) -> None:
-    """After a restore nobody comes in, by whatever link; the constant first page of a link stays."""
-    if request.url.path.startswith("/r/") and request.method != "POST":
-        return
+def _require_open(session: Session) -> None:
+    """After a restore nobody comes in, by whatever link."""
+    if mode.restoring(session):
+        raise PortalClosed("The portal is closed for the moment.")
+
+
+async def _is_open(request: Request, runtime: RuntimeDep) -> None:
+    """The constant first page of a link stays; the first page behind it looks in its own transaction."""
+    path = request.scope["path"]
+    if path != _START and (request.method == "POST" or not path.startswith("/r/")):
+        await run_in_threadpool(_look, runtime)
+
+
+def _look(runtime: Runtime) -> None:
     with runtime.transaction() as session:
-        if mode.restoring(session):
-            raise PortalClosed("The portal is closed for the moment.")
+        _require_open(session)
 
 
 router: Final = APIRouter(dependencies=[Depends(_is_open)])
 
 
-def _maybe(request: Request, runtime: RuntimeDep) -> Guest | None:
-    return find_guest(request, runtime)
-
-
 @router.get(
-    "/request",
+    _START,
     dependencies=[public("asks for a code; shows a request only to a session that was identified")],
     include_in_schema=False,
 )
-def next_page(
-    request: Request, runtime: RuntimeDep, visitor: Annotated[Guest | None, Depends(_maybe)]
-) -> Response:
+def next_page(request: Request, runtime: RuntimeDep) -> Response:
     """The one address to come back to: the code, the check, the request, or that it is over."""
+    shown = None
+    with runtime.transaction() as session:
+        _require_open(session)
+        visitor = recognize(session, request, runtime)
+        if visitor is not None and _is_asked(visitor):
+            shown = portal_answer.read_request(session, visitor)
+    if visitor is not None and shown is not None:
+        return portal_answer.request_page(visitor, shown)
+    return _other_page(request, runtime, visitor)
+
+
+def _is_asked(visitor: Guest) -> bool:
+    """Identified, and the answer is still to be given."""
+    answers = visitor.credential.purpose is Purpose.ANSWER
+    return answers and visitor.stage is Stage.IDENTIFIED and not visitor.is_over
+
+
+def _other_page(request: Request, runtime: Runtime, visitor: Guest | None) -> Response:
     if visitor is None:
         return portal_entry.code_page(request, was_closed=has_cookie(request, runtime))
     if visitor.credential.revoked_at is not None:
         return _closed(visitor)
     if visitor.stage is not Stage.IDENTIFIED or visitor.credential.frozen_at is not None:
         return portal_identity.identity_page(visitor)
-    if visitor.credential.purpose is Purpose.STANDING:
-        return go("/request/standing")
-    return portal_answer.request_page(visitor)
+    return go("/request/standing")
 
 
 def _closed(visitor: Guest) -> Response:

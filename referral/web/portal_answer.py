@@ -25,7 +25,6 @@ from referral.services.answer_on_portal import (
     Card,
     Signature,
     leave,
-    prefilled,
     read_card,
     read_letter,
     read_receipt,
@@ -52,6 +51,7 @@ from referral.web.portal_questions import (
     errors_of,
     lines,
     posted_values,
+    roles,
     sections,
     to_check,
 )
@@ -73,24 +73,30 @@ def _read(visitor: Guest) -> tuple[Card, Draft, dict[str, Any]]:
 
 
 def _look(session: Session, visitor: Guest) -> tuple[Card, Draft, dict[str, Any]]:
-    card = read_card(session, visitor.actor, visitor.found, visitor.now, visitor.language)
+    card = read_card(session, visitor.actor, visitor.about, visitor.found, visitor.now, visitor.language)
     draft, sender = read_draft(session, visitor.found), read_sender(session)
     return card, draft, {"card": card, "sender": sender, "due_on": visitor.date(card.due_on)}
 
 
-def request_page(visitor: Guest) -> Response:
-    """The request and five large answers."""
-    with visitor.transaction() as session:
-        _, draft, frame = _look(session, visitor)
-        thread = read_thread(session, visitor.actor, visitor.found)
-    return visitor.page(
-        "portal/request.html.j2",
-        thread=thread,
-        is_assistant=visitor.found.is_assistant,
-        form=Form(token=visitor.found.csrf_token),
-        decisions=decisions(draft.values, visitor.language),
+def read_request(session: Session, visitor: Guest) -> dict[str, Any]:
+    """What the first page of an identified visitor shows: the request and five large answers.
+
+    In the transaction that has recognized the visitor: this page is opened more often than all others.
+    """
+    _, draft, frame = _look(session, visitor)
+    has_turns = visitor.about.has_turns
+    return {
+        "thread": read_thread(session, visitor.actor, visitor.about) if has_turns else (),
+        "is_assistant": visitor.found.is_assistant,
+        "form": Form(token=visitor.found.csrf_token),
+        "decisions": decisions(draft.values, visitor.language),
         **frame,
-    )
+    }
+
+
+def request_page(visitor: Guest, values: dict[str, Any]) -> Response:
+    """What was read, drawn after the transaction: a page is no reason to keep a connection."""
+    return visitor.page("portal/request.html.j2", **values)
 
 
 @router.post("/request/decision")
@@ -169,7 +175,7 @@ def review(visitor: Identified) -> Response:
     decision = decision_of(draft.values)
     if decision is None or _detail_errors(card, decision, draft.values):
         return go("/request/details")
-    return _review_page(visitor, draft, frame, prefilled(card), {})
+    return _review_page(visitor, draft, frame, card.signature, {})
 
 
 def _review_page(
@@ -192,7 +198,8 @@ def _review_page(
         lines=lines(card.kind, decision, draft.values, visitor.language),
         has_details=bool(asked(card.kind, decision)),
         attestation=attestation(visitor.language),
-        prefilled=prefilled(card),
+        prefilled=card.signature,
+        roles=roles(visitor.language),
         notice=notice,
         filled_by=draft.filled_by.name if draft.filled_by else "",
         is_assistant=visitor.found.is_assistant,
@@ -211,7 +218,7 @@ def sign_answer(request: Request, visitor: _Signing, form: PostedDep) -> Respons
     signature = Signature(
         key=str(form.get("key", "")),
         values=to_check(card.kind, decision, {**draft.values, **typed}),
-        shown=bytes(_review_page(visitor, draft, frame, prefilled(card), {}).body),
+        shown=bytes(_review_page(visitor, draft, frame, card.signature, {}).body),
         user_agent=request.headers.get("user-agent", ""),
         language=visitor.language,
     )
@@ -225,7 +232,7 @@ def sign_answer(request: Request, visitor: _Signing, form: PostedDep) -> Respons
         values = {link_id: given[0] for link_id, given in typed.items() if given}
         return _review_page(visitor, draft, frame, values, errors)
     except StaleVersion as refusal:
-        return _review_page(visitor, draft, frame, prefilled(card), {}, notice=visitor.tell(str(refusal)))
+        return _review_page(visitor, draft, frame, card.signature, {}, notice=visitor.tell(str(refusal)))
     except (CredentialUnusable, TransitionRefused, Forbidden):
         return go("/request")
     return go("/request/receipt")

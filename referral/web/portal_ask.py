@@ -153,7 +153,7 @@ def conversation(visitor: _Known) -> Response:
 
 def _conversation_page(visitor: Guest, values: dict[str, str], errors: dict[str, str]) -> Response:
     with visitor.transaction() as session:
-        sender, thread = read_sender(session), read_thread(session, visitor.actor, visitor.found)
+        sender, thread = read_sender(session), read_thread(session, visitor.actor, visitor.about)
     return visitor.page(
         "portal/conversation.html.j2",
         400 if errors else 200,

@@ -28,7 +28,7 @@ def assistant_form(visitor: Identified) -> Response:
 
 def _assistant_page(visitor: Guest, name: str, problem: str) -> Response:
     with visitor.transaction() as session:
-        card = read_card(session, visitor.actor, visitor.found, visitor.now)
+        card = read_card(session, visitor.actor, visitor.about, visitor.found, visitor.now)
         sender = read_sender(session)
     form = Form({"name": name}, {"name": problem} if problem else {}, visitor.found.csrf_token)
     return visitor.page(

@@ -32,10 +32,11 @@ def _door(language: Language) -> bytes:
     methods=["GET", "HEAD"],
     dependencies=[public("one constant page for every link; reads and writes nothing")],
 )
-def door(request: Request, selector: str, secret: str) -> Response:  # noqa: ARG001 - the page is the same
+async def door(request: Request, selector: str, secret: str) -> Response:  # noqa: ARG001 - the page is the same
     """Mail scanners open links, run scripts and follow redirects: nothing here depends on the link.
 
-    The language is the browser's or one chosen in it, never that of the person who was written to.
+    The language is the browser's or one chosen in it, never that of the person who was written to. Nothing
+    here waits: a thread of its own would cost more than the page.
     """
     return HTMLResponse(_door(language_of(request)))
 

@@ -17,9 +17,10 @@ from referral.domain.language import Language
 from referral.domain.life import Purpose
 from referral.services.enter_portal import Caller, is_alive, may_still_save
 from referral.services.prove_identity import Stage, stage_of
-from referral.storage import credentials, directory
+from referral.storage import credentials
 from referral.storage.credentials import Credential, PortalSession
 from referral.storage.db import Session
+from referral.storage.portal_requests import PortalRequest, find_request
 from referral.translation import long_date, say
 from referral.web.dependencies import PostedDep, RuntimeDep, check_csrf, client_address, cookie_name, marked
 from referral.web.pages import page
@@ -32,13 +33,15 @@ _TOUCH_EVERY: Final = timedelta(minutes=1)
 
 @dataclass(frozen=True, slots=True)
 class Guest:
-    """A running session of the portal with the link it came by.
+    """A running session of the portal with the link it came by, and the request that this is about.
 
-    There is no transaction here: a guess is paid for in one that is committed before the next begins.
+    Nothing of it is shown to anybody who has not been identified. There is no transaction here: a guess is
+    paid for in one that is committed before the next begins.
     """
 
     runtime: Runtime
     found: PortalSession
+    about: PortalRequest
     credential: Credential
     actor: Actor
     now: datetime
@@ -85,26 +88,34 @@ def has_cookie(request: Request, runtime: Runtime) -> bool:
 
 
 def find_guest(request: Request, runtime: Runtime, *, even_asleep: bool = False) -> Guest | None:
-    """The guest of the cookie, None where the session is unknown or has ended; notes that it was used."""
+    """The guest of the cookie, in a transaction that is over before the page begins one."""
+    with runtime.transaction() as session:
+        return recognize(session, request, runtime, even_asleep=even_asleep)
+
+
+def recognize(
+    session: Session, request: Request, runtime: Runtime, *, even_asleep: bool = False
+) -> Guest | None:
+    """The guest of the cookie, None where the session is unknown or has ended; notes that it was used.
+
+    Enters the clinic of the guest.
+    """
     token = request.cookies.get(cookie_name(runtime, _COOKIE))
-    if not token:
+    found = credentials.find_session(session, token) if token else None
+    if found is None:
         return None
     now = runtime.now()
-    with runtime.transaction() as session:
-        found = credentials.find_session(session, token)
-        if found is None:
-            return None
-        asleep = not is_alive(found, now)
-        if asleep and not (even_asleep and may_still_save(found, now)):
-            return None
-        credential = credentials.get(session, found.selector)
-        if credential is None:
-            return None
-        if not asleep and now - found.seen_at > _TOUCH_EVERY:
-            credentials.change_session(session, found.token_digest, seen_at=now)
-        language = know(request, directory.language_of_asked(session, credential.referral_id))
-    request.state.actor = actor = caller_of(request).actor(credential)
-    return Guest(runtime, found, credential, actor, now, language, asleep)
+    asleep = not is_alive(found, now)
+    if asleep and not (even_asleep and may_still_save(found, now)):
+        return None
+    about = find_request(session, found.selector)
+    if about is None:
+        return None
+    if not asleep and now - found.seen_at > _TOUCH_EVERY:
+        credentials.change_session(session, found.token_digest, seen_at=now)
+    language = know(request, about.asked.language)
+    request.state.actor = actor = caller_of(request).actor(about.credential)
+    return Guest(runtime, found, about, about.credential, actor, now, language, asleep)
 
 
 def guest(

@@ -12,14 +12,17 @@ from starlette.datastructures import FormData
 
 from referral.domain.codes import POSITIVE, ClinicianKind, Decision
 from referral.domain.errors import InvalidInput
-from referral.domain.form import BY_LINK_ID, DECISIONS, SECTIONS, Item, Kind, items_for
+from referral.domain.form import BY_LINK_ID, DECISIONS, ROLES, SECTIONS, Item, Kind, items_for
 from referral.domain.language import Language, phrase
 from referral.letters.content import printable_text
 from referral.translation import long_date, say
 
 Values = Mapping[str, list[str]]
 
-SIGNATURE: Final = ("attestation", "signer-name", "signer-credentials", "signer-npi")
+SIGNATURE: Final = (
+    *("attestation", "signer-name", "signer-credentials"),
+    *("signer-role", "signer-license-state", "signer-npi"),
+)
 SIGNATURE_ITEMS: Final = tuple(BY_LINK_ID[link_id] for link_id in SIGNATURE)
 # No item has more options; whoever sends more does not send our form.
 _MOST_ANSWERS: Final = 8
@@ -159,7 +162,11 @@ def paper_sections(kind: ClinicianKind, values: Values) -> tuple[Section, ...]:
     """The whole form of a discipline on one page, as it stands on paper; for staff, who write it down."""
     made = []
     for key, title in SECTIONS.items():
-        items = [item for item in items_for(kind) if item.section == key and item.kind is not Kind.TICK]
+        items = [
+            item
+            for item in items_for(kind)
+            if item.section == key and item.on_paper and item.kind is not Kind.TICK
+        ]
         questions = (_question(item, values.get(item.link_id, []), Language.ENGLISH) for item in items)
         made.append(
             Section(
@@ -223,6 +230,11 @@ def errors_of(refusal: InvalidInput, link_ids: tuple[str, ...], language: Langua
         issue.expression[0]: say(language, issue.text) for issue in refusal.issues if issue.expression
     }
     return {link_id: sentences[link_id] for link_id in link_ids if link_id in sentences}
+
+
+def roles(language: Language) -> tuple[Option, ...]:
+    """As whom somebody can sign."""
+    return tuple(Option(option.code, say(language, option.text)) for option in ROLES)
 
 
 def attestation(language: Language) -> str:

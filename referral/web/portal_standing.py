@@ -41,7 +41,7 @@ def standing(visitor: _Standing) -> Response:
 def _standing_page(visitor: Guest, problem: str = "") -> Response:
     with visitor.transaction() as session:
         read = read_standing(session, visitor.actor, visitor.found, visitor.now)
-        card = read_card(session, visitor.actor, visitor.found, visitor.now, visitor.language)
+        card = read_card(session, visitor.actor, visitor.about, visitor.found, visitor.now, visitor.language)
         sender = read_sender(session)
     return visitor.page(
         "portal/standing.html.j2",

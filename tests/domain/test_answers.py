@@ -60,6 +60,8 @@ def test_every_missing_answer_is_told_at_once() -> None:
         ({"last-seen": "2026-11-04"}, "last-seen"),
         ({"last-seen": "yesterday"}, "last-seen"),
         ({"signer-npi": "1234567890"}, "signer-npi"),
+        ({"signer-license-state": "Atlantis"}, "signer-license-state"),
+        ({"signer-role": "king"}, "signer-role"),
         ({"attestation": "maybe"}, "attestation"),
         ({"medication": "x" * 2001}, "medication"),
         ({"next-visit": "soon"}, "next-visit"),

@@ -35,7 +35,7 @@ def raw_answers(
             raw[item.link_id] = [TODAY.isoformat()]
         else:
             raw[item.link_id] = ["yes"] if item.kind is Kind.TICK else ["Some words"]
-    return {**raw, "decision": [decision], "signer-npi": [NPI]}
+    return {**raw, "decision": [decision], "signer-npi": [NPI], "signer-license-state": ["CO"]}
 
 
 def answered(kind: ClinicianKind, decision: Decision = Decision.RECOMMENDED_WITH_CONDITIONS) -> Answers:

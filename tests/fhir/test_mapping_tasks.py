@@ -50,7 +50,7 @@ def test_the_questionnaire_task_names_the_form_of_the_discipline_with_its_versio
     }
     canonical = written["input"][0]["valueCanonical"]
     assert (
-        canonical == "https://referral.example/fhir/Questionnaire/ketamine-recommendation-psychiatrist|1.1.0"
+        canonical == "https://referral.example/fhir/Questionnaire/ketamine-recommendation-psychiatrist|1.2.0"
     )
 
 

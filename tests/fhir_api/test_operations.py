@@ -270,7 +270,9 @@ def test_a_form_is_begun_for_the_clinician_who_was_asked(referred: Referred) -> 
     assert made["source"] == {"reference": referred.role}
     assert made["questionnaire"].partition("|")[0].endswith(f"/Questionnaire/{FORM}")
     assert answers(made)["signer-name"] == {"valueString": "Chidi Okafor"}
-    assert answers(made).keys() <= {"signer-name", "signer-credentials", "signer-npi"}
+    signature = {"signer-name", "signer-credentials", "signer-role", "signer-license-state", "signer-npi"}
+    assert answers(made).keys() <= signature
+    assert answers(made)["signer-role"]["valueCoding"]["code"] == "psychiatrist"
     assert fhir.get("QuestionnaireResponse?_summary=count").body["total"] == before
     events = fhir.get(f"AuditEvent?patient={referred.patient}&entity={referred.request}").resources
     assert "populate" in str([row["subtype"] for row in events])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from referral.fhir.systems import BASE
 from referral.services import publish
 from referral.services.judge_recommendation import confirm_by_phone, revoke_recommendation
 from referral.storage import documents, outbox, referrals
@@ -468,10 +469,24 @@ def test_an_answer_that_is_incomplete_names_the_items(referred: Referred) -> Non
 def test_an_answer_is_given_once_and_not_rewritten(referred: Referred) -> None:
     made = referred.fhir.create(referred.answer("not-recommended", item=not_recommended(referred)))
     assert referred.task["businessStatus"]["coding"][0]["code"] == "not-recommended"
-    assert referred.fhir.post("QuestionnaireResponse", referred.answer()).status == 422
     assert referred.fhir.put(f"QuestionnaireResponse/{made['id']}", made).status == 422
     observation = referred.fhir.get(f"Observation?based-on={referred.request}").resources[0]
     assert referred.fhir.put(f"Observation/{observation['id']}", observation).status == 422
+
+
+def test_a_second_answer_is_kept_beside_the_first_which_stands(referred: Referred) -> None:
+    fhir = referred.fhir
+    first = fhir.create(referred.answer("not-recommended", item=not_recommended(referred)))
+    late = fhir.create(referred.answer())
+    assert fhir.get(f"QuestionnaireResponse/{late['id']}").body["item"] == late["item"]
+    assert fhir.put(f"QuestionnaireResponse/{late['id']}", late).status == 422
+    assert referred.task["businessStatus"]["coding"][0]["code"] == "not-recommended"
+    (opinion,) = fhir.get(f"Observation?based-on={referred.request}").resources
+    assert opinion["derivedFrom"] == [{"reference": f"QuestionnaireResponse/{first['id']}"}]
+    topic = f"{BASE}/CodeSystem/gate-topic|late-answer"
+    (issue,) = fhir.get(f"DetectedIssue?patient={referred.patient}&code={topic}").resources
+    named = [target["reference"] for target in issue["implicated"]]
+    assert {f"Observation/{opinion['id']}", f"QuestionnaireResponse/{late['id']}"} <= set(named)
 
 
 def not_recommended(referred: Referred) -> list[Json]:

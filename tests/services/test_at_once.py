@@ -4,21 +4,38 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import NoReturn
 
-from referral.domain.codes import Strength
-from referral.domain.errors import GateClosed, ReferralError, StaleVersion, TransitionRefused
+from sqlalchemy import text
+
+from referral.domain.audit import Actor
+from referral.domain.codes import Channel, Strength
+from referral.domain.credential import mint, random_token
+from referral.domain.errors import (
+    CredentialUnusable,
+    GateClosed,
+    ReferralError,
+    StaleVersion,
+    TransitionRefused,
+)
+from referral.domain.language import Language
+from referral.domain.late_answer import CameBy
 from referral.domain.records import Order, Referral
 from referral.letters.content import Letter, LetterProblem, ReceiptRecord
+from referral.services.answer_on_portal import Signature, sign
 from referral.services.close_referral import cancel_referral
 from referral.services.deliver_messages import deliver_due
 from referral.services.judge_recommendation import confirm_by_phone, revoke_recommendation
+from referral.services.keep_draft import Signed, save_values
 from referral.services.refresh_gate import refresh_gate
 from referral.services.send_reminders import send_reminders
 from referral.services.treat import record_consultation, start_treatment
-from referral.storage import orders, referrals
+from referral.storage import credentials, late_answers, orders, outbox, referrals
+from referral.storage.db import Session
 from tests.database import NOW, ClinicFixture
+from tests.processes import eventually
 from tests.services import people
 from tests.services.sending import delivery
 from tests.storage import emergency
@@ -77,6 +94,94 @@ def test_two_clinicians_who_answer_at_the_same_moment_never_wait_in_a_circle(cli
         refused = at_once(answering(clinic, one), answering(clinic, other))
         # The first answer is enough and cancels the other request.
         assert [type(error) for error in refused] == [TransitionRefused]
+
+
+class Visit:
+    """A clinician at the portal with everything filled in, about to sign."""
+
+    def __init__(self, session: Session, clinic: ClinicFixture, referral: Referral) -> None:
+        self._clinic = clinic
+        (message,) = outbox.find(session, referral_id=referral.id)
+        minted, token = mint(), random_token()
+        link = credentials.NewCredential(
+            minted=minted,
+            referral_id=referral.id,
+            message_id=message.id,
+            channel=Channel.FAX,
+            contact_verified=True,
+            expires_at=NOW + timedelta(days=1),
+        )
+        credentials.add_many(session, [link], NOW)
+        csrf = random_token()
+        credentials.open_session(
+            session, token, selector=minted.selector, csrf_token=csrf, came_by="link", now=NOW
+        )
+        found = credentials.find_session(session, token)
+        assert found is not None
+        known = {"identified_at": NOW, "strength": Strength.PAPER_TO_VERIFIED_CONTACT}
+        credentials.change_session(session, found.token_digest, **known)
+        self._key = save_values(session, found, {"decision": ["recommended"]}).key
+        self._found = credentials.lock_session(session, found.token_digest)
+
+    def sign(self) -> Signed:
+        given = people.answers().values
+        signature = Signature(
+            key=self._key,
+            values={id: [one] if isinstance(one, str) else list(one) for id, one in given.items()},
+            shown=b"the page",
+            user_agent="test browser",
+            language=Language.ENGLISH,
+        )
+        actor = Actor(self._clinic.id, "portal", self._found.selector)
+        with self._clinic.transaction() as session:
+            return sign(session, actor, self._found, signature, NOW)
+
+
+_WAITING = text(
+    "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+)
+
+
+def somebody_waits(clinic: ClinicFixture) -> bool:
+    with clinic.transaction() as session:
+        return bool(session.connection.scalar(_WAITING))
+
+
+def sign_while_waiting(clinic: ClinicFixture, decision: str) -> tuple[Referral, Future[Signed]]:
+    """Somebody signs by a good link, and waits for an answer that is being written down at this moment."""
+    with clinic.transaction() as session:
+        asked = people.asked_once(session, clinic)
+        visit = Visit(session, clinic, asked)
+    with ThreadPoolExecutor(1) as pool:
+        with clinic.transaction() as session:
+            referrals.get(session, asked.id, lock=True)
+            signing = pool.submit(visit.sign)
+            eventually(lambda: somebody_waits(clinic))
+            people.respond_with(session, clinic, asked, people.answers(decision))
+        return asked, signing
+
+
+def test_who_signs_while_another_answer_is_written_down_is_kept_beside_it(clinic: ClinicFixture) -> None:
+    asked, signing = sign_while_waiting(clinic, "recommended")
+    assert signing.result().is_late
+    with clinic.transaction() as session:
+        (late,) = late_answers.of_referral(session, asked.id)
+        assert (late.came_by, late.differs) == (CameBy.LINK, False)
+
+
+def test_who_signs_while_the_request_ends_otherwise_is_told_that_it_is_over(clinic: ClinicFixture) -> None:
+    _, signing = sign_while_waiting(clinic, "not-my-patient")
+    assert isinstance(signing.exception(), CredentialUnusable)
+
+
+def test_of_two_who_sign_at_once_one_counts_and_the_other_is_late(clinic: ClinicFixture) -> None:
+    for _ in range(ROUNDS):
+        with clinic.transaction() as session:
+            asked = people.asked_once(session, clinic, npi="")
+            visits = [Visit(session, clinic, asked) for _ in range(2)]
+        with ThreadPoolExecutor(2) as pool:
+            signed = list(pool.map(Visit.sign, visits))
+        assert sorted(one.is_late for one in signed) == [False, True]
 
 
 def test_a_confirming_call_and_the_other_clinicians_answer_wait_for_each_other(clinic: ClinicFixture) -> None:

@@ -12,7 +12,15 @@ from referral.storage.db import Database
 from tests.database import ClinicFixture, make_clinic
 from tests.web.client import application
 from tests.web.desk import Desk, OpenDesk, desk
-from tests.web.portal_case import serve
+from tests.web.portal_case import PORTAL, serve
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _portal_ends(database: Database) -> Iterator[None]:
+    """Before its database does."""
+    del database
+    yield
+    PORTAL.close()
 
 
 @pytest.fixture(scope="session")

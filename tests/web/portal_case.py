@@ -9,7 +9,7 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -28,6 +28,7 @@ from referral.services.keep_directory import NewClinician, NewPatient, add_clini
 from referral.services.queue_message import queue_message
 from referral.services.request_recommendation import NewOrder, NewRequest, place_order, request_recommendation
 from referral.storage import clinics, credentials, directory, documents, outbox, referrals
+from referral.storage.db import Database
 from referral.storage.outbox import Message
 from tests.database import NOW, ClinicFixture, Clock
 from tests.services.people import verified_by_a_colleague
@@ -121,12 +122,41 @@ class Case:
 
     @contextmanager
     def browser(self) -> Iterator[Browser]:
-        """A browser in front of a server of its own."""
-        with (
-            serve(application(self.clinic, self.clock)) as address,
-            httpx.Client(base_url=address, timeout=60) as client,
-        ):
+        """A browser in front of the portal, where it is as late as the case's clock says."""
+        with PORTAL.at(self) as address, httpx.Client(base_url=address, timeout=60) as client:
             yield Browser(self, client)
+
+
+class Portal:
+    """One server for all cases of a process: a link says to which clinic it belongs.
+
+    To make an application takes longer than most tests.
+    """
+
+    def __init__(self) -> None:
+        self._servers: dict[Database, str] = {}
+        self._running = ExitStack()
+        self._clock = Clock()
+
+    @contextmanager
+    def at(self, case: Case) -> Iterator[str]:
+        """Its address; until the block ends it goes by the clock of this case."""
+        before, self._clock = self._clock, case.clock
+        database = case.clinic.database
+        if database not in self._servers:
+            app = application(case.clinic, lambda: self._clock.now)
+            self._servers[database] = self._running.enter_context(serve(app))
+        try:
+            yield self._servers[database]
+        finally:
+            self._clock = before
+
+    def close(self) -> None:
+        self._servers.clear()
+        self._running.close()
+
+
+PORTAL = Portal()
 
 
 @contextmanager

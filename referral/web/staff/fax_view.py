@@ -8,8 +8,9 @@ from urllib.parse import urlencode
 
 from referral.domain.codes import TaskStatus
 from referral.domain.fax import FaxSource, FaxState, MatchedBy
-from referral.domain.form import ITEMS
+from referral.domain.form import BY_LINK_ID, ITEMS
 from referral.domain.records import Clinician
+from referral.domain.signature import signature_of
 from referral.letters.scan import REASONS
 from referral.services.find_faxes import About, Candidate, FaxView, Why
 from referral.services.keep_late_answer import takes_late_answers
@@ -242,12 +243,8 @@ def prefilled(about: About | None) -> dict[str, list[str]]:
 
 def signature_on_file(clinician: Clinician) -> dict[str, list[str]]:
     """The signature as the directory has it; what was signed or said is what counts."""
-    values = {
-        "signer-name": clinician.name,
-        "signer-credentials": clinician.credentials,
-        "signer-npi": clinician.npi or "",
-    }
-    return {link_id: [value] for link_id, value in values.items() if value}
+    known = signature_of(clinician)
+    return {id: [value] for id, value in known.items() if BY_LINK_ID[id].on_paper}
 
 
 # Every item of the form by its field, for reading what was posted.
