@@ -22,6 +22,7 @@ import pikepdf
 import pytest
 import redis
 
+from referral.domain.outgoing import MessageKind, lane_of
 from referral.domain.policy import ICD_10_CM
 from referral.services.demo import PASSWORD
 from tests.fhir_api.cds_ehr import SERVICE, bundle, encoded, hook
@@ -50,7 +51,29 @@ CLINICIAN = {
     "clinician_fax": "303-555-0172",
     "clinician_phone": "303-555-0173",
 }
-TELEPHONES = ("patient_phone", "clinician_fax", "clinician_phone")
+# Another patient, whose clinician has left the practice.
+OTHER_PATIENT = {
+    "given": "Qzotherina",
+    "family": "Qzothersen",
+    "birth_date": "1969-08-23",
+    "patient_email": "qzother@qzhome.example",
+}
+OTHER_CLINICIAN = {
+    "clinician_given": "Qzformer",
+    "clinician_family": "Qzleaver",
+    "credentials": "QzDO",
+    "practice": "Qzoldpractice",
+    "clinician_email": "qzleaver@qzclinic.example",
+}
+SUCCESSOR = {"name": "Qzcolleague Qzsuccessor", "telephone": "303-555-0178"}
+LETTERHEAD = {
+    "clinic_name": "Qzharbor Clinic",
+    "tagline": "Qztagline",
+    "address": "88 Qzavenue",
+    "website": "qzharbor.example",
+    "signer_name": "Qzsigner Qzsignature",
+    "signer_title": "Qztitle",
+}
 NARRATIVE = {
     "medication": "qzsertraline 100 mg",
     "conditions": "qzlithium level first",
@@ -58,7 +81,12 @@ NARRATIVE = {
     "risk-note": "qzrisk of her own",
     "comment": "qzcomment on her marriage",
     "question": "qzquestion about her brother",
+    "reply": "qzreply of the clinic",
+    "thanks": "qzthanks for the reply",
 }
+
+
+_TELEPHONE = re.compile(r"\d{3}-\d{3}-\d{4}")
 
 
 @dataclass
@@ -142,7 +170,35 @@ def sign_in(service: Service, planted: Planted, visit: Browser, who: str) -> Non
     assert "Today" in visit.page
 
 
-def ask(visit: Browser, planted: Planted) -> str:
+def dress(service: Service, planted: Planted) -> None:
+    """The administrator gives letters another head, after a logo that is no picture."""
+    planted.plant(LETTERHEAD, "letterhead ")
+    with browser(service, planted, "admin") as visit:
+        visit.get("/sign-in")
+        visit.post("/sign-in", {"email": "admin@harborlight.example", "password": PASSWORD})
+        typed = {
+            **LETTERHEAD,
+            "neutral_name": "Harbor Light",
+            "telephone": "303-555-0142",
+            "fax": "303-555-0143",
+            "accent": "#0f5257",
+        }
+        name = planted.add("name of the logo's file", "qzlogo-file.png")
+        for content in (b"no picture", b""):
+            data = {**hidden(visit.get("/settings/letterhead/edit")), **typed}
+            files = {"logo_file": (name if content else "", content, "image/png")}
+            visit.page = visit.client.post("/settings/letterhead/preview", data=data, files=files).text
+        visit.client.get("/settings/letterhead/look.gif", params=LETTERHEAD)
+        assert "The letterhead is saved" in visit.post("/settings/letterhead"), visit.page
+
+
+def ask(
+    visit: Browser,
+    planted: Planted,
+    patient: dict[str, str] = PATIENT,
+    clinician: dict[str, str] = CLINICIAN,
+    prefix: str = "",
+) -> str:
     """A request about a new patient to a new clinician; its number."""
     visit.get("/requests/new")
     typed = {
@@ -150,13 +206,13 @@ def ask(visit: Browser, planted: Planted) -> str:
         "patient": "new",
         "clinician": "new",
         "clinician_kind": "psychiatrist",
-        "npi": "9000000015",
+        "npi": "9000000015" if clinician is CLINICIAN else "",
         "address_state": "CO",
         "postal_code": "80203",
         "indication": f"{ICD_10_CM}|F33.2",
         "infusions": "6",
-        **planted.plant(PATIENT),
-        **planted.plant(CLINICIAN),
+        **planted.plant(patient, prefix),
+        **planted.plant(clinician, prefix),
     }
     found = re.search(r"Request (R-[\w-]+)", visit.post("/requests/new", typed))
     assert found is not None, visit.page
@@ -209,6 +265,10 @@ def answer(service: Service, planted: Planted, desk: Browser, number: str) -> No
         planted.plant(NARRATIVE)
         visit.get("/request/ask/question")
         visit.post("/request/ask/question", {"text": NARRATIVE["question"]})
+        reply(service, planted, number)
+        assert NARRATIVE["reply"] in visit.get("/request/conversation")
+        visit.post("/request/conversation", {"text": NARRATIVE["thanks"]})
+        upload(visit, planted)
         visit.get("/request")
         visit.post("/request/decision", {"decision": "recommended-with-conditions"})
         visit.post("/request/details", details(service, visit.page))
@@ -219,6 +279,78 @@ def answer(service: Service, planted: Planted, desk: Browser, number: str) -> No
         }
         visit.post("/request/sign", {**signer, "attestation": "yes"})
         assert "your answer has arrived" in visit.page, visit.page
+
+
+def reply(service: Service, planted: Planted, number: str) -> None:
+    """The medical director, since the front desk neither reads nor writes narrative."""
+    with browser(service, planted, "director") as visit:
+        visit.get("/sign-in")
+        visit.post("/sign-in", {"email": "director@harborlight.example", "password": PASSWORD})
+        found = re.search(r"/requests/[0-9a-f-]{36}", visit.get(f"/requests?q={number}"))
+        assert found is not None, visit.page
+        assert NARRATIVE["question"] in visit.get(found[0])
+        visit.post(f"{found[0]}/reply", {"reply": NARRATIVE["reply"]})
+
+
+def upload(visit: Browser, planted: Planted) -> None:
+    """A letter whose name and title say more than a name should."""
+    mine = planted.plant({"file": "qzletter-file.pdf", "title": "qzletter title"}, "letter's ")
+    data, files = hidden(visit.get("/request/upload")), {"letter": (mine["file"], pdf(mine["title"]))}
+    visit.page = visit.client.post("/request/upload", data=data, files=files).text
+    assert "your letter has arrived" in visit.page
+
+
+def pdf(title: str) -> bytes:
+    made, out = pikepdf.new(), io.BytesIO()
+    made.add_blank_page(page_size=(612, 792))
+    made.docinfo["/Title"] = title
+    made.save(out)
+    return out.getvalue()
+
+
+def look_in_as_patient(service: Service, planted: Planted, number: str) -> None:
+    """What the ladder writes on business day 8, and the page behind its link."""
+    kind = MessageKind.PATIENT_STATUS
+    with service.database() as database:
+        database.execute(
+            "INSERT INTO message (clinic_id, id, referral_id, kind, ordinal, channel, contact_id, lane,"
+            " not_before, created_at, patient_id)"
+            " SELECT r.clinic_id, gen_random_uuid(), r.id, %(kind)s, 1, c.channel, c.id, %(lane)s,"
+            " %(now)s, %(now)s, r.patient_id"
+            " FROM referral r JOIN contact c ON c.clinic_id = r.clinic_id AND c.patient_id = r.patient_id"
+            " WHERE r.number = %(number)s AND c.channel = 'email'",
+            {"kind": kind, "lane": lane_of(kind), "now": service.clock.now, "number": number},
+        )
+    service.sweep()
+
+    def link() -> str:
+        mails = [m for m in list(service.post.mailbox.messages) if m["To"] == OTHER_PATIENT["patient_email"]]
+        found = [re.search(r"/p/\S+", mail.get_content()) for mail in mails]
+        return next((one[0] for one in found if one is not None), "")
+
+    path = eventually(link, 60)
+    _, _, selector, secret = path.split("/")
+    planted.add("secret of the patient's link", secret)
+    with browser(service, planted, "patient") as visit:
+        visit.get(path)
+        visit.get(f"/p/selector/{secret}")
+        visit.post(path)
+        visit.post("/status/birth-date", {"birth_month": "1", "birth_day": "2", "birth_year": "1903"})
+        visit.post("/status/birth-date", {"birth_month": "8", "birth_day": "23", "birth_year": "1969"})
+        assert OTHER_CLINICIAN["clinician_family"] in visit.page, visit.page
+        visit.post("/status/fresh-link", {"selector": selector})
+
+
+def send_away(service: Service, planted: Planted, number: str) -> None:
+    """Whoever opens the link says who has taken over; nobody asks them for anything before."""
+    link = service.post.link(number)
+    planted.add("secret of the other link", link.rsplit("/", 1)[1])
+    planted.plant(SUCCESSOR, "successor's ")
+    with browser(service, planted, "stranger") as visit:
+        visit.post(link.removeprefix(service.address))
+        visit.get("/request/not-for-me/left")
+        visit.post("/request/not-for-me/left", SUCCESSOR)
+    assert "Thank you" in visit.page, visit.page
 
 
 def details(service: Service, page: str) -> dict[str, Any]:
@@ -272,12 +404,8 @@ def bring_faxes(service: Service, planted: Planted) -> None:
     planted.plant(mine, "fax ")
     folder = service.fax_folder
     folder.mkdir(parents=True, exist_ok=True)
-    made, out = pikepdf.new(), io.BytesIO()
-    made.add_blank_page(page_size=(612, 792))
-    made.docinfo["/Title"] = mine["title"]
-    made.save(out)
     for name, content in (
-        (f"+13035550179-{mine['name']}.pdf", out.getvalue()),
+        (f"+13035550179-{mine['name']}.pdf", pdf(mine["title"])),
         (f"{mine['broken']}.tif", b"II*\0" + mine["inside"].encode()),
     ):
         file = folder / name
@@ -447,9 +575,13 @@ def test_what_belongs_to_a_person_is_found_nowhere_else(service: Service) -> Non
     found: list[tuple[str, str]] = []
     with overheard(service) as said, browser(service, planted, "desk") as desk:
         sign_in(service, planted, desk, "desk")
+        dress(service, planted)
         number = ask(desk, planted)
+        other = ask(desk, planted, OTHER_PATIENT, OTHER_CLINICIAN, "other ")
         verify(service, planted)
         answer(service, planted, desk, number)
+        look_in_as_patient(service, planted, other)
+        send_away(service, planted, other)
         service.post.mailbox.answer = f"550 no mailbox {CLINICIAN['clinician_email']} here"
         knock_at_odd_doors(service, planted)
         write_by_fhir(service, planted)
@@ -458,17 +590,21 @@ def test_what_belongs_to_a_person_is_found_nowhere_else(service: Service) -> Non
         break_things(service, planted, desk)
         bring_faxes(service, planted)
         service.sweep()
-        eventually(lambda: listed_faxes(service) == 2, 60)
-    numbers = {f"{name}, digits": (PATIENT | CLINICIAN)[name].replace("-", "") for name in TELEPHONES}
-    planted.plant(numbers)
+        eventually(lambda: listed_faxes(service) == 3, 60)
+    telephones = {name: word for name, word in planted.words.items() if _TELEPHONE.fullmatch(word)}
+    assert len(telephones) == 4
+    planted.plant({f"{name}, digits": word.replace("-", "") for name, word in telephones.items()})
     planted.plant({"born, spelled": "March 9, 1977", "born, in figures": "03/09/1977"})
+    planted.plant({"other born, spelled": "August 23, 1969", "other born, in figures": "08/23/1969"})
     assert len(planted.words) >= 200
     for where, text in {**files(service), "broker": broker(service), "monitor": " ".join(said)}.items():
         found += planted.found_in(where, text)
     for where, text in records(service).items():
         found += planted.found_in(where, text)
     for mail in service.post.mailbox.messages:
-        mine = {"secret of the link", "clinician_email"}
+        mine = {
+            name for name, word in planted.words.items() if name.startswith("secret of") or word == mail["To"]
+        }
         found += planted.found_in(f"mail {mail['Subject']}", mail.as_string(), mine)
     assert found == []
     # The same search finds them where they belong.
