@@ -267,8 +267,10 @@ def _signing(ours: ClinicFixture, client: httpx.Client) -> httpx.Client:
 def _guest(name: str, ours: ClinicFixture, client: httpx.Client) -> Visitor:
     """Somebody who was asked by our clinic about another patient, at one stage of the way in."""
     with ours.transaction() as session:
-        referral = people.asked_once(session, ours, npi="", family="Own")
-        patient = directory.get_patient(session, referral.patient_id)
+        # No two people of a place have the same name: pages are searched for names.
+        patient = people.patient(session, ours, given="Guest", family=name.rpartition(":")[2].title())
+        order = people.order(session, ours, patient)
+        (referral,) = people.ask(session, ours, order, people.clinician(session, ours, npi="", family="Own"))
         clinician = directory.get_clinician(session, referral.clinician_id)
     case = Case(ours, referral, patient, clinician, Clock(NOW))
     visit = Browser(case, client)
