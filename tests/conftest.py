@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-import os
 import shutil
 import sys
 import tempfile
@@ -31,11 +30,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest files first, all others in their order."""
     here = Path(__file__).parent
     items.sort(key=lambda item: -SECONDS.get(item.path.relative_to(here).as_posix(), 0))
-
-
-def pytest_xdist_auto_num_workers() -> int:
-    """One more than there are processors: many tests wait for a clock, a sweep or a process to start."""
-    return (os.cpu_count() or 1) + 1
 
 
 def _refuse_the_outside(event: str, arguments: tuple[object, ...]) -> None:

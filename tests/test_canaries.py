@@ -61,9 +61,9 @@ OTHER_PATIENT = {
 OTHER_CLINICIAN = {
     "clinician_given": "Qzformer",
     "clinician_family": "Qzleaver",
-    "credentials": "QzDO",
+    "credentials": "Qzosteopath",
     "practice": "Qzoldpractice",
-    "clinician_email": "qzleaver@qzclinic.example",
+    "clinician_email": "qzdeparted@qzclinic.example",
 }
 SUCCESSOR = {"name": "Qzcolleague Qzsuccessor", "telephone": "303-555-0178"}
 LETTERHEAD = {
