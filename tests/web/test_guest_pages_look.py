@@ -80,7 +80,13 @@ class Walk:
 
 
 def walk(chromium: Chromium, address: str, name: str, locale: str, scheme: str) -> Walk:
-    context = chromium.new_context(base_url=address, locale=locale, color_scheme=scheme)  # type: ignore[arg-type]
+    # A colour on its way to another is measured as neither.
+    context = chromium.new_context(
+        base_url=address,
+        locale=locale,
+        color_scheme=scheme,  # type: ignore[arg-type]
+        reduced_motion="reduce",
+    )
     return Walk(context.new_page(), f"{name}-{locale[:2]}-{scheme}")
 
 
