@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 import secrets
 from base64 import urlsafe_b64encode
 from collections.abc import Callable
@@ -25,6 +26,9 @@ _ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _MISREAD: Final = str.maketrans({"I": "1", "L": "1", "O": "0", "U": "V", "-": "", " ": ""})
 _CODE_LENGTH: Final = 10
 
+# What a selector can look like: anything else is no key to search by.
+_SELECTOR: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
 RandomBytes = Callable[[int], bytes]
 
 
@@ -36,6 +40,11 @@ def digest(secret: str) -> bytes:
 def matches(secret: str, expected: bytes) -> bool:
     """Compared in constant time, so that the time taken does not tell how much of a guess was right."""
     return hmac.compare_digest(digest(secret), expected)
+
+
+def is_selector(text: str) -> bool:
+    """Whether this can be the public half of a link."""
+    return _SELECTOR.fullmatch(text) is not None
 
 
 def random_token(random_bytes: RandomBytes = secrets.token_bytes, size: int = 32) -> str:

@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
 from referral.domain import contacts
 from referral.domain.audit import Action, Actor, AuditEntry
-from referral.domain.credential import FREEZE_AFTER, SESSION_IDLE, SESSION_LIFETIME, random_token
+from referral.domain.credential import FREEZE_AFTER, SESSION_IDLE, SESSION_LIFETIME, is_selector, random_token
 from referral.domain.outgoing import MessageKind
 from referral.domain.records import Contact, Referral
 from referral.services.queue_message import queue_message
 from referral.storage import audit, credentials, directory, outbox, referrals, standings
 from referral.storage.credentials import Credential, PortalSession
 from referral.storage.db import Session
+from referral.storage.patient_links import PatientVisit
 
 # More would only fill the clinician's mailbox, and each link brings tries of its own.
 _FRESH_LINKS: Final = 3
 _FRESH_WINDOW: Final = timedelta(days=1)
 _LAST_SAVE: Final = timedelta(hours=12)
-# What a selector can look like: anything else is no key to search by.
-_SELECTOR: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +37,7 @@ class Caller:
 
 def enter_by_link(session: Session, caller: Caller, selector: str, secret: str, now: datetime) -> str | None:
     """A new session's token, or None: unknown, expired, answered, paused and frozen links look the same."""
-    if not _SELECTOR.fullmatch(selector):
+    if not is_selector(selector):
         return None
     found = credentials.find_by_link(session, selector, secret)
     return _enter(session, caller, found, "link", now)
@@ -78,7 +76,7 @@ def _enter(
     return token
 
 
-def is_alive(found: PortalSession, now: datetime) -> bool:
+def is_alive(found: PortalSession | PatientVisit, now: datetime) -> bool:
     """Neither left, nor idle for 15 minutes, nor older than 60."""
     return (
         found.ended_at is None
@@ -126,7 +124,7 @@ def send_fresh_link(
 def _meant(session: Session, selector: str, code: str) -> Credential | None:
     if code:
         return credentials.find_by_code(session, code)
-    return credentials.find_for_renewal(session, selector) if _SELECTOR.fullmatch(selector) else None
+    return credentials.find_for_renewal(session, selector) if is_selector(selector) else None
 
 
 def _contact_on_file(session: Session, referral: Referral, found: Credential) -> Contact | None:

@@ -59,13 +59,20 @@ def stage_of(found: PortalSession, credential: Credential) -> Stage:
 def guess(
     transaction: Transaction, actor: Actor, selector: str, check: Callable[[Session], bool], now: datetime
 ) -> Guess:
-    """Pay, commit, then look. An exception from the first step means that nothing was looked at.
+    """As pay_then_look() of one link.
 
     The tenth try freezes the link, stops the reminders and tells staff in the transaction that counts it: no
     crash can lose that.
     """
+    return pay_then_look(transaction, lambda session: _pay(session, actor, selector, now), check)
+
+
+def pay_then_look(
+    transaction: Transaction, pay: Callable[[Session], bool], check: Callable[[Session], bool]
+) -> Guess:
+    """Pay, commit, then look. An exception from the first step means that nothing was looked at."""
     with transaction() as session:
-        if not _pay(session, actor, selector, now):
+        if not pay(session):
             return Guess.NONE_LEFT
     with transaction() as session:
         return Guess.RIGHT if check(session) else Guess.WRONG

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
@@ -15,13 +12,14 @@ from referral.domain import contacts as rules
 from referral.domain.audit import Action, Actor, AuditEntry
 from referral.domain.codes import Channel, TaskStatus
 from referral.domain.consent import ConsentDecision, ConsentScope
-from referral.domain.credential import FREEZE_AFTER, SESSION_IDLE, SESSION_LIFETIME, random_token
+from referral.domain.credential import FREEZE_AFTER, is_selector, random_token
 from referral.domain.language import Language
 from referral.domain.outgoing import MessageKind
 from referral.domain.records import Contact, Referral
 from referral.domain.time_zones import time_zone_of
 from referral.services.enter_portal import Caller
 from referral.services.keep_consent import say_consent
+from referral.services.prove_identity import Guess, Transaction, pay_then_look
 from referral.services.queue_message import queue_message
 from referral.storage import (
     audit,
@@ -37,13 +35,10 @@ from referral.storage.db import Session
 from referral.storage.patient_links import PatientLink, PatientVisit
 
 ON_OWN_PAGE: Final = "said on the patient's own page"
-_SELECTOR: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _FRESH_LINKS: Final = 3
 _FRESH_WINDOW: Final = timedelta(days=1)
 # What has ended is shown for so long.
 _SHOWN: Final = timedelta(days=60)
-
-Transaction = Callable[[], AbstractContextManager[Session]]
 
 
 class Waiting(StrEnum):
@@ -84,7 +79,7 @@ def actor_of(caller: Caller, link: PatientLink) -> Actor:
 
 def enter(session: Session, caller: Caller, selector: str, secret: str, now: datetime) -> str | None:
     """A new visit's token; None for a link that is unknown, expired, stopped or resting, all alike."""
-    link = patient_links.find_by_link(session, selector, secret) if _SELECTOR.fullmatch(selector) else None
+    link = patient_links.find_by_link(session, selector, secret) if is_selector(selector) else None
     if link is None or not link.is_usable(now):
         return None
     token = random_token()
@@ -93,39 +88,30 @@ def enter(session: Session, caller: Caller, selector: str, secret: str, now: dat
     return token
 
 
-def is_alive(visit: PatientVisit, now: datetime) -> bool:
-    """As a visit of the clinicians' portal: 15 minutes idle, 60 in all."""
-    return (
-        visit.ended_at is None
-        and now - visit.seen_at <= SESSION_IDLE
-        and now - visit.created_at <= SESSION_LIFETIME
-    )
-
-
 def language_of(session: Session, link: PatientLink) -> Language:
     """The patient's, as the record has it; English where it is none that is spoken here."""
     spoken = directory.get_patient(session, link.patient_id).language
     return Language.of([spoken or ""]) or Language.ENGLISH
 
 
-class Guess(StrEnum):
-    RIGHT = "right"
-    WRONG = "wrong"
-    NONE_LEFT = "none-left"
-
-
 def guess_birth_date(
     transaction: Transaction, actor: Actor, visit: PatientVisit, typed: date, now: datetime
 ) -> Guess:
     """Pay, commit, then look: however many guess at once, an eleventh guess is never looked at."""
-    with transaction() as session:
-        if not patient_links.take_attempt(session, visit.selector, now):
-            return Guess.NONE_LEFT
-        paid = patient_links.get(session, visit.selector)
-        if paid is not None and paid.frozen_at is not None:
-            _record(session, actor, paid, "patient-link-frozen", outcome_ok=False)
-    with transaction() as session:
-        return Guess.RIGHT if _check(session, actor, visit, typed, now) else Guess.WRONG
+    return pay_then_look(
+        transaction,
+        lambda session: _pay(session, actor, visit, now),
+        lambda session: _check(session, actor, visit, typed, now),
+    )
+
+
+def _pay(session: Session, actor: Actor, visit: PatientVisit, now: datetime) -> bool:
+    if not patient_links.take_attempt(session, visit.selector, now):
+        return False
+    paid = patient_links.get(session, visit.selector)
+    if paid is not None and paid.frozen_at is not None:
+        _record(session, actor, paid, "patient-link-frozen", outcome_ok=False)
+    return True
 
 
 def _check(session: Session, actor: Actor, visit: PatientVisit, typed: date, now: datetime) -> bool:
@@ -198,7 +184,7 @@ def send_fresh_link(session: Session, caller: Caller, selector: str, now: dateti
     Not for a link that is unknown or taken back, while tries are paused or used up on any of the patient's
     links, or after three in a day.
     """
-    link = patient_links.find_for_renewal(session, selector) if _SELECTOR.fullmatch(selector) else None
+    link = patient_links.find_for_renewal(session, selector) if is_selector(selector) else None
     if link is None or link.revoked_at is not None:
         return False
     sent = outbox.get(session, link.message_id)

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import and_, bindparam, case, delete, exists, insert, not_, or_, select, text, update
+from sqlalchemy import and_, bindparam, delete, exists, insert, not_, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from referral.domain.codes import Channel
-from referral.domain.credential import FREEZE_AFTER, PAUSE, PAUSE_AFTER, Minted, digest, matches, normal_code
+from referral.domain.credential import Minted, digest, matches, normal_code
 from referral.domain.life import Purpose
-from referral.storage import clinics
+from referral.storage import attempts, clinics
 from referral.storage.db import Session
 from referral.storage.tables import portal_credential, portal_session, portal_throttle, referral
 
@@ -166,39 +166,13 @@ def find_code_of(session: Session, referral_id: str, typed: str) -> Credential |
 
 
 def take_attempt(session: Session, selector: str, now: datetime) -> bool:
-    """Pay for one guess before it is looked at; False when none is left. Commit before evaluating.
-
-    The counter moves under the row's lock: however many guess at once, an eleventh guess is never evaluated.
-    The 5th pauses the credential for 15 minutes, the 10th freezes it.
-    """
-    table = portal_credential
-    counted = table.c.attempts + 1
-    changed = session.connection.execute(
-        update(table)
-        .where(
-            table.c.clinic_id == session.clinic,
-            table.c.selector == selector,
-            table.c.frozen_at.is_(None),
-            table.c.revoked_at.is_(None),
-            table.c.attempts < FREEZE_AFTER,
-            or_(table.c.paused_until.is_(None), table.c.paused_until <= now),
-        )
-        .values(
-            attempts=counted,
-            paused_until=case((counted == PAUSE_AFTER, now + PAUSE), else_=table.c.paused_until),
-            frozen_at=case((counted >= FREEZE_AFTER, now), else_=None),
-        )
-    )
-    return changed.rowcount == 1
+    """As attempts.take_attempt(), of one of these links."""
+    return attempts.take_attempt(session, portal_credential, selector, now)
 
 
 def forgive(session: Session, selector: str) -> None:
     """A right answer clears the counter."""
-    session.connection.execute(
-        update(portal_credential)
-        .where(portal_credential.c.clinic_id == session.clinic, portal_credential.c.selector == selector)
-        .values(attempts=0, paused_until=None, frozen_at=None)
-    )
+    attempts.forgive(session, portal_credential, selector)
 
 
 def revoke_all(session: Session, referral_id: str, reason: str, now: datetime) -> int:

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import case, delete, func, insert, or_, select, update
+from sqlalchemy import delete, func, insert, select, update
 
-from referral.domain.credential import FREEZE_AFTER, PAUSE, PAUSE_AFTER, Minted, digest, matches
+from referral.domain.credential import Minted, digest, matches
+from referral.storage import attempts
 from referral.storage.db import Session, among
 from referral.storage.tables import message
 from referral.storage.tables import patient_link as links
@@ -135,37 +136,13 @@ def of_patient(session: Session, patient_id: str) -> list[PatientLink]:
 
 
 def take_attempt(session: Session, selector: str, now: datetime) -> bool:
-    """Pay for one guess before it is looked at, as credentials.take_attempt() does; commit before evaluating.
-
-    The counter moves under the row's lock: an eleventh guess is never evaluated, however many come at once.
-    """
-    counted = links.c.attempts + 1
-    changed = session.connection.execute(
-        update(links)
-        .where(
-            links.c.clinic_id == session.clinic,
-            links.c.selector == selector,
-            links.c.frozen_at.is_(None),
-            links.c.revoked_at.is_(None),
-            links.c.attempts < FREEZE_AFTER,
-            or_(links.c.paused_until.is_(None), links.c.paused_until <= now),
-        )
-        .values(
-            attempts=counted,
-            paused_until=case((counted == PAUSE_AFTER, now + PAUSE), else_=links.c.paused_until),
-            frozen_at=case((counted >= FREEZE_AFTER, now), else_=None),
-        )
-    )
-    return changed.rowcount == 1
+    """As attempts.take_attempt(), of one of these links."""
+    return attempts.take_attempt(session, links, selector, now)
 
 
 def forgive(session: Session, selector: str) -> None:
     """A right answer clears the counter."""
-    session.connection.execute(
-        update(links)
-        .where(links.c.clinic_id == session.clinic, links.c.selector == selector)
-        .values(attempts=0, paused_until=None, frozen_at=None)
-    )
+    attempts.forgive(session, links, selector)
 
 
 def revoke_sent_to(session: Session, contact_ids: Iterable[str], reason: str) -> int:

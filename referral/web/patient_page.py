@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from functools import cache
 from typing import Annotated, Any, Final
 
@@ -13,24 +13,23 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from referral.bootstrap import Runtime
 from referral.domain.audit import Actor
-from referral.domain.credential import digest
 from referral.domain.errors import PortalClosed, SignInRequired
 from referral.domain.language import Language
 from referral.services.answer_on_portal import read_sender
+from referral.services.enter_portal import is_alive
+from referral.services.prove_identity import Guess
 from referral.services.visit_as_patient import (
-    Guess,
     actor_of,
     can_be_identified,
     choose_messages,
     enter,
     guess_birth_date,
-    is_alive,
     language_of,
     leave,
     read_status,
     send_fresh_link,
 )
-from referral.storage import credentials, mode, patient_links
+from referral.storage import mode, patient_links
 from referral.storage.db import Session
 from referral.storage.patient_links import PatientLink, PatientVisit
 from referral.web.dependencies import (
@@ -38,7 +37,6 @@ from referral.web.dependencies import (
     RuntimeDep,
     check_csrf,
     check_origin,
-    client_address,
     cookie_name,
     marked,
     public,
@@ -47,9 +45,9 @@ from referral.web.form import Form
 from referral.web.pages import environment, page
 from referral.web.portal_guest import caller_of
 from referral.web.reader import know, spoken_page
+from referral.web.visits import BIRTH_DATE_PARTS, farewell, may_look, typed_birth_date, welcome
 
 _COOKIE: Final = "referral_patient"
-_PARTS: Final = ("birth_month", "birth_day", "birth_year")
 
 
 def _is_open(request: Request, runtime: RuntimeDep) -> None:
@@ -148,26 +146,14 @@ def come_in(request: Request, runtime: RuntimeDep, selector: str, secret: str) -
         token = enter(session, caller_of(request), selector, secret, runtime.now())
     if token is None:
         return spoken_page(request, "patient/unusable.html.j2", 403, selector=selector)
-    response = RedirectResponse("/status", 303)
-    response.set_cookie(
-        cookie_name(runtime, _COOKIE),
-        token,
-        path="/",
-        httponly=True,
-        samesite="strict",
-        secure=runtime.settings.secure_cookies,
-    )
-    return response
+    return welcome(runtime, _COOKIE, token, "/status")
 
 
 @router.post("/status/fresh-link", dependencies=[public("the same words whether the link existed or not")])
 def fresh_link(request: Request, runtime: RuntimeDep, form: PostedDep) -> Response:
     """To the contact on file, if there is something to send it for."""
     check_origin(request)
-    source = digest(client_address(request) or "unknown").hex()
-    with runtime.transaction() as session:
-        may_look = credentials.has_misses_left(session, source, runtime.now())
-    if may_look:
+    if may_look(request, runtime):
         with runtime.transaction() as session:
             send_fresh_link(session, caller_of(request), str(form.get("selector", "")), runtime.now())
     return spoken_page(request, "patient/fresh_link.html.j2")
@@ -201,17 +187,15 @@ def _check_page(visitor: Patient, values: dict[str, str] | None = None, problem:
     with visitor.transaction() as session:
         if not can_be_identified(session, visitor.link):
             return visitor.page("stopped", 403, why="no-birth-date")
-    form = Form(values or {}, {_PARTS[0]: "wrong"} if problem else {}, visitor.visit.csrf_token)
+    form = Form(values or {}, {BIRTH_DATE_PARTS[0]: "wrong"} if problem else {}, visitor.visit.csrf_token)
     return visitor.page("birth_date", 400 if problem else 200, form=form)
 
 
 @router.post("/status/birth-date")
 def give_birth_date(visitor: _Visiting, form: PostedDep) -> Response:
     """The one check."""
-    values = {name: str(form.get(name, "")).strip()[:4] for name in _PARTS}
-    try:
-        typed = date(*(int(values[name]) for name in ("birth_year", "birth_month", "birth_day")))
-    except ValueError:
+    values, typed = typed_birth_date(form)
+    if typed is None:
         return _check_page(visitor, values, problem=True)
     found = guess_birth_date(visitor.transaction, visitor.actor, visitor.visit, typed, visitor.now)
     if found is not Guess.WRONG:
@@ -236,12 +220,4 @@ def close(visitor: _Visiting) -> Response:
     """Ends the visit on this device."""
     with visitor.transaction() as session:
         leave(session, visitor.visit, visitor.now)
-    response = RedirectResponse("/status", 303)
-    response.delete_cookie(
-        cookie_name(visitor.runtime, _COOKIE),
-        path="/",
-        httponly=True,
-        samesite="strict",
-        secure=visitor.runtime.settings.secure_cookies,
-    )
-    return response
+    return farewell(visitor.runtime, _COOKIE, "/status")

@@ -8,16 +8,15 @@ from typing import Final
 from fastapi import APIRouter, Request
 from starlette.responses import HTMLResponse, Response
 
-from referral.domain.credential import digest
 from referral.domain.language import Language, phrase
 from referral.services.enter_portal import enter_by_code, enter_by_link, send_fresh_link
-from referral.storage import credentials
 from referral.translation import say
-from referral.web.dependencies import PostedDep, RuntimeDep, check_origin, client_address, public
+from referral.web.dependencies import PostedDep, RuntimeDep, check_origin, public
 from referral.web.form import Form
 from referral.web.pages import environment
 from referral.web.portal_guest import caller_of, welcome
 from referral.web.reader import language_of, spoken_page
+from referral.web.visits import may_look
 
 router: Final = APIRouter(tags=["portal"], include_in_schema=False)
 
@@ -62,7 +61,7 @@ def come_in_by_code(request: Request, runtime: RuntimeDep, form: PostedDep) -> R
     typed, now = str(form.get("code", "")), runtime.now()
     if not typed.strip():
         return code_page(request, typed, phrase("Please type the code from your letter."))
-    if not _may_look(request, runtime):
+    if not may_look(request, runtime):
         text = phrase("Too many codes were tried from here. Please wait an hour, or call.")
         return code_page(request, typed, text, 429)
     with runtime.transaction() as session:
@@ -83,13 +82,6 @@ def code_page(
     return spoken_page(request, "portal/code.html.j2", status, form=form, was_closed=was_closed)
 
 
-def _may_look(request: Request, runtime: RuntimeDep) -> bool:
-    """Count this look-up, in a transaction of its own that a refusal does not undo."""
-    source = digest(client_address(request) or "unknown").hex()
-    with runtime.transaction() as session:
-        return credentials.has_misses_left(session, source, runtime.now())
-
-
 @router.post("/request/fresh-link", dependencies=[public("the same words whether the link existed or not")])
 def fresh_link(request: Request, runtime: RuntimeDep, form: PostedDep) -> Response:
     """A fresh link to the contact on file, if there is something to send it for."""
@@ -98,7 +90,7 @@ def fresh_link(request: Request, runtime: RuntimeDep, form: PostedDep) -> Respon
     if not selector and not code.strip():
         text = phrase("Please type the code from your letter, so that we know which request it is.")
         return code_page(request, "", text)
-    if _may_look(request, runtime):
+    if may_look(request, runtime):
         with runtime.transaction() as session:
             send_fresh_link(session, caller_of(request), runtime.now(), selector=selector, code=code)
     return spoken_page(request, "portal/fresh_link.html.j2")

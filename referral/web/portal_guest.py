@@ -22,6 +22,7 @@ from referral.storage.credentials import Credential, PortalSession
 from referral.storage.db import Session
 from referral.storage.portal_requests import PortalRequest, find_request
 from referral.translation import long_date, say
+from referral.web import visits
 from referral.web.dependencies import PostedDep, RuntimeDep, check_csrf, client_address, cookie_name, marked
 from referral.web.pages import page
 from referral.web.reader import know
@@ -152,26 +153,9 @@ def go(path: str) -> Response:
 
 def welcome(runtime: Runtime, token: str) -> Response:
     """Set the session's cookie and drop the secret from the address bar."""
-    response = go("/request")
-    response.set_cookie(
-        cookie_name(runtime, _COOKIE),
-        token,
-        path="/",
-        httponly=True,
-        samesite="strict",
-        secure=runtime.settings.secure_cookies,
-    )
-    return response
+    return visits.welcome(runtime, _COOKIE, token, "/request")
 
 
 def farewell(runtime: Runtime, path: str) -> Response:
     """Take the cookie away and go on to a page that needs none."""
-    response = go(path)
-    response.delete_cookie(
-        cookie_name(runtime, _COOKIE),
-        path="/",
-        httponly=True,
-        samesite="strict",
-        secure=runtime.settings.secure_cookies,
-    )
-    return response
+    return visits.farewell(runtime, _COOKIE, path)

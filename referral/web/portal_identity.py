@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import date
 from typing import Annotated, Final
 
 from fastapi import APIRouter
@@ -27,6 +26,7 @@ from referral.storage import credentials
 from referral.web.dependencies import PostedDep
 from referral.web.form import Form
 from referral.web.portal_guest import Guest, go, guest
+from referral.web.visits import BIRTH_DATE_PARTS, typed_birth_date
 
 router: Final = APIRouter(tags=["portal"], include_in_schema=False)
 
@@ -34,7 +34,6 @@ _SecondFactor = Annotated[Guest, guest(Stage.SECOND_FACTOR)]
 _BirthDate = Annotated[Guest, guest(Stage.BIRTH_DATE)]
 # One sentence for every miss: which part was wrong is nobody's business.
 _WRONG: Final = phrase("This does not match our record. Please check it and try again.")
-_PARTS: Final = ("birth_month", "birth_day", "birth_year")
 
 
 def stopped_page(visitor: Guest, why: str) -> Response:
@@ -78,7 +77,7 @@ def _birth_date_page(visitor: Guest, values: dict[str, str], problem: str) -> Re
         # A letter names the patient. Who came by mail has shown a second factor, and must know which chart.
         names = visitor.credential.channel not in PAPER
         patient = read_patient_name(session, visitor.actor, visitor.credential) if names else ""
-    form = Form(values, {_PARTS[0]: problem} if problem else {}, visitor.found.csrf_token)
+    form = Form(values, {BIRTH_DATE_PARTS[0]: problem} if problem else {}, visitor.found.csrf_token)
     return visitor.page(
         "portal/birth_date.html.j2", 400 if problem else 200, form=form, sender=sender, patient=patient
     )
@@ -134,8 +133,7 @@ def give_letter_code(visitor: _SecondFactor, form: PostedDep) -> Response:
 @router.post("/request/birth-date")
 def give_birth_date(visitor: _BirthDate, form: PostedDep) -> Response:
     """The last check: the patient's date of birth."""
-    values = {name: str(form.get(name, "")).strip()[:4] for name in _PARTS}
-    typed = _date_of(values)
+    values, typed = typed_birth_date(form)
     if typed is None:
         text = visitor.tell("Please give month, day and year in digits, for example 5 / 17 / 1984.")
         return identity_page(visitor, values=values, problem=text)
@@ -163,10 +161,3 @@ def _after(visitor: Guest, result: Guess, values: dict[str, str]) -> Response:
         values=values,
         problem=visitor.tell(_WRONG),
     )
-
-
-def _date_of(values: dict[str, str]) -> date | None:
-    try:
-        return date(*(int(values[name]) for name in ("birth_year", "birth_month", "birth_day")))
-    except ValueError:
-        return None
