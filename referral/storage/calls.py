@@ -116,11 +116,6 @@ COUNT_DUE: Final = select(func.count()).where(
 )
 
 
-def count_due(session: Session, now: datetime) -> int:
-    """Of the entered clinic."""
-    return int(session.connection.scalar(COUNT_DUE, {"clinic": session.clinic, "now": now}) or 0)
-
-
 _NEWEST: Final = (
     select(_TABLE.c.referral_id, _TABLE.c.outcome, _TABLE.c.done_at)
     .where(

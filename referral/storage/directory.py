@@ -60,15 +60,14 @@ def get_patients(session: Session, ids: Iterable[str]) -> dict[str, Patient]:
     return {row.id: _to_patient(row) for row in rows}
 
 
-def find_patients(session: Session, words: str, limit: int = 20, offset: int = 0) -> list[Patient]:
+def find_patients(session: Session, words: str, limit: int = 20) -> list[Patient]:
     """By what people type (see matching()), sorted by name."""
     table = tables.patient
     rows = session.connection.execute(
         select(table)
         .where(table.c.clinic_id == session.clinic, table.c.active, *matching(session, table, words))
         .order_by(table.c.search_name, table.c.id)
-        .limit(limit)
-        .offset(offset),
+        .limit(limit),
         execution_options=PLANNED_ANEW,
     )
     return [_to_patient(row) for row in rows]
@@ -154,15 +153,14 @@ def get_clinician(session: Session, id: str) -> Clinician:
     return found[id]
 
 
-def find_clinicians(session: Session, words: str, limit: int = 20, offset: int = 0) -> list[Clinician]:
+def find_clinicians(session: Session, words: str, limit: int = 20) -> list[Clinician]:
     """By the beginnings of the parts of their names and practices, or by NPI; sorted by name."""
     table = tables.clinician
     rows = session.connection.execute(
         select(table)
         .where(table.c.clinic_id == session.clinic, table.c.active, *matching(session, table, words))
         .order_by(table.c.search_name, table.c.id)
-        .limit(limit)
-        .offset(offset),
+        .limit(limit),
         execution_options=PLANNED_ANEW,
     )
     return _to_clinicians(session, rows)

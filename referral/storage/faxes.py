@@ -181,14 +181,13 @@ def is_due(session: Session, now: datetime) -> bool:
     return session.connection.scalar(query.limit(1)) is not None
 
 
-def listed(session: Session, states: Iterable[FaxState], *, limit: int, offset: int = 0) -> list[Fax]:
+def listed(session: Session, states: Iterable[FaxState], *, limit: int) -> list[Fax]:
     """Newest first."""
     rows = session.connection.execute(
         select(*COLUMNS)
         .where(_TABLE.c.clinic_id == session.clinic, one_of(_TABLE.c.state, states))
         .order_by(_TABLE.c.received_at.desc(), _TABLE.c.id)
         .limit(limit)
-        .offset(offset)
     )
     return [to_fax(row) for row in rows]
 
@@ -230,11 +229,6 @@ def waiting_for(session: Session, referral_ids: Iterable[str]) -> dict[str, Fax]
 COUNT_INBOX: Final = select(func.count()).where(
     _TABLE.c.clinic_id == bindparam("clinic"), one_of(_TABLE.c.state, IN_INBOX)
 )
-
-
-def count_inbox(session: Session) -> int:
-    """What nobody has placed yet."""
-    return int(session.connection.scalar(COUNT_INBOX, {"clinic": session.clinic}) or 0)
 
 
 def clinicians_at(session: Session, digits: str) -> list[str]:

@@ -35,7 +35,7 @@ from referral.services.queue_message import queue_message
 from referral.services.resend import resend
 from referral.services.take_fax import Arrived, Reading, page_id, read_due, take_fax
 from referral.services.take_fax_folder import take_folder, whole_files
-from referral.storage import directory, documents, faxes, outbox, referrals, resources, tables
+from referral.storage import directory, documents, faxes, outbox, referrals, resources, tables, waiting
 from referral.storage.faxes import Fax
 from tests import fax as paper
 from tests.database import MASTER_KEY, NOW, ClinicFixture, Clock
@@ -240,9 +240,9 @@ def test_an_assigned_fax_is_like_a_matched_one_and_can_be_taken_off_again(
     assert record["status"] == "entered-in-error"
     with clinic.transaction() as session:
         gone = dismiss_fax(session, clinic.actor, fax.id, off.version, "An advertisement.", NOW)
-        assert faxes.count_inbox(session) == 0
+        assert waiting.read(session, NOW).faxes == 0
         restore_fax(session, clinic.actor, fax.id, gone.version, NOW)
-        assert faxes.count_inbox(session) == 1
+        assert waiting.read(session, NOW).faxes == 1
 
 
 def test_the_same_file_again_is_the_same_fax(clinic: ClinicFixture, data_dir: Path) -> None:
@@ -448,7 +448,7 @@ def test_a_refused_file_stands_in_the_inbox_and_lies_in_its_own_place(
     assert len(list((data_dir / "refused").iterdir())) == 1
     assert not (data_dir / "taken").exists()
     with clinic.transaction() as session:
-        assert faxes.count_inbox(session) == 1
+        assert waiting.read(session, NOW).faxes == 1
 
 
 def test_what_a_provider_brings_is_read_by_a_worker_once(clinic: ClinicFixture, renderer: Renderer) -> None:

@@ -20,7 +20,7 @@ from referral.services.keep_directory import verify_contact
 from referral.services.log_call import log_call, log_own_call
 from referral.services.queue_call import queue_call
 from referral.services.send_reminders import send_reminders
-from referral.storage import audit, calls, directory, outbox, referrals
+from referral.storage import audit, calls, directory, outbox, referrals, waiting
 from referral.storage.calls import CallTask
 from referral.storage.db import Session
 from tests.database import NOW, ClinicFixture
@@ -197,8 +197,8 @@ def test_nobody_reached_is_tried_on_three_business_days_and_then_a_person_decide
     again = log(clinic, task, CallOutcome.NO_ANSWER, friday)
     assert (again.state, again.tries, again.due_at) == (CallState.OPEN, 1, MONDAY)
     with clinic.transaction() as session:
-        assert calls.count_due(session, friday) == 0
-        assert calls.count_due(session, MONDAY) == 1
+        assert waiting.read(session, friday).calls == 0
+        assert waiting.read(session, MONDAY).calls == 1
     again = log(clinic, again, CallOutcome.NO_ANSWER, MONDAY)
     last = log(clinic, again, CallOutcome.NO_ANSWER, again.due_at)
     assert (last.state, last.outcome, last.tries) == (CallState.DONE, CallOutcome.NOT_REACHED, 3)

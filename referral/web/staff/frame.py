@@ -382,7 +382,7 @@ def version_of(form: Mapping[str, str]) -> int:
 
 
 def page_number(request: Request) -> int:
-    """Which page of a list is asked for; anything odd is the first."""
+    """Which page of a document is asked for; anything odd is the first."""
     text = request.query_params.get("page", "1")
     return max(1, int(text)) if text.isdecimal() and len(text) < 6 else 1
 
