@@ -93,6 +93,7 @@ class FakeProvider:
     accepted: dict[str, Accepted] = field(default_factory=dict)
     per_key: Counter[str] = field(default_factory=Counter)
     submissions: int = 0
+    in_hand: int = 0
     unauthorized: int = 0
     lookups: int = 0
     connections: set[tuple[str, int]] = field(default_factory=set)
@@ -272,6 +273,13 @@ class FakeProvider:
 
     async def _submitted(self, one: Accepted, send: Send) -> None:
         self.submissions += 1
+        self.in_hand += 1
+        try:
+            await self._dealt_with(one, send)
+        finally:
+            self.in_hand -= 1
+
+    async def _dealt_with(self, one: Accepted, send: Send) -> None:
         how = self.script.popleft() if self.script else self.behaviour
         if how not in BEHAVIOURS:
             raise ValueError(f"it does not know how to {how}")
@@ -340,6 +348,7 @@ class FakeProvider:
             "keys": len(self.per_key),
             "duplicates": self.duplicates,
             "submissions": self.submissions,
+            "in_hand": self.in_hand,
             "unauthorized": self.unauthorized,
             "lookups": self.lookups,
             "connections": len(self.connections),

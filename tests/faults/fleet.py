@@ -34,6 +34,7 @@ from referral.domain.codes import Channel
 from referral.domain.outgoing import NOT_LEFT, ONLY_WHILE_OPEN, MessageKind, MessageState
 from referral.domain.records import Contact, Referral
 from referral.embedded import Engines
+from referral.embedded.processes import is_alive
 from referral.services.close_referral import stop_messages
 from referral.services.queue_message import queue_message
 from referral.storage import directory as clinicians
@@ -150,6 +151,8 @@ class Worker:
     process: subprocess.Popen[bytes] | None = None
     starts: int = 0
     _stop: threading.Event = field(default_factory=threading.Event)
+    # Held while a new one may not begin.
+    _dead: threading.Lock = field(default_factory=threading.Lock)
 
     def start(self) -> None:
         self._thread = threading.Thread(target=self._keep, name="worker-keeper", daemon=True)
@@ -165,6 +168,15 @@ class Worker:
         if self.process is not None and self.process.poll() is None:
             self.process.kill()
 
+    @contextmanager
+    def dead(self) -> Iterator[None]:
+        """All of it is killed, and gone, before the block begins; a new one is started after the block."""
+        with self._dead:
+            gone = [] if self.process is None else [self.process.pid, *self.pool()]
+            self.kill()
+            eventually(lambda: not any(is_alive(pid) for pid in gone), 60)
+            yield
+
     def pool(self) -> list[int]:
         """Its children that draw and send."""
         process = self.process
@@ -173,7 +185,7 @@ class Worker:
     def _keep(self) -> None:
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("REFERRAL_")}
         while not self._stop.is_set():
-            with self.log.open("ab") as log:
+            with self._dead, self.log.open("ab") as log:
                 self.process = subprocess.Popen(
                     [sys.executable, "-m", "referral.cli", "worker"],
                     cwd=ROOT,
@@ -182,7 +194,7 @@ class Worker:
                     stdout=log,
                     stderr=log,
                 )
-            self.starts += 1
+                self.starts += 1
             self.process.wait()
             self._stop.wait(0.2)
 
@@ -349,10 +361,14 @@ class Fleet:
         return True
 
     def kill_all(self) -> None:
-        """The whole tree; leases of the dead have run out when it is back."""
+        """The whole tree; leases of the dead have run out when it is back.
+
+        What they had handed over by then has been dealt with, as it would be in the minute that is skipped.
+        """
         before = self.worker.starts
-        self.worker.kill()
-        self.clock.skip(LEASE_AND_MORE)
+        with self.worker.dead():
+            eventually(lambda: not self.provider.state()["in_hand"], 60)
+            self.clock.skip(LEASE_AND_MORE)
         eventually(lambda: self.worker.starts > before, 60)
 
 
