@@ -18,9 +18,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 from sqlalchemy import text
 
@@ -68,25 +69,30 @@ def running(
             process.wait()
 
 
+class Provider(NamedTuple):
+    port: int
+    pid: int
+
+
 @contextmanager
-def provider() -> Iterator[int]:
+def provider() -> Iterator[Provider]:
     port = free_port()
-    with running(["-m", "tests.provider", "--port", str(port), "--lean"]):
-        yield port
+    with running(["-m", "tests.provider", "--port", str(port), "--lean"]) as process:
+        yield Provider(port, process.pid)
 
 
-def worker_environment(settings: Settings, port: int) -> dict[str, str]:
+def worker_environment(settings: Settings, provider: Provider) -> dict[str, str]:
     clock = settings.data_dir / "now.txt"
     clock.write_text(WORKING_HOURS.isoformat())
     return settings.as_environment() | {
-        "REFERRAL_SMS_URL": provider_url(port),
+        "REFERRAL_SMS_URL": provider_url(provider.port),
         "REFERRAL_PRETEND_NOW_FILE": str(clock),
     }
 
 
 @contextmanager
-def worker(settings: Settings, port: int) -> Iterator[subprocess.Popen[bytes]]:
-    with running(["-m", "referral.cli", "worker"], worker_environment(settings, port)) as process:
+def worker(settings: Settings, provider: Provider) -> Iterator[subprocess.Popen[bytes]]:
+    with running(["-m", "referral.cli", "worker"], worker_environment(settings, provider)) as process:
         yield process
 
 
@@ -99,11 +105,12 @@ def wait_for(condition: Callable[[], bool]) -> None:
 
 
 def cpu_seconds(pid: int) -> float:
-    """Of a process and its present children."""
+    """Of a process and its children, those that have ended included."""
     total = 0.0
     for one in (pid, *children(pid)):
-        fields = Path(f"/proc/{one}/stat").read_text().rpartition(")")[2].split()
-        total += (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        with suppress(FileNotFoundError):  # ended just now; its parent has what it took
+            fields = Path(f"/proc/{one}/stat").read_text().rpartition(")")[2].split()
+            total += sum(int(ticks) for ticks in fields[11:15]) / os.sysconf("SC_CLK_TCK")
     return total
 
 
@@ -134,9 +141,12 @@ def rate(count: Callable[[], int], wanted: int) -> float:
 def measure_rate(engines: Engines, settings: Settings, clinic_id: str) -> float:
     count = accepted(engines)
     write_messages(engines.admin_url, clinic_id, MESSAGES, first=2_000_001)
-    with provider() as port, worker(settings, port) as process:
+    with provider() as peer, worker(settings, peer) as process:
+        parts = {"worker": process.pid, "postgresql": engines.pids["postgres"], "provider": peer.pid}
+        before = {name: cpu_seconds(pid) for name, pid in parts.items()}
         found = rate(count, MESSAGES)
-        print(f"  worker: {1000 * cpu_seconds(process.pid) / MESSAGES:.2f} ms of CPU a message")
+        for name, pid in parts.items():
+            print(f"  {name}: {1000 * (cpu_seconds(pid) - before[name]) / MESSAGES:.2f} ms of CPU a message")
     figure("messages-per-second", found, ">= 600")
     return found
 
@@ -144,8 +154,8 @@ def measure_rate(engines: Engines, settings: Settings, clinic_id: str) -> float:
 def measure_cost(engines: Engines, settings: Settings, clinic_id: str) -> None:
     """What a message takes of a processor, whatever else the machine does; PROFILE=1 tells where."""
     write_messages(engines.admin_url, clinic_id, COST, first=7_000_001)
-    with provider() as port:
-        os.environ.update(worker_environment(settings, port))
+    with provider() as peer:
+        os.environ.update(worker_environment(settings, peer))
         from referral.services.deliver_messages import deliver_due
         from referral.workers import tasks
 
@@ -182,7 +192,7 @@ def measure_letters(engines: Engines, settings: Settings, clinic_id: str) -> Non
                 " WHERE id IN (SELECT referral_id FROM message WHERE kind = 'request')"
             )
         )
-    with provider() as port, worker(settings, port):
+    with provider() as peer, worker(settings, peer):
         begun = time.monotonic()
         wait_for(lambda: count() - before >= LETTERS)
         figure("letters-per-second", LETTERS / (time.monotonic() - begun), "as it is")
@@ -208,7 +218,7 @@ def measure_memory(engines: Engines, settings: Settings, clinic_id: str) -> None
     count = accepted(engines)
     before, step = count(), MEMORY // 10
     sizes: list[int] = []
-    with provider() as port, worker(settings, port) as process:
+    with provider() as peer, worker(settings, peer) as process:
         for number in range(10):
             first = 3_000_001 + number * step
             write_messages(engines.admin_url, clinic_id, step, first=first)
