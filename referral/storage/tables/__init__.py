@@ -18,6 +18,15 @@ from referral.storage.tables.clinic import (
 )
 from referral.storage.tables.columns import metadata
 from referral.storage.tables.conversations import conversation_turn, late_answer
+from referral.storage.tables.course import (
+    course_decision,
+    course_dose,
+    course_effect,
+    course_end,
+    course_plan,
+    course_session,
+    course_vital,
+)
 from referral.storage.tables.exports import bulk_export, bulk_export_part, bulk_export_patient
 from referral.storage.tables.faxes import incoming_fax
 from referral.storage.tables.gate_facts import (
@@ -71,6 +80,13 @@ __all__ = [
     "consultation",
     "contact",
     "conversation_turn",
+    "course_decision",
+    "course_dose",
+    "course_effect",
+    "course_end",
+    "course_plan",
+    "course_session",
+    "course_vital",
     "document",
     "gate",
     "incoming_fax",

@@ -1,0 +1,23 @@
+"""Reads the course of an order: what reports, scales, measures and pages are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from referral.domain.course import Course
+from referral.domain.records import Order
+from referral.storage import course, orders
+from referral.storage.db import Session
+
+
+def course_of(session: Session, order_id: str) -> Course:
+    """The course as it stands now; NotFound where there is no such order.
+
+    Who looks at it has to say so: this is only the reading, the audit row is the caller's.
+    """
+    return courses_of(session, [orders.get(session, order_id)])[order_id]
+
+
+def courses_of(session: Session, placed: Iterable[Order]) -> dict[str, Course]:
+    """The courses of many orders, by order id, with as many statements as for one."""
+    return course.courses(session, placed)
