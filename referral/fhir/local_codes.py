@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
-from referral.domain import booking, form
+from referral.domain import booking, form, scales
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,6 +225,14 @@ AUDIT_WORDS: Final = {
     "restore-reconciled": "What a restore had undone was done again",
     "restore-reopened": "The clinic was opened again after a restore",
     "resume": "Reminders go on",
+    "safety-raised": "A sign of self-harm was passed to a person",
+    "safety-settled": "Somebody has written down what was done about a sign of self-harm",
+    "safety-task": "A sign of self-harm was read",
+    "scale": "A scale was filled in",
+    "scale-asked": "A patient was asked to fill in a scale",
+    "scale-page": "A patient opened a scale",
+    "scale-voided": "A filled scale was marked as an error",
+    "scales": "Filled scales were read",
     "search": "Resources were searched for",
     "search-patients": "Patients were searched for",
     "seen-to": "Staff saw to what the clinician had said",
@@ -418,6 +426,25 @@ SYSTEMS: Final[dict[str, System]] = {
     "form-answer": System("The answers that the form offers.", _form_answers()),
     "red-flag": System(
         "What may speak against ketamine infusions; none refuses or opens anything by itself.", _red_flags()
+    ),
+    "scale-answer": System(
+        "Answers of scales for which LOINC has no list.",
+        {
+            answer.code: Code(answer.text.en, f"Counts {answer.value}.")
+            for answer in scales.FORMS[scales.Scale.PCL_5].answers
+        },
+    ),
+    "task-code": System(
+        "What a Task asks for, where no code of HL7's says it.",
+        {
+            "safety-check": Code(
+                "Safety check", "Somebody speaks with the patient about a sign of self-harm, at once."
+            )
+        },
+    ),
+    "safety-action": System(
+        "What was done about a sign of self-harm.",
+        {code.value: Code(text, f"{text}.") for code, text in scales.SAFETY_ACTIONS.items()},
     ),
     "subscription-client": System(
         "Which client made a Subscription; its codes are the ids of clients, and none is listed.",

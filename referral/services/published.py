@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
 
-from referral.fhir import questionnaire
+from referral.fhir import questionnaire, scale
 from referral.fhir.definitions import METADATA_TYPES
 from referral.fhir.elements import instant
 from referral.fhir.index_values import IndexEntry
@@ -30,8 +30,8 @@ from referral.storage.search import Match, Page
 Json = dict[str, Any]
 
 _MAKERS: Final[dict[str, Callable[[], list[Json]]]] = {
-    # The form with every item, and what each discipline is asked.
-    "Questionnaire": questionnaire.published,
+    # The form with every item, what each discipline is asked, and the scales.
+    "Questionnaire": lambda: [*questionnaire.published(), *scale.published()],
     "CodeSystem": lambda: [code_system(name) for name in LOCAL_CODES],
     "ValueSet": value_sets,
     "StructureDefinition": structure_definitions,

@@ -18,7 +18,7 @@ from referral.services.client_write import ClientWrite, refuse
 from referral.services.close_referral import cancel_referral, close_referral, tell_clinician
 from referral.services.refresh_gate import refresh_gate
 from referral.services.respond_to_referral import note_identity
-from referral.storage import audit, referrals
+from referral.storage import audit, referrals, safety_tasks
 from referral.storage.db import Session
 
 _MANAGED: Final = (
@@ -54,7 +54,14 @@ def take_task(write: ClientWrite) -> None:
         write.store()
         return
     referral = referrals.find_by_task(write.session, write.id)
-    if referral is not None:
+    if safety_tasks.find(write.session, write.id) is not None:
+        if write.document.get("status") != write.current.document.get("status"):
+            raise TransitionRefused(
+                "A safety check ends in the clinic, when a person has written down what was done.",
+                "Task.status",
+            )
+        write.lay_over(*_MANAGED, "priority", "description", "performerType")
+    elif referral is not None:
         _step(write, referrals.get(write.session, referral.id, lock=True))
         write.lay_over(*_MANAGED)
     elif _is_questionnaire_task(write):

@@ -32,10 +32,10 @@ from referral.services.doors import DOORS
 from referral.services.meet_condition import ids_meeting
 from referral.services.note_attempt import note_attempt
 from referral.services.record_provenance import note_write, take_provenance
-from referral.services.take_answer import take_answer
 from referral.services.take_appointment import take_appointment
 from referral.services.take_consent import take_consent
 from referral.services.take_request import take_request
+from referral.services.take_scale import take_observation, take_response
 from referral.services.take_subscription import take_subscription
 from referral.services.take_task import take_task
 from referral.services.take_treatment import take_treatment
@@ -60,7 +60,8 @@ def _store(write: ClientWrite) -> None:
 # What a type means here. Everything else is stored as it was sent.
 _USE_CASE: Final[dict[str, Callable[[ClientWrite], None]]] = {
     "ServiceRequest": take_request,
-    "QuestionnaireResponse": take_answer,
+    "QuestionnaireResponse": take_response,
+    "Observation": take_observation,
     "Task": take_task,
     **dict.fromkeys(sorted(DOORS), take_treatment),
     "Appointment": take_appointment,

@@ -7,13 +7,21 @@ from typing import Any, Final
 from sqlalchemy import exists, select
 
 from referral.storage.db import Session
-from referral.storage.tables import chair, consultation, message, metadata, recommendation, treatment_start
+from referral.storage.tables import (
+    chair,
+    consultation,
+    message,
+    metadata,
+    recommendation,
+    scale_score,
+    treatment_start,
+)
 
 _DOCUMENT: Final = metadata.tables["document"]
 # Type of resource → the columns whose values are ids of such resources.
 _IDS: Final[dict[str, tuple[Any, ...]]] = {
     "QuestionnaireResponse": (recommendation.c.response_id,),
-    "Observation": (recommendation.c.id,),
+    "Observation": (recommendation.c.id, scale_score.c.observation_id),
     "DocumentReference": (_DOCUMENT.c.id,),
     "Binary": (_DOCUMENT.c.id,),
     "Communication": (message.c.id,),

@@ -54,6 +54,7 @@ from referral.storage.tables.register import npi_import, npi_key, npi_record, se
 from referral.storage.tables.reports import provider_event, provider_poll
 from referral.storage.tables.requests import document, message, referral, referral_event, request_number
 from referral.storage.tables.returned_mail import returned_mail
+from referral.storage.tables.scales import safety_task, scale_request, scale_score
 from referral.storage.tables.subscriptions import subscription, subscription_event
 
 __all__ = [
@@ -130,6 +131,9 @@ __all__ = [
     "resource_history",
     "returned_mail",
     "safety_event",
+    "safety_task",
+    "scale_request",
+    "scale_score",
     "sealed_record",
     "search_entry",
     "search_key",
