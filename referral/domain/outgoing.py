@@ -41,10 +41,13 @@ class MessageKind(StrEnum):
     CONVERSATION = "conversation"
     PATIENT_STATUS = "patient-status"
     PATIENT_LINK = "patient-link"
+    PATIENT_QUESTIONS = "patient-questions"
 
 
 # Those that go to the patient, with a link to the patient's own page; a table of its own keeps these links.
-TO_PATIENT: Final = frozenset({MessageKind.PATIENT_STATUS, MessageKind.PATIENT_LINK})
+TO_PATIENT: Final = frozenset(
+    {MessageKind.PATIENT_STATUS, MessageKind.PATIENT_LINK, MessageKind.PATIENT_QUESTIONS}
+)
 
 
 # Those that carry a portal credential of their own.

@@ -57,6 +57,7 @@ def _questionnaire(form: Form, local: LocalSystems) -> Resource:
         "version": _VERSION,
         "name": "".join(part.capitalize() for part in form.scale.split("-")),
         "title": form.title,
+        "description": f"{form.title}, in the words of its authors; scored when it is filled in.",
         "subjectType": ["Patient"],
         "code": [{"system": LOINC, "code": form.panel}],
         "item": [

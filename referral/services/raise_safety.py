@@ -90,17 +90,17 @@ def settle_safety(
     done = replace(task, action=SafetyAction(action))
     changes = mapping.safety_settled(done, now, DEFAULT.staff(actor.id))
     resources.amend(session, "Task", task.id, changes, now)
-    _record(session, actor, task, "safety-settled", Action.UPDATE, action=action)
+    _record(session, actor, task, "safety-settled", Action.UPDATE, done=action)
 
 
 def _record(
-    session: Session, actor: Actor, task: SafetyTask, what: str, action: Action, **detail: str
+    session: Session, actor: Actor, task: SafetyTask, what: str, action: Action, done: str = ""
 ) -> None:
     entry = AuditEntry(
         action=action,
         subtype=what,
         entity=f"Task/{task.id}",
         patient_id=task.patient_id,
-        detail=detail,
+        detail={"action": done} if done else {},
     )
     audit.record(session, actor, entry)

@@ -16,8 +16,10 @@ from referral.domain.credential import FREEZE_AFTER, is_selector, random_token
 from referral.domain.language import Language
 from referral.domain.outgoing import MessageKind
 from referral.domain.records import Contact, Referral
+from referral.domain.scales import Scale
 from referral.domain.time_zones import time_zone_of
 from referral.services.enter_portal import Caller
+from referral.services.fill_scale import needs_help, scales_to_fill
 from referral.services.keep_consent import say_consent
 from referral.services.prove_identity import Guess, Transaction, pay_then_look
 from referral.services.queue_message import queue_message
@@ -65,11 +67,16 @@ class AwaitedForm:
 
 @dataclass(frozen=True, slots=True)
 class PatientStatus:
-    """`wants_messages` is False once the patient has said no to them."""
+    """`wants_messages` is False once the patient has said no to them. `scales` are for them to fill in.
+
+    `needs_help`: they have said something that waits for a person; the crisis line stands first.
+    """
 
     given: str
     forms: tuple[AwaitedForm, ...]
     wants_messages: bool
+    scales: tuple[Scale, ...] = ()
+    needs_help: bool = False
 
 
 def actor_of(caller: Caller, link: PatientLink) -> Actor:
@@ -147,6 +154,8 @@ def read_status(session: Session, actor: Actor, link: PatientLink, now: datetime
         given=patient.given,
         forms=tuple(form for one in shown if (form := _form(session, one, zone)) is not None),
         wants_messages=not consents.has_withdrawn(session, patient.id, ConsentScope.PATIENT_MESSAGES),
+        scales=tuple(scales_to_fill(session, link)),
+        needs_help=needs_help(session, link),
     )
 
 

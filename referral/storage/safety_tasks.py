@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import literal_column, select, text, update
+from sqlalchemy import exists, literal_column, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
 from referral.domain.errors import NotFound
@@ -26,7 +26,7 @@ def _to_task(row: Any) -> SafetyTask:
 def add(session: Session, task: SafetyTask) -> bool:
     """False where this source waits for somebody already."""
     values = {name: getattr(task, name) for name in _FIELDS}
-    added = session.connection.execute(
+    added: Any = session.connection.execute(
         insert(_TABLE)
         .values(clinic_id=session.clinic, **values)
         .on_conflict_do_nothing(
@@ -45,6 +45,16 @@ def waiting(session: Session) -> list[SafetyTask]:
         .order_by(_TABLE.c.raised_at, _TABLE.c.id)
     )
     return [_to_task(row) for row in rows]
+
+
+def waits_for(session: Session, patient_id: str) -> bool:
+    """Whether something of this patient waits for a person."""
+    found = exists().where(
+        _TABLE.c.clinic_id == session.clinic,
+        _TABLE.c.patient_id == patient_id,
+        _TABLE.c.settled_at.is_(None),
+    )
+    return bool(session.connection.scalar(select(found)))
 
 
 def of_source(session: Session, source: str) -> list[SafetyTask]:

@@ -44,7 +44,7 @@ def of_order(session: Session, order_id: str) -> list[ScaleScore]:
             scale_score.c.total.is_not(None),
             scale_score.c.voided_at.is_(None),
         )
-        .order_by(scale_score.c.taken_at, scale_score.c.id)
+        .order_by(scale_score.c.taken_at, scale_score.c.scale, scale_score.c.id)
     )
     return [
         ScaleScore(scale=Scale(scale), total=total, taken_at=taken_at, sessions=sessions)
@@ -131,7 +131,7 @@ def ask(
     session: Session, id: str, patient_id: str, order_id: str, scale: Scale, *, by: str, now: datetime
 ) -> bool:
     """False where this patient has been asked for it already and has not filled it in yet."""
-    added = session.connection.execute(
+    added: Any = session.connection.execute(
         insert(scale_request)
         .values(
             clinic_id=session.clinic,

@@ -15,8 +15,11 @@ from referral.bootstrap import Runtime
 from referral.domain.audit import Actor
 from referral.domain.errors import PortalClosed, SignInRequired
 from referral.domain.language import Language
+from referral.domain.scales import Form as ScaleForm
+from referral.domain.scales import Scale, name_of
 from referral.services.answer_on_portal import read_sender
 from referral.services.enter_portal import is_alive
+from referral.services.fill_scale import fill_in, needs_help, open_scale, scales_to_fill
 from referral.services.prove_identity import Guess
 from referral.services.visit_as_patient import (
     actor_of,
@@ -44,6 +47,7 @@ from referral.web.dependencies import (
 from referral.web.form import Form
 from referral.web.pages import environment, page
 from referral.web.portal_guest import caller_of
+from referral.web.questions import questions_of, typed_answers
 from referral.web.reader import know, spoken_page
 from referral.web.visits import BIRTH_DATE_PARTS, farewell, may_look, typed_birth_date, welcome
 
@@ -176,7 +180,9 @@ def status(request: Request, runtime: RuntimeDep) -> Response:
         return _check_page(found)
     with found.transaction() as session:
         known = read_status(session, found.actor, found.link, found.now)
-    return found.page("status", known=known)
+    to_fill = [(name_of(scale, found.language), f"/status/questions/{scale}") for scale in known.scales]
+    filled = request.query_params.get("filled") == "yes"
+    return found.page("status", known=known, to_fill=to_fill, filled=filled)
 
 
 def _check_page(visitor: Patient, values: dict[str, str] | None = None, problem: bool = False) -> Response:
@@ -204,6 +210,47 @@ def give_birth_date(visitor: _Visiting, form: PostedDep) -> Response:
         link = patient_links.get(session, visitor.link.selector) or visitor.link
     after = Patient(visitor.runtime, visitor.visit, link, visitor.actor, visitor.language, visitor.now)
     return _check_page(after, values, problem=True)
+
+
+# ---- Questions
+
+
+@router.get("/status/questions/{scale}")
+def show_scale(visitor: _Identified, scale: str) -> Response:
+    """One scale on one page, without a script."""
+    with visitor.transaction() as session:
+        form = open_scale(session, visitor.actor, visitor.link, scale)
+    return _scale_page(visitor, form, Form(token=visitor.visit.csrf_token))
+
+
+@router.post("/status/questions/{scale}")
+def fill_scale(visitor: _Identified, form: PostedDep, scale: str) -> Response:
+    """Keep the answers, then the next scale; after a sign of self-harm, the crisis line first."""
+    with visitor.transaction() as session:
+        asked = open_scale(session, visitor.actor, visitor.link, scale)
+    typed = typed_answers(form, asked)
+    open_ = [question.link_id for question in asked.questions if question.link_id not in typed.answers]
+    if not typed.answers or (open_ and form.get("anyway") != "yes"):
+        shown = Form(typed.values, dict.fromkeys(open_, "missing"), visitor.visit.csrf_token)
+        return _scale_page(visitor, asked, shown, 400)
+    with visitor.transaction() as session:
+        fill_in(session, visitor.actor, visitor.link, scale, typed.answers, visitor.now)
+        rest = scales_to_fill(session, visitor.link)
+        helped = needs_help(session, visitor.link)
+    return RedirectResponse(
+        "/status?filled=yes" if helped or not rest else f"/status/questions/{rest[0]}", 303
+    )
+
+
+def _scale_page(visitor: Patient, asked: ScaleForm, form: Form, status: int = 200) -> Response:
+    known = {
+        "title": name_of(asked.scale, visitor.language),
+        "intro": asked.intro.said(visitor.language),
+        "href": f"/status/questions/{asked.scale}",
+        "questions": questions_of(asked, form, visitor.language),
+        "numbers": asked.scale is Scale.PAIN,
+    }
+    return visitor.page("scale", status, form=form, known=known)
 
 
 @router.post("/status/messages")

@@ -1,4 +1,4 @@
-"""Scales by FHIR: scored when they come, read as they went, and a sign of self-harm is never only a number."""
+"""Scales by FHIR: scored when they come, and a sign of self-harm is never only a number."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from referral.services.raise_safety import settle_safety
 from referral.services.treat import record_consultation, start_treatment
 from referral.storage import documents, safety_tasks, scales
 from tests.database import NOW, ClinicFixture
-from tests.fhir_api.client import FhirClient, Json, connect
+from tests.fhir_api.client import Answer, FhirClient, Json, connect
 from tests.services import people
 from tests.web.portal_case import Case, make_case
 
@@ -55,6 +55,10 @@ def phq(case: Case, *values: int, last: Json | None = None, **changes: Any) -> J
     }
 
 
+def put(fhir: FhirClient, document: Json) -> Answer:
+    return fhir.put(f"{document['resourceType']}/{document['id']}", document)
+
+
 def waiting(case: Case) -> list[tuple[str, int | None]]:
     with case.clinic.transaction() as session:
         return [(task.source, task.answer) for task in safety_tasks.waiting(session)]
@@ -75,12 +79,12 @@ def test_a_response_is_scored_and_its_total_is_an_observation(case: Case, fhir: 
     assert found[0]["interpretation"] == [{"text": "moderate"}]
     assert waiting(case) == []
     # A correction changes the score and the same Observation, and an error takes both away.
-    corrected = fhir.put(made | {"status": "amended", "item": phq(case, *[0] * 9)["item"]})
+    corrected = put(fhir, made | {"status": "amended", "item": phq(case, *[0] * 9)["item"]})
     assert corrected.status == 200
     assert scores(case) == [(Scale.PHQ_9, 0, 0)]
     again = fhir.get(f"Observation/{found[0]['id']}").body
     assert (again["valueInteger"], again["status"]) == (0, "amended")
-    assert fhir.put(corrected.body | {"status": "entered-in-error"}).status == 200
+    assert put(fhir, corrected.body | {"status": "entered-in-error"}).status == 200
     assert scores(case) == []
 
 
@@ -105,8 +109,8 @@ def test_question_nine_raises_a_task_at_once(
     assert (task["status"], task["priority"]) == ("requested", "stat")
     assert task["focus"] == {"reference": source}
     # Nobody ends it from outside, and sending the same again raises nothing more.
-    assert fhir.put(task | {"status": "completed"}).status == 422
-    assert fhir.put(made).status == 200
+    assert put(fhir, task | {"status": "completed"}).status == 422
+    assert put(fhir, made).status == 200
     assert waiting(case) == [(source, answer)]
 
 
@@ -143,7 +147,9 @@ def observation(case: Case, code: str, **changes: Any) -> Json:
 def test_an_observation_of_question_nine_raises_one_too(case: Case, fhir: FhirClient) -> None:
     fhir.create(observation(case, SELF_HARM, valueInteger=0))
     assert waiting(case) == []
-    made = fhir.create(observation(case, SELF_HARM, valueCodeableConcept={"coding": [coded(1)["valueCoding"]]}))
+    made = fhir.create(
+        observation(case, SELF_HARM, valueCodeableConcept={"coding": [coded(1)["valueCoding"]]})
+    )
     part = {"code": {"coding": [{"system": "http://loinc.org", "code": SELF_HARM}]}, "valueInteger": 2}
     panel = fhir.create(observation(case, "44249-1", component=[part]))
     assert waiting(case) == [(f"Observation/{made['id']}", 1), (f"Observation/{panel['id']}", 2)]
@@ -194,8 +200,8 @@ def test_what_is_filled_in_here_reads_back_as_it_was(case: Case, fhir: FhirClien
             "warning",
         )
     # It is a record: a client does not rewrite it.
-    assert fhir.put(stored | {"status": "amended"}).status == 422
-    assert fhir.put(total | {"valueInteger": 0}).status == 422
+    assert put(fhir, stored | {"status": "amended"}).status == 422
+    assert put(fhir, total | {"valueInteger": 0}).status == 422
 
 
 def test_sessions_are_those_that_had_begun_by_then(case: Case) -> None:

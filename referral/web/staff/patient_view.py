@@ -180,6 +180,7 @@ _OF_KIND: Final = {
     MessageKind.THANK_YOU: ("The record of their own answer", "Treatment: a copy for their chart"),
     MessageKind.PATIENT_STATUS: ("That the clinic waits for a form", "To tell the patient"),
     MessageKind.PATIENT_LINK: ("A link to the patient's own page", "Asked for by the patient"),
+    MessageKind.PATIENT_QUESTIONS: ("A link to questions for the patient", "To see how treatment goes"),
 }
 _WORDS_ALONE: Final = ("A request number, without a name", _RECOMMENDATION)
 # On paper it is the letter that says whom it is about and repeats the words; mails only lead to the page.

@@ -56,6 +56,7 @@ MESSAGE_KIND: Final = {
     MessageKind.NO_LONGER_COUNTS: "Notice that the answer does not count any more",
     MessageKind.PATIENT_STATUS: "Message to the patient: what we wait for",
     MessageKind.PATIENT_LINK: "Fresh link for the patient",
+    MessageKind.PATIENT_QUESTIONS: "Questionnaire for the patient",
     MessageKind.CONVERSATION: "Notice that the clinic has written",
 }
 DECISION: Final = {
