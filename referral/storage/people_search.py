@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Select, Table, Text, all_, bindparam, literal_column, select
+from sqlalchemy import ColumnElement, Select, Table, Text, all_, bindparam, false, literal_column, select
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from referral.storage import tables
@@ -16,9 +16,11 @@ def matching(session: Session, table: Table, words: str) -> tuple[ColumnElement[
     """Conditions on `patient` or `clinician` for what people type; none for nothing.
 
     Every word begins one of the words of the name, accents and case apart, in any order. A date among them is
-    a date of birth, ten digits are an NPI.
+    a date of birth, ten digits are an NPI: a patient has none, nor the directory a date, so they mean nobody.
     """
     asked = read_query(words)
+    if _means_nobody(table, asked):
+        return (false(),)
     found = [table.c.birth_date == day for day in asked.days] if table is tables.patient else []
     found += [table.c.npi == npi for npi in asked.npis] if table is tables.clinician else []
     if asked.tokens:
@@ -28,6 +30,10 @@ def matching(session: Session, table: Table, words: str) -> tuple[ColumnElement[
         )
         found.append(table.c.id.in_(keys))
     return tuple(found)
+
+
+def _means_nobody(table: Table, asked: Query) -> bool:
+    return bool(asked.npis if table is tables.patient else asked.days)
 
 
 def _by_key(table: Table) -> Select[Any]:
@@ -74,6 +80,8 @@ def _closest(session: Session, table: Table, asked: Query, limit: int) -> Select
     """With a date of birth or an NPI, or without a word."""
     key = tables.search_key
     statement = select(table).where(table.c.clinic_id == session.clinic, table.c.active)
+    if _means_nobody(table, asked):
+        return statement.where(false())
     if table is tables.patient and asked.days:
         statement = statement.where(table.c.birth_date.in_(asked.days))
     if table is tables.clinician and asked.npis:

@@ -88,12 +88,26 @@ def test_people_are_found_by_any_words_in_any_order(
         ):
             assert [found.id for found in directory.find_patients(session, words)] == [made.id], words
             assert [found.id for found in directory.look_up_patients(session, words, 5)] == [made.id], words
-        for words in ("lopezz", "arcia", "lopez smith", "5/18/1984", "lopez 1984-05-18", "%", "_", "\\"):
+        for words in (
+            *("lopezz", "arcia", "lopez smith", "5/18/1984", "lopez 1984-05-18", "%", "_", "\\"),
+            *("9000000015", "lopez 9000000015"),
+        ):
             assert directory.find_patients(session, words) == [], words
             assert directory.look_up_patients(session, words, 5) == [], words
         both = {found.id for found in directory.look_up_patients(session, "john", 5)}
         assert both == {other.id for other in others}
         assert len(directory.look_up_patients(session, "john", 1)) == 1
+
+
+def test_a_clinician_has_no_date_of_birth_to_be_found_by(clinic: ClinicFixture) -> None:
+    with clinic.transaction() as session:
+        made = people.clinician(session, clinic, family="Okafor")
+        for words in ("9000000015", "okafor 9000000015"):
+            assert [found.id for found in directory.find_clinicians(session, words)] == [made.id], words
+            assert [found.id for found in directory.look_up_clinicians(session, words, 5)] == [made.id], words
+        for words in ("1984-05-17", "okafor 5/17/1984"):
+            assert directory.find_clinicians(session, words) == [], words
+            assert directory.look_up_clinicians(session, words, 5) == [], words
 
 
 def test_a_new_name_is_found_and_the_old_one_is_not(clinic: ClinicFixture) -> None:
