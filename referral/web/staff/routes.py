@@ -12,6 +12,7 @@ from referral.web.staff import (
     calls,
     classify,
     contacts,
+    design,
     director_lists,
     directory,
     documents,
@@ -79,5 +80,6 @@ for module in (
     systems,
     audit_list,
     reports,
+    design,
 ):
     router.include_router(module.router)
