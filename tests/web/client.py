@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
+from typing import Any, Final
 
 from fastapi import FastAPI
 
@@ -13,6 +14,11 @@ from referral.bootstrap import Runtime, build_runtime
 from referral.config import Settings
 from referral.web.app import create_app
 from tests.database import MASTER_KEY, NOW, ClinicFixture
+
+# Of a process, by what was read: they cannot be changed, and reading them takes longer than most tests.
+_SETTINGS: Final[dict[str, Settings]] = {}
+# The doors of the first application, each with its routes as FastAPI works them out when they are first used.
+_DOORS: Final[dict[int, Any]] = {}
 
 
 def settings(clinic: ClinicFixture, **changes: object) -> Settings:
@@ -24,7 +30,10 @@ def settings(clinic: ClinicFixture, **changes: object) -> Settings:
         "master_key": MASTER_KEY,
         "data_dir": Path("/nonexistent"),
     }
-    return Settings(**(values | changes))  # type: ignore[arg-type]
+    read = repr(sorted((values | changes).items()))
+    if read not in _SETTINGS:
+        _SETTINGS[read] = Settings(**(values | changes))  # type: ignore[arg-type]
+    return _SETTINGS[read]
 
 
 def runtime(clinic: ClinicFixture, now: Callable[[], datetime] = lambda: NOW, **changes: object) -> Runtime:
@@ -37,4 +46,10 @@ def runtime(clinic: ClinicFixture, now: Callable[[], datetime] = lambda: NOW, **
 def application(
     clinic: ClinicFixture, now: Callable[[], datetime] = lambda: NOW, **changes: object
 ) -> FastAPI:
-    return create_app(runtime(clinic, now, **changes))
+    """A new one with everything that it keeps in memory; it shares its routes with the others."""
+    made = create_app(runtime(clinic, now, **changes))
+    routes: list[Any] = made.router.routes
+    for place, route in enumerate(routes):
+        if hasattr(route, "original_router"):
+            routes[place] = _DOORS.setdefault(id(route.original_router), route)
+    return made
