@@ -99,6 +99,7 @@ class ChangeReason(StrEnum):
     LATER_KNOWN = "later-known"
     WRONG_PLACE = "wrong-place"
     REVIEWED = "reviewed"
+    SENT_ANEW = "sent-anew"
 
 
 # What can be measured at all: outside of it somebody has mistyped. Units: mm[Hg], /min, %, /min.

@@ -11,6 +11,7 @@ from typing import Final
 DEFINITION: Final = "http://hl7.org/fhir/CompartmentDefinition/patient"
 # A resource belongs to the patient whom one of these parameters names.
 PATIENT_COMPARTMENT: Final[dict[str, tuple[str, ...]]] = {
+    "AdverseEvent": ("subject",),
     "Appointment": ("actor",),
     "CareTeam": ("patient", "participant"),
     "Communication": ("subject", "sender", "recipient"),
@@ -31,6 +32,7 @@ PATIENT_COMPARTMENT: Final[dict[str, tuple[str, ...]]] = {
 }
 # When the care was that a resource tells of; what has none of them is always within the time asked for.
 CARE_DATES: Final[dict[str, tuple[str, ...]]] = {
+    "AdverseEvent": ("date",),
     "Appointment": ("date",),
     "CareTeam": ("date",),
     "Communication": ("sent", "received"),

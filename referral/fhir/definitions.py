@@ -14,8 +14,9 @@ import msgspec
 
 # The types that clients may read, search and write here, and those that only describe the server.
 CLINICAL_TYPES: Final = (
-    "Appointment", "AuditEvent", "Binary", "CareTeam", "Communication", "CommunicationRequest", "Condition",
-    "Consent", "DetectedIssue", "DocumentReference", "Encounter", "Endpoint", "Flag", "Location",
+    "AdverseEvent", "Appointment", "AuditEvent", "Binary", "CareTeam", "Communication",
+    "CommunicationRequest", "Condition", "Consent", "DetectedIssue", "DocumentReference", "Encounter",
+    "Endpoint", "Flag", "Location",
     "MedicationAdministration", "Observation", "Organization", "Patient", "Practitioner",
     "PractitionerRole", "Procedure", "Provenance", "Questionnaire", "QuestionnaireResponse",
     "ServiceRequest", "Subscription", "Task",

@@ -5,10 +5,11 @@ The name of a system is the last part of BASE/CodeSystem/…; value sets, profil
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
-from referral.domain import booking, form, scales
+from referral.domain import booking, course_words, form, scales, side_effects
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,15 @@ def _red_flags() -> dict[str, Code]:
         for item in form.ITEMS
         if item.red_flag
     }
+
+
+def _worded(words: Mapping[Any, str]) -> dict[str, Code]:
+    return {str(code): Code(text, f"{text}.") for code, text in words.items()}
+
+
+def _picked(code: str) -> Code:
+    pick = side_effects.BY_CODE[code]
+    return Code(pick.display, f"{pick.text}.")
 
 
 # What an audit row says was done, beside the interaction of FHIR.
@@ -114,6 +124,16 @@ AUDIT_WORDS: Final = {
     "consent-undone": "A consent was entered in error",
     "consent-withdrawn": "A patient has refused, or has taken back consent",
     "consultation": "The initial consultation",
+    "course": "A course of treatment was read",
+    "course-changed": "What was recorded of a course was corrected",
+    "course-completed": "A course was completed",
+    "course-decision": "It was decided whether the patient is a candidate",
+    "course-dose": "A dose was recorded",
+    "course-effect": "A side effect was recorded",
+    "course-plan": "A course was planned",
+    "course-session": "A session was recorded",
+    "course-stopped-early": "A course was stopped early",
+    "course-vital": "Vital signs were recorded",
     "create": "A resource was created",
     "delete": "A resource was deleted",
     "disclose": "Patient data was sent out of the clinic",
@@ -418,6 +438,32 @@ SYSTEMS: Final[dict[str, System]] = {
     "booking-reason": System(
         "Why a booking was cancelled or released.",
         {code: Code(text, f"{text}.") for code, text in booking.REASONS.items()},
+    ),
+    "candidacy": System(
+        "What the clinic decides at the initial consultation.", _worded(course_words.CANDIDACY)
+    ),
+    "candidacy-reason": System(
+        "Why somebody is no candidate for ketamine infusions, or not yet.",
+        _worded(course_words.CANDIDACY_REASON),
+    ),
+    "session-abort-reason": System("Why a session was not finished.", _worded(course_words.ABORT_REASON)),
+    "course-stop-reason": System(
+        "Why a course of infusions was stopped early.", _worded(course_words.STOP_REASON)
+    ),
+    "course-change-reason": System(
+        "Why something of a course was recorded anew.", _worded(course_words.CHANGE_REASON)
+    ),
+    "session-role": System(
+        "What somebody does in a session.",
+        {
+            "supervising-physician": Code(
+                "Supervising physician", "The physician who is present throughout the session."
+            )
+        },
+    ),
+    "side-effect": System(
+        "Side effects for which no finding of SNOMED CT is used.",
+        {code: _picked(code) for code in side_effects.OURS},
     ),
     "communication-medium": System(
         "Ways of a message that HL7's participation modes do not name.",

@@ -21,6 +21,21 @@ PROFILES: Final[dict[str, tuple[str, ...]]] = {
 }
 
 
+# Extensions of a course of treatment: id, where it stands, type, what it says.
+_OF_COURSE: Final = (
+    ("candidacy", "Encounter", "CodeableConcept", "Whether the patient is a candidate for infusions"),
+    ("candidacy-reason", "Encounter", "CodeableConcept", "Why the patient is no candidate, or not yet"),
+    ("risks-discussed", "Encounter", "boolean", "The risks were discussed"),
+    ("benefits-discussed", "Encounter", "boolean", "The benefits were discussed"),
+    ("self-pay-notice", "Encounter", "boolean", "The notice that insurance may not pay was given"),
+    ("physician-present", "Procedure", "boolean", "The supervising physician is present"),
+    ("discharge-criteria-met", "Procedure", "boolean", "The patient met the criteria for discharge"),
+    ("ride-home", "Procedure", "boolean", "Somebody takes the patient home"),
+    ("session-phase", "Observation", "code", "Before, during or after the infusion"),
+    ("dose-per-weight", "MedicationAdministration.dosage", "Quantity", "The dose per kilogram"),
+)
+
+
 def structure_definitions(local: LocalSystems = DEFAULT) -> list[dict[str, Any]]:
     """Every StructureDefinition that is published here."""
     return [
@@ -35,6 +50,8 @@ def structure_definitions(local: LocalSystems = DEFAULT) -> list[dict[str, Any]]
         _extension(
             local, "booking-release-at", "Appointment", "instant", "Until when a tentative booking is held"
         ),
+        *(_extension(local, *row) for row in _OF_COURSE),
+        _error_mark(local),
         _extension(
             local, "asked-of", "Questionnaire.item", "code", "A kind of clinician that is asked this question"
         ),
@@ -225,6 +242,17 @@ def _extension(local: LocalSystems, id: str, on: str, type: str, text: str) -> d
         ],
     )
     return {**made, "kind": "complex-type", "context": [{"type": "element", "expression": on}]}
+
+
+def _error_mark(local: LocalSystems) -> dict[str, Any]:
+    """R4 gives an AdverseEvent no status: this modifier says that it was recorded by mistake."""
+    text = "This was recorded by mistake"
+    made = _extension(local, "entered-in-error", "AdverseEvent", "boolean", text)
+    rows = [dict(row) for row in made["differential"]["element"]]
+    for row in rows:
+        if row["path"] == "Extension":
+            row |= {"isModifier": True, "isModifierReason": "What is an error has not happened."}
+    return {**made, "differential": {"element": rows}}
 
 
 def _element(path: str, *, id: str | None = None, **rules: Any) -> Element:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 from referral.domain.policy import Indication
 from referral.fhir.condition import indications_from
@@ -47,6 +47,21 @@ def planned_sessions(resource: Mapping[str, Any], local: LocalSystems = DEFAULT)
             candidates += [extension.get("valuePositiveInt"), extension.get("valueInteger")]
     candidates.append(quantity.get("value") if isinstance(quantity, Mapping) else None)
     return next((count for value in candidates if (count := _whole(value)) is not None), None)
+
+
+_DAYS: Final = {"d": 1, "wk": 7}
+
+
+def spacing_days(resource: Mapping[str, Any]) -> int | None:
+    """How many days from one infusion to the next: `2 per 1 wk` is 4, rounded to the nearest whole day."""
+    timing = resource.get("occurrenceTiming")
+    repeat = timing.get("repeat") if isinstance(timing, Mapping) else None
+    if not isinstance(repeat, Mapping) or repeat.get("periodUnit") not in _DAYS:
+        return None
+    period, times = repeat.get("period"), _whole(repeat.get("frequency", 1))
+    if isinstance(period, bool) or not isinstance(period, int | float | Decimal) or times is None:
+        return None
+    return round(float(period) * _DAYS[repeat["periodUnit"]] / times) or None
 
 
 def _whole(value: object) -> int | None:

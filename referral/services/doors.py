@@ -31,8 +31,8 @@ DOORS: Final = _MUST_LEAD | {"Encounter", "Appointment"}
 # What clients may write besides: it carries out no order. What was answered, asked, planned, agreed or seen.
 HARMLESS_TYPES: Final = frozenset(
     {
-        *("Binary", "CareTeam", "Communication", "CommunicationRequest", "Condition", "Consent"),
-        *("DocumentReference", "Endpoint", "Location", "Observation", "Organization", "Patient"),
+        *("AdverseEvent", "Binary", "CareTeam", "Communication", "CommunicationRequest", "Condition"),
+        *("Consent", "DocumentReference", "Endpoint", "Location", "Observation", "Organization", "Patient"),
         *("Practitioner", "PractitionerRole", "Provenance", "Questionnaire", "QuestionnaireResponse"),
         *("ServiceRequest", "Subscription", "Task"),
     }

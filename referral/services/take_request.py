@@ -12,12 +12,11 @@ from referral.fhir import request_reading as reading
 from referral.fhir.condition import indications_from
 from referral.fhir.elements import every, reference_id
 from referral.fhir.service_request import is_infusion_order, is_recommendation_request
-from referral.services import publish_warnings
 from referral.services.change_facts import void_uncovered
 from referral.services.client_write import ClientWrite, refuse
 from referral.services.close_referral import cancel_referral
+from referral.services.end_order import end_order
 from referral.services.find_performers import find_performers
-from referral.services.follow_gate import cancel_bookings
 from referral.services.refresh_gate import refresh_order
 from referral.services.request_recommendation import (
     NewOrder,
@@ -25,6 +24,7 @@ from referral.services.request_recommendation import (
     place_order,
     request_recommendation,
 )
+from referral.services.take_course import note_end, note_plan
 from referral.storage import directory, orders, referrals, resources
 
 _OF_ORDER: Final = (
@@ -120,7 +120,9 @@ def _place(
         document=document,
         condition_ids=reading.condition_ids(write.document),
     )
-    return place_order(write.session, write.actor, new, write.now)
+    placed = place_order(write.session, write.actor, new, write.now)
+    note_plan(write, placed, document)
+    return placed
 
 
 def _ask(write: ClientWrite) -> None:
@@ -182,6 +184,8 @@ def _change_order(write: ClientWrite, order: Order) -> None:
     wanted = str(write.document.get("status"))
     if wanted != order.status:
         _end_order(write, order, wanted)
+    else:
+        note_plan(write, order, write.document)
     write.lay_over(*_OF_ORDER)
 
 
@@ -205,19 +209,12 @@ def _add_indications(write: ClientWrite, order: Order) -> None:
 
 
 def _end_order(write: ClientWrite, order: Order, wanted: str) -> None:
-    """Ending an order closes its gate for good and ends what was asked for it."""
+    """A course that has begun ends with its order; what a client says of the reason is kept."""
     if wanted not in _ENDS or order.status not in orders.USABLE:
         text = f"The gate sets the status of an infusion order, not the client: it is {order.status}."
         raise TransitionRefused(text, "ServiceRequest.status")
-    orders.set_status(write.session, order.id, wanted)
-    resources.amend(write.session, "ServiceRequest", order.id, {"status": wanted}, write.now)
-    cancel_bookings(write.session, write.actor, order.id, write.now)
-    for referral in referrals.find(write.session, order_id=order.id, is_open=True, lock=True):
-        cancel_referral(
-            write.session, write.actor, referral.id, referral.version, "cancelled-by-clinic", write.now
-        )
-    publish_warnings.end_flag(write.session, order.id, write.now)
-    publish_warnings.refresh_issues(write.session, order.id, write.now)
+    end_order(write.session, write.actor, order.id, wanted, write.now)
+    note_end(write, order, wanted)
 
 
 def _change_request(write: ClientWrite, referral: Referral) -> None:

@@ -16,6 +16,7 @@ from referral.fhir.elements import every, reference_id
 from referral.services.client_write import ClientWrite, refuse
 from referral.services.raise_safety import order_in_use, raise_safety
 from referral.services.take_answer import take_answer
+from referral.services.take_course import note_part
 from referral.storage import directory, orders, resources, scales, workflow_records
 
 _FINAL: Final = frozenset({"completed", "amended", "final", "corrected"})
@@ -43,6 +44,7 @@ def take_observation(write: ClientWrite) -> None:
         raise TransitionRefused(text, "Observation")
     stated = mapping.total_in(write.document)
     write.store()
+    note_part(write)
     if stated is not None and reference_id(write.document.get("subject"), "Patient") is not None:
         _keep_total(write, *stated)
     _raise_signs(write)

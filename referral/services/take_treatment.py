@@ -11,6 +11,7 @@ from referral.fhir.treatment import held_at, is_consultation, is_harmless
 from referral.services import doors
 from referral.services.client_write import ClientWrite
 from referral.services.refresh_gate import refresh_gate
+from referral.services.take_course import note_decision, note_session, take_dose
 from referral.services.treat import record_consultation, start_treatment
 from referral.storage import audit, orders, workflow_records
 
@@ -18,7 +19,12 @@ _LASTING: Final = ("subject", "basedOn", "partOf", "encounter", "context", "appo
 
 
 def take_treatment(write: ClientWrite) -> None:
-    """Store what changes nothing, let the database decide what begins treatment, note a consultation."""
+    """Store what changes nothing, let the database decide what begins treatment, note a consultation.
+
+    A dose of a session that runs is no second start: the session has passed the gate (docs/adr/0035).
+    """
+    if take_dose(write):
+        return
     if write.current is not None and workflow_records.is_started(write.session, write.id):
         _go_on(write, write.current.document)
         return
@@ -41,9 +47,11 @@ def _begin(write: ClientWrite, order: Order) -> None:
     elif write.type == "Procedure" and write.current is None:
         doors.require_same_patient(write.document, order)
         start_treatment(write.session, write.actor, order.id, order.patient_id, write.now, write.document)
+        note_session(write)
     else:
         doors.pass_gate(write.session, write.actor, write.document, order, write.now)
         write.store()
+        note_session(write)
 
 
 def _go_on(write: ClientWrite, before: dict[str, Any]) -> None:
@@ -55,6 +63,7 @@ def _go_on(write: ClientWrite, before: dict[str, Any]) -> None:
         )
     _require_same(write, before, _LASTING)
     write.store()
+    note_session(write)
 
 
 def _keep_consultation(write: ClientWrite) -> None:
@@ -62,6 +71,7 @@ def _keep_consultation(write: ClientWrite) -> None:
     before = write.current.document if write.current else {}
     _require_same(write, before, ("status", "period", *_LASTING))
     write.store()
+    note_decision(write)
 
 
 def _require_same(write: ClientWrite, before: dict[str, Any], names: tuple[str, ...]) -> None:
@@ -90,6 +100,7 @@ def _note_consultation(write: ClientWrite) -> None:
     held = held_at(write.document) or write.now
     if write.current is None:
         record_consultation(write.session, write.actor, order.id, held, write.now, write.document)
+        note_decision(write)
         return
     if held > write.now:
         raise TransitionRefused("The consultation cannot lie in the future.", "Encounter.period")
@@ -106,3 +117,4 @@ def _note_consultation(write: ClientWrite) -> None:
     )
     audit.record(write.session, write.actor, entry)
     refresh_gate(write.session, write.actor, order.id, write.now)
+    note_decision(write)

@@ -7,12 +7,13 @@ from datetime import datetime
 from typing import Any
 
 from referral.domain.audit import Action, Actor, AuditEntry
-from referral.domain.errors import InvalidInput, Issue
+from referral.domain.course import Candidacy
+from referral.domain.errors import GateClosed, InvalidInput, Issue
 from referral.domain.gate import GateDecision
 from referral.services import publish
 from referral.services.follow_gate import fulfil_booking
 from referral.services.refresh_gate import refresh_gate
-from referral.storage import audit, orders, overrides
+from referral.storage import audit, course, orders, overrides
 from referral.storage.db import Session
 
 
@@ -65,8 +66,12 @@ def begin(
 ) -> datetime:
     """Let the database start, under this id, and return its time.
 
-    The booking of the day is fulfilled by it. A start that uses an override up closes the order again.
+    The booking of the day is fulfilled by it. A start that uses an override up closes the order again. Whom
+    the clinic has found to be no candidate is not treated, whatever the gate says: GateClosed.
     """
+    if course.candidacy(session, order_id) not in (None, Candidacy.CANDIDATE):
+        reason = "The clinic has decided that the patient is no candidate, or not yet."
+        raise GateClosed((reason,), order_id=order_id)
     if overrides.in_force(session, order_id):
         orders.get(session, order_id, lock=True)  # its row is written below, and comes before the gate's
     started = orders.start_treatment(session, actor, start_id, order_id, patient_id)

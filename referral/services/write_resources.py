@@ -34,6 +34,7 @@ from referral.services.note_attempt import note_attempt
 from referral.services.record_provenance import note_write, take_provenance
 from referral.services.take_appointment import take_appointment
 from referral.services.take_consent import take_consent
+from referral.services.take_course import note_part
 from referral.services.take_request import take_request
 from referral.services.take_scale import take_observation, take_response
 from referral.services.take_subscription import take_subscription
@@ -55,6 +56,7 @@ def _store(write: ClientWrite) -> None:
         text = f"This {write.type} is a record of the workflow; it is not changed from outside."
         raise TransitionRefused(text, write.type)
     write.store()
+    note_part(write)
 
 
 # What a type means here. Everything else is stored as it was sent.

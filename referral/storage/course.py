@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import fields
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final, TypeVar
 
 from sqlalchemy import Table, Text, any_, bindparam, func, insert, select
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects.postgresql import ARRAY, distinct_on
 
 from referral.domain.course import (
     AbortReason,
@@ -32,6 +33,7 @@ from referral.domain.course import (
     Vital,
     VitalKind,
 )
+from referral.domain.errors import NotFound
 from referral.domain.records import Order
 from referral.storage import tables
 from referral.storage.db import Session
@@ -99,7 +101,7 @@ def _newest(table: Table) -> Any:
             table.c.clinic_id == bindparam("clinic"),
             table.c.order_id == any_(bindparam("ids", type_=ARRAY(Text))),
         )
-        .distinct(table.c.id)
+        .ext(distinct_on(table.c.id))
         .order_by(table.c.id, table.c.version.desc())
         .subquery()
     )
@@ -232,3 +234,69 @@ def versions(session: Session, kind: type[_T], id: str) -> list[_T]:
     rows = session.connection.execute(query.order_by(table.c.version)).all()
     more = {"started_at": rows[0].recorded_at} if rows and kind is TreatmentSession else {}
     return [_value(kind, row, **more) for row in rows]
+
+
+def newest(session: Session, kind: Callable[..., _T], id: str) -> tuple[str, _T, bool] | None:
+    """Order id, value and whether it is an error, of the newest version; None where there is none."""
+    type_: Any = kind
+    table = _TABLES[type_]
+    query = select(table).where(table.c.clinic_id == session.clinic, table.c.id == id)
+    row = session.connection.execute(query.order_by(table.c.version.desc()).limit(1)).one_or_none()
+    if row is None:
+        return None
+    more = {"started_at": started(session, id)[1]} if type_ is TreatmentSession else {}
+    return row.order_id, _value(kind, row, **more), row.in_error
+
+
+def started(session: Session, id: str) -> tuple[str, datetime]:
+    """The order and the time of a treatment start; NotFound where none has this id."""
+    table = tables.treatment_start
+    row = session.connection.execute(
+        select(table.c.order_id, table.c.started_at).where(
+            table.c.clinic_id == session.clinic, table.c.id == id
+        )
+    ).one_or_none()
+    if row is None:
+        raise NotFound(f"There is no session with id {id}.")
+    return row.order_id, row.started_at
+
+
+def consultation_of(session: Session, order_id: str) -> tuple[str, datetime] | None:
+    """The Encounter of the newest initial consultation, and when it was held."""
+    table = tables.consultation
+    row = session.connection.execute(
+        select(table.c.encounter_id, table.c.held_at)
+        .where(table.c.clinic_id == session.clinic, table.c.order_id == order_id)
+        .order_by(table.c.held_at.desc(), table.c.encounter_id)
+        .limit(1)
+    ).one_or_none()
+    return (row.encounter_id, row.held_at) if row else None
+
+
+def order_of_consultation(session: Session, encounter_id: str) -> str | None:
+    """The order whose initial consultation this Encounter is."""
+    table = tables.consultation
+    found: str | None = session.connection.scalar(
+        select(table.c.order_id).where(
+            table.c.clinic_id == session.clinic, table.c.encounter_id == encounter_id
+        )
+    )
+    return found
+
+
+_CANDIDACY: Final = (
+    select(tables.course_decision.c.decision)
+    .where(
+        tables.course_decision.c.clinic_id == bindparam("clinic"),
+        tables.course_decision.c.order_id == bindparam("order_id"),
+    )
+    .order_by(tables.course_decision.c.recorded_at.desc(), tables.course_decision.c.version.desc())
+    .limit(1)
+)
+
+
+def candidacy(session: Session, order_id: str) -> Candidacy | None:
+    """What was decided last, None where nothing was."""
+    given = {"clinic": session.clinic, "order_id": order_id}
+    found = session.connection.scalar(_CANDIDACY, given)
+    return Candidacy(found) if found else None

@@ -28,7 +28,7 @@ from referral.storage.tables.columns import (
     to_order,
 )
 
-_WHY = "why IN ('typing-error', 'later-known', 'wrong-place', 'reviewed')"
+_WHY = "why IN ('typing-error', 'later-known', 'wrong-place', 'reviewed', 'sent-anew')"
 
 
 def _versions(name: str, *own: SchemaItem, session: bool = True, sessions_required: bool = True) -> Table:

@@ -19,7 +19,7 @@ CREATE TABLE course_plan (
     CONSTRAINT fk_course_plan_clinic_id_patient_id_order_id_infusion_order FOREIGN KEY(clinic_id, patient_id, order_id) REFERENCES infusion_order (clinic_id, patient_id, id),
     CONSTRAINT fk_course_plan_clinic_id_words_id_document FOREIGN KEY(clinic_id, words_id) REFERENCES document (clinic_id, id),
     CONSTRAINT ck_course_plan_version CHECK (version > 0),
-    CONSTRAINT ck_course_plan_why CHECK (why IN ('typing-error', 'later-known', 'wrong-place', 'reviewed')),
+    CONSTRAINT ck_course_plan_why CHECK (why IN ('typing-error', 'later-known', 'wrong-place', 'reviewed', 'sent-anew')),
     CONSTRAINT ck_course_plan_first CHECK (version > 1 OR why IS NULL)
 );
 CREATE INDEX ix_course_plan_clinic_id_order_id ON course_plan (clinic_id, order_id);
@@ -48,7 +48,7 @@ CREATE TABLE course_decision (
     CONSTRAINT fk_course_decision_clinic_id_patient_id_order_id_infusion_order FOREIGN KEY(clinic_id, patient_id, order_id) REFERENCES infusion_order (clinic_id, patient_id, id),
     CONSTRAINT fk_course_decision_clinic_id_words_id_document FOREIGN KEY(clinic_id, words_id) REFERENCES document (clinic_id, id),
     CONSTRAINT ck_course_decision_version CHECK (version > 0),
-    CONSTRAINT ck_course_decision_why CHECK (why IN ('typing-error', 'later-known', 'wrong-place', 'reviewed')),
+    CONSTRAINT ck_course_decision_why CHECK (why IN ('typing-error', 'later-known', 'wrong-place', 'reviewed', 'sent-anew')),
     CONSTRAINT ck_course_decision_first CHECK (version > 1 OR why IS NULL)
 );
 CREATE INDEX ix_course_decision_clinic_id_order_id ON course_decision (clinic_id, order_id);
@@ -80,7 +80,7 @@ CREATE TABLE course_session (
     CONSTRAINT fk_course_session_clinic_id_patient_id_order_id_infusion_order FOREIGN KEY(clinic_id, patient_id, order_id) REFERENCES infusion_order (clinic_id, patient_id, id),
     CONSTRAINT fk_course_session_clinic_id_words_id_document FOREIGN KEY(clinic_id, words_id) REFERENCES document (clinic_id, id),
     CONSTRAINT ck_course_session_version CHECK (version > 0),
-    CONSTRAINT ck_course_session_why CHECK (why IN ('typing-error', 'later-known', 'wrong-place', 'reviewed')),
+    CONSTRAINT ck_course_session_why CHECK (why IN ('typing-error', 'later-known', 'wrong-place', 'reviewed', 'sent-anew')),
     CONSTRAINT ck_course_session_first CHECK (version > 1 OR why IS NULL)
 );
 CREATE INDEX ix_course_session_clinic_id_order_id ON course_session (clinic_id, order_id);
@@ -110,7 +110,7 @@ CREATE TABLE course_dose (
     CONSTRAINT fk_course_dose_clinic_id_patient_id_order_id_infusion_order FOREIGN KEY(clinic_id, patient_id, order_id) REFERENCES infusion_order (clinic_id, patient_id, id),
     CONSTRAINT fk_course_dose_clinic_id_words_id_document FOREIGN KEY(clinic_id, words_id) REFERENCES document (clinic_id, id),
     CONSTRAINT ck_course_dose_version CHECK (version > 0),
-    CONSTRAINT ck_course_dose_why CHECK (why IN ('typing-error', 'later-known', 'wrong-place', 'reviewed')),
+    CONSTRAINT ck_course_dose_why CHECK (why IN ('typing-error', 'later-known', 'wrong-place', 'reviewed', 'sent-anew')),
     CONSTRAINT ck_course_dose_first CHECK (version > 1 OR why IS NULL)
 );
 CREATE INDEX ix_course_dose_clinic_id_order_id ON course_dose (clinic_id, order_id);
@@ -142,7 +142,7 @@ CREATE TABLE course_vital (
     CONSTRAINT fk_course_vital_clinic_id_patient_id_order_id_infusion_order FOREIGN KEY(clinic_id, patient_id, order_id) REFERENCES infusion_order (clinic_id, patient_id, id),
     CONSTRAINT fk_course_vital_clinic_id_words_id_document FOREIGN KEY(clinic_id, words_id) REFERENCES document (clinic_id, id),
     CONSTRAINT ck_course_vital_version CHECK (version > 0),
-    CONSTRAINT ck_course_vital_why CHECK (why IN ('typing-error', 'later-known', 'wrong-place', 'reviewed')),
+    CONSTRAINT ck_course_vital_why CHECK (why IN ('typing-error', 'later-known', 'wrong-place', 'reviewed', 'sent-anew')),
     CONSTRAINT ck_course_vital_first CHECK (version > 1 OR why IS NULL)
 );
 CREATE INDEX ix_course_vital_clinic_id_order_id ON course_vital (clinic_id, order_id);
@@ -169,7 +169,7 @@ CREATE TABLE course_effect (
     CONSTRAINT fk_course_effect_clinic_id_patient_id_order_id_infusion_order FOREIGN KEY(clinic_id, patient_id, order_id) REFERENCES infusion_order (clinic_id, patient_id, id),
     CONSTRAINT fk_course_effect_clinic_id_words_id_document FOREIGN KEY(clinic_id, words_id) REFERENCES document (clinic_id, id),
     CONSTRAINT ck_course_effect_version CHECK (version > 0),
-    CONSTRAINT ck_course_effect_why CHECK (why IN ('typing-error', 'later-known', 'wrong-place', 'reviewed')),
+    CONSTRAINT ck_course_effect_why CHECK (why IN ('typing-error', 'later-known', 'wrong-place', 'reviewed', 'sent-anew')),
     CONSTRAINT ck_course_effect_first CHECK (version > 1 OR why IS NULL)
 );
 CREATE INDEX ix_course_effect_clinic_id_order_id ON course_effect (clinic_id, order_id);
@@ -196,7 +196,7 @@ CREATE TABLE course_end (
     CONSTRAINT fk_course_end_clinic_id_patient_id_order_id_infusion_order FOREIGN KEY(clinic_id, patient_id, order_id) REFERENCES infusion_order (clinic_id, patient_id, id),
     CONSTRAINT fk_course_end_clinic_id_words_id_document FOREIGN KEY(clinic_id, words_id) REFERENCES document (clinic_id, id),
     CONSTRAINT ck_course_end_version CHECK (version > 0),
-    CONSTRAINT ck_course_end_why CHECK (why IN ('typing-error', 'later-known', 'wrong-place', 'reviewed')),
+    CONSTRAINT ck_course_end_why CHECK (why IN ('typing-error', 'later-known', 'wrong-place', 'reviewed', 'sent-anew')),
     CONSTRAINT ck_course_end_first CHECK (version > 1 OR why IS NULL)
 );
 CREATE INDEX ix_course_end_clinic_id_order_id ON course_end (clinic_id, order_id);

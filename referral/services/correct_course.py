@@ -1,0 +1,69 @@
+"""Corrects what was recorded of a course: a new version with who and why; the one before stays readable."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+from typing import Any, TypeVar
+
+from referral.domain.audit import Actor
+from referral.domain.course import (
+    ChangeReason,
+    Dose,
+    Ended,
+    SideEffect,
+    TreatmentSession,
+    Vital,
+)
+from referral.domain.course_rules import check_dose, check_session, check_vital
+from referral.domain.errors import InvalidInput, Issue, NotFound, TransitionRefused
+from referral.services.keep_course import keep, require_version, stamp, tell
+from referral.storage import course, orders
+from referral.storage.db import Session
+
+_T = TypeVar("_T", TreatmentSession, Dose, Vital, SideEffect, Ended)
+
+
+def correct(
+    session: Session,
+    actor: Actor,
+    kind: type[_T],
+    id: str,
+    why: ChangeReason | None,
+    now: datetime,
+    *,
+    shown: int | None = None,
+    in_error: bool = False,
+    **changes: Any,
+) -> _T:
+    """The next version of one thing, with `changes`; `in_error` says that it never was.
+
+    A session that was an error is no session of the course; its start stays in the database. A side effect
+    that turns out to be serious is told as a serious one.
+    """
+    if why is None:
+        raise InvalidInput(Issue("Why is it changed?", ("why",), "required"))
+    found = course.newest(session, kind, id)
+    if found is None:
+        raise NotFound(f"Nothing with id {id} was recorded.")
+    order_id, before, was_error = found
+    order = orders.get(session, order_id, lock=True)
+    if was_error:
+        raise TransitionRefused("This was marked as an error; record it anew.")
+    newest = before.stamp
+    if newest is None:
+        raise NotFound(f"Nothing with id {id} was recorded.")
+    require_version(newest, shown)
+    written = stamp(session, actor, order, now, before=newest, why=why)
+    made = replace(before, **changes, stamp=written)
+    if isinstance(made, Vital):
+        check_vital(made, now)
+    elif isinstance(made, Dose):
+        check_dose(made, now)
+    elif isinstance(made, TreatmentSession):
+        check_session(made, now)
+    keep(session, actor, order, [made], now, in_error=in_error)
+    newly = isinstance(made, SideEffect) and isinstance(before, SideEffect) and not before.serious
+    if newly and not in_error:
+        tell(session, actor, order, made, now)
+    return made
