@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any, Final
 
 Interval = tuple[datetime, datetime]
@@ -27,7 +28,12 @@ def interval(text: object) -> Interval | None:
 
     Takes what a search value may leave out, too: the zone, and the seconds.
     """
-    match = _DATE_TIME.fullmatch(text) if isinstance(text, str) else None
+    return _interval(text) if isinstance(text, str) else None
+
+
+@lru_cache(maxsize=512)
+def _interval(text: str) -> Interval | None:
+    match = _DATE_TIME.fullmatch(text)
     if match is None:
         return None
     year, month, day, hour, minute, second, fraction, zone = match.groups()

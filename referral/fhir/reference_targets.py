@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from referral.fhir.definitions import resource_types
@@ -25,7 +26,13 @@ class LiteralReference(NamedTuple):
 
 def parse_reference(text: object) -> LiteralReference | None:
     """`Type/id`, `Type/id/_history/v` and their absolute forms; None for `#id`, `urn:…` and all else."""
-    match = _LITERAL.fullmatch(text) if isinstance(text, str) else None
+    return _literal(text) if isinstance(text, str) else None
+
+
+# A resource that is written is read for the same references by checks, by its index and by its record.
+@lru_cache(maxsize=512)
+def _literal(text: str) -> LiteralReference | None:
+    match = _LITERAL.fullmatch(text)
     if match is None or match[2] not in resource_types():
         return None
     return LiteralReference(match[1] or "", match[2], match[3], match[4])

@@ -15,7 +15,7 @@ itself), and the components' own paths start there.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from types import MappingProxyType
@@ -225,14 +225,19 @@ def _entries_below(element: Any, plans: tuple[_Plan, ...]) -> list[IndexEntry]:
     return [entry for entry in found if entry.parameter == plan.name]
 
 
-def _leaves(value: Any, steps: tuple[str, ...]) -> Iterator[Any]:
-    if isinstance(value, list):
-        for item in value:
-            yield from _leaves(item, steps)
-    elif not steps:
-        yield value
-    elif isinstance(value, dict) and steps[0] in value:
-        yield from _leaves(value[steps[0]], steps[1:])
+def _leaves(value: Any, steps: tuple[str, ...]) -> Sequence[Any]:
+    """What lies at the end of a path; a list on the way stands for each of its items."""
+    found: Sequence[Any] = value if type(value) is list else (value,)
+    for step in steps:
+        below: list[Any] = []
+        for item in found:
+            under = item.get(step) if type(item) is dict else None
+            if type(under) is list:
+                below.extend(under)
+            elif under is not None:
+                below.append(under)
+        found = below
+    return found
 
 
 def _holds(condition: tuple[str, str], leaf: Any) -> bool:

@@ -137,22 +137,25 @@ def not_reached(session: Session, referral_ids: list[str]) -> dict[str, datetime
     return {row.referral_id: row.done_at for row in session.connection.execute(_NOT_REACHED, given)}
 
 
+_UNWELCOME: Final = (
+    select(tables.referral.c.clinician_id, func.max(_TABLE.c.done_at))
+    .join(
+        tables.referral,
+        and_(tables.referral.c.clinic_id == _TABLE.c.clinic_id, tables.referral.c.id == _TABLE.c.referral_id),
+    )
+    .where(
+        _TABLE.c.clinic_id == bindparam("clinic"),
+        one_of(_TABLE.c.outcome, [CallOutcome.DO_NOT_CONTACT]),
+        tables.referral.c.clinician_id == any_(bindparam("ids", type_=ARRAY(Text))),
+    )
+    .group_by(tables.referral.c.clinician_id)
+)
+
+
 def unwelcome(session: Session, clinician_ids: list[str]) -> dict[str, datetime]:
     """Of these clinicians, those who have asked on the telephone not to be contacted, and when last."""
-    referral = tables.referral
-    query = (
-        select(referral.c.clinician_id, func.max(_TABLE.c.done_at))
-        .join(
-            referral, and_(referral.c.clinic_id == _TABLE.c.clinic_id, referral.c.id == _TABLE.c.referral_id)
-        )
-        .where(
-            _TABLE.c.clinic_id == session.clinic,
-            _TABLE.c.outcome == CallOutcome.DO_NOT_CONTACT,
-            referral.c.clinician_id.in_(clinician_ids),
-        )
-        .group_by(referral.c.clinician_id)
-    )
-    return {row[0]: row[1] for row in session.connection.execute(query)}
+    given = {"clinic": session.clinic, "ids": clinician_ids}
+    return {row[0]: row[1] for row in session.connection.execute(_UNWELCOME, given)}
 
 
 def change(session: Session, before: CallTask, **values: Any) -> CallTask:

@@ -7,12 +7,13 @@ from dataclasses import replace
 from datetime import date, datetime, time
 from typing import Any, Final
 
-from sqlalchemy import delete, func, insert, or_, select, update
+from sqlalchemy import Boolean, Text, and_, any_, bindparam, delete, func, insert, or_, select, update
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from referral.domain.calendar import Closure, Hours
 from referral.domain.errors import NotFound
 from referral.storage import tables
-from referral.storage.db import Session, among
+from referral.storage.db import Session
 
 _TABLE: Final = tables.closure
 _COLUMNS: Final = tuple(_TABLE.c[name] for name in ("id", "first_on", "last_on", "words", "clinician_id"))
@@ -108,6 +109,19 @@ def _forget(session: Session) -> None:
         del session.kept[key]
 
 
+_OF: Final = (
+    select(*_COLUMNS)
+    .where(
+        _TABLE.c.clinic_id == bindparam("clinic"),
+        or_(
+            _TABLE.c.clinician_id == any_(bindparam("ids", type_=ARRAY(Text))),
+            and_(bindparam("own", type_=Boolean), _TABLE.c.clinician_id.is_(None)),
+        ),
+    )
+    .order_by(_TABLE.c.first_on, _TABLE.c.id)
+)
+
+
 def of(session: Session, clinician_ids: Iterable[str]) -> dict[str, tuple[Closure, ...]]:
     """By clinician, those of the clinic under ''; earliest first. Read once a transaction."""
     wanted = {"", *clinician_ids}
@@ -115,11 +129,8 @@ def of(session: Session, clinician_ids: Iterable[str]) -> dict[str, tuple[Closur
     if missing:
         found: dict[str, list[Closure]] = {id: [] for id in missing}
         ids = [id for id in missing if id]
-        whose = [among(_TABLE.c.clinician_id, ids)] if ids else []
-        if "" in missing:
-            whose.append(_TABLE.c.clinician_id.is_(None))
-        query = select(*_COLUMNS).where(_TABLE.c.clinic_id == session.clinic, or_(*whose))
-        for row in session.connection.execute(query.order_by(_TABLE.c.first_on, _TABLE.c.id)).mappings():
+        given = {"clinic": session.clinic, "ids": ids, "own": "" in missing}
+        for row in session.connection.execute(_OF, given).mappings():
             found[row["clinician_id"] or ""].append(Closure(**row))
         session.kept.update({("closures", id): tuple(closures) for id, closures in found.items()})
     return {id: session.kept["closures", id] for id in wanted}

@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import Table, Text, cast, func, select, tuple_, update
+from sqlalchemy import Table, Text, cast, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
 from referral.domain.records import Clinician, Contact
@@ -72,6 +72,15 @@ def _mirror_patient(session: Session, document: dict[str, Any]) -> None:
     _mirror_patient_contacts(session, mapped.id, contacts_of_patient(document))
 
 
+_NOT_NAMED: Final = text("""
+UPDATE contact SET active = false
+ WHERE clinic_id = CAST(:clinic AS uuid) AND patient_id = :patient AND active
+   AND (channel, address) NOT IN (
+       SELECT * FROM unnest(CAST(:channels AS text[]), CAST(:addresses AS text[])))
+RETURNING id
+""")
+
+
 def _mirror_patient_contacts(session: Session, patient_id: str, named: tuple[Contact, ...]) -> None:
     """What the record does not name any more is no longer written to; what it names again is.
 
@@ -95,18 +104,13 @@ def _mirror_patient_contacts(session: Session, patient_id: str, named: tuple[Con
             where=~contact.c.active,
         )
         session.connection.execute(statement, values)
-    kept = [(one.channel, one.address) for one in named]
-    gone = session.connection.scalars(
-        update(contact)
-        .where(
-            contact.c.clinic_id == session.clinic,
-            contact.c.patient_id == patient_id,
-            contact.c.active,
-            tuple_(contact.c.channel, contact.c.address).not_in(kept),
-        )
-        .values(active=False)
-        .returning(contact.c.id)
-    ).all()
+    given = {
+        "clinic": session.clinic,
+        "patient": patient_id,
+        "channels": [str(one.channel) for one in named],
+        "addresses": [one.address for one in named],
+    }
+    gone = session.connection.scalars(_NOT_NAMED, given).all()
     if gone:
         patient_links.revoke_sent_to(session, gone, "contact-gone")
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cache
 from typing import Any, Final
 
 import orjson
-from sqlalchemy import Text, and_, any_, bindparam, func, not_, select, text
+from sqlalchemy import Integer, Select, Text, and_, any_, bindparam, func, not_, select, text
 from sqlalchemy.dialects.postgresql import ARRAY, distinct_on
 from sqlalchemy.dialects.postgresql import insert as upsert
 
@@ -113,6 +114,17 @@ def find_by_number(session: Session, words: str, limit: int) -> list[Referral]:
     return [to_referral(row) for row in rows]
 
 
+@cache
+def _find(columns: tuple[str, ...], is_open: bool | None, lock: bool) -> Select[Any]:
+    query = _SELECT.where(_TABLE.c.clinic_id == bindparam("clinic"))
+    for column in columns:
+        query = query.where(_TABLE.c[column] == bindparam(f"wanted_{column}"))
+    if is_open is not None:
+        query = query.where(_TABLE.c.closed_at.is_(None) if is_open else _TABLE.c.closed_at.is_not(None))
+    query = query.order_by(_TABLE.c.created_at.desc(), _TABLE.c.id).limit(bindparam("most", type_=Integer))
+    return query.with_for_update(key_share=True) if lock else query
+
+
 def find(
     session: Session,
     *,
@@ -124,16 +136,11 @@ def find(
     limit: int = 200,
 ) -> list[Referral]:
     """Newest first. For `lock` the caller holds the order already, see get()."""
-    query = _SELECT.where(_TABLE.c.clinic_id == session.clinic)
-    for column, value in (("order_id", order_id), ("patient_id", patient_id), ("clinician_id", clinician_id)):
-        if value is not None:
-            query = query.where(_TABLE.c[column] == value)
-    if is_open is not None:
-        query = query.where(_TABLE.c.closed_at.is_(None) if is_open else _TABLE.c.closed_at.is_not(None))
-    query = query.order_by(_TABLE.c.created_at.desc(), _TABLE.c.id).limit(limit)
-    if lock:
-        query = query.with_for_update(key_share=True)
-    return [to_referral(row) for row in session.connection.execute(query)]
+    columns = {"order_id": order_id, "patient_id": patient_id, "clinician_id": clinician_id}
+    wanted = {name: value for name, value in columns.items() if value is not None}
+    given = {"clinic": session.clinic, "most": limit, **{f"wanted_{k}": v for k, v in wanted.items()}}
+    query = _find(tuple(wanted), is_open, lock)
+    return [to_referral(row) for row in session.connection.execute(query, given)]
 
 
 _OF_ORDERS: Final = _SELECT.where(

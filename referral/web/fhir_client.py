@@ -50,10 +50,13 @@ class Caller:
     request: Request
     # The digest of a token of ours; None for one that the client has signed itself.
     token: bytes | None = None
+    _base_url: str | None = None
 
     @property
     def base_url(self) -> str:
-        return base_url_of(self.request)
+        if self._base_url is None:
+            self._base_url = base_url_of(self.request)
+        return self._base_url
 
     @property
     def access(self) -> Access:
