@@ -90,6 +90,10 @@ class BusinessCalendar:
             day = self._first_business_day(day + timedelta(days=1))
         return self.at(day, self.sends)
 
+    def business_day_after_date(self, day: date) -> date:
+        """The first business day that comes after `day`."""
+        return self._first_business_day(day + timedelta(days=1))
+
     def business_day_before(self, start: datetime, count: int) -> datetime:
         """`closes` o'clock on the `count`-th business day before the local day of `start`; UTC."""
         day = self.local_date(start)

@@ -10,7 +10,7 @@ from typing import Final
 
 from referral.domain.codes import Channel
 from referral.domain.language import phrase
-from referral.domain.outgoing import WITH_LETTER, MessageKind
+from referral.domain.outgoing import REPORTS, WITH_LETTER, MessageKind
 from referral.domain.records import Bar, Contact, Experience, Lesson
 from referral.domain.reminders import Ladder, Rung, Step
 
@@ -129,12 +129,13 @@ def to_tell(contacts: tuple[Contact, ...], last_id: str | None) -> Contact | Non
 
 
 def may_carry(contact: Contact, kind: MessageKind) -> bool:
-    """The record of an answer does not go to a fax number that nobody has confirmed, by a call or an answer.
+    """Records of answers and reports do not go to a fax number that nobody has confirmed, by call or answer.
 
     What asks does: until then a wrong number has cost one letter with a name and a year of birth.
     """
     unsure = needs_call(contact) and health(contact) is not Health.ANSWERED
-    return contact.barred_for is not Bar.WRONG_RECIPIENT and not (unsure and kind is MessageKind.THANK_YOU)
+    says_more = kind is MessageKind.THANK_YOU or kind in REPORTS
+    return contact.barred_for is not Bar.WRONG_RECIPIENT and not (unsure and says_more)
 
 
 def should_turn(

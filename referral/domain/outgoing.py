@@ -39,6 +39,8 @@ class MessageKind(StrEnum):
     WITHDRAWN = "withdrawn"
     NO_LONGER_COUNTS = "no-longer-counts"
     CONVERSATION = "conversation"
+    REPORT = "report"
+    SAFETY_REPORT = "safety-report"
     PATIENT_STATUS = "patient-status"
     PATIENT_LINK = "patient-link"
     PATIENT_QUESTIONS = "patient-questions"
@@ -58,14 +60,20 @@ WITH_LINK: Final = frozenset(
         MessageKind.FRESH_LINK,
         MessageKind.RENEWAL,
         MessageKind.CONVERSATION,
+        MessageKind.REPORT,
+        MessageKind.SAFETY_REPORT,
     }
 )
+# Reports of a course to whoever recommended it. On paper they are the report itself, else a link to it.
+REPORTS: Final = frozenset({MessageKind.REPORT, MessageKind.SAFETY_REPORT})
 # What must not go out any more once the ladder stands still or has been moved.
 REMINDERS: Final = frozenset({MessageKind.REMINDER})
 # Those whose link comes with a letter about the request.
 WITH_LETTER: Final = frozenset({MessageKind.REQUEST, MessageKind.REMINDER})
 # Those that somebody is waiting for at this moment; business hours do not hold them back.
 AT_ONCE: Final = frozenset({MessageKind.IDENTITY_CODE, MessageKind.FRESH_LINK, MessageKind.PATIENT_LINK})
+# Those that closed days of an office do not hold back; its weekends, holidays and nights do.
+EVEN_WHEN_CLOSED: Final = frozenset({MessageKind.SAFETY_REPORT})
 # A letter that goes another way because the first refused it. Rungs of the ladder count from 1 and stay free.
 SWITCHED: Final = 100
 # A rung whose reminder was stopped before it left, and that is climbed once more after a pause.
@@ -93,10 +101,11 @@ class Lane(StrEnum):
 
 
 def lane_of(kind: MessageKind) -> Lane:
-    """The sealed record of an answer is drawn like a letter."""
-    if kind in AT_ONCE:
+    """The sealed record of an answer and a report are drawn like a letter."""
+    if kind in AT_ONCE | EVEN_WHEN_CLOSED:
         return Lane.URGENT
-    return Lane.LETTER if kind in WITH_LETTER or kind is MessageKind.THANK_YOU else Lane.TEXT
+    drawn = kind in WITH_LETTER | REPORTS or kind is MessageKind.THANK_YOU
+    return Lane.LETTER if drawn else Lane.TEXT
 
 
 # How many are drawn together: a letter takes up to half a second.

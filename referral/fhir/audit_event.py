@@ -47,7 +47,7 @@ DISCLOSURES: Final = frozenset(
     {
         *("disclose", "misdirected"),
         *("portal-patient-name", "portal-request", "portal-letter", "portal-receipt", "portal-standing"),
-        *("portal-conversation", "portal-course"),
+        *("portal-conversation", "portal-course", "portal-report"),
         *("everything", "docref", "export"),
     }
 )

@@ -223,6 +223,7 @@ AUDIT_WORDS: Final = {
     "portal-opened": "A request was opened at the portal",
     "portal-patient-name": "The patient's name was shown at the portal",
     "portal-receipt": "The receipt was read at the portal",
+    "portal-report": "A report of the course was read at the portal",
     "portal-request": "The request was read at the portal",
     "portal-standing": "A standing answer was read at the portal",
     "preview-request": "A request was previewed",
@@ -237,6 +238,8 @@ AUDIT_WORDS: Final = {
     "remind": "A reminder was sent",
     "remove-client": "A system was shut out",
     "renew": "An answer was renewed",
+    "report-owed": "A report to the recommender became due",
+    "report-withheld": "A report to the recommender is withheld",
     "request": "A request was read",
     "resend": "A message was sent again",
     "restore-approved": "Opening again after a restore was approved",
@@ -464,6 +467,16 @@ SYSTEMS: Final[dict[str, System]] = {
     "side-effect": System(
         "Side effects for which no finding of SNOMED CT is used.",
         {code: _picked(code) for code in side_effects.OURS},
+    ),
+    "report-occasion": System(
+        "Why the clinic reports to whoever recommended a treatment.",
+        {
+            "decision": Code("Decision to treat or not", "The clinic has decided whether it treats."),
+            "mid-course": Code("Mid-course", "Half of the planned sessions were given."),
+            "end-of-course": Code("End of the course", "The course was completed or stopped early."),
+            "adverse-event": Code("Serious adverse event", "A serious adverse event was noticed."),
+            "closure": Code("Closure", "The clinic has nothing more to do for this order."),
+        },
     ),
     "communication-medium": System(
         "Ways of a message that HL7's participation modes do not name.",

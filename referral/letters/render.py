@@ -23,6 +23,7 @@ from referral.letters.content import (
     Manifest,
     ReceiptRecord,
 )
+from referral.letters.report import ReportLetter
 from referral.letters.samples import CLINIC, sample
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ Style = Literal["screen", "print", "fax"]
 RECEIPT_PAGES_AT_MOST: Final = 20
 MANIFEST_PAGES_AT_MOST: Final = 40
 ATTACHMENT_NAME: Final = "recommendation.fhir.json"
+REPORT_ATTACHMENT: Final = "report.fhir.json"
 # A host of many clinics has as many colours; a few parsed style sheets are kept and the rest parsed again.
 _SHEETS_KEPT: Final = 32
 
@@ -101,13 +103,35 @@ class Renderer:
         attached = AttachedFile(
             ATTACHMENT_NAME, "The answer as FHIR R4 JSON", record.fhir, record.answered_at.astimezone(UTC)
         )
-        # From the content: a random one would make every drawing differ.
-        identifier = hashlib.sha256(html.encode() + b"\0" + record.fhir).hexdigest()[:32].encode()
         sheet = self._sheet("receipt", record.letterhead.accent)
         assets = self._assets(record.letterhead)
-        pdf, pages = self._engine.record(html, sheet, identifier, attached, assets)
+        pdf, pages = self._engine.record(html, sheet, _identifier(html, record.fhir), attached, assets)
         if pages > RECEIPT_PAGES_AT_MOST:
             raise LetterProblem(f"The record takes {pages} pages; at most {RECEIPT_PAGES_AT_MOST} are drawn.")
+        return RenderedDocument(pdf, hashlib.sha256(pdf).hexdigest(), pages)
+
+    def report(self, letter: ReportLetter, fhir: bytes) -> RenderedDocument:
+        """A report for a chart, PDF/A-3a and PDF/UA-1, its FHIR document attached; not yet sealed.
+
+        Raises LetterProblem as letter() does.
+        """
+        from referral.letters.engine import AttachedFile
+
+        self._require_glyphs(letter)
+        attached = AttachedFile(REPORT_ATTACHMENT, "The report as FHIR R4 JSON", fhir, letter.written_at)
+        sheet, assets = self._sheet("screen", letter.letterhead.accent), self._assets(letter.letterhead)
+
+        def draw(tight: markup.Tight) -> tuple[bytes, int]:
+            html = markup.letter_html(letter, self._fonts, tight=tight)
+            return self._engine.record(html, sheet, _identifier(html, fhir), attached, assets)
+
+        layout = markup.LAYOUTS[ReportLetter]
+        pdf, pages = draw(markup.AT_EASE)
+        if pages > layout.pages:
+            tighter = draw(markup.Tight(letter=True))
+            pdf, pages = tighter if tighter[1] <= layout.pages else (pdf, pages)
+        if pages > layout.at_most:
+            raise LetterProblem(f"The report takes {pages} pages; shorten its longest text.")
         return RenderedDocument(pdf, hashlib.sha256(pdf).hexdigest(), pages)
 
     def warm_up(self) -> None:
@@ -141,6 +165,11 @@ class Renderer:
         for field, text in texts_of(letter):
             if self._fonts.uncovered(text):
                 raise LetterProblem(f"{field} has a character that is in none of the installed fonts.")
+
+
+def _identifier(html: str, fhir: bytes) -> bytes:
+    """Of a file, from its content: a random one would make every drawing differ."""
+    return hashlib.sha256(html.encode() + b"\0" + fhir).hexdigest()[:32].encode()
 
 
 def _too_long(drawn: Laid) -> markup.Tight:

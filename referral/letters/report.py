@@ -8,17 +8,8 @@ from datetime import date
 from enum import StrEnum
 from typing import ClassVar
 
+from referral.domain.report_rules import Occasion
 from referral.letters.content import ClinicianLetter, LetterProblem, settle
-
-
-class Occasion(StrEnum):
-    """Why a report is written (the five of the clinic's promise to the recommender)."""
-
-    DECISION = "decision"
-    MID_COURSE = "mid-course"
-    END_OF_COURSE = "end-of-course"
-    ADVERSE_EVENT = "adverse-event"
-    CLOSURE = "closure"
 
 
 class Scale(StrEnum):

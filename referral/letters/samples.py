@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 from referral.domain.codes import ClinicianKind
 from referral.domain.language import Language
+from referral.domain.report_rules import Occasion
 from referral.letters.content import Letter, Letterhead, ReminderLetter, RequestLetter
 from referral.letters.notices import (
     CancelledLetter,
@@ -26,7 +27,6 @@ from referral.letters.notices import (
 from referral.letters.report import (
     MedicationChange,
     NextVisit,
-    Occasion,
     ReportLetter,
     Scale,
     Score,

@@ -112,7 +112,7 @@ def _gathered(session: Session, wanted: Wanted, delivery: Delivery) -> _Gathered
     try:
         material = gather(session, wanted.message, wanted.to, delivery.base_url, delivery.now())
         key = b""
-        if material.receipt is not None:
+        if material.is_sealed:
             key = session.vault.open(
                 material.told.clinic.wrapped_key, material.told.clinic.seal_key, "seal-key"
             )

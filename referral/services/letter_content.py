@@ -300,7 +300,7 @@ def conversation_letter(
     before = [one for one in said[:ours] if one.turn.speaker is Speaker.CLINICIAN and one.words]
     # A turn of the clinic in between has answered it already.
     question = before[-1] if before and said[ours].turn.about is About.REPLY else None
-    values = _about_patient(asked, minted.selector, now)
+    values = about_patient(asked, minted.selector, now)
     zone: ZoneInfo = values["time_zone"]
     return ConversationLetter(
         **values,
@@ -331,7 +331,7 @@ def reminder_letter(asked: Asked, minted: Minted, base_url: str, now: datetime) 
 
 def _request(asked: Asked, minted: Minted, base_url: str, now: datetime) -> dict[str, Any]:
     clinician, referral = asked.clinician, asked.referral
-    values = _about_patient(asked, minted.selector, now)
+    values = about_patient(asked, minted.selector, now)
     language, zone = values["language"], values["time_zone"]
     return {
         **values,
@@ -345,7 +345,8 @@ def _request(asked: Asked, minted: Minted, base_url: str, now: datetime) -> dict
     }
 
 
-def _about_patient(asked: Asked, letter_id: str, now: datetime) -> dict[str, Any]:
+def about_patient(asked: Asked, letter_id: str, now: datetime) -> dict[str, Any]:
+    """What every letter to a clinician about a patient carries; InvalidInput without a date of birth."""
     patient = asked.patient
     if patient.birth_date is None:
         raise InvalidInput(Issue("The patient's date of birth is missing.", ("birth_date",), "required"))

@@ -14,6 +14,7 @@ from referral.domain.calls import CallOutcome, CallReason
 from referral.domain.codes import BusinessStatus, TaskStatus
 from referral.domain.consent import ENDED_BY_NO
 from referral.domain.outgoing import (
+    REPORTS,
     SWITCHED,
     TO_PATIENT,
     WITH_LETTER,
@@ -24,7 +25,7 @@ from referral.domain.outgoing import (
 from referral.domain.records import Lesson, Referral
 from referral.domain.reminders import after_switch, from_first_delivery
 from referral.fhir.communication import recipient_of
-from referral.services import publish
+from referral.services import publish, publish_report, report_back
 from referral.services.calendars import calendars_of
 from referral.services.climb import climb_of, ladder_and_calendar, ladder_of, replanned
 from referral.services.close_referral import tell_clinician
@@ -47,13 +48,15 @@ def worker(session: Session) -> Actor:
 
 
 def prepared(session: Session, message: Message, letter_id: str | None, now: datetime) -> None:
-    """The bytes exist; nothing has left yet. The record of an answer becomes a DocumentReference now."""
+    """The bytes exist; nothing has left yet. Records and reports become DocumentReferences now."""
     if letter_id is None:
         return
     detail = {"message": str(message.id), "document": letter_id, "kind": message.kind}
     referrals.note(session, message.referral_id, "letter-ready", "worker", now, **detail)
     if message.kind is MessageKind.THANK_YOU:
         publish.receipt(session, message.referral_id, letter_id, now)
+    elif message.kind in REPORTS:
+        publish_report.report_drawn(session, message, letter_id, now)
 
 
 def accepted(session: Session, message: Message, now: datetime, *, is_real: bool) -> None:
@@ -196,6 +199,8 @@ def not_delivered(
         learn_bad_address(session, message, now)
     if message.kind in TO_PATIENT and state is MessageState.FAILED:
         _try_patient_otherwise(session, referral, message, now)
+    if message.kind in REPORTS and state is MessageState.FAILED:
+        report_back.go_another_way(session, message, now)
     if message.kind not in WITH_LINK or not referral.is_open:
         return
     if referral.delivered_at is None and referral.status is TaskStatus.REQUESTED:

@@ -18,8 +18,10 @@ from referral.channels import email, print_batch, texts
 from referral.channels.base import Channels
 from referral.domain.codes import Channel
 from referral.domain.credential import CODE_LIFETIME, LIFETIME, Minted, expires_at, mint
+from referral.domain.errors import NotFound
 from referral.domain.life import Purpose, Standing, newest_living
 from referral.domain.outgoing import (
+    REPORTS,
     SWITCHED,
     TO_PATIENT,
     WITH_LETTER,
@@ -30,6 +32,7 @@ from referral.domain.outgoing import (
 from referral.domain.records import Clinician, Contact, Patient, Referral
 from referral.letters.content import Letter, ReceiptRecord, RequestLetter
 from referral.letters.notices import ConversationLetter
+from referral.letters.report import ReportLetter
 from referral.letters.seal import Sealer
 from referral.services.letter_content import (
     Asked,
@@ -43,9 +46,11 @@ from referral.services.letter_content import (
 )
 from referral.services.read_conversation import read_conversation
 from referral.services.receipt import receipt_record
+from referral.services.report_content import ReportContent, report_content
 from referral.storage import (
     accounts,
     clinics,
+    course_reports,
     credentials,
     directory,
     documents,
@@ -76,6 +81,8 @@ class Renderer(Protocol):
 
     def receipt(self, record: ReceiptRecord) -> Drawn: ...
 
+    def report(self, letter: ReportLetter, fhir: bytes) -> Drawn: ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Material:
@@ -92,6 +99,12 @@ class Material:
     receipt_id: str | None
     ends_at: datetime
     words: texts.Words
+    report: ReportContent | None = None
+
+    @property
+    def is_sealed(self) -> bool:
+        """Whether a record goes along that bears the clinic's seal."""
+        return self.receipt is not None or self.report is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +131,8 @@ def gather(session: Session, message: Message, to: Recipient, base_url: str, now
     referral, clinician, contact = to.referral, to.clinician, to.contact
     told = Told(clinic=clinic, clinician=clinician, referral=referral, contact=contact, to_patient=to.patient)
     purpose, ends_at = _use_of_link(to, now)
-    minted = mint(purpose=purpose) if message.kind in WITH_LINK | TO_PATIENT else None
+    printed = message.kind in REPORTS and message.channel in _PAPER
+    minted = mint(purpose=purpose) if message.kind in WITH_LINK | TO_PATIENT and not printed else None
     receipt = receipt_id = None
     if message.kind is MessageKind.THANK_YOU:
         receipt_id, receipt = receipt_record(session, clinic, referral, base_url, told.language)
@@ -145,6 +159,26 @@ def gather(session: Session, message: Message, to: Recipient, base_url: str, now
         receipt_id=receipt_id,
         ends_at=ends_at,
         words=words,
+        report=_report(session, message, told, base_url, now) if message.kind in REPORTS else None,
+    )
+
+
+def _report(session: Session, message: Message, told: Told, base_url: str, now: datetime) -> ReportContent:
+    """Raises NotFound where the message carries none any more: another has taken its place."""
+    report = course_reports.of_message(session, message.id)
+    if report is None:
+        raise NotFound("This message carries no report any more.")
+    return report_content(session, report, _asked(session, told), base_url, now)
+
+
+def _asked(session: Session, told: Told) -> Asked:
+    return Asked(
+        clinic=told.clinic,
+        patient=directory.get_patient(session, told.referral.patient_id),
+        order=orders.get(session, told.referral.order_id),
+        clinician=told.clinician,
+        referral=told.referral,
+        contact=told.contact,
     )
 
 
@@ -155,14 +189,7 @@ def _letter(
     conversation = message.kind is MessageKind.CONVERSATION and message.channel in _PAPER
     if message.kind not in WITH_LETTER and not conversation:
         return None
-    asked = Asked(
-        clinic=told.clinic,
-        patient=directory.get_patient(session, told.referral.patient_id),
-        order=orders.get(session, told.referral.order_id),
-        clinician=told.clinician,
-        referral=told.referral,
-        contact=told.contact,
-    )
+    asked = _asked(session, told)
     if conversation:
         said = read_conversation(session, told.referral.id, words=True)
         names = {id: user.name for id, user in accounts.get_users(session).items()}
@@ -199,15 +226,19 @@ def _one_time_code(session: Session, clinic: Clinic, message: Message) -> str:
     return session.vault.open(clinic.wrapped_key, sealed, f"code/{message.referral_id}").decode()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Finished:
-    """Bytes to store: `letter` is a PDF or None, `envelope` is exactly what will be handed over."""
+    """Bytes to store: `letter` is a PDF or None, `envelope` is exactly what will be handed over.
 
-    letter: bytes | None
-    letter_kind: str
-    letter_id: str | None
-    envelope: bytes
-    content_type: str
+    `bundle` is the FHIR document of a report, the same as is attached to its PDF.
+    """
+
+    letter: bytes | None = None
+    letter_kind: str = "request-letter"
+    letter_id: str | None = None
+    envelope: bytes = b""
+    content_type: str = ""
+    bundle: bytes | None = None
 
 
 def draw(
@@ -219,26 +250,38 @@ def draw(
     now: datetime,
 ) -> Finished:
     """Render outside of any transaction. Raises LetterProblem where a person has to look."""
-    letter, kind, letter_id = None, "request-letter", None
-    if material.letter is not None:
-        style = _PAPER.get(message.channel, "screen")
-        letter, letter_id = renderer.letter(material.letter, style).pdf, str(uuid.uuid4())
-        kind = kind if message.kind in WITH_LETTER else "conversation-letter"
-    elif material.receipt is not None:
-        sealer = Sealer(seal_key)
-        letter = sealer.seal(renderer.receipt(material.receipt).pdf, "Record of an answered request", now)
-        kind, letter_id = "receipt", material.receipt_id
+    made = _record(message, material, renderer, seal_key, now)
     if message.channel is not Channel.EMAIL and message.channel not in _PAPER:
         short = texts.render_short(message.kind, material.words, material.told.language)
-        return _finished(letter, kind, letter_id, short.encode(), "text/plain; charset=utf-8")
+        return replace(made, envelope=short.encode(), content_type="text/plain; charset=utf-8")
     subject, body = texts.render(message.kind, material.words, material.told.language)
     if message.channel is Channel.EMAIL:
         told, returns = material.told, channels.returns
         mail = email.Mail(channels.mail_from, told.contact.address, subject, body)
         name = returns.token(told.clinic.id, message.id, message.generation) if returns else str(message.id)
-        return _finished(letter, kind, letter_id, email.compose(mail, name, now), "message/rfc822")
-    paper = _on_paper(message, material, renderer, letter, (subject, body), now)
-    return _finished(letter, kind, letter_id, paper, "application/pdf")
+        return replace(made, envelope=email.compose(mail, name, now), content_type="message/rfc822")
+    paper = _on_paper(message, material, renderer, made.letter, (subject, body), now)
+    return replace(made, envelope=paper, content_type="application/pdf")
+
+
+def _record(
+    message: Message, material: Material, renderer: Renderer, seal_key: bytes, now: datetime
+) -> Finished:
+    """What is kept of a message besides its envelope: the letter, or the sealed record."""
+    if material.letter is not None:
+        style = _PAPER.get(message.channel, "screen")
+        kind = "request-letter" if message.kind in WITH_LETTER else "conversation-letter"
+        return Finished(renderer.letter(material.letter, style).pdf, kind, str(uuid.uuid4()))
+    if material.receipt is not None:
+        drawn = renderer.receipt(material.receipt).pdf
+        sealed = Sealer(seal_key).seal(drawn, "Record of an answered request", now)
+        return Finished(sealed, "receipt", material.receipt_id)
+    if material.report is not None:
+        bundle = canonical(material.report.bundle)
+        drawn = renderer.report(material.report.letter, bundle).pdf
+        sealed = Sealer(seal_key).seal(drawn, "Report of a course of treatment", now)
+        return Finished(sealed, "course-report", str(uuid.uuid4()), bundle=bundle)
+    return Finished()
 
 
 def _on_paper(
@@ -255,7 +298,10 @@ def _on_paper(
     """
     told, title = material.told, f"Request {material.told.referral.number}"
     parts = [letter] if letter is not None else []
-    if material.letter is None:
+    if material.report is not None:
+        # The sealed one is for the chart; this one is made for paper.
+        parts = [renderer.letter(material.report.letter, _PAPER[message.channel]).pdf]
+    elif material.letter is None:
         if told.to_patient is None:
             around: Letter = letter_around(message, told, words, material.receipt, now)
         else:
@@ -276,14 +322,6 @@ def _on_paper(
     again = message.kind is MessageKind.REQUEST and 1 < message.ordinal < SWITCHED
     cover = renderer.letter(fax_cover(told, message.id, pages, now, again=again), "fax").pdf
     return print_batch.join([cover, *parts], title, both_sides=False)
-
-
-def _finished(
-    letter: bytes | None, kind: str, letter_id: str | None, envelope: bytes, content_type: str
-) -> Finished:
-    return Finished(
-        letter=letter, letter_kind=kind, letter_id=letter_id, envelope=envelope, content_type=content_type
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -335,7 +373,21 @@ def _documents(drawing: Drawing, envelope_id: str) -> list[NewDocument]:
         content=finished.letter,
         **about,
     )
-    return [letter, envelope]
+    if finished.bundle is None:
+        return [letter, envelope]
+    bundle = NewDocument(
+        id=bundle_of(finished.letter_id),
+        kind="report-bundle",
+        content_type="application/fhir+json",
+        content=finished.bundle,
+        **about,
+    )
+    return [letter, envelope, bundle]
+
+
+def bundle_of(letter_id: str) -> str:
+    """The id of the FHIR document that belongs to a report."""
+    return f"{letter_id}-fhir"
 
 
 def _credential(drawing: Drawing, now: datetime) -> NewCredential | None:

@@ -13,13 +13,31 @@ from zoneinfo import ZoneInfo
 from referral.domain.audit import Action, Actor, AuditEntry
 from referral.domain.booking import BookingStatus
 from referral.domain.codes import Verdict
-from referral.domain.errors import CredentialUnusable
-from referral.domain.records import Order
+from referral.domain.errors import CredentialUnusable, NotFound
+from referral.domain.language import phrase
+from referral.domain.life import Purpose, Standing
+from referral.domain.outgoing import REPORTS, MessageState
+from referral.domain.records import Order, Referral
+from referral.domain.report_rules import Occasion, recommenders
 from referral.services.find_orders import states_of
 from referral.services.keep_standing import own_answer
-from referral.storage import audit, bookings, clinics, credentials, directory, orders, referrals
-from referral.storage.credentials import PortalSession
+from referral.storage import (
+    audit,
+    bookings,
+    clinics,
+    course_reports,
+    credentials,
+    directory,
+    documents,
+    orders,
+    outbox,
+    referrals,
+    standings,
+)
+from referral.storage.course_reports import Followed
+from referral.storage.credentials import Credential, PortalSession
 from referral.storage.db import Session
+from referral.storage.documents import Document
 
 _AHEAD = (BookingStatus.PENDING, BookingStatus.BOOKED)
 
@@ -35,9 +53,21 @@ class Stage(StrEnum):
     ENDED = "ended"
 
 
+@dataclass(frozen=True, slots=True)
+class ReportRow:
+    """A report that was written to whoever looks. `written_on` is a day of the clinic."""
+
+    id: str
+    occasion: Occasion
+    written_on: date
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Course:
-    """Days are where the clinic is. `planned` is None where no number was planned; `next_on` is booked."""
+    """Days are where the clinic is. `planned` is None where no number was planned; `next_on` is booked.
+
+    `reports` are newest first; `stands` says that there is an answer to go back to.
+    """
 
     patient_name: str
     stage: Stage
@@ -46,27 +76,19 @@ class Course:
     given: tuple[date, ...]
     planned: int | None
     next_on: date | None
+    reports: tuple[ReportRow, ...]
+    stands: bool
 
 
 def read_course(session: Session, actor: Actor, found: PortalSession, now: datetime) -> Course:
     """Raises CredentialUnusable for whoever has recommended nothing that stands. The look is recorded."""
-    credential = credentials.get(session, found.selector)
-    mine = own_answer(session, found)
-    if credential is None or mine is None:
-        raise CredentialUnusable("There is no answer of yours that still counts here.")
-    referral = referrals.get(session, credential.referral_id)
+    mine, referral, stands = _mine(session, found)
+    written = _written(session, referral.id)
     order = orders.get(session, referral.order_id)
     zone = ZoneInfo(clinics.current(session).time_zone)
     starts = [start.started_at.astimezone(zone).date() for start in orders.starts(session, order.id)]
     coming = [b for b in bookings.of_order(session, order.id, _AHEAD) if b.starts_at > now]
-    entry = AuditEntry(
-        action=Action.READ,
-        subtype="portal-course",
-        entity=f"ServiceRequest/{referral.order_id}",
-        patient_id=referral.patient_id,
-        detail={"recipient": f"PractitionerRole/{referral.clinician_id}"},
-    )
-    audit.record(session, actor, entry)
+    _note(session, actor, referral, "portal-course", f"ServiceRequest/{referral.order_id}")
     return Course(
         patient_name=directory.get_patient(session, referral.patient_id).name,
         stage=_stage(session, order, declined=mine.is_declined, began=bool(starts), now=now),
@@ -75,7 +97,67 @@ def read_course(session: Session, actor: Actor, found: PortalSession, now: datet
         given=tuple(sorted(starts)),
         planned=order.planned_sessions,
         next_on=coming[0].starts_at.astimezone(zone).date() if coming else None,
+        reports=tuple(
+            ReportRow(one.report.id, one.report.occasion, one.report.queue_at.astimezone(zone).date())
+            for one in written
+        ),
+        stands=stands,
     )
+
+
+def read_report(session: Session, actor: Actor, found: PortalSession, report_id: str) -> Document:
+    """The sealed PDF of a report to this very clinician; NotFound for any other. The look is recorded."""
+    _, referral, _ = _mine(session, found)
+    letter_id = next(
+        (one.letter_id for one in _written(session, referral.id) if one.report.id == report_id), None
+    )
+    if letter_id is None:
+        raise NotFound(phrase("There is no such report here."))
+    _note(session, actor, referral, "portal-report", f"DocumentReference/{letter_id}")
+    return documents.get(session, letter_id)
+
+
+def is_for_report(session: Session, credential: Credential) -> bool:
+    """Whether this link came with a report: then that is what its reader wants to see."""
+    message = outbox.get(session, credential.message_id)
+    return message is not None and message.kind in REPORTS
+
+
+def _written(session: Session, referral_id: str) -> list[Followed]:
+    """The reports to one clinician that were drawn and not stopped, newest first."""
+    every = course_reports.of_referral(session, referral_id)
+    stopped = (MessageState.CANCELLED, MessageState.QUEUED, MessageState.RENDERING)
+    return [one for one in reversed(every) if one.letter_id is not None and one.state not in stopped]
+
+
+def _mine(session: Session, found: PortalSession) -> tuple[Standing, Referral, bool]:
+    """The answer that reports are owed for, and whether it still stands.
+
+    A course may outlive its recommendation: what was reported is read as long as its link lives.
+    """
+    credential, mine = credentials.get(session, found.selector), own_answer(session, found)
+    if credential is None or found.identified_at is None:
+        raise CredentialUnusable("There is no answer of yours that still counts here.")
+    referral = referrals.get(session, credential.referral_id)
+    if mine is not None:
+        return mine, referral, True
+    answers = recommenders(standings.of_referral(session, referral.id))
+    usable = credential.revoked_at is None and credential.frozen_at is None
+    reads = usable and credential.purpose is Purpose.STANDING
+    if not reads or not answers or not _written(session, referral.id):
+        raise CredentialUnusable("There is no answer of yours that still counts here.")
+    return answers[-1], referral, False
+
+
+def _note(session: Session, actor: Actor, referral: Referral, what: str, entity: str) -> None:
+    entry = AuditEntry(
+        action=Action.READ,
+        subtype=what,
+        entity=entity,
+        patient_id=referral.patient_id,
+        detail={"recipient": f"PractitionerRole/{referral.clinician_id}"},
+    )
+    audit.record(session, actor, entry)
 
 
 def _stage(session: Session, order: Order, *, declined: bool, began: bool, now: datetime) -> Stage:

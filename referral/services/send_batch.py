@@ -19,10 +19,11 @@ from datetime import datetime
 import structlog
 
 from referral.channels.base import Envelope
-from referral.domain.calendar import BusinessCalendar
+from referral.domain.calendar import BusinessCalendar, Hours
 from referral.domain.contacts import may_carry
 from referral.domain.outgoing import (
     AT_ONCE,
+    EVEN_WHEN_CLOSED,
     LEASE,
     MAX_TRIES,
     MessageKind,
@@ -32,7 +33,7 @@ from referral.domain.outgoing import (
 )
 from referral.services import note_delivery
 from referral.services.batches import Delivery, Work, write_together
-from referral.services.calendars import calendars_of, calendars_of_patients
+from referral.services.calendars import business_calendar, calendars_of, calendars_of_patients
 from referral.services.calls import Batch, Call
 from referral.services.still_wanted import Wanted, cancel, end_lost, sort
 from referral.storage import dispatch, documents, outbox
@@ -100,13 +101,19 @@ def _last_look(session: Session, held: Sequence[Held], now: datetime) -> _Look:
 
 
 def calendars_for(session: Session, wanted: Sequence[Wanted]) -> dict[str, BusinessCalendar]:
-    """Those of the recipients, by 'clinician' or 'patient' and their id."""
+    """Those of the recipients, by 'clinician' or 'patient' and their id.
+
+    What waits for no closed office has the calendar of its recipient's time zone, by 'zone' and its name.
+    """
     to = [one.to for one in wanted]
+    zones = {one.to.clinician.time_zone for one in wanted if one.message.kind in EVEN_WHEN_CLOSED}
     offices = calendars_of(session, (one.clinician for one in to if one.patient is None))
     homes = calendars_of_patients(session, (one.patient for one in to if one.patient is not None))
-    return {f"clinician {id}": one for id, one in offices.items()} | {
-        f"patient {id}": one for id, one in homes.items()
-    }
+    return (
+        {f"clinician {id}": one for id, one in offices.items()}
+        | {f"patient {id}": one for id, one in homes.items()}
+        | {f"zone {name}": business_calendar(name, Hours()) for name in zones}
+    )
 
 
 def opening_for(calendars: Mapping[str, BusinessCalendar], wanted: Wanted, now: datetime) -> datetime:
@@ -114,6 +121,8 @@ def opening_for(calendars: Mapping[str, BusinessCalendar], wanted: Wanted, now: 
     if wanted.message.kind in AT_ONCE:
         return now
     to = wanted.to
+    if wanted.message.kind in EVEN_WHEN_CLOSED:
+        return calendars[f"zone {to.clinician.time_zone}"].next_opening(now)
     key = f"clinician {to.clinician.id}" if to.patient is None else f"patient {to.patient.id}"
     return calendars[key].next_opening(now)
 

@@ -15,6 +15,7 @@ from referral.services.answer_on_portal import read_sender
 from referral.services.keep_draft import read_draft
 from referral.services.keep_standing import has_withdrawn
 from referral.services.prove_identity import Stage
+from referral.services.read_course import is_for_report
 from referral.storage import mode
 from referral.storage.db import Session
 from referral.web import (
@@ -85,7 +86,9 @@ def _other_page(request: Request, runtime: Runtime, visitor: Guest | None) -> Re
         return _closed(visitor)
     if visitor.stage is not Stage.IDENTIFIED or visitor.credential.frozen_at is not None:
         return portal_identity.identity_page(visitor)
-    return go("/request/standing")
+    with visitor.transaction() as session:
+        reads = is_for_report(session, visitor.credential)
+    return go("/request/since" if reads else "/request/standing")
 
 
 def _closed(visitor: Guest) -> Response:

@@ -1,4 +1,4 @@
-"""“What happened since”: the course, for whoever has recommended it."""
+"""“What happened since”: the course and the reports about it, for whoever has recommended it."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from referral.domain.errors import CredentialUnusable
+from referral.domain.life import Purpose
 from referral.services.answer_on_portal import read_sender
 from referral.services.prove_identity import Stage
-from referral.services.read_course import read_course
+from referral.services.read_course import read_course, read_report
 from referral.web.form import Form
 from referral.web.portal_guest import Guest, go, guest
 
@@ -28,7 +29,21 @@ def since(visitor: _Owner) -> Response:
             course = read_course(session, visitor.actor, visitor.found, visitor.now)
             sender = read_sender(session)
     except CredentialUnusable:
-        return go("/request")
+        # A link that came with a report leads here from /request: not back there.
+        return go("/request/standing" if visitor.credential.purpose is Purpose.STANDING else "/request")
     form = Form(token=visitor.found.csrf_token)
     back = "/request/standing" if visitor.credential.revoked_at is None else "/request/receipt"
+    back = back if course.stands else ""
     return visitor.page("portal/course.html.j2", form=form, sender=sender, course=course, back=back)
+
+
+@router.get("/request/reports/{report_id}.pdf")
+def report(visitor: _Owner, report_id: str) -> Response:
+    """A report to this clinician, sealed, for their chart."""
+    try:
+        with visitor.transaction() as session:
+            found = read_report(session, visitor.actor, visitor.found, report_id)
+    except CredentialUnusable:
+        return go("/request")
+    headers = {"Content-Disposition": 'attachment; filename="report.pdf"'}
+    return Response(found.content, media_type=found.content_type, headers=headers)

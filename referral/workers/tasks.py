@@ -20,6 +20,7 @@ from referral.domain.subscription import KEPT
 from referral.letters.render import Renderer
 from referral.letters.scan import MAX_BYTES
 from referral.services import read_returned_mail as returned
+from referral.services import report_back
 from referral.services.ask_renewal import ask_renewals
 from referral.services.change_facts import void_after_gaps
 from referral.services.change_policy import roll_out_policy
@@ -159,6 +160,7 @@ def sweep_clinics(*then: Callable[[str], object]) -> None:
         _renew,
         _roll_out,
         _release,
+        _report_back,
         *then,
     )
 
@@ -220,6 +222,15 @@ def _roll_out(clinic_id: str) -> None:
 def _release(clinic_id: str) -> None:
     with runtime().transaction(clinic_id) as session:
         release_bookings(session, runtime().now())
+
+
+def _report_back(clinic_id: str) -> None:
+    """Reports that were put off until scores were in: a transaction for each fifty."""
+    while True:
+        with runtime().transaction(clinic_id) as session:
+            count = report_back.send_due_reports(session, runtime().now())
+        if not report_back.is_full(count):
+            return
 
 
 @app.task(name="referral.poll")

@@ -21,6 +21,7 @@ from referral.domain.codes import Channel
 from referral.domain.outgoing import MessageKind, MessageState
 from referral.domain.simulation import Cause, Entry, Happening, Scenario, Trouble
 from referral.letters.content import Letter, ReceiptRecord
+from referral.letters.report import ReportLetter
 from referral.services.ask_clinic import ask_clinic
 from referral.services.close_referral import cancel_referral
 from referral.services.deliver_messages import Delivery, deliver_due
@@ -69,6 +70,9 @@ class Typist:
 
     def receipt(self, record: ReceiptRecord) -> Drawn:
         return self.renderer.receipt(record)
+
+    def report(self, letter: ReportLetter, fhir: bytes) -> Drawn:
+        return self.renderer.report(letter, fhir)
 
 
 @dataclass(slots=True)

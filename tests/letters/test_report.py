@@ -12,10 +12,11 @@ import pikepdf
 import pytest
 
 from referral.domain.language import Language
+from referral.domain.report_rules import Occasion
 from referral.letters.content import LetterProblem
 from referral.letters.plot import plot
 from referral.letters.render import Renderer
-from referral.letters.report import MedicationChange, Occasion, ReportLetter, Scale, Score, Series
+from referral.letters.report import MedicationChange, ReportLetter, Scale, Score, Series
 from referral.letters.samples import sample
 from tests.letters import pdf
 from tests.letters.conftest import Drawn

@@ -231,6 +231,9 @@ class Unprintable:
     def receipt(self, _record: ReceiptRecord) -> NoReturn:
         raise LetterProblem("no font has this letter")
 
+    def report(self, letter: Letter, fhir: bytes) -> NoReturn:  # noqa: ARG002 - the protocol's
+        raise LetterProblem("no font has this letter")
+
 
 def test_a_cancellation_and_the_worker_wait_for_each_other(clinic: ClinicFixture) -> None:
     for _ in range(ROUNDS):

@@ -27,6 +27,7 @@ from referral.storage.tables.course import (
     course_session,
     course_vital,
 )
+from referral.storage.tables.course_reports import course_report
 from referral.storage.tables.exports import bulk_export, bulk_export_part, bulk_export_patient
 from referral.storage.tables.faxes import incoming_fax
 from referral.storage.tables.gate_facts import (
@@ -86,6 +87,7 @@ __all__ = [
     "course_effect",
     "course_end",
     "course_plan",
+    "course_report",
     "course_session",
     "course_vital",
     "document",

@@ -182,9 +182,19 @@ _OF_KIND: Final = {
     MessageKind.PATIENT_LINK: ("A link to the patient's own page", "Asked for by the patient"),
     MessageKind.PATIENT_QUESTIONS: ("A link to questions for the patient", "To see how treatment goes"),
 }
+# On paper the report itself; a mail only leads to the page, whose look is a row of its own.
+_REPORT: Final = (
+    "Name, year of birth, sessions, scores, medication, what happened",
+    "Treatment: follow-up by whom recommended it",
+)
 _WORDS_ALONE: Final = ("A request number, without a name", _RECOMMENDATION)
 # On paper it is the letter that says whom it is about and repeats the words; mails only lead to the page.
 _LETTER: Final = ("Name, year of birth, and what was asked and answered", _RECOMMENDATION)
+_LETTERS: Final[dict[MessageKind | None, tuple[str, str]]] = {
+    MessageKind.CONVERSATION: _LETTER,
+    MessageKind.REPORT: _REPORT,
+    MessageKind.SAFETY_REPORT: _REPORT,
+}
 _PAPER: Final = frozenset({Channel.FAX, Channel.POST})
 _OF_LOOK: Final = {
     "portal-patient-name": ("Name", _RECOMMENDATION),
@@ -193,6 +203,7 @@ _OF_LOOK: Final = {
     "portal-receipt": ("The record of their own answer", "Treatment: a copy for their chart"),
     "portal-standing": ("Their own answer", "Treatment: keeping it up to date"),
     "portal-conversation": ("What they and the clinic have written to each other", _RECOMMENDATION),
+    "portal-report": _REPORT,
     "portal-course": ("How the treatment goes", "Treatment: to whom recommended it"),
     "misdirected": (_ASKED, "By mistake: it came to somebody else"),
     "everything": ("The record as a whole", "Asked for by a connected system"),
@@ -217,8 +228,7 @@ def accounting_page(found: Accounting, clinic: Clinic, clock: Clock) -> Accounti
 
 
 def _disclosure(one: Disclosure, clock: Clock) -> DisclosureRow:
-    in_letter = one.kind is MessageKind.CONVERSATION and one.channel in _PAPER
-    other = _LETTER if in_letter else _WORDS_ALONE
+    other = _LETTERS.get(one.kind, _WORDS_ALONE) if one.channel in _PAPER else _WORDS_ALONE
     what, why = _OF_LOOK.get(one.what) or _OF_KIND.get(one.kind or MessageKind.CANCELLED, other)
     by = f" by {present.CHANNEL[one.channel]}" if one.channel is not None else ", on a secure page"
     if one.system:

@@ -19,6 +19,7 @@ from referral.domain.npi import KIND_LABEL
 from referral.domain.outgoing import WITH_LINK, MessageKind, MessageState
 from referral.domain.policy import Policy
 from referral.domain.records import Clinician, Contact, Order, Patient, Referral
+from referral.domain.report_rules import Occasion, Withheld
 from referral.services.find_orders import OrderState
 from referral.storage.outbox import Message
 from referral.web.staff.models import Badge
@@ -58,6 +59,20 @@ MESSAGE_KIND: Final = {
     MessageKind.PATIENT_LINK: "Fresh link for the patient",
     MessageKind.PATIENT_QUESTIONS: "Questionnaire for the patient",
     MessageKind.CONVERSATION: "Notice that the clinic has written",
+    MessageKind.REPORT: "Report of the course",
+    MessageKind.SAFETY_REPORT: "Report of a serious adverse event",
+}
+OCCASION: Final = {
+    Occasion.DECISION: "decision to treat or not",
+    Occasion.MID_COURSE: "mid-course",
+    Occasion.END_OF_COURSE: "end of the course",
+    Occasion.ADVERSE_EVENT: "serious adverse event",
+    Occasion.CLOSURE: "closure",
+}
+WITHHELD: Final = {
+    Withheld.CONSENT: "the patient has not agreed",
+    Withheld.NOT_WANTED: "the clinician has not asked for it",
+    Withheld.NO_CONTACT: "nothing on file can carry it; please call",
 }
 DECISION: Final = {
     Decision.RECOMMENDED: Badge("open", "Recommended"),

@@ -10,6 +10,7 @@ from referral.domain.calls import CallOutcome, CallReason
 from referral.domain.codes import Channel, Decision
 from referral.domain.life import Cause
 from referral.domain.outgoing import MessageKind
+from referral.domain.report_rules import Occasion, Withheld
 from referral.services.find_requests import RequestView, has_words
 from referral.storage.referrals import ReferralEvent
 from referral.web.staff import present
@@ -100,6 +101,8 @@ _LOOKS: Final[dict[str, tuple[str, str, str]]] = {
     "step-suggest-another": ("waiting", "user", "Time to ask a second clinician"),
     "patient-not-told": ("waiting", "user", "The patient was not written to; please tell them"),
     "patient-told-by-hand": ("info", "mail", "The patient is written to"),
+    "report-owed": ("info", "document", "A report to the clinician is due"),
+    "report-withheld": ("waiting", "document", "A report to the clinician is not sent"),
     "consent-withdrawn": ("closed", "shield", "The patient has withdrawn consent: nothing goes out any more"),
 }
 _WHY_MOVED: Final = {
@@ -223,6 +226,10 @@ _DETAILS: Final[dict[str, Callable[[_Detail, RequestView, Clock], str]]] = {
     "undone": lambda detail, _view, _clock: _LOOKS[detail["undone"]][2],
     "replanned": lambda detail, _view, _clock: _WHY_MOVED.get(detail["why"], ""),
     "renewed": _on_day("until", "valid until"),
+    "report-owed": lambda detail, _view, _clock: present.OCCASION[Occasion(detail["occasion"])],
+    "report-withheld": lambda detail, _view, _clock: (
+        f"{present.OCCASION[Occasion(detail['occasion'])]}: {present.WITHHELD[Withheld(detail['why'])]}"
+    ),
     "renewal-asked": lambda detail, _view, _clock: f"by {present.CHANNEL[Channel(detail['channel'])]}",
     "voided": lambda detail, _view, _clock: CAUSE[Cause(detail["cause"])] if "cause" in detail else "",
     "needs-visit": _on_day("visit", "visit on"),

@@ -1,0 +1,158 @@
+"""What a report says: the course as it stood when it was to be drawn, as a letter and as a FHIR document."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from referral.domain.language import Language, phrase
+from referral.domain.report_rules import Occasion
+from referral.fhir.course_report import Part, ReportDocument, Total, document_bundle
+from referral.fhir.elements import reference
+from referral.fhir.questionnaire import answers_from_response
+from referral.letters.report import NextVisit, ReportLetter, Series
+from referral.services.letter_content import Asked, about_patient, indication_words
+from referral.services.publish import clinic_ref
+from referral.storage import documents, orders, resources, standings
+from referral.storage.course_reports import CourseReport
+from referral.storage.db import Session
+from referral.translation import long_date, say
+
+_TITLES: Final = {
+    Occasion.DECISION: "Decision on ketamine infusions",
+    Occasion.MID_COURSE: "Ketamine infusions: report at mid-course",
+    Occasion.END_OF_COURSE: "Ketamine infusions: report at the end of the course",
+    Occasion.ADVERSE_EVENT: "Ketamine infusions: serious adverse event",
+    Occasion.CLOSURE: "Ketamine infusions: closing report",
+}
+_WITHIN: Final = {
+    "2-weeks": phrase("%(who)s, within 2 weeks"),
+    "4-weeks": phrase("%(who)s, within 4 weeks"),
+    "3-months": phrase("%(who)s, within 3 months"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ReportContent:
+    """The letter to be drawn, and the FHIR document that goes into its file, as canonical JSON."""
+
+    report: CourseReport
+    letter: ReportLetter
+    bundle: dict[str, object]
+
+
+def report_content(
+    session: Session, report: CourseReport, asked: Asked, base_url: str, now: datetime
+) -> ReportContent:
+    """Raises InvalidInput for a patient without a full date of birth, as every letter that names one does."""
+    zone = ZoneInfo(asked.clinic.time_zone)
+    given = [
+        start.started_at.astimezone(zone).date()
+        for start in reversed(orders.starts(session, asked.order.id))
+        if start.started_at <= report.queue_at
+    ]
+    words = documents.get(session, report.words_id).content.decode() if report.words_id else ""
+    letter = ReportLetter(
+        **about_patient(asked, report.id, now),
+        occasion=report.occasion,
+        indication=indication_words(asked.order),
+        given=len(given),
+        planned=asked.order.planned_sessions,
+        first_on=given[0] if given else None,
+        last_on=given[-1] if given else None,
+        series=(),
+        medication=(),
+        next_visit=_next_visit(session, asked),
+        treats=report.treats,
+        event=words if report.occasion is Occasion.ADVERSE_EVENT else "",
+    )
+    return ReportContent(report, letter, _bundle(session, report, asked, letter, (), base_url, now))
+
+
+def _next_visit(session: Session, asked: Asked) -> NextVisit | None:
+    """Who sees the patient next, as the clinician has committed to in the form."""
+    answers = [one for one in standings.of_referral(session, asked.referral.id) if one.is_positive]
+    kept = resources.find(session, "QuestionnaireResponse", answers[-1].response_id) if answers else None
+    raw = answers_from_response(kept.document) if kept is not None else {}
+    if raw.get("continues-care") != ["yes"]:
+        return None
+    who, within = asked.clinician.name, next(iter(raw.get("next-visit", [])), "")
+    text = say(asked.language, _WITHIN[within], who=who) if within in _WITHIN else who
+    return NextVisit(who=text, on=None)
+
+
+# ---- The same for machines
+
+
+def _bundle(
+    session: Session,
+    report: CourseReport,
+    asked: Asked,
+    letter: ReportLetter,
+    totals: Sequence[Total],
+    base_url: str,
+    now: datetime,
+) -> dict[str, object]:
+    patient = resources.read(session, "Patient", asked.patient.id).document
+    document = ReportDocument(
+        id=report.id,
+        occasion=report.occasion,
+        title=_TITLES[report.occasion],
+        written_at=now,
+        first_on=letter.first_on,
+        last_on=letter.last_on,
+        order_id=asked.order.id,
+        patient=patient,
+        clinic=dict(reference(clinic_ref(session))),
+        parts=tuple(_parts(letter, totals)),
+    )
+    return document_bundle(document, f"{base_url}/fhir")
+
+
+def _parts(letter: ReportLetter, totals: Sequence[Total]) -> Iterable[Part]:
+    if letter.event:
+        yield Part("55109-3", "Complications Document", "What happened", tuple(letter.event.split("\n")))
+    if letter.treats is not None:
+        said = "We have decided to treat." if letter.treats else "We have decided not to treat."
+        yield Part("51847-2", "Evaluation + Plan note", "Decision", (said,))
+    yield Part("47519-4", "History of Procedures Document", "Infusions given", (_given(letter),))
+    if letter.series:
+        said_of = tuple(_series(one) for one in letter.series)
+        yield Part("47420-5", "Functional status assessment note", "Scores", said_of, tuple(totals))
+    changes = tuple(f"{_day(one.on)}: {one.what}" for one in letter.medication)
+    yield Part(
+        "10160-0", "History of Medication use Narrative", "Medication changes", changes or (_NONE_KNOWN,)
+    )
+    yield Part("18776-5", "Plan of care note", "Next visit", (_next(letter.next_visit),))
+    if letter.summary:
+        yield Part("34109-9", "Note", "In our words", tuple(letter.summary.split("\n")))
+
+
+_NONE_KNOWN: Final = "None that we know of."
+
+
+def _day(day: date) -> str:
+    return long_date(Language.ENGLISH, day)
+
+
+def _given(letter: ReportLetter) -> str:
+    count = f"{letter.given}" if letter.planned is None else f"{letter.given} of {letter.planned} planned"
+    if letter.first_on is None or letter.last_on is None:
+        return f"{count}."
+    return f"{count}, from {_day(letter.first_on)} to {_day(letter.last_on)}."
+
+
+def _series(series: Series) -> str:
+    first, last = series.scores[0], series.scores[-1]
+    if len(series.scores) == 1:
+        return f"{series.scale}: {first.total} on {_day(first.on)}, measured once."
+    return f"{series.scale}: {first.total} on {_day(first.on)}, {last.total} on {_day(last.on)}."
+
+
+def _next(visit: NextVisit | None) -> str:
+    if visit is None:
+        return "Nobody yet."
+    return f"{visit.who}, {_day(visit.on)}." if visit.on else f"{visit.who}; no day agreed yet."

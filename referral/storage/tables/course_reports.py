@@ -1,0 +1,75 @@
+"""Reports of a course to whoever recommended it: what is owed, and what became of it."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    Boolean,
+    CheckConstraint,
+    ForeignKeyConstraint,
+    Index,
+    PrimaryKeyConstraint,
+    Table,
+    UniqueConstraint,
+    Uuid,
+    text,
+)
+
+from referral.storage.tables.columns import (
+    clinic_column,
+    column_of,
+    metadata,
+    text_column,
+    time_column,
+    to_order,
+)
+
+course_report = Table(
+    "course_report",
+    metadata,
+    clinic_column(),
+    text_column("id"),
+    text_column("patient_id"),
+    text_column("order_id"),
+    text_column("referral_id"),
+    text_column("occasion"),
+    text_column("about", default=""),
+    column_of("treats", Boolean, nullable=True),
+    text_column("words_id", nullable=True),
+    time_column("happened_at"),
+    time_column("queue_at"),
+    time_column("due_at"),
+    text_column("state"),
+    text_column("withheld_for", nullable=True),
+    column_of("message_id", Uuid, nullable=True),
+    text_column("bundle_id", nullable=True),
+    text_column("created_by"),
+    time_column("created_at"),
+    PrimaryKeyConstraint("clinic_id", "id"),
+    UniqueConstraint("clinic_id", "referral_id", "occasion", "about"),
+    to_order(),
+    ForeignKeyConstraint(
+        ["clinic_id", "patient_id", "referral_id"],
+        ["referral.clinic_id", "referral.patient_id", "referral.id"],
+    ),
+    ForeignKeyConstraint(["clinic_id", "message_id"], ["message.clinic_id", "message.id"]),
+    ForeignKeyConstraint(["clinic_id", "words_id"], ["document.clinic_id", "document.id"]),
+    ForeignKeyConstraint(["clinic_id", "bundle_id"], ["document.clinic_id", "document.id"]),
+    CheckConstraint(
+        "occasion IN ('decision', 'mid-course', 'end-of-course', 'adverse-event', 'closure')",
+        name="occasion",
+    ),
+    CheckConstraint("state IN ('planned', 'queued', 'withheld')", name="state"),
+    CheckConstraint("(state = 'withheld') = (withheld_for IS NOT NULL)", name="withheld"),
+    CheckConstraint("withheld_for IN ('consent', 'not-wanted', 'no-contact')", name="withheld_for"),
+    CheckConstraint("state <> 'queued' OR message_id IS NOT NULL", name="queued"),
+    CheckConstraint("(occasion = 'decision') = (treats IS NOT NULL)", name="treats"),
+    Index("ix_course_report_planned", "clinic_id", "queue_at", postgresql_where=text("state = 'planned'")),
+    Index(
+        "ix_course_report_message",
+        "clinic_id",
+        "message_id",
+        postgresql_where=text("message_id IS NOT NULL"),
+    ),
+    Index(None, "clinic_id", "order_id"),
+    Index("ix_course_report_due", "clinic_id", "due_at", postgresql_where=text("state <> 'withheld'")),
+)

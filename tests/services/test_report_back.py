@@ -1,0 +1,246 @@
+"""Reports to the recommender: owed with the news, drawn with a FHIR document, sent in time, or withheld."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import msgspec
+import pikepdf
+import pytest
+
+from referral.channels.base import Outcome
+from referral.domain.consent import ConsentDecision, Consented, ConsentScope
+from referral.domain.outgoing import MessageKind, MessageState
+from referral.domain.records import Referral
+from referral.domain.report_rules import Occasion, Withheld
+from referral.fhir.validation import issues_in
+from referral.letters.render import REPORT_ATTACHMENT, Renderer
+from referral.letters.seal import Sealer, verify
+from referral.services import report_back
+from referral.services.account_disclosures import account_disclosures
+from referral.services.deliver_messages import deliver_due
+from referral.services.keep_calendar import close_days
+from referral.services.keep_consent import say_consent
+from referral.services.report_back import News
+from referral.storage import audit, clinics, consents, course_reports, documents, orders, outbox, resources
+from referral.storage.course_reports import Followed
+from tests.database import NOW, ClinicFixture
+from tests.letters import pdf
+from tests.services import people
+from tests.services.sending import Provider, asked, delivery, reached
+
+DENVER = ZoneInfo("America/Denver")
+# Thanksgiving is the day after.
+BEFORE_HOLIDAY = datetime(2026, 11, 25, 16, 55, tzinfo=DENVER)
+ENDED = News(occasion=Occasion.END_OF_COURSE, happened_at=NOW)
+DECIDED = News(occasion=Occasion.DECISION, happened_at=NOW, treats=True)
+
+
+def recommended(clinic: ClinicFixture, **changes: str) -> Referral:
+    referral = reached(clinic, asked(clinic))
+    with clinic.transaction() as session:
+        people.respond_with(session, clinic, referral, people.answers(**changes))
+        outbox.cancel_waiting(session, referral.id, NOW, [MessageKind.THANK_YOU])
+    return referral
+
+
+def tell(clinic: ClinicFixture, referral: Referral, news: News, now: datetime = NOW) -> Followed:
+    with clinic.transaction() as session:
+        order = orders.get(session, referral.order_id, lock=True)
+        report_back.report_back(session, clinic.actor, order, news, now)
+    return followed(clinic, referral)
+
+
+def followed(clinic: ClinicFixture, referral: Referral) -> Followed:
+    with clinic.transaction() as session:
+        (found,) = course_reports.of_referral(session, referral.id)
+    return found
+
+
+def serious(clinic: ClinicFixture, referral: Referral, at: datetime) -> News:
+    words = "Blood pressure 210/118 in the third session.\nTransferred, discharged next day."
+    with clinic.transaction() as session:
+        documents.add(
+            session,
+            id=f"words-{referral.id}",
+            kind="words",
+            content_type="text/plain; charset=utf-8",
+            content=words.encode(),
+            now=at,
+            patient_id=referral.patient_id,
+        )
+    return News(
+        occasion=Occasion.ADVERSE_EVENT, happened_at=at, about="event-1", words_id=f"words-{referral.id}"
+    )
+
+
+def test_a_report_is_sealed_with_its_fhir_document_and_a_mail_carries_only_a_link(
+    clinic: ClinicFixture, renderer: Renderer
+) -> None:
+    referral, mail = recommended(clinic), Provider()
+    tell(clinic, referral, DECIDED)
+    deliver_due(delivery(clinic, renderer, email=mail), clinic.id)
+    report = followed(clinic, referral)
+    assert report.has_arrived
+    assert report.letter_id is not None
+    (sent,) = mail.sent
+    assert b"report" in sent.content
+    assert b"/r/" in sent.content
+    for secret in (b"Nguy", b"F33", b"ketamine", b"PDF-1"):
+        assert secret not in sent.content
+    with clinic.transaction() as session:
+        kept = documents.get(session, report.letter_id)
+        found = clinics.get(session, clinic.id)
+        root = Sealer(session.vault.open(found.wrapped_key, found.seal_key, "seal-key")).root
+        reference = resources.read(session, "DocumentReference", report.letter_id).document
+        bundle = documents.get(session, f"{report.letter_id}-fhir").content
+        resources.read(session, "DocumentReference", f"{report.letter_id}-fhir")
+    assert verify(kept.content, root, NOW).good
+    said = pdf.text(kept.content)
+    assert "We have decided to treat." in said
+    assert "Chidi Okafor, within 4 weeks, no day agreed yet" in said
+    assert reference["author"][0]["display"] == reference["custodian"]["display"]
+    opened = pikepdf.open(io.BytesIO(kept.content))
+    assert bytes(opened.attachments[REPORT_ATTACHMENT].get_file().read_bytes()) == bundle
+    assert opened.open_metadata().pdfa_status == "3A"
+    document = msgspec.json.decode(bundle)
+    assert issues_in(document) == []
+    assert document["type"] == "document"
+    first = document["entry"][0]["resource"]
+    assert (first["resourceType"], first["status"], first["title"]) == (
+        "Composition",
+        "final",
+        "Decision on ketamine infusions",
+    )
+    assert first["section"][0]["title"] == "Decision"
+    inside = {entry["fullUrl"].removeprefix("https://portal.example/fhir/") for entry in document["entry"]}
+    named = {first["subject"]["reference"], first["author"][0]["reference"]}
+    assert named <= inside
+
+
+def test_on_a_confirmed_fax_the_letter_itself_goes_behind_a_cover(
+    clinic: ClinicFixture, renderer: Renderer
+) -> None:
+    referral, fax = recommended(clinic, reports_by="fax"), Provider()
+    tell(clinic, referral, DECIDED)
+    deliver_due(delivery(clinic, renderer, fax=fax), clinic.id)
+    (sent,) = fax.sent
+    said = pdf.text(sent.content)
+    assert "We have decided to treat." in said
+    assert said.index("Maria José") > said.index("pages")
+    with clinic.transaction() as session:
+        rows = account_disclosures(session, clinic.actor, referral.patient_id, NOW).rows
+        dues = audit.find(session, patient_id=referral.patient_id, limit=100)
+    assert rows[0].kind is MessageKind.REPORT
+    assert rows[0].address == "+13035550120"
+    assert "report-owed" in {row.subtype for row in dues}
+
+
+def test_a_serious_event_at_1655_before_a_holiday_arrives_within_one_business_day(
+    clinic: ClinicFixture, renderer: Renderer
+) -> None:
+    """The clinician is in Boston, where it is 18:55, and their office is closed until Tuesday."""
+    referral = recommended(clinic)
+    boston = {"address": ("1 Boylston Street", "Boston, MA 02116"), "npi": "9000000023"}
+    with clinic.transaction() as session:
+        east = people.clinician(
+            session, clinic, given="Hannah", family="Lee", email="lee@lee.example", **boston
+        )
+        again = people.ask(session, clinic, orders.get(session, referral.order_id), east)[0]
+        people.respond_with(session, clinic, again)
+        outbox.cancel_waiting(session, again.id, NOW, [MessageKind.THANK_YOU])
+        away = ("2026-11-27", "2026-11-30", "Away")
+        close_days(session, clinic.actor, east.id, away, BEFORE_HOLIDAY)
+    news = serious(clinic, again, BEFORE_HOLIDAY)
+    tell(clinic, again, news, BEFORE_HOLIDAY)
+    mail = Provider()
+    deliver_due(delivery(clinic, renderer, BEFORE_HOLIDAY, email=mail), clinic.id)
+    # The one in Denver has it at once, in the last five minutes of the day.
+    assert [one.address for one in mail.sent] == ["okafor@beaconhill.example"]
+    for moment in ("2026-11-26T10:00", "2026-11-27T05:59"):
+        at = datetime.fromisoformat(moment).replace(tzinfo=DENVER)
+        deliver_due(delivery(clinic, renderer, at, email=mail), clinic.id)
+    assert len(mail.sent) == 1
+    friday = datetime(2026, 11, 27, 6, 1, tzinfo=DENVER)
+    deliver_due(delivery(clinic, renderer, friday, email=mail), clinic.id)
+    assert [one.address for one in mail.sent[1:]] == ["lee@lee.example"]
+    late = followed(clinic, again)
+    assert late.has_arrived
+    assert late.finished_at is not None
+    assert late.finished_at <= late.report.due_at
+    assert late.report.due_at == datetime(2026, 11, 27, 17, tzinfo=ZoneInfo("America/New_York"))
+
+
+def test_a_report_that_is_drawn_does_not_leave_after_the_withdrawal(
+    clinic: ClinicFixture, renderer: Renderer
+) -> None:
+    referral, mail = recommended(clinic), Provider()
+    evening = NOW.replace(hour=3) + timedelta(days=1)
+    tell(clinic, referral, DECIDED)
+    deliver_due(delivery(clinic, renderer, evening, email=mail), clinic.id)
+    assert followed(clinic, referral).state is MessageState.READY
+    with clinic.transaction() as session:
+        # As if it had been written without stopping anything: the last look has to find it by itself.
+        said = Consented(
+            consent_id="c",
+            patient_id=referral.patient_id,
+            scope=ConsentScope.RECOMMENDER,
+            decision=ConsentDecision.WITHDRAWN,
+            made_by="test",
+            at=evening,
+        )
+        consents.add(session, said)
+    deliver_due(delivery(clinic, renderer, NOW + timedelta(days=1), email=mail), clinic.id)
+    assert mail.sent == []
+    assert followed(clinic, referral).state is MessageState.CANCELLED
+
+
+def test_what_becomes_due_after_the_withdrawal_is_withheld_and_says_why(clinic: ClinicFixture) -> None:
+    referral = recommended(clinic)
+    tomorrow = NOW + timedelta(days=1)
+    assert tell(clinic, referral, ENDED).report.state == "planned"
+    with clinic.transaction() as session:
+        scope, no = ConsentScope.RECOMMENDER, ConsentDecision.WITHDRAWN
+        say_consent(session, clinic.actor, referral.patient_id, scope, no, "at the desk", NOW)
+    with clinic.transaction() as session:
+        assert report_back.send_due_reports(session, tomorrow) == 1
+        assert report_back.send_due_reports(session, tomorrow) == 0
+    found = followed(clinic, referral).report
+    assert (found.state, found.withheld_for, found.message_id) == ("withheld", Withheld.CONSENT, None)
+
+
+def test_the_end_waits_for_scores_and_then_goes_once(clinic: ClinicFixture, renderer: Renderer) -> None:
+    referral, mail = recommended(clinic), Provider()
+    first = tell(clinic, referral, ENDED)
+    assert tell(clinic, referral, replace(ENDED, happened_at=NOW + timedelta(hours=1))) == first
+    with clinic.transaction() as session:
+        assert report_back.send_due_reports(session, first.report.queue_at - timedelta(minutes=1)) == 0
+    for _ in range(2):
+        with clinic.transaction() as session:
+            report_back.send_due_reports(session, first.report.queue_at)
+        deliver_due(delivery(clinic, renderer, first.report.queue_at, email=mail), clinic.id)
+    assert len(mail.sent) == 1
+    assert followed(clinic, referral).has_arrived
+
+
+@pytest.mark.parametrize("occasion", [Occasion.MID_COURSE])
+def test_what_the_form_has_not_asked_for_is_not_sent(clinic: ClinicFixture, occasion: Occasion) -> None:
+    found = tell(clinic, recommended(clinic), News(occasion=occasion, happened_at=NOW)).report
+    assert (found.state, found.withheld_for) == ("withheld", Withheld.NOT_WANTED)
+
+
+def test_a_refused_report_goes_another_way_at_once_and_one_without_any_is_late(
+    clinic: ClinicFixture, renderer: Renderer
+) -> None:
+    referral = recommended(clinic)
+    mail, fax, post = Provider(Outcome.REFUSED), Provider(), Provider()
+    tell(clinic, referral, DECIDED)
+    deliver_due(delivery(clinic, renderer, email=mail, fax=fax, post=post), clinic.id)
+    assert (len(mail.sent), len(fax.sent)) == (1, 1)
+    found = followed(clinic, referral)
+    assert found.has_arrived
+    with clinic.transaction() as session:
+        assert course_reports.late(session, NOW, found.report.due_at + timedelta(days=9), 10) == []
