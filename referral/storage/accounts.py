@@ -16,6 +16,9 @@ from referral.domain.errors import DuplicateRequest
 from referral.storage.db import Session
 from referral.storage.tables import portal_throttle, staff_session, staff_user
 
+# What open pages are told when a session ends: each looks whether it was its own.
+SESSIONS: Final = "Session"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StaffUser:
@@ -206,6 +209,7 @@ def mark_reauthenticated(session: Session, token_digest: bytes) -> None:
 
 def end_session(session: Session, token_digest: bytes, now: datetime) -> None:
     """Sign out: find_session() does not find it any more. A second call only moves the time."""
+    session.late.changed.add(SESSIONS)
     session.connection.execute(
         update(staff_session).where(staff_session.c.token_digest == token_digest).values(ended_at=now)
     )

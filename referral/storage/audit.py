@@ -14,11 +14,13 @@ from typing import Any, Final
 import msgspec
 from sqlalchemy import func, insert, select
 
-from referral.domain.audit import Actor, AuditEntry
+from referral.domain.audit import Action, Actor, AuditEntry
 from referral.storage.db import Session, flush
 from referral.storage.tables import audit_chain, audit_event
 
 _GENESIS: Final = b"\0" * 32
+# What FHIR calls an execution and changes nothing that a page shows.
+_LOOKS: Final = ("search", "history", "sign-in", "password-again", "card-feedback", "token")
 COLUMNS: Final = (
     *(
         "id",
@@ -56,7 +58,16 @@ class AuditRow:
 
 
 def record(session: Session, actor: Actor, *entries: AuditEntry) -> None:
-    """One row per entry, written with the transaction: no row, no act."""
+    """One row per entry, written with the transaction: no row, no act.
+
+    Whatever was done to something is told to the pages that show it.
+    """
+    for entry in entries:
+        looked = entry.action is Action.READ or entry.subtype in _LOOKS
+        if not looked and entry.outcome == "0":
+            session.late.changed.add(entry.entity or "Organization")
+            if entry.patient_id:
+                session.late.changed.add(f"Patient/{entry.patient_id}")
     session.late.audit.extend(
         [
             {

@@ -30,6 +30,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from referral.domain.errors import InvalidInput, Issue, Unavailable
 from referral.storage.capture import capture
 from referral.storage.late import Late
+from referral.storage.rings import Rings
 from referral.storage.vault import Vault
 
 APPLICATION_ROLE: Final = "referral_app"
@@ -68,10 +69,11 @@ class Session:
     `late` is written just before the commit, or before a read needs it. `kept` holds what this transaction
     has read or written itself and may ask for again. `aside` gives a connection for one statement that is
     committed by itself, whatever becomes of this transaction. `at_commit` says what it means that the commit
-    is refused because the gate has closed by then; None where nothing was started.
+    is refused because the gate has closed by then; None where nothing was started. `changed`, by clinic, is
+    told to the pages that are open, once it is committed.
     """
 
-    __slots__ = ("aside", "at_commit", "clinic_id", "connection", "kept", "late", "vault")
+    __slots__ = ("aside", "at_commit", "changed", "clinic_id", "connection", "kept", "late", "vault")
 
     def __init__(
         self, connection: Connection, vault: Vault, aside: Callable[[], AbstractContextManager[Connection]]
@@ -82,6 +84,7 @@ class Session:
         self.clinic_id: str | None = None
         self.late = Late()
         self.kept: dict[tuple[str, ...], Any] = {}
+        self.changed: dict[str, set[str]] = {}
         self.at_commit: Callable[[DatabaseError], Exception] | None = None
 
     def enter_clinic(self, clinic_id: str) -> None:
@@ -130,6 +133,7 @@ class Database:
         self._statements: Engine = create_engine(
             url, isolation_level="AUTOCOMMIT", pool_reset_on_return=None, **options
         )
+        self._rings = Rings(self.statement)
         for engine in (self.engine, self._statements):
             event.listen(engine, "connect", _become_application)
             if longest_statement is not None:
@@ -158,6 +162,8 @@ class Database:
             if session is None or session.at_commit is None or sql_state(error) != GATE_CLOSED:
                 raise
             raise session.at_commit(error) from error
+        for clinic, names in session.changed.items():
+            self._rings.add(clinic, names)
 
     @contextmanager
     def snapshot(self, clinic_id: str) -> Iterator[Session]:
@@ -221,6 +227,7 @@ class Database:
 
     def close(self) -> None:
         """Close every connection: those in use as soon as they come back. Using it again opens new ones."""
+        self._rings.close()
         for engine in (self.engine, self._statements):
             pool = engine.pool
             engine.dispose()
@@ -236,13 +243,15 @@ def _close_returned(_connection: Any, record: Any) -> None:
 def flush(session: Session) -> None:
     """Write what is pending; reads that search call this first."""
     if session.late:
-        late, session.late = session.late, Late(noticed=session.late.noticed)
+        late, session.late = session.late, Late(noticed=session.late.noticed, changed=session.late.changed)
         late.write(session.connection, session.clinic)
 
 
 def finish(session: Session) -> None:
     """Write what is pending and tell who listens; the transaction, or its time in this clinic, is over."""
     late, session.late = session.late, Late()
+    if late.changed:
+        session.changed.setdefault(session.clinic, set()).update(late.changed)
     if late or late.noticed:
         listening = late.write(session.connection, session.clinic)
         if late.noticed:

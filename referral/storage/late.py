@@ -85,6 +85,8 @@ class Late:
     audit: list[dict[str, Any]] = field(default_factory=list)
     # Kept to the end of the transaction, whatever is written before.
     noticed: Noticed = field(default_factory=Noticed)
+    # The same, by name ('Type/id'), for the pages that are open (storage/rings.py).
+    changed: set[str] = field(default_factory=set)
 
     def __bool__(self) -> bool:
         return bool(self.resources or self.entries or self.events or self.audit)
@@ -92,7 +94,9 @@ class Late:
     def copy(self) -> Self:
         """What to go back to when a part of the transaction is undone."""
         lists = (list(self.events), list(self.audit))
-        return type(self)(dict(self.resources), dict(self.entries), *lists, self.noticed.copy())
+        return type(self)(
+            dict(self.resources), dict(self.entries), *lists, self.noticed.copy(), set(self.changed)
+        )
 
     def write(self, connection: Connection, clinic_id: str) -> list[Listener]:
         """Returns who listens to changes in this clinic; mostly nobody."""

@@ -248,6 +248,7 @@ class ReferralEvent:
 
 def note(session: Session, referral_id: str, event: str, actor: str, at: datetime, **detail: Any) -> None:
     """Add a line to the timeline that staff see; `detail` holds codes and ids, never narrative."""
+    session.late.changed.add(f"ServiceRequest/{referral_id}")
     session.late.events.append(
         {"referral_id": referral_id, "event": event, "actor": actor, "detail": detail, "at": at}
     )

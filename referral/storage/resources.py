@@ -204,6 +204,9 @@ def _prepare(
         "last_updated": now,
         "patient_id": record_of(session, complete),
     }
+    session.late.changed.add(f"{kind}/{id}")
+    if row["patient_id"]:
+        session.late.changed.add(f"Patient/{row['patient_id']}")
     stored = session.kept["resource", kind, id] = Stored(kind, id, version, now, body)
     if kind in _LISTENED_TO:
         changed = Changed(kind, id, body, now, row["patient_id"])

@@ -36,6 +36,7 @@ from referral.web import (
 )
 from referral.web.cors import CdsCors
 from referral.web.fhir_path import FhirPath
+from referral.web.live import Live
 from referral.web.middleware import Frame
 from referral.web.openapi import describe
 from referral.web.staff import routes as staff_routes
@@ -67,6 +68,7 @@ def create_app(runtime: Runtime) -> FastAPI:
     app.state.client_keys = ClientKeys(runtime.outgoing)
     app.state.gate_reads = Together(runtime.database, read_gates)
     app.state.resource_reads = Together(runtime.database, read_resources)
+    app.state.live = Live(runtime.database.url)
     app.add_middleware(CdsCors, runtime=runtime)
     app.add_middleware(FhirPath)
     app.add_middleware(Frame)

@@ -172,8 +172,22 @@ def _admitted(
     return Visitor(runtime, session, account, actor, runtime.now())
 
 
+def is_live(request: Request) -> bool:
+    """Whether a page asks by itself because something has changed (static/live.js): nobody has done it."""
+    return request.headers.get("referral-live") == "1"
+
+
+def session_runs(request: Request, runtime: Runtime) -> bool:
+    """Whether the session of the cookie still runs; to ask is no use of it."""
+    with runtime.transaction() as session:
+        return signed_in(request, runtime, session) is not None
+
+
 def signed_in(request: Request, runtime: Runtime, session: Session) -> StaffSession | None:
-    """The running session of the cookie, or None; enters its clinic."""
+    """The running session of the cookie, or None; enters its clinic.
+
+    What a page asks by itself is no use: a session that nobody uses ends, whatever happens around it.
+    """
     token = request.cookies.get(cookie_name(runtime, "referral_staff"))
     if not token:
         return None
@@ -181,7 +195,7 @@ def signed_in(request: Request, runtime: Runtime, session: Session) -> StaffSess
     now = runtime.now()
     if found is None or now - found.seen_at > STAFF_IDLE or now - found.created_at > STAFF_LIFETIME:
         return None
-    if now - found.seen_at > _TOUCH_EVERY:
+    if now - found.seen_at > _TOUCH_EVERY and not is_live(request):
         accounts.touch_session(session, found.token_digest, now)
     return found
 

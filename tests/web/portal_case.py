@@ -30,6 +30,7 @@ from referral.services.request_recommendation import NewOrder, NewRequest, place
 from referral.storage import clinics, credentials, directory, documents, outbox, referrals
 from referral.storage.db import Database
 from referral.storage.outbox import Message
+from referral.web.server import Server
 from tests.database import NOW, ClinicFixture, Clock
 from tests.services.people import verified_by_a_colleague
 from tests.web.client import application
@@ -164,7 +165,7 @@ def serve(app: FastAPI, listening: socket.socket | None = None) -> Iterator[str]
     """The application behind uvicorn on a free port, or at `listening`, until the block ends."""
     # Longer than clients keep a connection: one that both give up at the same moment breaks a request.
     config = uvicorn.Config(app, port=0, log_config=None, lifespan="off", timeout_keep_alive=60)
-    server = uvicorn.Server(config)
+    server = Server(config)
     thread = threading.Thread(target=server.run, args=([listening] if listening else None,))
     thread.start()
     deadline = time.monotonic() + 20

@@ -100,6 +100,7 @@ def show_audit(request: Request, visitor: _SeeAudit) -> Response:
         lambda entry: row(entry, people, clock),
         lambda entry: cells(entry, people),
         "audit",
+        follows=(),
     )
 
 

@@ -28,6 +28,7 @@ from referral.web.staff.booking_models import BookingsPage, ChairRow, NewBooking
 from referral.web.staff.booking_view import booking_page
 from referral.web.staff.day_plan import day_of as day_view
 from referral.web.staff.frame import (
+    EVERYTHING,
     SeeWork,
     clock_of,
     done,
@@ -70,7 +71,8 @@ def _day(request: Request, visitor: Visitor, shown: Shown) -> Response:
         may_change=visitor.may(Permission.BOOK),
         order=order_id,
     )
-    return show(request, visitor, "staff/bookings.html.j2", "bookings", page, shown.status)
+    follows = EVERYTHING
+    return show(request, visitor, "staff/bookings.html.j2", "bookings", page, shown.status, follows=follows)
 
 
 def _chair_row(visitor: Visitor, chair: Chair) -> ChairRow:
@@ -193,7 +195,8 @@ def _booking(request: Request, visitor: Visitor, booking_id: str, shown: Shown) 
     typed = {**typed_of(row, clock), **shown.typed}
     form = form_of(visitor, typed, shown.errors, str(row.version))
     page = booking_page(visitor, view, clock, form, shown.failed)
-    return show(request, visitor, "staff/booking.html.j2", "bookings", page, shown.status)
+    follows = (f"Appointment/{booking_id}", f"Patient/{view.seat.booking.patient_id}")
+    return show(request, visitor, "staff/booking.html.j2", "bookings", page, shown.status, follows=follows)
 
 
 def _move(visitor: Visitor, booking_id: str, typed: Typed) -> str:

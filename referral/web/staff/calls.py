@@ -56,7 +56,8 @@ def _page(request: Request, visitor: Visitor, call_id: str, shown: Shown) -> Res
     call = open_call(visitor.session, visitor.actor, call_id, visitor.now)
     form = form_of(visitor, shown.typed, shown.errors, version=str(call.task.version))
     page = call_page(call, clinics.current(visitor.session), form, clock_of(visitor))
-    return show(request, visitor, "staff/call.html.j2", "calls", page, shown.status)
+    follows = (f"ServiceRequest/{call.task.referral_id}",)
+    return show(request, visitor, "staff/call.html.j2", "calls", page, shown.status, follows=follows)
 
 
 @router.post("/calls/{call_id}")

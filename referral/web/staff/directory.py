@@ -131,7 +131,8 @@ def _clinician_page(
 ) -> Response:
     view = find_clinician(visitor.session, visitor.actor, clinician_id, visitor.now)
     page = _page(visitor, view, clock_of(visitor), errors)
-    return show(request, visitor, "staff/clinician.html.j2", "directory", page, status)
+    follows = (f"PractitionerRole/{clinician_id}",)
+    return show(request, visitor, "staff/clinician.html.j2", "directory", page, status, follows=follows)
 
 
 def _page(visitor: Visitor, view: ClinicianView, clock: Clock, errors: Mapping[str, str]) -> ClinicianPage:

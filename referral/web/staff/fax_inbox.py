@@ -108,7 +108,8 @@ def _page(
         values=values if values is not None else prefilled(view.about),
         failed=shown.failed,
     )
-    return show(request, visitor, "staff/fax.html.j2", "faxes", page, shown.status)
+    follows = (f"DocumentReference/{view.fax.record_id or view.fax.document_id}",)
+    return show(request, visitor, "staff/fax.html.j2", "faxes", page, shown.status, follows=follows)
 
 
 @router.post("/fax-inbox/{fax_id}/transcribe")

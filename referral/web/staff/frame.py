@@ -16,7 +16,7 @@ from referral.bootstrap import Runtime
 from referral.domain.errors import ReferralError
 from referral.storage import clinics, waiting
 from referral.storage.waiting import Waiting
-from referral.web.dependencies import Visitor, cookie_name, staff
+from referral.web.dependencies import Visitor, cookie_name, is_live, staff
 from referral.web.form import Form
 from referral.web.pages import page as render
 from referral.web.policy import Permission
@@ -29,6 +29,8 @@ SignedIn = Annotated[Visitor, staff(Permission.SIGNED_IN)]
 SeeWork = Annotated[Visitor, staff(Permission.SEE_WORK)]
 Ask = Annotated[Visitor, staff(Permission.ASK)]
 
+# What a page follows that lists what the clinic has.
+EVERYTHING: Final = ("*",)
 # A fixed namespace: the same showing of a form always makes the same ids.
 _KEYS: Final = uuid.UUID("a3b0c4c2-76d5-5f0c-9d7b-6b1d0f7a2e11")
 _NOTICE_COOKIE: Final = "referral_notice"
@@ -278,10 +280,12 @@ def show(
     status: int = 200,
     *,
     counted: Waiting | None = None,
+    follows: tuple[str, ...] = (),
 ) -> HTMLResponse:
     """One staff page in its shell; a waiting notice is shown and forgotten.
 
-    `counted` is what waits, where the page has read it already.
+    `counted` is what waits, where the page has read it already. `follows` names what it shows ('Type/id', or
+    EVERYTHING): it stays up to date by itself, unless it answers a form.
     """
     counted = counted or waiting.read(visitor.session, visitor.now)
     name = cookie_name(visitor.runtime, _NOTICE_COOKIE)
@@ -296,9 +300,10 @@ def show(
         notice=notice,
         restoring=counted.restoring,
         counts=_counts(visitor, counted),
+        follows=" ".join(follows if request.method == "GET" and visitor.may(Permission.SEE_WORK) else ()),
     )
     response = render(template, status, shell=shell, page=page)
-    if name in request.cookies:
+    if name in request.cookies and not is_live(request):
         set_cookie(response, visitor.runtime, _NOTICE_COOKIE, "", 0)
     return response
 

@@ -20,7 +20,7 @@ from starlette.responses import Response
 from referral.domain.listing import CHUNK, COUNTED, Page, View
 from referral.storage.db import Session
 from referral.web.dependencies import Visitor
-from referral.web.staff.frame import clock_of, query_of, show
+from referral.web.staff.frame import EVERYTHING, clock_of, query_of, show
 from referral.web.staff.list_models import Empty, Filter, ListPage, Row, Select, Shape, Tab
 from referral.web.staff.models import Choice, Fact
 
@@ -67,12 +67,13 @@ def show_list(
     row: Callable[[_Item], Row],
     cells: Callable[[_Item], Iterable[Cell]],
     active: str,
+    follows: tuple[str, ...] = EVERYTHING,
 ) -> Response:
-    """The page of a list that has nothing else on it, or its file."""
+    """The page of a list that has nothing else on it, or its file; `follows` as show() has it."""
     if wants_file(request):
         return file_of(request, visitor, shape, find, cells)
     page = list_page(request, visitor, shape, find, row)
-    return show(request, visitor, "staff/list.html.j2", active, page)
+    return show(request, visitor, "staff/list.html.j2", active, page, follows=follows)
 
 
 def list_page(

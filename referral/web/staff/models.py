@@ -82,6 +82,8 @@ class Shell:
     restoring: bool = False
     # How many things wait for a person, by key of the navigation; what has none is missing.
     counts: Mapping[str, int] = field(default_factory=dict)
+    # What the page shows, as web/live.py names it; empty for a page that stays as it is.
+    follows: str = ""
 
 
 @dataclass(frozen=True, slots=True)

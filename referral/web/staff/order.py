@@ -84,7 +84,8 @@ def _page(request: Request, visitor: Visitor, order_id: str, shown: Shown) -> Re
     clock, seats = clock_of(visitor), order_seats(visitor.session, view.state)
     booked = of_order(visitor, seats, view.state, clock)
     page = replace(order_page(visitor, view, clock, form, shown.failed), bookings=booked)
-    return show(request, visitor, "staff/order.html.j2", "orders", page, shown.status)
+    follows = (f"Patient/{view.state.order.patient_id}",)
+    return show(request, visitor, "staff/order.html.j2", "orders", page, shown.status, follows=follows)
 
 
 def _note_refusal(visitor: Visitor, order_id: str, error: GateClosed) -> None:

@@ -18,7 +18,7 @@ from referral.web.dependencies import PostedDep, Visitor
 from referral.web.policy import Permission
 from referral.web.staff import present
 from referral.web.staff.clock import Clock
-from referral.web.staff.frame import Ask, SeeWork, clock_of, form_of, show
+from referral.web.staff.frame import EVERYTHING, Ask, SeeWork, clock_of, form_of, show
 from referral.web.staff.list_models import OutboxPage, Row
 from referral.web.staff.lists import file_of, list_page, wants_file
 from referral.web.staff.message_view import message_page
@@ -42,7 +42,7 @@ def show_outbox(request: Request, visitor: SeeWork) -> Response:
         return file_of(request, visitor, OUTBOX, find, lambda sent: message_cells(sent, clock))
     listed = list_page(request, visitor, OUTBOX, find, lambda sent: _row(visitor, sent, clock))
     page = OutboxPage(_unsent_channels(visitor), listed)
-    return show(request, visitor, "staff/outbox.html.j2", "outbox", page)
+    return show(request, visitor, "staff/outbox.html.j2", "outbox", page, follows=EVERYTHING)
 
 
 def _row(visitor: Visitor, sent: Sent, clock: Clock) -> Row:
@@ -100,7 +100,8 @@ def _message(request: Request, visitor: Visitor, message_id: str, shown: Shown) 
     opened = open_message(visitor.session, visitor.actor, message_id, visitor.runtime.channels.real)
     form = form_of(visitor, shown.typed, shown.errors)
     page = message_page(visitor, opened, clock_of(visitor), form)
-    return show(request, visitor, "staff/message.html.j2", "outbox", page, shown.status)
+    follows = (f"Communication/{message_id}",)
+    return show(request, visitor, "staff/message.html.j2", "outbox", page, shown.status, follows=follows)
 
 
 def _retry(visitor: Visitor, message_id: str, typed: Typed) -> str:

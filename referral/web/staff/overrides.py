@@ -126,7 +126,8 @@ def _ask_page(request: Request, visitor: Visitor, order_id: str, shown: Shown) -
 def _page(request: Request, visitor: Visitor, override_id: str, shown: Shown) -> Response:
     view = find_override(visitor.session, visitor.actor, override_id, visitor.now)
     page = override_page(visitor, view, clock_of(visitor), form_of(visitor, shown.typed, shown.errors))
-    return show(request, visitor, "staff/override.html.j2", "today", page, shown.status)
+    follows = (f"ServiceRequest/{view.case.order_id}",)
+    return show(request, visitor, "staff/override.html.j2", "today", page, shown.status, follows=follows)
 
 
 def _new(order_id: str, typed: Typed) -> NewOverride:

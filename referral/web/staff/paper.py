@@ -32,7 +32,7 @@ from referral.web.dependencies import PostedDep, Visitor, staff
 from referral.web.errors import status_of
 from referral.web.policy import Permission
 from referral.web.staff.documents import pdf_response
-from referral.web.staff.frame import clock_of, done, form_of, key_id, new_key, show, texts
+from referral.web.staff.frame import EVERYTHING, clock_of, done, form_of, key_id, new_key, show, texts
 from referral.web.staff.lists import show_list
 from referral.web.staff.paper_view import batch_page, pile_page
 from referral.web.staff.plain_lists import BATCHES, batch_cells, batch_line
@@ -94,7 +94,7 @@ def make(request: Request, visitor: Print, posted: PostedDep) -> Response:
 def _pile(request: Request, visitor: Visitor, shown: Shown) -> Response:
     form = form_of(visitor, {}, shown.errors, key=new_key())
     page = pile_page(find_pile(visitor.session), form, _users(visitor), clock_of(visitor))
-    return show(request, visitor, "staff/print.html.j2", "print", page, shown.status)
+    return show(request, visitor, "staff/print.html.j2", "print", page, shown.status, follows=EVERYTHING)
 
 
 @router.get("/print/{batch_id}")
@@ -107,7 +107,8 @@ def _batch(request: Request, visitor: Visitor, batch_id: str, shown: Shown) -> R
     opened = find_batch(visitor.session, batch_id)
     form = form_of(visitor, {}, shown.errors)
     page = batch_page(opened, form, _users(visitor), clock_of(visitor))
-    return show(request, visitor, "staff/print_batch.html.j2", "print", page, shown.status)
+    follows = (f"print-batch/{batch_id}",)
+    return show(request, visitor, "staff/print_batch.html.j2", "print", page, shown.status, follows=follows)
 
 
 @router.post("/print/{batch_id}/pdf")

@@ -58,7 +58,8 @@ def _show(
     view = find_patient(visitor.session, visitor.actor, patient_id, visitor.now)
     form = form_of(visitor, {"mobile": mobile_of(view), **(typed or {})}, errors)
     page = patient_page(view, clock_of(visitor), form)
-    return show(request, visitor, "staff/patient.html.j2", "patients", page, status)
+    follows = (f"Patient/{patient_id}",)
+    return show(request, visitor, "staff/patient.html.j2", "patients", page, status, follows=follows)
 
 
 @router.post("/patients/{patient_id}/consent")

@@ -78,7 +78,11 @@ def _page(request: Request, visitor: Visitor, referral_id: str, shown: Shown) ->
     typed = shown.typed if shown.failed else {"send_there": "yes"}
     form = form_of(visitor, typed, shown.errors, version=str(view.followed.referral.version))
     page = request_page(visitor, view, clock_of(visitor), form, shown.failed)
-    return show(request, visitor, "staff/request.html.j2", "", page, shown.status)
+    follows = (
+        f"Patient/{view.state.order.patient_id}",
+        f"PractitionerRole/{view.followed.referral.clinician_id}",
+    )
+    return show(request, visitor, "staff/request.html.j2", "", page, shown.status, follows=follows)
 
 
 def _resend(visitor: Visitor, referral_id: str, typed: Typed) -> str:

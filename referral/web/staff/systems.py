@@ -56,6 +56,7 @@ def list_systems(request: Request, visitor: Manage) -> Response:
         lambda client: system_line(client, clock, silent=client.id in silent),
         lambda client: system_cells(client, clock),
         "systems",
+        follows=(),
     )
 
 

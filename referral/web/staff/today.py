@@ -31,7 +31,7 @@ from referral.web.staff.call_view import call_row
 from referral.web.staff.classify_models import Classified, CodeChoices
 from referral.web.staff.classify_view import classified_notice, code_choices
 from referral.web.staff.clock import Clock
-from referral.web.staff.frame import SignedIn, clock_of, query_of, show
+from referral.web.staff.frame import EVERYTHING, SignedIn, clock_of, query_of, show
 from referral.web.staff.models import (
     AttentionRow,
     Badge,
@@ -97,7 +97,16 @@ def show_board(request: Request, visitor: Visitor, refused: str = "", status: in
         refused=refused,
         classified=_classified(request, visitor),
     )
-    return show(request, visitor, "staff/today.html.j2", "today", page, status, counted=today.waiting)
+    return show(
+        request,
+        visitor,
+        "staff/today.html.j2",
+        "today",
+        page,
+        status,
+        counted=today.waiting,
+        follows=EVERYTHING,
+    )
 
 
 def _classified(request: Request, visitor: Visitor) -> Classified | None:

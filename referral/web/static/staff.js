@@ -1,6 +1,7 @@
 // What the staff pages do more comfortably with script. Every page works without it.
 
 import { enhanceFinders } from "./finder.js";
+import { keepLive } from "./live.js";
 import { enhancePreview } from "./preview.js";
 
 document.documentElement.classList.add("js");
@@ -39,3 +40,6 @@ addEventListener("pageshow", () => {
 
 for (const form of document.querySelectorAll("form[data-preview]")) enhancePreview(form);
 enhanceFinders();
+
+const followed = document.querySelector("[data-follow]");
+if (followed) keepLive(followed, document.querySelector("[data-live-mark]"));
