@@ -13,18 +13,21 @@ from sqlalchemy.dialects.postgresql import insert
 from referral.domain.codes import Channel
 from referral.domain.errors import DuplicateRequest
 from referral.domain.records import Bar, Contact, Experience, Lesson
-from referral.storage.db import Session
+from referral.storage.db import Session, member_of
 from referral.storage.tables import contact as table
 
 # As many messages are remembered as tell something: a request and its reminders of some months.
 _REMEMBERED: Final = 12
 
 
+_channel = member_of(Channel)
+
+
 def to_contact(row: Any) -> Contact:
     """A row of the table as a value."""
     return Contact(
         id=row.id,
-        channel=Channel(row.channel),
+        channel=_channel(row.channel),
         address=row.address,
         source=row.source,
         verified_at=row.verified_at,

@@ -7,8 +7,9 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
+from enum import Enum
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import orjson
 from sqlalchemy import (
@@ -32,6 +33,8 @@ from referral.storage.capture import capture
 from referral.storage.late import Late
 from referral.storage.rings import Rings
 from referral.storage.vault import Vault
+
+E = TypeVar("E", bound=Enum)
 
 APPLICATION_ROLE: Final = "referral_app"
 # For a statement whose best plan depends on what is asked for: a prepared one may get a plan for anything.
@@ -269,6 +272,11 @@ def attempt(session: Session) -> Iterator[None]:
         session.late = late
         session.kept.clear()
         raise
+
+
+def member_of(kind: type[E]) -> Callable[[str], E]:
+    """What kind(value) gives, by a look-up: batches make many. Raises KeyError for a value it has not."""
+    return {str(member.value): member for member in kind}.__getitem__
 
 
 def among(column: ColumnElement[str], ids: Iterable[str]) -> ColumnElement[bool]:

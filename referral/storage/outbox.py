@@ -40,7 +40,7 @@ from referral.domain.outgoing import (
 )
 from referral.domain.records import Contact, Referral
 from referral.storage import tables
-from referral.storage.db import Session, one_of
+from referral.storage.db import Session, member_of, one_of
 
 _TABLE: Final = tables.message
 _TROUBLES: Final = 2000
@@ -87,13 +87,17 @@ FIELDS: Final = tuple(Message.__slots__)
 _COLUMNS: Final = tuple(_TABLE.c[name] for name in FIELDS)
 
 
+_kind, _channel = member_of(MessageKind), member_of(Channel)
+_state, _lane = member_of(MessageState), member_of(Lane)
+
+
 def to_message(row: Any) -> Message:
     """From the columns FIELDS in their order."""
     values = dict(zip(FIELDS, row, strict=True))
-    values["kind"] = MessageKind(values["kind"])
-    values["channel"] = Channel(values["channel"])
-    values["state"] = MessageState(values["state"])
-    values["lane"] = Lane(values["lane"])
+    values["kind"] = _kind(values["kind"])
+    values["channel"] = _channel(values["channel"])
+    values["state"] = _state(values["state"])
+    values["lane"] = _lane(values["lane"])
     return Message(**values)
 
 

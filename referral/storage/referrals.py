@@ -17,7 +17,7 @@ from referral.domain.codes import BusinessStatus, TaskStatus
 from referral.domain.errors import DuplicateRequest, NotFound, StaleVersion
 from referral.domain.records import Referral
 from referral.storage import tables
-from referral.storage.db import Session, among, flush
+from referral.storage.db import Session, among, flush, member_of
 from referral.storage.versioned import over
 
 _TABLE: Final = tables.referral
@@ -58,13 +58,15 @@ def add(session: Session, referrals: Iterable[Referral]) -> None:
             raise DuplicateRequest("There is an open request to this clinician already.", row["id"])
 
 
+_status, _business_status = member_of(TaskStatus), member_of(BusinessStatus)
+
+
 def to_referral(row: Any) -> Referral:
     """From the columns FIELDS in their order."""
     values = dict(zip(FIELDS, row, strict=True))
-    values["status"] = TaskStatus(values["status"])
-    values["business_status"] = (
-        BusinessStatus(values["business_status"]) if values["business_status"] else None
-    )
+    values["status"] = _status(values["status"])
+    doing = values["business_status"]
+    values["business_status"] = _business_status(doing) if doing else None
     return Referral(**values)
 
 
