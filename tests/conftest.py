@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import ipaddress
+import os
 import shutil
 import sys
 import tempfile
@@ -24,6 +26,19 @@ _FAST = {
     "full_page_writes": "off",
     "track_commit_timestamp": "on",
 }
+
+
+# Every program that a test starts would compile the whole package anew, and each worker all tests.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+# What is imported and collected stays until the end: nobody has to look whether it is still needed.
+gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    gc.collect()
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
