@@ -54,11 +54,11 @@ FLAWS: Final[list[dict[str, Any]]] = [
     {"covers": ("370143000", "G89.4")},
 ]
 VALIDITY: Final = st.sampled_from([180 * 86400, 180 * 86400, -1, 0.03])
-_GATES: Final = text("""
-SELECT now.at, c.refusals, c.recommendation_id, c.override_id
-  FROM (SELECT clock_timestamp() AS at) now, unnest(CAST(:ids AS text[])) WITH ORDINALITY AS o(id, place),
+_GATES: Final = """
+SELECT now.at, c.refusals, c.recommendation_id, c.override_id, gate_facts(o.id) AS facts
+  FROM (SELECT clock_timestamp() AS at) now, unnest(CAST(%(ids)s AS text[])) WITH ORDINALITY AS o(id, place),
        gate_check(o.id, now.at) c ORDER BY o.place
-""")
+"""
 _AN_HOUR_LATER: Final = """
 WITH asked AS (
     UPDATE override_request SET requested_at = requested_at - interval '1 hour',
@@ -76,6 +76,7 @@ class LifeOfOrders(RuleBasedStateMachine):
 
     clinic: ClassVar[ClinicFixture]
     administrator: ClassVar[Connection]
+    reading: ClassVar[Connection]
     people: ClassVar[list[Person]]
     ladder: ClassVar[Ladder]
 
@@ -387,10 +388,8 @@ class LifeOfOrders(RuleBasedStateMachine):
     @invariant()
     def check(self) -> None:
         """After every step: the function that decides, and the advice of domain/gate.py."""
-        with self.clinic.transaction() as session:
-            rows = session.connection.execute(_GATES, {"ids": [real.id for real, _ in self.pairs]}).all()
-            facts = orders.facts_of_many(session, [real.id for real, _ in self.pairs])
-        for (real, order), row in zip(self.pairs, rows, strict=True):
+        rows = self.reading.exec_driver_sql(_GATES, {"ids": [real.id for real, _ in self.pairs]}).all()
+        for (_, order), row in zip(self.pairs, rows, strict=True):
             expected = model.is_open(self.world, order, row.at)
             assert (row.refusals == []) is expected, row
             assert row.recommendation_id is None or row.recommendation_id in model.counting(
@@ -399,7 +398,7 @@ class LifeOfOrders(RuleBasedStateMachine):
             assert row.override_id is None or row.override_id in model.usable_access(
                 self.world, order, row.at
             )
-            advice = decide(facts[real.id].facts, self.policy, row.at)
+            advice = decide(orders.facts_from(row.facts).facts, self.policy, row.at)
             assert advice.open is (expected and not self.world.restoring), advice
             counted["open" if expected else "closed"] += 1
 
@@ -422,12 +421,23 @@ def _clock(session: Session) -> datetime:
 def lives(engines: Engines, database: Database) -> Iterator[Callable[[int], Counter[str]]]:
     clinic = make_clinic(database)
     engine = create_engine(engines.admin_url)
+    # What is read after every step takes one statement, on a connection that stays in the clinic.
+    reader = Database(database.url, database.vault, pool_size=1)
     with clinic.transaction() as session:
         people = [person(session, clinic, Role.MEDICAL_DIRECTOR) for _ in range(2)]
         _, ladder = clinics.policy_in_force(session)
 
-    with engine.connect() as administrator:
-        values = {"clinic": clinic, "administrator": administrator, "people": people, "ladder": ladder}
+    with engine.connect() as administrator, reader.statement() as reading:
+        reading.execute(
+            text("SELECT set_config('referral.clinic_id', :clinic, false)"), {"clinic": clinic.id}
+        )
+        values = {
+            "clinic": clinic,
+            "administrator": administrator,
+            "reading": reading,
+            "people": people,
+            "ladder": ladder,
+        }
         machine = type("Lives", (LifeOfOrders,), values)
 
         def run(examples: int) -> Counter[str]:
@@ -447,6 +457,7 @@ def lives(engines: Engines, database: Database) -> Iterator[Callable[[int], Coun
 
         yield run
     engine.dispose()
+    reader.close()
 
 
 def examine(found: Counter[str], lives: int) -> None:
