@@ -363,17 +363,28 @@ def _fhir_paths(template: str, place: Place) -> Iterator[str]:
 def calls(place: Place, visitor: Visitor) -> Iterator[tuple[RouteContext, str, str, str]]:
     """(route, its policy, method, path) of everything that can be asked.
 
-    Whoever is no system comes no further than the door of FHIR: one resource of each type shows that. Whoever
-    is no staff comes no further than the door of a staff page: one of each route shows it.
+    Whoever is no system comes no further than the door of FHIR: one resource of each type shows that to
+    nobody, and one of each route, another for each visitor, to all others. Whoever is no staff comes no
+    further than the door of a staff page: one of each route shows it.
     """
     if visitor.name != "client":
         place = replace(place, resources=tuple(dict(reversed(place.resources)).items()))
     for route in routes(application(place.clinic)):
         (policy,) = set(policies(route))
+        every = list(paths(route, place))
+        if _stays_at_the_door(visitor, policy):
+            first = (len(visitor.name) + len(str(route.path))) % max(len(every), 1)
+            every = every[first : first + 1]
         for method in sorted(route.methods or ()):
-            one = 1 if visitor.role is None and policy.startswith("staff") else None
-            for path in itertools.islice(paths(route, place), one):
+            for path in every:
                 yield route, policy, method, path
+
+
+def _stays_at_the_door(visitor: Visitor, policy: str) -> bool:
+    if policy.startswith("staff"):
+        return visitor.role is None
+    of_fhir = policy.startswith("client:") and policy != "client:cds"
+    return of_fhir and visitor.name not in ("client", "nobody")
 
 
 def is_meant_for(policy: str, visitor: Visitor, step: Permission | None) -> bool:
