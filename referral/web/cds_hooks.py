@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter
 from starlette.responses import Response
 
 from referral.domain.errors import Forbidden, NotFound
@@ -13,12 +12,13 @@ from referral.fhir.cds_feedback import read_feedback
 from referral.fhir.cds_request import read_call
 from referral.fhir.json import decode, encode
 from referral.services.advise import advise, take_feedback
+from referral.web.area import Area
 from referral.web.cds_client import cds_client
 from referral.web.dependencies import public
 from referral.web.fhir_client import Caller
 from referral.web.fhir_wire import BodyDep
 
-router: Final = APIRouter(prefix="/cds-services", tags=["CDS Hooks"])
+router: Final = Area(prefix="/cds-services", tags=["CDS Hooks"])
 
 Adviser = Annotated[Caller, cds_client()]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from fastapi.concurrency import run_in_threadpool
 from starlette.responses import Response
 
@@ -26,6 +26,7 @@ from referral.storage import clinics
 from referral.storage.joint_reads import AskedGate, AskedResource
 from referral.storage.orders import FactsOfOrder
 from referral.storage.resources import Stored
+from referral.web.area import Area
 from referral.web.dependencies import marked
 from referral.web.fhir_batch import carry_out_bundle
 from referral.web.fhir_client import NO_OPERATION, Caller, client
@@ -54,9 +55,9 @@ from referral.web.fhir_wire import (
 )
 from referral.web.together import Together
 
-router: Final = APIRouter(prefix="/fhir", tags=["FHIR"])
+router: Final = Area(prefix="/fhir", tags=["FHIR"])
 # What systems call in bulk is tried before all other routes: reads, of the gate above all, and creates.
-frequent: Final = APIRouter(prefix="/fhir", tags=["FHIR"])
+frequent: Final = Area(prefix="/fhir", tags=["FHIR"])
 BASE_TAKES: Final = "at the base, which takes Bundles by POST; /fhir/metadata says what this server does"
 
 

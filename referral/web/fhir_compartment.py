@@ -5,18 +5,19 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from starlette.responses import Response
 
 from referral.fhir.compartment import PATIENT_COMPARTMENT
 from referral.fhir.search_model import Clause
 from referral.fhir.search_values import ReferenceValue
 from referral.services.search_resources import require_patient
+from referral.web.area import Area
 from referral.web.fhir_client import Caller, client
 from referral.web.fhir_search import read_query, search_bundle
 from referral.web.fhir_wire import WantedDep, query_text, resource_response
 
-router: Final = APIRouter(prefix="/fhir/Patient", tags=["FHIR"])
+router: Final = Area(prefix="/fhir/Patient", tags=["FHIR"])
 
 Anyone = Annotated[Caller, client("any")]
 

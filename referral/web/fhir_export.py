@@ -6,7 +6,7 @@ import zlib
 from collections.abc import Iterable, Iterator
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from fastapi.responses import StreamingResponse
 from starlette.responses import Response
 
@@ -20,10 +20,11 @@ from referral.fhir.search_query import query_pairs
 from referral.fhir.validation import validate
 from referral.services import bulk_export
 from referral.storage.exports import Export, File
+from referral.web.area import Area
 from referral.web.fhir_client import Caller, client
 from referral.web.fhir_wire import BodyDep, Wanted, WantedDep, http_date, query_text, resource_response
 
-router: Final = APIRouter(prefix="/fhir", tags=["FHIR"])
+router: Final = Area(prefix="/fhir", tags=["FHIR"])
 
 Anyone = Annotated[Caller, client("any")]
 

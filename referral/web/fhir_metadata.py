@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any, Final
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from starlette.responses import Response
 
 from referral import __version__
@@ -22,12 +22,13 @@ from referral.fhir.subscription import PROFILE as BACKPORT_PROFILE
 from referral.fhir.subscription_topics import TOPICS
 from referral.fhir.systems import BASE
 from referral.services.interactions import INTERACTIONS, SYSTEM_INTERACTIONS
+from referral.web.area import Area
 from referral.web.dependencies import public
 from referral.web.fhir_client import base_url_of
 from referral.web.fhir_oauth import INTROSPECTION_PATH, TOKEN_PATH
 from referral.web.fhir_wire import WantedDep, resource_response
 
-router: Final = APIRouter(prefix="/fhir", tags=["FHIR"])
+router: Final = Area(prefix="/fhir", tags=["FHIR"])
 
 
 @router.get("/metadata", dependencies=[public("says what the server can do, nothing about anybody")])

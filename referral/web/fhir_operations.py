@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final
 from urllib.parse import urlencode
 
 import msgspec
-from fastapi import APIRouter, Depends, Request
+from fastapi import Depends, Request
 from starlette.responses import Response
 
 from referral.domain.errors import Issue
@@ -25,10 +25,11 @@ from referral.services.populate_form import find_form, populate_form
 from referral.services.read_everything import EverythingQuery, read_everything
 from referral.storage.db import Session
 from referral.storage.resources import Stored
+from referral.web.area import Area
 from referral.web.fhir_client import Caller, client
 from referral.web.fhir_wire import Wanted, WantedDep, links, query_text, read_body, resource_response
 
-router: Final = APIRouter(prefix="/fhir", tags=["FHIR"])
+router: Final = Area(prefix="/fhir", tags=["FHIR"])
 
 Anyone = Annotated[Caller, client("any")]
 # What every request may carry and no operation reads.

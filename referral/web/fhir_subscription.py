@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import Depends, Request
 from starlette.responses import Response
 
 from referral.domain.subscription import Content, SubscriptionStatus
@@ -14,10 +14,11 @@ from referral.fhir.problems import InvalidResource, InvalidSearch, Issue
 from referral.fhir.search_query import query_pairs
 from referral.fhir.subscription_notice import status_bundle
 from referral.services import find_subscriptions
+from referral.web.area import Area
 from referral.web.fhir_client import Caller, client
 from referral.web.fhir_wire import WantedDep, query_text, read_body, resource_response
 
-router: Final = APIRouter(prefix="/fhir", tags=["FHIR"])
+router: Final = Area(prefix="/fhir", tags=["FHIR"])
 
 Anyone = Annotated[Caller, client("any")]
 _PRESENTATION: Final = frozenset({"_format", "_pretty"})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import Depends, Request
 from starlette.responses import Response
 
 from referral.domain.errors import Issue
@@ -16,10 +16,11 @@ from referral.fhir.reference_targets import relative_references
 from referral.fhir.search_query import query_pairs
 from referral.fhir.validation_request import ValidationRequest, read_validation
 from referral.services.validate_resource import validate_new, validate_stored
+from referral.web.area import Area
 from referral.web.fhir_client import Caller, client
 from referral.web.fhir_wire import Wanted, WantedDep, query_text, read_body, resource_response
 
-router: Final = APIRouter(prefix="/fhir", tags=["FHIR"])
+router: Final = Area(prefix="/fhir", tags=["FHIR"])
 
 Anyone = Annotated[Caller, client("any")]
 
