@@ -129,12 +129,14 @@ def to_tell(contacts: tuple[Contact, ...], last_id: str | None) -> Contact | Non
 
 
 def may_carry(contact: Contact, kind: MessageKind) -> bool:
-    """Records of answers and reports do not go to a fax number that nobody has confirmed, by call or answer.
+    """What says more than a request does not go to a fax number that nobody has confirmed, by call or answer.
 
-    What asks does: until then a wrong number has cost one letter with a name and a year of birth.
+    That is the record of an answer, a report, and what the clinic writes or asks.
+
+    A request does: until then a wrong number has cost one letter with a name and a year of birth.
     """
     unsure = needs_call(contact) and health(contact) is not Health.ANSWERED
-    says_more = kind is MessageKind.THANK_YOU or kind in REPORTS
+    says_more = kind in (MessageKind.THANK_YOU, MessageKind.CONVERSATION) or kind in REPORTS
     return contact.barred_for is not Bar.WRONG_RECIPIENT and not (unsure and says_more)
 
 

@@ -10,7 +10,7 @@ from referral.domain.audit import Action, Actor, AuditEntry
 from referral.domain.conversation import LONGEST, About, Speaker
 from referral.domain.errors import InvalidInput, Issue, TransitionRefused
 from referral.domain.outgoing import MessageKind
-from referral.domain.records import Referral
+from referral.domain.records import Contact, Referral
 from referral.services import publish
 from referral.services.ask_clinic import say
 from referral.services.climb import going_on
@@ -41,10 +41,7 @@ def write_to_clinician(
         raise TransitionRefused("This request is closed: nobody reads its page any more.", "Task.status")
     _require_right_person(session, referral)
     last = outbox.last_letter(session, referral.id)
-    known = directory.get_clinician(session, referral.clinician_id).contacts
-    contact = contacts.to_tell(known, last.contact_id if last else None)
-    if contact is None:
-        raise TransitionRefused("There is no way on file to tell them. Please call.", "Task.status")
+    contact = _reached_by(session, referral, last.contact_id if last else None)
     answers = any(turn.waits for turn in conversations.of_referral(session, referral.id))
     about = About.REPLY if answers else About.QUESTION
     kept = publish.keep_words(session, referral, words, now)
@@ -54,6 +51,18 @@ def write_to_clinician(
     referrals.note(session, referral.id, f"clinic-{about}", actor.id, now, document=kept)
     _record(session, actor, f"clinic-{about}", changed)
     return changed
+
+
+def _reached_by(session: Session, referral: Referral, last: str | None) -> Contact:
+    known = directory.get_clinician(session, referral.clinician_id).contacts
+    sure = tuple(one for one in known if contacts.may_carry(one, MessageKind.CONVERSATION))
+    contact = contacts.to_tell(sure, last)
+    if contact is None and known:
+        text = "Nobody has confirmed their fax number yet. Please call, confirm it, and send this again."
+        raise TransitionRefused(text, "Task.status")
+    if contact is None:
+        raise TransitionRefused("There is no way on file to tell them. Please call.", "Task.status")
+    return contact
 
 
 def see_to(session: Session, actor: Actor, referral_id: str, version: int, now: datetime) -> Referral:

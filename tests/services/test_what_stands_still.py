@@ -27,7 +27,7 @@ from referral.services.move_ladder import pause_request, resume_request
 from referral.services.resend import resend
 from referral.services.take_letter import take_letter
 from referral.services.write_to_clinician import see_to, write_to_clinician
-from referral.storage import conversations, credentials, faxes, outbox, referrals
+from referral.storage import conversations, credentials, directory, faxes, outbox, referrals
 from referral.storage.db import Session
 from tests import fax as paper
 from tests.database import NOW, ClinicFixture
@@ -63,6 +63,21 @@ def state(clinic: ClinicFixture, referral: Referral) -> Referral:
 def reasons(clinic: ClinicFixture, at: datetime = LATER) -> list[Reason]:
     with clinic.transaction() as session:
         return [item.reason for item in find_today(session, clinic.actor, at.date(), at).attention]
+
+
+def test_what_the_clinic_writes_does_not_go_to_a_fax_number_that_nobody_has_confirmed(
+    clinic: ClinicFixture,
+) -> None:
+    with clinic.transaction() as session:
+        made = people.asked_once(session, clinic, email="", verified=False)
+        referral = referrals.change(session, made, delivered_at=NOW)
+    with pytest.raises(TransitionRefused, match="call, confirm it"), clinic.transaction() as session:
+        write_to_clinician(session, clinic.actor, referral.id, referral.version, "Does she sleep?", NOW)
+    with clinic.transaction() as session:
+        clinician = directory.get_clinician(session, referral.clinician_id)
+        people.verified_by_a_colleague(session, clinic, clinician)
+        write_to_clinician(session, clinic.actor, referral.id, referral.version, "Does she sleep?", NOW)
+        assert MessageKind.CONVERSATION in {m.kind for m in outbox.find(session, referral_id=referral.id)}
 
 
 @pytest.mark.parametrize("about", [About.COLLEAGUE, About.LEFT, About.WRONG_ADDRESS])
