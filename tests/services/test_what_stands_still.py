@@ -69,7 +69,7 @@ def test_what_the_clinic_writes_does_not_go_to_a_fax_number_that_nobody_has_conf
     clinic: ClinicFixture,
 ) -> None:
     with clinic.transaction() as session:
-        made = people.asked_once(session, clinic, email="", verified=False)
+        made = people.asked_once(session, clinic, email="", address=(), verified=False)
         referral = referrals.change(session, made, delivered_at=NOW)
     with pytest.raises(TransitionRefused, match="call, confirm it"), clinic.transaction() as session:
         write_to_clinician(session, clinic.actor, referral.id, referral.version, "Does she sleep?", NOW)
