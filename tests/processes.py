@@ -18,12 +18,18 @@ T = TypeVar("T")
 
 
 def eventually(condition: Callable[[], T], seconds: float = 30) -> T:
-    """Ask until the answer is truthy, and return it."""
+    """Ask until the answer is truthy, and return it.
+
+    What takes long to answer is asked less often: the machine is left to those who are waited for.
+    """
     deadline = time.monotonic() + seconds
-    while not (answer := condition()):
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.02)
-    return answer
+    while True:
+        asked = time.monotonic()
+        if answer := condition():
+            return answer
+        now = time.monotonic()
+        assert now < deadline, "it did not happen"
+        time.sleep(min(max(0.02, 3 * (now - asked)), 0.5))
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +52,12 @@ def children(pid: int) -> dict[int, str]:
         if entry.name.isdigit():
             try:
                 fields = (entry / "stat").read_text().rpartition(")")[2].split()
+                if int(fields[1]) != pid or fields[0] == "Z":
+                    continue
                 command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
             except OSError:
                 continue
-            if int(fields[1]) == pid and fields[0] != "Z":
-                found[int(entry.name)] = command.strip()
+            found[int(entry.name)] = command.strip()
     return found
 
 

@@ -183,7 +183,7 @@ def test_the_provider_of_the_tests_runs_by_itself_too() -> None:
             port = int(process.stdout.readline().split()[-1])
             channel, given = fax(port), envelope()
             sent = [channel.send(given) for _ in range(3)]
-            with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
+            with httpx.Client(verify=False, base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
                 client.post("/_script", json={"idempotent": False, "script": ["drop-after"]})
                 channel.send(given)
                 state = client.get("/_state").json()

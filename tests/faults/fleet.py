@@ -207,12 +207,12 @@ class Provider:
     process: subprocess.Popen[str]
 
     def state(self) -> dict[str, Any]:
-        with httpx.Client(trust_env=False, timeout=60) as client:
+        with httpx.Client(verify=False, trust_env=False, timeout=60) as client:
             read: dict[str, Any] = client.get(f"http://127.0.0.1:{self.port}/_state").json()
         return read
 
     def script(self, **how: Any) -> None:
-        with httpx.Client(trust_env=False, timeout=60) as client:
+        with httpx.Client(verify=False, trust_env=False, timeout=60) as client:
             client.post(f"http://127.0.0.1:{self.port}/_script", json=how).raise_for_status()
 
 

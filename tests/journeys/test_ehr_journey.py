@@ -69,7 +69,7 @@ class RecordSystem:
 @pytest.fixture
 def ehr(service: Service) -> Iterator[RecordSystem]:
     headers = {"Authorization": f"Bearer {service.token}", "Content-Type": "application/fhir+json"}
-    with httpx.Client(base_url=f"{service.address}/fhir/", headers=headers, timeout=60) as http:
+    with httpx.Client(verify=False, base_url=f"{service.address}/fhir/", headers=headers, timeout=60) as http:
         yield RecordSystem(http)
 
 

@@ -67,7 +67,7 @@ class Follower:
 @pytest.fixture
 def follower(service: Service) -> Iterator[Follower]:
     headers = {"Authorization": f"Bearer {service.token}", "Content-Type": "application/fhir+json"}
-    with httpx.Client(base_url=f"{service.address}/fhir/", headers=headers, timeout=60) as http:
+    with httpx.Client(verify=False, base_url=f"{service.address}/fhir/", headers=headers, timeout=60) as http:
         yield Follower(http)
 
 

@@ -32,7 +32,7 @@ def browser(clinic: ClinicFixture, clock: Clock) -> Iterator[httpx.Client]:
     new = NewUser(email=email(clinic), name="Robin Desk", role=Role.FRONT_DESK, password=PASSWORD)
     with clinic.transaction() as session:
         add_user(session, clinic.actor, new)
-    with serve(application(clinic, clock)) as address, httpx.Client(base_url=address) as client:
+    with serve(application(clinic, clock)) as address, httpx.Client(verify=False, base_url=address) as client:
         yield client
 
 
@@ -68,7 +68,7 @@ def test_signing_in_leads_to_no_other_place(
 
 def test_behind_https_the_cookie_is_bound_to_the_host(clinic: ClinicFixture, browser: httpx.Client) -> None:
     app = application(clinic, base_url="https://referral.example")
-    with serve(app) as address, httpx.Client(base_url=address) as other:
+    with serve(app) as address, httpx.Client(verify=False, base_url=address) as other:
         cookie = sign_in(other, clinic).headers["set-cookie"]
     assert cookie.startswith("__Host-referral_staff=")
     assert "Secure" in cookie
@@ -134,7 +134,7 @@ def test_demo_accounts_are_shown_on_the_embedded_default_only(
 ) -> None:
     assert "harborlight.example" not in browser.get("/sign-in").text
     with serve(application(clinic, demo=True)) as address:
-        assert "desk@harborlight.example" in httpx.get(f"{address}/sign-in").text
+        assert "desk@harborlight.example" in httpx.get(f"{address}/sign-in", verify=False).text
 
 
 def test_a_form_from_elsewhere_changes_nothing(clinic: ClinicFixture, open_desk: OpenDesk) -> None:
