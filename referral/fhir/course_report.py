@@ -32,7 +32,7 @@ def type_of(occasion: Occasion) -> Resource:
     return CONSULT if occasion is Occasion.DECISION else REPORT
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Total:
     """One total of a scale; `loinc` and `display` are those of the total score."""
 

@@ -10,22 +10,50 @@ from __future__ import annotations
 from datetime import datetime
 
 from referral.domain.audit import Actor
-from referral.domain.course import Decided, Ended, SideEffect, TreatmentSession
+from referral.domain.course import Candidacy, Decided, Ended, SessionState, SideEffect, TreatmentSession
 from referral.domain.records import Order
+from referral.domain.report_rules import Occasion, is_mid_course
+from referral.services.course import course_of
+from referral.services.report_back import News, report_back, report_policy
 from referral.storage.db import Session
 
 
 def decided(session: Session, actor: Actor, order: Order, decision: Decided, now: datetime) -> None:
-    """The clinic has decided whether the patient is a candidate."""
+    """The clinic has decided whether the patient is a candidate; a yes or a no is reported."""
+    if decision.decision is Candidacy.DEFERRED:
+        return
+    news = News(
+        occasion=Occasion.DECISION,
+        happened_at=decision.decided_at,
+        about=f"{decision.id}/{decision.stamp.version}",
+        treats=decision.decision is Candidacy.CANDIDATE,
+    )
+    report_back(session, actor, order, news, now)
 
 
 def session_done(session: Session, actor: Actor, order: Order, done: TreatmentSession, now: datetime) -> None:
-    """A session was finished or aborted; `done` says which."""
+    """A session was finished or aborted; `done` says which. The one in the middle is reported."""
+    if done.state is not SessionState.COMPLETED:
+        return
+    found = course_of(session, order.id)
+    if is_mid_course(len(found.given), found.planned, report_policy(session)):
+        news = News(occasion=Occasion.MID_COURSE, happened_at=done.ended_at or now)
+        report_back(session, actor, order, news, now)
 
 
 def serious_event(session: Session, actor: Actor, order: Order, event: SideEffect, now: datetime) -> None:
     """A serious adverse event was recorded. `event.noticed_at` is when it was noticed, not recorded."""
+    news = News(occasion=Occasion.ADVERSE_EVENT, happened_at=event.noticed_at, about=event.id)
+    report_back(session, actor, order, news, now)
 
 
 def ended(session: Session, actor: Actor, order: Order, end: Ended, now: datetime) -> None:
-    """The course was completed, or stopped early."""
+    """The course was completed, or stopped early; where no session was given, the matter is closed."""
+    begun = course_of(session, order.id).sessions
+    occasion = Occasion.END_OF_COURSE if begun else Occasion.CLOSURE
+    report_back(session, actor, order, News(occasion=occasion, happened_at=end.ended_at), now)
+
+
+def closed(session: Session, actor: Actor, order: Order, now: datetime) -> None:
+    """Nobody has to follow this order any more: it is known who sees the patient, or that nobody does."""
+    report_back(session, actor, order, News(occasion=Occasion.CLOSURE, happened_at=now), now)

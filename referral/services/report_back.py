@@ -49,7 +49,6 @@ class News:
     happened_at: datetime
     about: str = ""
     treats: bool | None = None
-    words_id: str | None = None
 
 
 def report_back(
@@ -74,7 +73,6 @@ def report_back(
             occasion=news.occasion,
             about=news.about,
             treats=news.treats,
-            words_id=news.words_id,
             happened_at=news.happened_at,
             queue_at=max(planned.queue_at, now),
             due_at=planned.due_at,

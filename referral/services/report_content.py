@@ -8,15 +8,21 @@ from datetime import date, datetime
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from referral.domain import scales as kept
+from referral.domain.course import Course, Severity
+from referral.domain.errors import NotFound
 from referral.domain.language import Language, phrase
 from referral.domain.report_rules import Occasion
+from referral.domain.scales import FORMS, ScaleScore
+from referral.domain.side_effects import worded
 from referral.fhir.course_report import Part, ReportDocument, Total, document_bundle
 from referral.fhir.elements import reference
 from referral.fhir.questionnaire import answers_from_response
-from referral.letters.report import NextVisit, ReportLetter, Series
+from referral.letters.report import NextVisit, ReportLetter, Scale, Score, Series
+from referral.services.course import course_of
 from referral.services.letter_content import Asked, about_patient, indication_words
 from referral.services.publish import clinic_ref
-from referral.storage import documents, orders, resources, standings
+from referral.storage import documents, resources, scales, standings
 from referral.storage.course_reports import CourseReport
 from referral.storage.db import Session
 from referral.translation import long_date, say
@@ -28,6 +34,14 @@ _TITLES: Final = {
     Occasion.ADVERSE_EVENT: "Ketamine infusions: serious adverse event",
     Occasion.CLOSURE: "Ketamine infusions: closing report",
 }
+_SHOWN: Final = {kept.Scale.PHQ_9: Scale.PHQ_9, kept.Scale.GAD_7: Scale.GAD_7, kept.Scale.PCL_5: Scale.PCL_5}
+_SEVERITY: Final = {
+    Severity.MILD: phrase("Mild."),
+    Severity.MODERATE: phrase("Moderate."),
+    Severity.SEVERE: phrase("Severe."),
+}
+# Of the clinic's own words: what a letter has room for.
+_LONGEST: Final = 1500
 _WITHIN: Final = {
     "2-weeks": phrase("%(who)s, within 2 weeks"),
     "4-weeks": phrase("%(who)s, within 4 weeks"),
@@ -48,28 +62,66 @@ def report_content(
     session: Session, report: CourseReport, asked: Asked, base_url: str, now: datetime
 ) -> ReportContent:
     """Raises InvalidInput for a patient without a full date of birth, as every letter that names one does."""
-    zone = ZoneInfo(asked.clinic.time_zone)
-    given = [
-        start.started_at.astimezone(zone).date()
-        for start in reversed(orders.starts(session, asked.order.id))
-        if start.started_at <= report.queue_at
-    ]
-    words = documents.get(session, report.words_id).content.decode() if report.words_id else ""
+    zone, as_of = ZoneInfo(asked.clinic.time_zone), report.queue_at
+    found = course_of(session, asked.order.id)
+    given = [one.started_at.astimezone(zone).date() for one in found.given if one.started_at <= as_of]
+    totals = _totals(session, asked.order.id, as_of)
     letter = ReportLetter(
         **about_patient(asked, report.id, now),
         occasion=report.occasion,
         indication=indication_words(asked.order),
         given=len(given),
-        planned=asked.order.planned_sessions,
+        planned=found.planned,
         first_on=given[0] if given else None,
         last_on=given[-1] if given else None,
-        series=(),
+        series=_all_series(totals, zone),
         medication=(),
         next_visit=_next_visit(session, asked),
         treats=report.treats,
-        event=words if report.occasion is Occasion.ADVERSE_EVENT else "",
+        event=_event(session, report, found, asked.language, zone),
+        summary=_words_of_end(session, found) if report.occasion is Occasion.END_OF_COURSE else "",
     )
-    return ReportContent(report, letter, _bundle(session, report, asked, letter, (), base_url, now))
+    return ReportContent(report, letter, _bundle(session, report, asked, letter, totals, base_url, now))
+
+
+def _totals(session: Session, order_id: str, as_of: datetime) -> tuple[ScaleScore, ...]:
+    """Of the scales that a report shows, oldest first."""
+    every = scales.of_order(session, order_id)
+    return tuple(one for one in every if one.scale in _SHOWN and one.taken_at <= as_of)
+
+
+def _all_series(totals: Iterable[ScaleScore], zone: ZoneInfo) -> tuple[Series, ...]:
+    by_scale: dict[Scale, list[Score]] = {}
+    for one in totals:
+        score = Score(after_sessions=one.sessions, on=one.taken_at.astimezone(zone).date(), total=one.total)
+        by_scale.setdefault(_SHOWN[one.scale], []).append(score)
+    return tuple(Series(scale=scale, scores=tuple(by_scale[scale])) for scale in Scale if scale in by_scale)
+
+
+def _event(session: Session, report: CourseReport, found: Course, language: Language, zone: ZoneInfo) -> str:
+    """What happened, out of the record: the finding, how severe, when, and the clinic's own words."""
+    if report.occasion is not Occasion.ADVERSE_EVENT:
+        return ""
+    event = next((one for one in found.effects if one.id == report.about), None)
+    if event is None:
+        raise NotFound("This event was recorded in error.")
+    noticed = event.noticed_at.astimezone(zone)
+    when = f"{long_date(language, noticed.date())}, {noticed:%H:%M}"
+    place = next((n for n, one in enumerate(found.sessions, 1) if one.id == event.session_id), None)
+    said = [f"{worded(event.code)}. {say(language, _SEVERITY[event.severity])}", when]
+    if place is not None:
+        said.append(say(language, "During infusion number %(number)s", number=place))
+    else:
+        said.append(say(language, "Between two infusions"))
+    words = documents.get(session, event.stamp.words_id).content.decode() if event.stamp.words_id else ""
+    return "\n".join([*said, words]).strip()[:_LONGEST]
+
+
+def _words_of_end(session: Session, found: Course) -> str:
+    """What the clinic has written when the course ended."""
+    if found.end is None or found.end.stamp.words_id is None:
+        return ""
+    return documents.get(session, found.end.stamp.words_id).content.decode()[:_LONGEST]
 
 
 def _next_visit(session: Session, asked: Asked) -> NextVisit | None:
@@ -92,11 +144,15 @@ def _bundle(
     report: CourseReport,
     asked: Asked,
     letter: ReportLetter,
-    totals: Sequence[Total],
+    totals: Sequence[ScaleScore],
     base_url: str,
     now: datetime,
 ) -> dict[str, object]:
     patient = resources.read(session, "Patient", asked.patient.id).document
+    made = tuple(
+        Total(FORMS[one.scale].total, FORMS[one.scale].total_name, _SHOWN[one.scale], one.total, one.taken_at)
+        for one in totals
+    )
     document = ReportDocument(
         id=report.id,
         occasion=report.occasion,
@@ -107,7 +163,7 @@ def _bundle(
         order_id=asked.order.id,
         patient=patient,
         clinic=dict(reference(clinic_ref(session))),
-        parts=tuple(_parts(letter, totals)),
+        parts=tuple(_parts(letter, made)),
     )
     return document_bundle(document, f"{base_url}/fhir")
 

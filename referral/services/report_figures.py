@@ -12,6 +12,7 @@ from referral.domain.calendar import BusinessCalendar, Closure
 from referral.domain.life import ASK_AHEAD
 from referral.domain.listing import EXPORTED
 from referral.services.calendars import business_calendar, clinic_calendar, closed_by_clinic, hours_of
+from referral.services.measure_figures import Measured, find_measures
 from referral.storage import audit, clinics, closures, reports
 from referral.storage.db import Session
 from referral.storage.reports import Asked, Days, Funnel, Groups, Period
@@ -38,6 +39,7 @@ class Figures:
     names: Mapping[str, str]
     ending: Mapping[int, int]
     overrides: Mapping[str, int]
+    measures: tuple[Measured, ...]
 
 
 def find_figures(session: Session, first: date, last: date, now: datetime) -> Figures:
@@ -65,6 +67,7 @@ def find_figures(session: Session, first: date, last: date, now: datetime) -> Fi
         names=names,
         ending=reports.ending(session, now, now + ASK_AHEAD),
         overrides=reports.overrides(session, period),
+        measures=find_measures(session, first, last),
     )
 
 

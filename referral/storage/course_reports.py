@@ -21,9 +21,9 @@ from referral.storage.tables import message as _MESSAGE  # noqa: N812
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CourseReport:
-    """One row. `about` is the id of what can happen twice; `words_id` a document of the clinic's own words.
+    """One row. `about` is the id of what can happen twice.
 
-    The course is told as it stood at `created_at`. `bundle_id` is the FHIR document, as soon as it is drawn.
+    The course is told as it stood at `queue_at`. `bundle_id` is the FHIR document, as soon as it is drawn.
     """
 
     id: str
@@ -33,7 +33,6 @@ class CourseReport:
     occasion: Occasion
     about: str
     treats: bool | None
-    words_id: str | None
     happened_at: datetime
     queue_at: datetime
     due_at: datetime

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import re
+import uuid
 from dataclasses import replace
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -13,9 +15,11 @@ import pytest
 
 from referral.channels.base import Outcome
 from referral.domain.consent import ConsentDecision, Consented, ConsentScope
+from referral.domain.course import Ending, Severity, StopReason
 from referral.domain.outgoing import MessageKind, MessageState
 from referral.domain.records import Referral
 from referral.domain.report_rules import Occasion, Withheld
+from referral.domain.scales import KeptScale, Scale, Source
 from referral.fhir.validation import issues_in
 from referral.letters.render import REPORT_ATTACHMENT, Renderer
 from referral.letters.seal import Sealer, verify
@@ -24,13 +28,29 @@ from referral.services.account_disclosures import account_disclosures
 from referral.services.deliver_messages import deliver_due
 from referral.services.keep_calendar import close_days
 from referral.services.keep_consent import say_consent
+from referral.services.record_course import decide_candidacy, end_course, plan_course
+from referral.services.record_session import NewEffect, notice
 from referral.services.report_back import News
-from referral.storage import audit, clinics, consents, course_reports, documents, orders, outbox, resources
+from referral.services.treat import record_consultation
+from referral.storage import (
+    audit,
+    clinics,
+    consents,
+    course_reports,
+    documents,
+    orders,
+    outbox,
+    resources,
+    scales,
+)
 from referral.storage.course_reports import Followed
+from referral.storage.db import Session
 from tests.database import NOW, ClinicFixture
 from tests.letters import pdf
+from tests.letters.test_report import alternatives
 from tests.services import people
 from tests.services.sending import Provider, asked, delivery, reached
+from tests.services.test_course import YES, now, whole_session
 
 DENVER = ZoneInfo("America/Denver")
 # Thanksgiving is the day after.
@@ -60,21 +80,7 @@ def followed(clinic: ClinicFixture, referral: Referral) -> Followed:
     return found
 
 
-def serious(clinic: ClinicFixture, referral: Referral, at: datetime) -> News:
-    words = "Blood pressure 210/118 in the third session.\nTransferred, discharged next day."
-    with clinic.transaction() as session:
-        documents.add(
-            session,
-            id=f"words-{referral.id}",
-            kind="words",
-            content_type="text/plain; charset=utf-8",
-            content=words.encode(),
-            now=at,
-            patient_id=referral.patient_id,
-        )
-    return News(
-        occasion=Occasion.ADVERSE_EVENT, happened_at=at, about="event-1", words_id=f"words-{referral.id}"
-    )
+SEIZURE = NewEffect(code="91175000", severity=Severity.SEVERE, serious=False, noticed_at=BEFORE_HOLIDAY)
 
 
 def test_a_report_is_sealed_with_its_fhir_document_and_a_mail_carries_only_a_link(
@@ -154,8 +160,8 @@ def test_a_serious_event_at_1655_before_a_holiday_arrives_within_one_business_da
         outbox.cancel_waiting(session, again.id, NOW, [MessageKind.THANK_YOU])
         away = ("2026-11-27", "2026-11-30", "Away")
         close_days(session, clinic.actor, east.id, away, BEFORE_HOLIDAY)
-    news = serious(clinic, again, BEFORE_HOLIDAY)
-    tell(clinic, again, news, BEFORE_HOLIDAY)
+    with clinic.transaction() as session:
+        notice(session, clinic.actor, referral.order_id, SEIZURE, BEFORE_HOLIDAY)
     mail = Provider()
     deliver_due(delivery(clinic, renderer, BEFORE_HOLIDAY, email=mail), clinic.id)
     # The one in Denver has it at once, in the last five minutes of the day.
@@ -171,6 +177,10 @@ def test_a_serious_event_at_1655_before_a_holiday_arrives_within_one_business_da
     assert late.has_arrived
     assert late.finished_at is not None
     assert late.finished_at <= late.report.due_at
+    assert late.letter_id is not None
+    with clinic.transaction() as session:
+        said = pdf.text(documents.get(session, late.letter_id).content)
+    assert "Seizure. Severe. November 25, 2026, 16:55 Between two infusions" in said
     assert late.report.due_at == datetime(2026, 11, 27, 17, tzinfo=ZoneInfo("America/New_York"))
 
 
@@ -244,3 +254,64 @@ def test_a_refused_report_goes_another_way_at_once_and_one_without_any_is_late(
     assert found.has_arrived
     with clinic.transaction() as session:
         assert course_reports.late(session, NOW, found.report.due_at + timedelta(days=9), 10) == []
+
+
+def test_a_course_tells_of_itself_with_its_scores(clinic: ClinicFixture, renderer: Renderer) -> None:
+    """Decided, three of six given, stopped: each by the service that records it, none twice."""
+    referral = recommended(clinic, reports="mid-course")
+    order_id, actor = referral.order_id, clinic.actor
+    with clinic.transaction() as session:
+        record_consultation(session, actor, order_id, NOW - timedelta(days=1), NOW)
+        decide_candidacy(session, actor, order_id, YES, now())
+        plan_course(session, actor, order_id, 6, 3, now())
+        score(session, referral, "phq-9", 19, now())
+        for _ in range(3):
+            whole_session(session, clinic, orders.get(session, order_id))
+        score(session, referral, "phq-9", 7, now())
+    with clinic.transaction() as session:
+        end_course(
+            session, actor, order_id, Ending.STOPPED, StopReason.PATIENT_WISH, now(), words="Moves away."
+        )
+    with clinic.transaction() as session:
+        found = {one.report.occasion: one.report for one in course_reports.of_referral(session, referral.id)}
+    assert {occasion: one.state for occasion, one in found.items()} == {
+        Occasion.DECISION: "withheld",
+        Occasion.MID_COURSE: "planned",
+        Occasion.END_OF_COURSE: "withheld",
+    }
+    middle = found[Occasion.MID_COURSE]
+    with clinic.transaction() as session:
+        report_back.send_due_reports(session, middle.queue_at)
+    deliver_due(delivery(clinic, renderer, middle.queue_at, email=Provider()), clinic.id)
+    with clinic.transaction() as session:
+        (sent,) = [one for one in course_reports.of_referral(session, referral.id) if one.letter_id]
+        kept = documents.get(session, str(sent.letter_id)).content
+        bundle = msgspec.json.decode(documents.get(session, f"{sent.letter_id}-fhir").content)
+    said = pdf.text(kept)
+    assert "Report at mid-course" in said
+    assert "3 of 6 planned" in said
+    assert re.search(r"PHQ-9 \(0–27\) 19 .* 7 .* −12", said)
+    assert "PHQ-9: from 19 at first to 7 after 3 infusions." in alternatives(kept)
+    assert issues_in(bundle) == []
+    totals = [
+        (entry["resource"]["code"]["coding"][0]["code"], entry["resource"]["valueInteger"])
+        for entry in bundle["entry"]
+        if entry["resource"]["resourceType"] == "Observation"
+    ]
+    assert totals == [("44261-6", 19), ("44261-6", 7)]
+
+
+def score(session: Session, referral: Referral, scale: str, total: int, at: datetime) -> None:
+    kept = KeptScale(
+        id=str(uuid.uuid4()),
+        patient_id=referral.patient_id,
+        order_id=referral.order_id,
+        scale=Scale(scale),
+        total=total,
+        missing=0,
+        self_harm=None,
+        source=Source.STAFF,
+        taken_at=at,
+        recorded_by="test",
+    )
+    scales.put(session, kept)

@@ -34,7 +34,6 @@ course_report = Table(
     text_column("occasion"),
     text_column("about", default=""),
     column_of("treats", Boolean, nullable=True),
-    text_column("words_id", nullable=True),
     time_column("happened_at"),
     time_column("queue_at"),
     time_column("due_at"),
@@ -52,7 +51,6 @@ course_report = Table(
         ["referral.clinic_id", "referral.patient_id", "referral.id"],
     ),
     ForeignKeyConstraint(["clinic_id", "message_id"], ["message.clinic_id", "message.id"]),
-    ForeignKeyConstraint(["clinic_id", "words_id"], ["document.clinic_id", "document.id"]),
     ForeignKeyConstraint(["clinic_id", "bundle_id"], ["document.clinic_id", "document.id"]),
     CheckConstraint(
         "occasion IN ('decision', 'mid-course', 'end-of-course', 'adverse-event', 'closure')",

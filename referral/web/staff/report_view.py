@@ -10,6 +10,8 @@ from typing import Final
 from markupsafe import Markup
 
 from referral.domain.codes import Channel
+from referral.fhir.measure import MEASURES
+from referral.services.measure_figures import Measured
 from referral.services.report_figures import AGES, Figures
 from referral.storage.reports import Took
 from referral.web.staff import present
@@ -58,6 +60,42 @@ def all_reports(figures: Figures, clock: Clock) -> tuple[Report, ...]:
         _ending(figures, clock),
         _overrides(figures),
         _follow_up(figures),
+        *(_measure(one, clock) for one in figures.measures),
+    )
+
+
+def _measure(found: Measured, clock: Clock) -> Report:
+    described, counted = MEASURES[found.name], found.counted
+    drawn = [
+        Bar("Denominator", counted.denominator, f"{counted.denominator:,}"),
+        Bar(
+            "Numerator",
+            counted.numerator,
+            f"{counted.numerator:,} · {_share(counted.numerator, counted.denominator)}",
+            "open",
+        ),
+    ]
+    days = f"{clock.day(found.first).text} to {clock.day(found.last).text}"
+    sentence = f"{described.text} {days}."
+    rows: list[tuple[Cell, ...]] = [
+        ("Denominator", counted.denominator, described.denominator),
+        ("Numerator", counted.numerator, described.numerator),
+    ]
+    if described.exclusion:
+        rows.insert(1, ("Left out of it", counted.excluded, described.exclusion))
+        sentence += f" {counted.excluded:,} left out." if counted.excluded else ""
+    return Report(
+        found.name,
+        described.title,
+        sentence if counted.denominator else f"{sentence} Nobody counts yet.",
+        bars(found.name, described.title, _said((bar.label, bar.words) for bar in drawn), drawn)
+        if counted.denominator
+        else None,
+        ("Population", "Number", "Who counts"),
+        tuple(rows),
+        more=Link(
+            "FHIR MeasureReport", f"/reports/measure?name={found.name}&from={found.first}&to={found.last}"
+        ),
     )
 
 

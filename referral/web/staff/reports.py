@@ -11,6 +11,8 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from referral.domain.listing import day_asked
+from referral.fhir.json import encode
+from referral.services.measure_figures import find_measures, report_of
 from referral.services.report_figures import LONGEST, find_figures, note_taken
 from referral.web.staff.clock import Clock
 from referral.web.staff.frame import SeeWork, clock_of, query_of, show
@@ -45,6 +47,19 @@ def show_reports(request: Request, visitor: SeeWork) -> Response:
         ),
     )
     return show(request, visitor, "staff/reports.html.j2", "reports", page)
+
+
+@router.get("/reports/measure")
+def measure_file(request: Request, visitor: SeeWork) -> Response:
+    """One measure as a FHIR MeasureReport; an unknown one is that of the end-of-course reports."""
+    first, last, _ = _period(query_of(request, "from"), query_of(request, "to"), clock_of(visitor).today)
+    found = find_measures(visitor.session, first, last)
+    one = next((one for one in found if one.name == query_of(request, "name")), found[0])
+    note_taken(visitor.session, visitor.actor, one.name)
+    body = encode(report_of(visitor.session, one, visitor.now))
+    name = f"{one.name}-{one.first.isoformat()}-{one.last.isoformat()}.fhir.json"
+    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+    return Response(body, media_type="application/fhir+json", headers=headers)
 
 
 def _period(since: str, until: str, today: date) -> tuple[date, date, str]:

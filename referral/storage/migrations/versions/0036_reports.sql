@@ -1,7 +1,7 @@
 -- Reports of a course to whoever recommended it (docs/adr/0037).
 
 -- What is owed, to whom, and by when. `about` tells apart what can happen twice for one order, such as two adverse
--- events: it is the id of the event, empty otherwise. `words_id` is the clinic's own account of an event, encrypted.
+-- events: it is the id of the event, empty otherwise.
 -- Whether it has arrived is told by its message, and by nothing here.
 CREATE TABLE course_report (
     clinic_id UUID NOT NULL,
@@ -12,7 +12,6 @@ CREATE TABLE course_report (
     occasion TEXT NOT NULL,
     about TEXT DEFAULT '' NOT NULL,
     treats BOOLEAN,
-    words_id TEXT,
     happened_at TIMESTAMP WITH TIME ZONE NOT NULL,
     queue_at TIMESTAMP WITH TIME ZONE NOT NULL,
     due_at TIMESTAMP WITH TIME ZONE NOT NULL,
@@ -27,7 +26,6 @@ CREATE TABLE course_report (
     CONSTRAINT fk_course_report_clinic_id_patient_id_order_id_infusion_order FOREIGN KEY(clinic_id, patient_id, order_id) REFERENCES infusion_order (clinic_id, patient_id, id),
     CONSTRAINT fk_course_report_clinic_id_patient_id_referral_id_referral FOREIGN KEY(clinic_id, patient_id, referral_id) REFERENCES referral (clinic_id, patient_id, id),
     CONSTRAINT fk_course_report_clinic_id_message_id_message FOREIGN KEY(clinic_id, message_id) REFERENCES message (clinic_id, id),
-    CONSTRAINT fk_course_report_clinic_id_words_id_document FOREIGN KEY(clinic_id, words_id) REFERENCES document (clinic_id, id),
     CONSTRAINT fk_course_report_clinic_id_bundle_id_document FOREIGN KEY(clinic_id, bundle_id) REFERENCES document (clinic_id, id),
     CONSTRAINT ck_course_report_occasion CHECK (occasion IN ('decision', 'mid-course', 'end-of-course', 'adverse-event', 'closure')),
     CONSTRAINT ck_course_report_state CHECK (state IN ('planned', 'queued', 'withheld')),

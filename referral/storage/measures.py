@@ -1,0 +1,78 @@
+"""How well the return leg works, each measure counted by one statement.
+
+A period is [since, until). Courses belong to it by their end; CMS50 counts requests of a year instead.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import text
+
+from referral.storage.db import PLANNED_ANEW, Session
+from referral.storage.reports import Period
+
+
+@dataclass(frozen=True, slots=True)
+class Proportion:
+    """`excluded` are left out of the denominator; a numerator is never more than it."""
+
+    denominator: int
+    numerator: int
+    excluded: int = 0
+
+
+# One row for every recommender of a course that ended. What the patient has refused, or the clinician has not
+# wanted, is left out: nobody failed there. A report that no contact could carry counts against us.
+_REPORTED: Final = text("""
+    SELECT count(*) FILTER (WHERE r.withheld_for IS NULL OR r.withheld_for = 'no-contact') AS denominator,
+           count(*) FILTER (WHERE m.state IN ('accepted', 'delivered')) AS numerator,
+           count(*) FILTER (WHERE r.withheld_for IN ('consent', 'not-wanted')) AS excluded
+      FROM course_report r
+      LEFT JOIN message m ON m.clinic_id = r.clinic_id AND m.id = r.message_id
+     WHERE r.clinic_id = :clinic AND r.occasion = 'end-of-course'
+       AND r.happened_at >= :since AND r.happened_at < :until""")
+
+
+def reported(session: Session, period: Period) -> Proportion:
+    """Recommenders of courses that ended in the period, and those who have the end-of-course report."""
+    given = {"clinic": session.clinic, "since": period.since, "until": period.until}
+    row = session.connection.execute(_REPORTED, given, execution_options=PLANNED_ANEW).one()
+    return Proportion(row.denominator, row.numerator, row.excluded)
+
+
+# The first request about each patient in the year, until October 31; the patient has been seen in the year.
+# The report is an answer of that very clinician to that very request, after it and within the year: who has
+# said that it is not their patient, or that they want to see the patient first, has given no answer.
+_CMS50: Final = text("""
+    WITH asked AS (
+           SELECT DISTINCT ON (r.patient_id) r.patient_id, r.id, r.created_at
+             FROM referral r
+            WHERE r.clinic_id = :clinic AND r.created_at >= :since AND r.created_at < :cutoff
+            ORDER BY r.patient_id, r.created_at, r.id),
+         seen AS (
+           SELECT o.patient_id FROM infusion_order o
+             JOIN consultation c ON c.clinic_id = o.clinic_id AND c.order_id = o.id
+            WHERE o.clinic_id = :clinic AND c.held_at >= :since AND c.held_at < :until
+           UNION
+           SELECT o.patient_id FROM infusion_order o
+             JOIN treatment_start s ON s.clinic_id = o.clinic_id AND s.order_id = o.id
+            WHERE o.clinic_id = :clinic AND s.started_at >= :since AND s.started_at < :until)
+    SELECT count(*) AS denominator,
+           count(*) FILTER (WHERE EXISTS (
+             SELECT FROM recommendation a
+              WHERE a.clinic_id = :clinic AND a.referral_id = asked.id
+                AND a.answered_at >= asked.created_at AND a.answered_at < :until
+                AND NOT EXISTS (SELECT FROM recommendation_void x WHERE x.clinic_id = :clinic
+                                AND x.recommendation_id = a.id AND x.cause IN ('denied', 'entered-in-error'))
+           )) AS numerator
+      FROM asked JOIN seen USING (patient_id)""")
+
+
+def cms50(session: Session, year: Period, cutoff: datetime) -> Proportion:
+    """CMS50v14, closing the referral loop: `cutoff` is the moment after October 31 of the year."""
+    given = {"clinic": session.clinic, "since": year.since, "until": year.until, "cutoff": cutoff}
+    row = session.connection.execute(_CMS50, given, execution_options=PLANNED_ANEW).one()
+    return Proportion(row.denominator, row.numerator)
