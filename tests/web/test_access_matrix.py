@@ -343,6 +343,7 @@ def paths(route: RouteContext, place: Place) -> Iterator[str]:
         "clinic_id": [place.clinic.id],
         "token": ["token"],
         "scale": ["phq-9", "carrier-pigeon"],
+        "report_id": ["carrier-pigeon"],
     }
     assert set(names) <= known.keys(), f"{template} has a parameter that this test cannot fill in"
     for values in itertools.product(*(known[name] for name in names)):
