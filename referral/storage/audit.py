@@ -88,6 +88,40 @@ def record(session: Session, actor: Actor, *entries: AuditEntry) -> None:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What a form is about: the deeds to an entity or for a patient, of these `subtypes` if any."""
+
+    entity: str | None = None
+    patient_id: str | None = None
+    subtypes: tuple[str, ...] = ()
+
+
+def newest(session: Session) -> int:
+    """The id of the last row of this clinic, 0 without any."""
+    own = audit_event.c.clinic_id == session.clinic
+    return int(session.connection.scalar(select(func.max(audit_event.c.id)).where(own)) or 0)
+
+
+def deeds_since(session: Session, after: int, about: Subject, limit: int) -> list[AuditRow]:
+    """What was done, not only read, after the row with this id, newest first; of others' transactions."""
+    done = [
+        audit_event.c.clinic_id == session.clinic,
+        audit_event.c.id > after,
+        audit_event.c.action != Action.READ,
+        audit_event.c.outcome == "0",
+    ]
+    if about.patient_id is not None:
+        done.append(audit_event.c.patient_id == about.patient_id)
+    else:
+        done.append(audit_event.c.entity.is_not_distinct_from(about.entity))
+    if about.subtypes:
+        done.append(audit_event.c.subtype.in_(about.subtypes))
+    columns = [audit_event.c[name] for name in COLUMNS]
+    query = select(*columns).where(*done).order_by(audit_event.c.id.desc()).limit(limit)
+    return [AuditRow(*row) for row in session.connection.execute(query)]
+
+
 def find(
     session: Session,
     *,

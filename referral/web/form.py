@@ -4,6 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Something that was done, and when (a When of the page)."""
+
+    sentence: str
+    when: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """Somebody was faster: why nothing was changed, what they have done, and what was typed, by its field."""
+
+    text: str
+    deeds: tuple[Told, ...]
+    typed: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,6 +30,7 @@ class Form:
 
     `token` is the CSRF token. `version` is the version of the thing as it was shown, empty for something new.
     `key` marks one showing of the form, so that sending it twice does the work once.
+    `mark` says how far the audit was when the form was shown; `conflict` what was done after that.
     """
 
     values: Mapping[str, str] = field(default_factory=dict)
@@ -19,6 +38,8 @@ class Form:
     token: str = ""
     version: str = ""
     key: str = ""
+    mark: str = ""
+    conflict: Conflict | None = None
 
     def value(self, name: str) -> str:
         """What was typed, empty when nothing was."""

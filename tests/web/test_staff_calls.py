@@ -72,7 +72,7 @@ def test_a_call_is_logged_once_and_is_on_the_timeline(
     assert "Next try tomorrow at 9:00 AM." in text
     robin.get(call)
     robin.post(call, old_page, call_outcome="no-answer")
-    assert robin.status == 412
+    assert robin.status == 409
     timeline = robin.get(f"/requests/{referral.id}")
     assert "Called: nobody was reached" in timeline
 

@@ -221,6 +221,15 @@ def test_two_receptionists_see_what_the_other_does(clinic: ClinicFixture, browse
         expect(happened).to_contain_text("Reminders go on")
         expect(typed).to_have_value("303-555-0199")
         expect(robin.get_by_text("Not live")).to_be_hidden()
+        # Whoever sends what was begun before the change is told what it was, and has lost nothing.
+        robin.get_by_text("Give it more time").click()
+        robin.get_by_label("Business days to add").fill("3")
+        hold(clinic, referral)
+        expect(robin.locator("#extend [data-held]")).to_be_visible()
+        robin.get_by_role("button", name="Extend").click()
+        told = robin.get_by_role("alert").filter(has_text="Somebody was faster")
+        expect(told).to_contain_text("A request was put on hold, by somebody")
+        look(robin, "conflict")
 
 
 def listener_address(address: str) -> tuple[str, int]:

@@ -73,7 +73,7 @@ def test_it_is_sent_again_by_the_chosen_channel_and_once(
     old_page = robin.hidden()
     assert "It goes out again" in robin.post(f"/requests/{referral.id}/resend", resend_channel="fax")
     robin.post(f"/requests/{referral.id}/resend", old_page, resend_channel="fax")
-    assert robin.status == 412
+    assert robin.status == 409
     assert "has changed since the page was opened" in robin.text
     with clinic.transaction() as session:
         sent = outbox.find(session, referral_id=referral.id)
@@ -149,7 +149,7 @@ def test_two_people_at_once_do_not_overwrite_each_other(
     other.get(f"/requests/{referral.id}")
     other.post(f"/requests/{referral.id}/pause", pause_until="2026-11-13")
     robin.post(f"/requests/{referral.id}/cancel", cancel_reason="not-needed")
-    assert robin.status == 412
+    assert robin.status == 409
     assert state(clinic, referral).is_open
     robin.post(f"/requests/{referral.id}/cancel", cancel_reason="not-needed")
     assert robin.status == 200
@@ -248,7 +248,7 @@ def test_voiding_closes_the_gate_and_needs_a_reason(
     assert "the recommendation no longer counts" in text
     assert "Void the recommendation" not in text
     robin.post(f"{path}/void", void_reason="Once more, please.")
-    assert robin.status == 422
+    assert robin.status == 409
 
 
 def test_a_step_that_does_not_exist_is_no_page(robin: Desk, referral: Referral) -> None:

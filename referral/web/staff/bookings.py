@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Request
@@ -182,8 +183,8 @@ def take_step(request: Request, booking_id: str, step: str, visitor: SeeWork, po
     """Do one step and show the page again; a refusal shows it with the reasons and with what was typed."""
 
     def again(shown: Shown, error: ReferralError) -> Response:
-        found = errors_of(error, FIELD_OF, step)
-        return _booking(request, visitor, booking_id, Shown(shown.typed, found, step, shown.status))
+        found = {} if shown.conflict else errors_of(error, FIELD_OF, step)
+        return _booking(request, visitor, booking_id, replace(shown, errors=found))
 
     about = (f"/bookings/{booking_id}", booking_id)
     return take(request, visitor, _STEPS, step, about, posted, again, "Appointment")
@@ -193,7 +194,7 @@ def _booking(request: Request, visitor: Visitor, booking_id: str, shown: Shown) 
     view = find_booking(visitor.session, visitor.actor, booking_id, visitor.now)
     row, clock = view.seat.booking, clock_of(visitor)
     typed = {**typed_of(row, clock), **shown.typed}
-    form = form_of(visitor, typed, shown.errors, str(row.version))
+    form = form_of(visitor, typed, shown.errors, str(row.version), conflict=shown.conflict)
     page = booking_page(visitor, view, clock, form, shown.failed)
     follows = (f"Appointment/{booking_id}", f"Patient/{view.seat.booking.patient_id}")
     return show(request, visitor, "staff/booking.html.j2", "bookings", page, shown.status, follows=follows)

@@ -14,14 +14,14 @@ from referral.domain.errors import InvalidInput, Issue, NotFound, ReferralError
 from referral.domain.listing import Page, View
 from referral.services.find_calls import Call, list_calls, open_call
 from referral.services.log_call import log_call
-from referral.storage import clinics
+from referral.storage import calls, clinics
+from referral.storage.audit import Subject
 from referral.storage.db import Session, attempt
 from referral.web.dependencies import PostedDep, Visitor
-from referral.web.errors import status_of
 from referral.web.staff.call_view import call_page
-from referral.web.staff.frame import Ask, SeeWork, clock_of, done, errors_of, form_of, show, texts, version_of
+from referral.web.staff.frame import Ask, SeeWork, clock_of, done, form_of, show, texts, version_of
 from referral.web.staff.lists import show_list
-from referral.web.staff.steps import Shown, Typed
+from referral.web.staff.steps import Shown, Typed, refused
 from referral.web.staff.work_lists import CALLS, call_cells, calls_row
 
 router: Final = APIRouter()
@@ -54,7 +54,8 @@ def show_call(request: Request, call_id: str, visitor: SeeWork) -> Response:
 
 def _page(request: Request, visitor: Visitor, call_id: str, shown: Shown) -> Response:
     call = open_call(visitor.session, visitor.actor, call_id, visitor.now)
-    form = form_of(visitor, shown.typed, shown.errors, version=str(call.task.version))
+    version = str(call.task.version)
+    form = form_of(visitor, shown.typed, shown.errors, version, conflict=shown.conflict)
     page = call_page(call, clinics.current(visitor.session), form, clock_of(visitor))
     follows = (f"ServiceRequest/{call.task.referral_id}",)
     return show(request, visitor, "staff/call.html.j2", "calls", page, shown.status, follows=follows)
@@ -72,7 +73,9 @@ def log(request: Request, call_id: str, visitor: Ask, posted: PostedDep) -> Resp
     except NotFound:
         raise
     except ReferralError as error:
-        shown = Shown(typed, errors_of(error, {}, "call_outcome"), "call", status_of(error))
+        made = calls.get(visitor.session, call_id)
+        about = Subject(f"ServiceRequest/{made.referral_id}" if made else f"call/{call_id}")
+        shown = refused(visitor, error, typed, "call_outcome", about)
         return _page(request, visitor, call_id, shown)
     # An answer on the telephone is written down at once.
     said = task.outcome is CallOutcome.ANSWER_GIVEN

@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from referral.domain.errors import InvalidInput
+from referral.domain.errors import InvalidInput, StaleVersion
 from referral.domain.listing import Page, View
 from referral.domain.npi import KIND_LABEL
 from referral.domain.nucc import taxonomy_name
@@ -20,12 +20,14 @@ from referral.services.find_registered import deactivations
 from referral.services.keep_directory import add_clinician
 from referral.services.keep_language import keep_language
 from referral.storage import clinics, directory
+from referral.storage.audit import Subject
 from referral.storage.db import Session, attempt, hold
 from referral.web.dependencies import PostedDep, Visitor, staff
-from referral.web.form import Form
+from referral.web.form import Conflict, Form
 from referral.web.policy import Permission
 from referral.web.staff import contact_view, models, person_lists, present
 from referral.web.staff.clock import Clock
+from referral.web.staff.conflict import CONFLICT, conflict_of, refuse_if_changed
 from referral.web.staff.frame import (
     SeeWork,
     clock_of,
@@ -117,25 +119,42 @@ def show_clinician(request: Request, clinician_id: str, visitor: SeeWork) -> Res
 @router.post("/directory/{clinician_id}/language")
 def save_language(request: Request, clinician_id: str, visitor: Manage, posted: PostedDep) -> Response:
     """In which language letters, mails and pages speak to them from now on."""
-    typed = texts(posted).get("language", "")
+    form = texts(posted)
+    about = Subject(f"PractitionerRole/{clinician_id}", subtypes=("set-language",))
     try:
         with attempt(visitor.session):
+            refuse_if_changed(visitor, form, about)
+            typed = form.get("language", "")
             keep_language(visitor.session, visitor.actor, clinician_id, typed, visitor.now)
+    except StaleVersion as error:
+        conflict = conflict_of(visitor, clock_of(visitor), error, form, about)
+        return _clinician_page(request, visitor, clinician_id, {}, CONFLICT, conflict)
     except InvalidInput as error:
         return _clinician_page(request, visitor, clinician_id, errors_of(error, {}, "language"), 400)
     return done(visitor, f"/directory/{clinician_id}", "language-saved")
 
 
 def _clinician_page(
-    request: Request, visitor: Visitor, clinician_id: str, errors: Mapping[str, str], status: int = 200
+    request: Request,
+    visitor: Visitor,
+    clinician_id: str,
+    errors: Mapping[str, str],
+    status: int = 200,
+    conflict: Conflict | None = None,
 ) -> Response:
     view = find_clinician(visitor.session, visitor.actor, clinician_id, visitor.now)
-    page = _page(visitor, view, clock_of(visitor), errors)
+    page = _page(visitor, view, clock_of(visitor), errors, conflict)
     follows = (f"PractitionerRole/{clinician_id}",)
     return show(request, visitor, "staff/clinician.html.j2", "directory", page, status, follows=follows)
 
 
-def _page(visitor: Visitor, view: ClinicianView, clock: Clock, errors: Mapping[str, str]) -> ClinicianPage:
+def _page(
+    visitor: Visitor,
+    view: ClinicianView,
+    clock: Clock,
+    errors: Mapping[str, str],
+    conflict: Conflict | None,
+) -> ClinicianPage:
     clinician = view.clinician
     own = view.entered_by == visitor.actor.id
     may = visitor.may(Permission.MANAGE_DIRECTORY)
@@ -152,13 +171,15 @@ def _page(visitor: Visitor, view: ClinicianView, clock: Clock, errors: Mapping[s
         ),
         add=f"/directory/{clinician.id}/contacts" if may else "",
         entered_by_you=own,
-        language=_language(visitor, clinician, errors) if may else None,
+        language=_language(visitor, clinician, errors, conflict) if may else None,
     )
 
 
-def _language(visitor: Visitor, clinician: Clinician, errors: Mapping[str, str]) -> LanguageBox:
+def _language(
+    visitor: Visitor, clinician: Clinician, errors: Mapping[str, str], conflict: Conflict | None
+) -> LanguageBox:
     return LanguageBox(
-        form=form_of(visitor, {"language": clinician.language or ""}, errors),
+        form=form_of(visitor, {"language": clinician.language or ""}, errors, conflict=conflict),
         options=tuple(Choice(value, label) for value, label in LANGUAGES.items()),
         save=f"/directory/{clinician.id}/language",
     )

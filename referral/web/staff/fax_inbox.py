@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Request
@@ -21,9 +22,9 @@ from referral.services.attach_fax import (
 )
 from referral.services.find_faxes import Listed, list_faxes, open_fax, read_page
 from referral.services.transcribe_fax import transcribe_fax
+from referral.storage.audit import Subject
 from referral.storage.db import Session, attempt
 from referral.web.dependencies import PostedDep, Visitor, staff
-from referral.web.errors import status_of
 from referral.web.policy import Permission
 from referral.web.portal_questions import posted_values
 from referral.web.staff.fax_list import cells, row, shape_of
@@ -41,7 +42,7 @@ from referral.web.staff.frame import (
     version_of,
 )
 from referral.web.staff.lists import show_list
-from referral.web.staff.steps import Shown, Steps, Typed, take
+from referral.web.staff.steps import Shown, Steps, Typed, refused, take
 
 router: Final = APIRouter()
 _See = Annotated[Visitor, staff(Permission.SEE_DOCUMENT)]
@@ -96,7 +97,7 @@ def _page(
     request.state.entity = f"DocumentReference/{fax_id}"
     words = query_of(request, "q")
     view = open_fax(visitor.session, visitor.actor, fax_id, words, visitor.now)
-    form = form_of(visitor, shown.typed, shown.errors, version=str(view.fax.version))
+    form = form_of(visitor, shown.typed, shown.errors, str(view.fax.version), conflict=shown.conflict)
     picture = page_shown(view.fax, page_number(request), _turn(request))
     page = fax_page(
         visitor,
@@ -125,7 +126,8 @@ def write_down(request: Request, fax_id: str, visitor: Ask, posted: PostedDep) -
         errors |= {issue.expression[0]: issue.text for issue in refusal.issues if issue.expression}
         return _page(request, visitor, fax_id, Shown(typed, errors, "transcribe", 400), values)
     except ReferralError as refusal:
-        shown = Shown(typed, {"decision": str(refusal)}, "transcribe", status_of(refusal))
+        shown = refused(visitor, refusal, typed, "decision", Subject(request.state.entity))
+        shown = replace(shown, failed="transcribe")
         return _page(request, visitor, fax_id, shown, values)
     view = open_fax(visitor.session, visitor.actor, fax_id, "", visitor.now)
     return done(visitor, f"/requests/{view.fax.referral_id}", "fax-transcribed")

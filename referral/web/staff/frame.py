@@ -14,10 +14,10 @@ from starlette.responses import HTMLResponse, RedirectResponse
 
 from referral.bootstrap import Runtime
 from referral.domain.errors import ReferralError
-from referral.storage import clinics, waiting
+from referral.storage import audit, clinics, waiting
 from referral.storage.waiting import Waiting
 from referral.web.dependencies import Visitor, cookie_name, is_live, staff
-from referral.web.form import Form
+from referral.web.form import Conflict, Form
 from referral.web.pages import page as render
 from referral.web.policy import Permission
 from referral.web.staff.clock import Clock
@@ -365,9 +365,11 @@ def form_of(
     errors: Mapping[str, str] | None = None,
     version: str = "",
     key: str = "",
+    conflict: Conflict | None = None,
 ) -> Form:
     """A form that this visitor may send: their token comes along."""
-    return Form(values or {}, errors or {}, visitor.account.csrf_token, version, key)
+    token, mark = visitor.account.csrf_token, str(audit.newest(visitor.session))
+    return Form(values or {}, errors or {}, token, version, key, mark, conflict)
 
 
 def errors_of(error: ReferralError, names: Mapping[str, str], rest: str) -> dict[str, str]:

@@ -8,12 +8,15 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from referral.domain.errors import InvalidInput
+from referral.domain.errors import InvalidInput, StaleVersion
 from referral.services.find_calendar import find_calendar
 from referral.services.keep_calendar import clear_hours, close_days, open_days, set_hours
+from referral.storage.audit import Subject
 from referral.storage.db import attempt
 from referral.web.dependencies import PostedDep, Visitor, staff
+from referral.web.form import Conflict
 from referral.web.policy import Permission
+from referral.web.staff.conflict import CONFLICT, conflict_of, refuse_if_changed
 from referral.web.staff.frame import SeeWork, clock_of, done, errors_of, form_of, show, texts
 from referral.web.staff.hours_view import hours_page, values_of
 
@@ -79,10 +82,17 @@ def _path(clinician_id: str | None) -> str:
     return f"/directory/{clinician_id}/hours" if clinician_id else "/settings/hours"
 
 
+def _hours_of(clinician_id: str | None) -> Subject:
+    """What is overwritten when hours are saved."""
+    entity = f"PractitionerRole/{clinician_id}" if clinician_id else None
+    return Subject(entity, subtypes=("set-hours", "clear-hours"))
+
+
 def _save(request: Request, visitor: Visitor, clinician_id: str | None, typed: _Typed) -> Response:
     def act() -> None:
         times = (typed.get("opens", ""), typed.get("closes", ""), typed.get("sends", ""))
         weekdays = [str(day) for day in range(5) if clinician_id and typed.get(f"closed_{day}")]
+        refuse_if_changed(visitor, typed, _hours_of(clinician_id))
         set_hours(visitor.session, visitor.actor, clinician_id, times, weekdays, visitor.now)
 
     return _try(request, visitor, clinician_id, typed, act, "hours-saved")
@@ -110,6 +120,9 @@ def _try(
             act()
     except InvalidInput as error:
         return _page(request, visitor, clinician_id, typed, errors_of(error, {}, "first_on"), 400)
+    except StaleVersion as error:
+        conflict = conflict_of(visitor, clock_of(visitor), error, typed, _hours_of(clinician_id))
+        return _page(request, visitor, clinician_id, typed, _NONE, CONFLICT, conflict)
     return done(visitor, _path(clinician_id), notice)
 
 
@@ -120,10 +133,11 @@ def _page(
     typed: _Typed,
     errors: _Typed,
     status: int = 200,
+    conflict: Conflict | None = None,
 ) -> Response:
     view = find_calendar(visitor.session, clinician_id, visitor.now)
     values = typed if "opens" in typed else {**values_of(view.hours), **typed}
-    form = form_of(visitor, values, errors)
+    form = form_of(visitor, values, errors, conflict=conflict)
     own = Permission.MANAGE_DIRECTORY if clinician_id else Permission.CHANGE_POLICY
     page = hours_page(
         view,

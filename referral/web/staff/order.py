@@ -19,12 +19,14 @@ from referral.services.find_bookings import order_seats
 from referral.services.find_orders import OrderState, find_order, list_orders
 from referral.services.treat import record_consultation, start_treatment
 from referral.storage import audit, orders
+from referral.storage.audit import Subject
 from referral.storage.db import Session
 from referral.web.dependencies import PostedDep, Visitor
 from referral.web.policy import Permission
 from referral.web.staff import order_list
 from referral.web.staff.booking_view import of_order
 from referral.web.staff.classify_view import seen_field
+from referral.web.staff.conflict import refuse_if_changed
 from referral.web.staff.frame import (
     SeeWork,
     clock_of,
@@ -80,7 +82,8 @@ def take_step(request: Request, order_id: str, step: str, visitor: SeeWork, post
 
 def _page(request: Request, visitor: Visitor, order_id: str, shown: Shown) -> Response:
     view = find_order(visitor.session, visitor.actor, order_id, visitor.now)
-    form = form_of(visitor, shown.typed, shown.errors, key=shown.typed.get("form_key") or new_key())
+    key = shown.typed.get("form_key") or new_key()
+    form = form_of(visitor, shown.typed, shown.errors, key=key, conflict=shown.conflict)
     clock, seats = clock_of(visitor), order_seats(visitor.session, view.state)
     booked = of_order(visitor, seats, view.state, clock)
     page = replace(order_page(visitor, view, clock, form, shown.failed), bookings=booked)
@@ -149,6 +152,7 @@ def _classify(visitor: Visitor, order_id: str, typed: Typed) -> str:
 
 
 def _conflict(visitor: Visitor, order_id: str, typed: Typed) -> str:
+    refuse_if_changed(visitor, typed, Subject(f"ServiceRequest/{order_id}"))
     keep = {"yes": True, "no": False}.get(typed.get("keep", ""))
     pair = (typed.get("recommendation", ""), typed.get("refusal", ""))
     reason = typed.get("conflict_reason", "")
@@ -157,6 +161,7 @@ def _conflict(visitor: Visitor, order_id: str, typed: Typed) -> str:
 
 
 def _facts(visitor: Visitor, order_id: str, typed: Typed) -> str:
+    refuse_if_changed(visitor, typed, Subject(f"ServiceRequest/{order_id}"))
     fact, code, reason = (typed.get(name, "") for name in ("fact", "fact_code", "fact_reason"))
     report_fact(visitor.session, visitor.actor, order_id, fact, code=code, reason=reason, now=visitor.now)
     return "facts-changed"

@@ -76,7 +76,8 @@ def _page(request: Request, visitor: Visitor, referral_id: str, shown: Shown) ->
     )
     # A letter goes to a new contact unless that was unticked.
     typed = shown.typed if shown.failed else {"send_there": "yes"}
-    form = form_of(visitor, typed, shown.errors, version=str(view.followed.referral.version))
+    version = str(view.followed.referral.version)
+    form = form_of(visitor, typed, shown.errors, version, conflict=shown.conflict)
     page = request_page(visitor, view, clock_of(visitor), form, shown.failed)
     follows = (
         f"Patient/{view.state.order.patient_id}",
@@ -156,8 +157,14 @@ def _day(typed: Typed, name: str, missing: str) -> date:
         raise InvalidInput(Issue(missing, (name,), "required")) from None
 
 
+def _as_shown(visitor: Visitor, referral_id: str, typed: Typed) -> None:
+    """For steps whose service knows no version: StaleVersion where the request has moved on."""
+    referrals.require_version(referrals.get(visitor.session, referral_id, lock=True), version_of(typed))
+
+
 def _confirm(visitor: Visitor, referral_id: str, typed: Typed) -> str:
     """The call either makes the answer count or ends it."""
+    _as_shown(visitor, referral_id, typed)
     spoke_with, number = typed.get("spoke_with", ""), typed.get("called_number", "")
     missing = [
         Issue(text, (name,), "required")
@@ -188,6 +195,7 @@ def _confirm(visitor: Visitor, referral_id: str, typed: Typed) -> str:
 
 def _review(visitor: Visitor, referral_id: str, typed: Typed) -> str:
     """Accepting needs no words of its own; declining does."""
+    _as_shown(visitor, referral_id, typed)
     accepted = typed.get("decision") == "accept"
     reason = typed.get("review_reason", "").strip() or ("Accepted as answered." if accepted else "")
     review_recommendation(
@@ -197,6 +205,7 @@ def _review(visitor: Visitor, referral_id: str, typed: Typed) -> str:
 
 
 def _void(visitor: Visitor, referral_id: str, typed: Typed) -> str:
+    _as_shown(visitor, referral_id, typed)
     reason = typed.get("void_reason", "")
     revoke_recommendation(visitor.session, visitor.actor, referral_id, reason=reason, now=visitor.now)
     return "voided"
@@ -226,6 +235,7 @@ def _seen_to(visitor: Visitor, referral_id: str, typed: Typed) -> str:
 
 
 def _late(visitor: Visitor, referral_id: str, typed: Typed) -> str:
+    _as_shown(visitor, referral_id, typed)
     late, reason = typed.get("late", ""), typed.get("late_reason", "")
     settle_late_answer(visitor.session, visitor.actor, referral_id, late, reason, visitor.now)
     return "late-settled"

@@ -10,11 +10,14 @@ from starlette.datastructures import FormData
 from starlette.responses import Response
 
 from referral.domain.errors import Forbidden, NotFound, ReferralError
+from referral.storage.audit import Subject
 from referral.storage.db import attempt
 from referral.web.dependencies import Visitor
 from referral.web.errors import status_of
+from referral.web.form import Conflict
 from referral.web.policy import Permission
-from referral.web.staff.frame import done, errors_of, texts
+from referral.web.staff.conflict import CONFLICT, conflict_of
+from referral.web.staff.frame import clock_of, done, errors_of, texts
 
 Typed = Mapping[str, str]
 # Takes the id of the thing and what was typed; returns the notice of what was done.
@@ -30,6 +33,7 @@ class Shown:
     errors: Mapping[str, str] = field(default_factory=dict)
     failed: str = ""
     status: int = 200
+    conflict: Conflict | None = None
 
 
 def take(
@@ -60,5 +64,13 @@ def take(
     except NotFound:
         raise
     except ReferralError as error:
-        return again(Shown(typed, errors_of(error, {}, step), step, status_of(error)), error)
+        return again(refused(visitor, error, typed, step, Subject(f"{type}/{id}")), error)
     return done(visitor, page, notice)
+
+
+def refused(visitor: Visitor, error: ReferralError, typed: Typed, step: str, about: Subject) -> Shown:
+    """How the page is shown: with the reason beside its field, or with what somebody else has done."""
+    conflict = conflict_of(visitor, clock_of(visitor), error, typed, about)
+    if conflict is not None:
+        return Shown(typed, {}, step, CONFLICT, conflict)
+    return Shown(typed, errors_of(error, {}, step), step, status_of(error))

@@ -1,7 +1,7 @@
 // Turns a part of the page into what the server says now, and leaves alone what somebody is working on:
 // nodes that say the same stay the same nodes, so focus, scroll position and open folds survive.
 
-const WITHOUT_MEANING = ["csrf_token", "form_key"];
+const WITHOUT_MEANING = ["csrf_token", "form_key", "mark"];
 const keys = new WeakMap();
 const wanted = new WeakMap();
 
