@@ -111,7 +111,7 @@ def move_booking(
 def require_version(row: Booking, version: int | None) -> None:
     """StaleVersion where the booking has changed since a page showed `version`; None was shown by none."""
     if version is not None and row.version != version:
-        text = "This booking has changed since the page was opened. Reload it, look, and try again."
+        text = "This booking has changed since the page was opened."
         raise StaleVersion(text)
 
 

@@ -49,4 +49,4 @@ def require_unchanged(session: Session, mark: int | None, about: Subject) -> Non
     """
     hold(session, f"{about.entity}/{about.patient_id}")
     if mark is not None and audit.deeds_since(session, mark, about, 1):
-        raise StaleVersion("This has changed since the page was opened. Look, and try again.")
+        raise StaleVersion("This has changed since the page was opened.")

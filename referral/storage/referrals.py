@@ -233,9 +233,7 @@ def change_many(session: Session, changed: Iterable[Referral]) -> list[Referral]
 def require_version(referral: Referral, version: int) -> None:
     """For what a person decided on a page that showed `version`: StaleVersion if the request has moved on."""
     if referral.version != version:
-        raise StaleVersion(
-            "This request has changed since the page was opened. Reload it, look, and try again."
-        )
+        raise StaleVersion("This request has changed since the page was opened.")
 
 
 @dataclass(frozen=True, slots=True)
