@@ -22,6 +22,7 @@ from referral.services.find_calls import Call, find_calls
 from referral.services.find_escalations import BROUGHT_UP, Escalation, find_escalations
 from referral.services.find_orders import OrderState, states_of, with_orders
 from referral.services.find_overrides import Emergency, emergencies
+from referral.services.find_scales import Sign, signs_waiting
 from referral.services.follow_requests import Followed
 from referral.services.hold_ladder import FROZEN, OF_LINKS, HeldFor
 from referral.services.note_shown import note_shown
@@ -126,6 +127,7 @@ class Today:
     messages_waiting: int
     waiting: Waiting
     emergencies: tuple[Emergency, ...] = ()
+    signs: tuple[Sign, ...] = ()
 
 
 def find_today(session: Session, actor: Actor, today: date, now: datetime) -> Today:
@@ -172,11 +174,13 @@ def find_today(session: Session, actor: Actor, today: date, now: datetime) -> To
         ready=sum(state.decision.open for state in states),
         messages_waiting=outbox.count(session, ON_THEIR_WAY),
         emergencies=tuple(emergencies(session, actor, states, now)),
+        signs=tuple(signs_waiting(session)),
     )
     shown = [coming.state for coming in board.infusions]
     shown += [item.state for item in board.attention] + [call.state for call in board.calls]
     shown += [emergency.state for emergency in board.emergencies]
-    note_shown(session, actor, "today", (state.order.patient_id for state in shown))
+    about = [state.order.patient_id for state in shown] + [sign.patient.id for sign in board.signs]
+    note_shown(session, actor, "today", about)
     return board
 
 

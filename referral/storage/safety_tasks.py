@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import exists, literal_column, select, text, update
+from sqlalchemy import bindparam, exists, func, literal_column, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
 from referral.domain.errors import NotFound
@@ -15,6 +15,14 @@ from referral.storage.tables import safety_task as _TABLE  # noqa: N812 - as in 
 
 _FIELDS: Final = tuple(SafetyTask.__slots__)
 _COLUMNS: Final = tuple(_TABLE.c[name] for name in _FIELDS)
+
+
+# For the frame of every staff page; `clinic` is bound.
+COUNT_SIGNS: Final = (
+    select(func.count())
+    .select_from(_TABLE)
+    .where(_TABLE.c.clinic_id == bindparam("clinic"), _TABLE.c.settled_at.is_(None))
+)
 
 
 def _to_task(row: Any) -> SafetyTask:

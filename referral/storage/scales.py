@@ -153,15 +153,14 @@ def ask(
 def waiting(session: Session, patient_id: str) -> list[ScaleRequest]:
     """What this patient has still to fill in, in the order in which it was asked for."""
     rows = session.connection.execute(
-        select(*_REQUEST)
-        .where(
+        select(*_REQUEST).where(
             scale_request.c.clinic_id == session.clinic,
             scale_request.c.patient_id == patient_id,
             scale_request.c.ended_at.is_(None),
         )
-        .order_by(scale_request.c.asked_at, scale_request.c.scale)
     )
-    return [ScaleRequest(**{**row._asdict(), "scale": Scale(row.scale)}) for row in rows]
+    found = [ScaleRequest(**{**row._asdict(), "scale": Scale(row.scale)}) for row in rows]
+    return sorted(found, key=lambda asked: (asked.asked_at, list(Scale).index(asked.scale)))
 
 
 def end(session: Session, patient_id: str, scale: Scale, now: datetime, score_id: str | None = None) -> None:

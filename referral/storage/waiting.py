@@ -12,16 +12,21 @@ from referral.storage.calls import COUNT_DUE
 from referral.storage.db import Session
 from referral.storage.faxes import COUNT_INBOX
 from referral.storage.print_batches import COUNT_WAITING
+from referral.storage.safety_tasks import COUNT_SIGNS
 
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """Faxes without a request, calls that are due, letters to print; `restoring` as the gate sees it."""
+    """Faxes without a request, calls that are due, letters to print, signs of self-harm.
+
+    `restoring` as the gate sees it.
+    """
 
     restoring: bool
     faxes: int
     calls: int
     letters: int
+    signs: int = 0
 
 
 _WAITING: Final = select(
@@ -29,6 +34,7 @@ _WAITING: Final = select(
     COUNT_INBOX.scalar_subquery(),
     COUNT_DUE.scalar_subquery(),
     COUNT_WAITING.scalar_subquery(),
+    COUNT_SIGNS.scalar_subquery(),
 )
 
 

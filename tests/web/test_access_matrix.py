@@ -24,19 +24,30 @@ from referral.domain.codes import Channel, Role
 from referral.domain.credential import mint
 from referral.domain.outgoing import MessageKind
 from referral.domain.records import Referral
+from referral.domain.scales import SELF_HARM, Scale, Source
 from referral.services.ask_clinic import ask_clinic
 from referral.services.book_chair import NewBooking, Slot, book_chair
 from referral.services.interactions import INTERACTIONS
 from referral.services.judge_recommendation import review_recommendation
 from referral.services.keep_calendar import close_days
 from referral.services.keep_chairs import add_chair
+from referral.services.keep_scale import Filling, keep_scale
 from referral.services.prove_identity import Stage
 from referral.services.queue_call import queue_call
 from referral.services.queue_message import queue_message
 from referral.services.smart_clients import NewClient, register_client
 from referral.services.treat import record_consultation, start_treatment
 from referral.storage import calls as call_tasks
-from referral.storage import contacts, directory, documents, outbox, patient_links, print_batches, tables
+from referral.storage import (
+    contacts,
+    directory,
+    documents,
+    outbox,
+    patient_links,
+    print_batches,
+    safety_tasks,
+    tables,
+)
 from referral.storage.print_batches import Item
 from referral.web.policy import Permission, may
 from referral.web.staff import bookings as booking_pages
@@ -166,6 +177,16 @@ def furnish(clinic: ClinicFixture, mark: str) -> Place:
             postal_code="80203",
         )
         # No two people of a place have the same name: pages are searched for names.
+        filled = Filling(
+            id=uuid.uuid4().hex,
+            patient_id=patient.id,
+            order_id=order.id,
+            scale=Scale.PHQ_9,
+            answers={SELF_HARM: 1},
+            source=Source.STAFF,
+        )
+        keep_scale(session, clinic.actor, filled, NOW)
+        (sign,) = safety_tasks.waiting(session)
         about = people.patient(session, clinic, given="Ruth", family=words["called"])
         (to_call,) = people.ask(
             session,
@@ -190,6 +211,7 @@ def furnish(clinic: ClinicFixture, mark: str) -> Place:
             "batch_id": [batch.id],
             "closure_id": [closed.id],
             "call_id": [call.id],
+            "task_id": [sign.id],
             "client_id": [system.id],
             "patient_id": [patient.id],
             "clinician_id": [asked.id],

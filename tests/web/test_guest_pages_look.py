@@ -18,10 +18,13 @@ from referral.domain.codes import Role
 from referral.domain.credential import Minted, mint
 from referral.domain.language import Language
 from referral.domain.outgoing import MessageKind
+from referral.domain.scales import FORMS, Scale, Source
 from referral.letters.seal import Sealer
 from referral.services import note_delivery
+from referral.services.ask_scales import ask_scales
 from referral.services.book_chair import NewBooking, book_chair
 from referral.services.keep_chairs import add_chair
+from referral.services.keep_scale import Filling, keep_scale
 from referral.services.queue_message import queue_message
 from referral.services.treat import record_consultation, start_treatment
 from referral.services.write_to_clinician import write_to_clinician
@@ -248,6 +251,18 @@ def test_the_patients_page_is_calm(
     way.see("status")
     way.press("Do not write to me")
     way.see("said-no")
+    with case.clinic.transaction() as session:
+        ask_scales(session, case.clinic.actor, case.referral.order_id, Scale, NOW)
+    way.to("/status", "to-fill-in")
+    for scale in Scale:
+        way.to(f"/status/questions/{scale}", f"scale-{scale}")
+    way.press("Send my answers")
+    way.see("scale-nothing-answered")
+    way.page.goto("/status/questions/phq-9")
+    for question in FORMS[Scale.PHQ_9].questions:
+        way.page.locator(f"input[name='{question.link_id}'][value='1']").check(force=True)
+    way.press("Send my answers")
+    way.see("crisis-line")
     signed_elsewhere(case)
     way.to("/status", "arrived")
     way.press("Close")
@@ -278,9 +293,10 @@ def test_what_the_desk_does_for_a_patient_is_calm(
     case: Case, address: str, chromium: Chromium, scheme: str
 ) -> None:
     way = walk(chromium, address, "desk", "en-US", scheme)
-    robin, auditor = (desk(address, case.clinic, role) for role in (Role.FRONT_DESK, Role.AUDITOR))
+    roles = (Role.FRONT_DESK, Role.AUDITOR, Role.MEDICAL_DIRECTOR)
+    robin, auditor, nico = (desk(address, case.clinic, role) for role in roles)
     path = f"/patients/{case.patient.id}"
-    with robin.client, auditor.client:
+    with robin.client, auditor.client, nico.client:
         lend(way.page.context, robin.client, address)
         reached_by_mail(case)
         way.page.goto(path)
@@ -300,6 +316,41 @@ def test_what_the_desk_does_for_a_patient_is_calm(
         way.press("Upload")
         way.see("upload-nothing-chosen")
         way.page.context.clear_cookies()
+        lend(way.page.context, nico.client, address)
+        scales_are_calm(way, case)
+        way.page.context.clear_cookies()
         lend(way.page.context, auditor.client, address)
         way.to("/audit", "audit")
     way.page.context.close()
+
+
+def scales_are_calm(way: Walk, case: Case) -> None:
+    """Filled in on a tablet, drawn over time, and a sign of self-harm until it is seen to."""
+    order_id = case.referral.order_id
+    for number, value in enumerate((3, 2, 0)):
+        answers = {question.link_id: value for question in FORMS[Scale.PHQ_9].questions}
+        new = Filling(
+            id=f"filled-{number}",
+            patient_id=case.patient.id,
+            order_id=order_id,
+            scale=Scale.PHQ_9,
+            answers=answers,
+            source=Source.STAFF,
+        )
+        with case.clinic.transaction() as session:
+            keep_scale(session, case.clinic.actor, new, NOW - timedelta(days=30 - 10 * number))
+    way.to(f"/orders/{order_id}/scales", "scales")
+    way.press("Send a link")
+    way.see("scales-nothing-chosen")
+    way.to(f"/orders/{order_id}/scales/gad-7", "scale")
+    way.to("/", "today-safety")
+    way.page.get_by_role("link", name="Call now").first.click()
+    sign = way.page.url
+    way.see("safety")
+    way.press("Record and settle")
+    way.see("safety-nothing-said")
+    way.page.get_by_label("Spoke with the patient; no danger now").check(force=True)
+    way.page.get_by_label("What you found").fill("Called at ten; no plan; sees her therapist tomorrow.")
+    way.press("Record and settle")
+    way.to(sign, "safety-settled")
+    way.to(f"/orders/{order_id}", "order-with-scales")

@@ -238,6 +238,32 @@ NOTICES: Final = {
     "late-settled": Notice("open", "Both answers are read", "The first goes on standing."),
     "call-transcribed": Notice("open", "The answer is recorded", "It was given by telephone and read back."),
     "chair-added": Notice("open", "The chair is added", "It can be booked at once."),
+    "scales-asked": Notice(
+        "open", "The patient is asked", "A link is on its way; it leaves in their daytime."
+    ),
+    "scales-asked-refused": Notice(
+        "waiting",
+        "The patient wants no messages",
+        "Ask them in person; they can fill it in here on a tablet.",
+    ),
+    "scales-asked-no-contact": Notice(
+        "waiting",
+        "There is no e-mail address or mobile number",
+        "Nothing was sent; they can fill it in here on a tablet.",
+    ),
+    "scales-asked-nothing-open": Notice(
+        "waiting",
+        "No link could be sent",
+        "Nobody was asked about this patient yet, so no message can be sent; fill it in here on a tablet.",
+    ),
+    "scale-filled": Notice("open", "The answers are kept"),
+    "scale-sign": Notice(
+        "closed",
+        "A patient may be in danger",
+        "The answers are kept. Somebody has to speak with the patient now.",
+    ),
+    "scale-voided": Notice("open", "It is marked as an error", "It stays on record and counts for nothing."),
+    "safety-settled": Notice("open", "It is written down and settled"),
     "chair-in-use": Notice("open", "The chair is in use again"),
     "chair-out-of-use": Notice("open", "The chair is out of use", "It takes no new bookings."),
 }
@@ -299,6 +325,7 @@ def show(
         places=tuple(key for key, permission in _PLACES.items() if visitor.may(permission)),
         notice=notice,
         restoring=counted.restoring,
+        signs=counted.signs if visitor.may(Permission.SEE_ANSWER) else 0,
         counts=_counts(visitor, counted),
         follows=" ".join(follows if request.method == "GET" and visitor.may(Permission.SEE_WORK) else ()),
     )

@@ -80,6 +80,8 @@ class Shell:
     notice: Notice | None = None
     # The clinic is closed after a restore.
     restoring: bool = False
+    # Signs of self-harm that wait for a person; 0 for who may not see answers.
+    signs: int = 0
     # How many things wait for a person, by key of the navigation; what has none is missing.
     counts: Mapping[str, int] = field(default_factory=dict)
     # What the page shows, as web/live.py names it; empty for a page that stays as it is.
@@ -212,6 +214,7 @@ class TodayPage:
     attention: tuple[AttentionRow, ...]
     calls: tuple[CallRow, ...]
     zone: str
+    safety: tuple[AttentionRow, ...] = ()
     reviews: str = ""
     token: str = ""
     classified: Classified | None = None

@@ -14,7 +14,7 @@ from referral.storage.orders import TreatmentStart
 from referral.web.dependencies import Visitor
 from referral.web.form import Form
 from referral.web.policy import Permission
-from referral.web.staff import override_view, present, story
+from referral.web.staff import override_view, present, scale_view, story
 from referral.web.staff.card_view import card_answers
 from referral.web.staff.classify_view import code_choices
 from referral.web.staff.clock import Clock, born
@@ -57,6 +57,7 @@ def order_page(visitor: Visitor, view: OrderView, clock: Clock, form: Form, fail
         life=life_section(visitor, view, clock),
         override=override_view.panel(visitor, view, clock),
         card_answers=card_answers(visitor, view.card_answers, clock),
+        scales=scale_view.section(visitor, order.id, clock),
     )
 
 

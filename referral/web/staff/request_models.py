@@ -22,6 +22,7 @@ from referral.web.staff.models import (
     When,
 )
 from referral.web.staff.override_models import OverridePanel
+from referral.web.staff.scale_models import ScaleSection
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,3 +276,4 @@ class OrderPage:
     failed: str = ""
     override: OverridePanel | None = None
     card_answers: tuple[CardAnswer, ...] = ()
+    scales: ScaleSection | None = None

@@ -25,7 +25,7 @@ from referral.storage import clinics
 from referral.storage.policies import CodeInUse
 from referral.web.dependencies import Visitor
 from referral.web.policy import Permission
-from referral.web.staff import escalation_view, override_view, present, provider_view, story
+from referral.web.staff import escalation_view, override_view, present, provider_view, scale_view, story
 from referral.web.staff.booking_view import booking_row
 from referral.web.staff.call_view import call_row
 from referral.web.staff.classify_models import Classified, CodeChoices
@@ -139,6 +139,7 @@ def _page(visitor: Visitor, today: Today, clock: Clock) -> TodayPage:
             *(_attention(visitor, item, clock, effects) for item in today.attention),
         ),
         calls=tuple(call_row(call, clock) for call in today.calls),
+        safety=tuple(scale_view.sign_row(visitor, sign, clock) for sign in today.signs),
         reviews="/reviews" if visitor.may(Permission.REVIEW) else "",
         zone=clock.zone_name(visitor.now),
     )
