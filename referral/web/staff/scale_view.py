@@ -109,9 +109,9 @@ def _of(form: ScaleForm, score: ScaleScore) -> str:
 def _picture(form: ScaleForm, totals: list[ScaleScore], clock: Clock) -> Markup:
     shown = [
         Bar(
-            f"{clock.date_of(score.taken_at)}, after {score.sessions} sessions",
+            f"{clock.date_of(score.taken_at)} · {score.sessions} sessions",
             score.total,
-            _total(score),
+            str(score.total),
         )
         for score in totals
     ]
