@@ -115,7 +115,7 @@ def test_what_was_answered_meanwhile_is_said_in_words(
         one = referrals.get(session, letters[0].id)
         cancel_referral(session, clinic.actor, one.id, one.version, "not-needed", NOW)
     robin.post(f"{batch}/mailed", shown)
-    assert robin.status == 412
+    assert robin.status == 409
     assert "This batch has changed since the page was opened." in robin.text
     assert "Do not mail every letter" in robin.text
     assert "Taken out" in robin.text

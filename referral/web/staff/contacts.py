@@ -18,6 +18,7 @@ from referral.services.keep_directory import entered_by
 from referral.storage import contacts, directory
 from referral.storage.db import attempt
 from referral.web.dependencies import PostedDep, Visitor, staff
+from referral.web.form import Form
 from referral.web.policy import Permission
 from referral.web.staff import contact_view, present
 from referral.web.staff.frame import clock_of, done, errors_of, form_of, show, texts
@@ -46,6 +47,11 @@ def new_contact(typed: Typed, channel: str = "", instead_of: str = "") -> NewCon
         source=typed.get("contact_source", "front-desk"),
         instead_of=instead_of,
     )
+
+
+def _form(visitor: Visitor, shown: Shown) -> Form:
+    typed = {"contact_source": "front-desk", **shown.typed}
+    return form_of(visitor, typed, shown.errors, conflict=shown.conflict)
 
 
 @router.get("/directory/{clinician_id}/contacts")
@@ -78,7 +84,7 @@ def _new_page(request: Request, visitor: Visitor, clinician_id: str, shown: Show
         back=f"/directory/{clinician_id}",
         href=f"/directory/{clinician_id}/contacts",
         title="Add a contact",
-        form=form_of(visitor, {"contact_source": "front-desk", **shown.typed}, shown.errors),
+        form=_form(visitor, shown),
         channels=channel_choices(),
         sources=SOURCES,
     )
@@ -114,7 +120,7 @@ def _page(request: Request, visitor: Visitor, clinician_id: str, contact_id: str
         back=f"/directory/{clinician_id}",
         href=f"/directory/{clinician_id}/contacts/{contact_id}",
         title=contact_view.by_words(contact).capitalize(),
-        form=form_of(visitor, {"contact_source": "front-desk", **shown.typed}, shown.errors),
+        form=_form(visitor, shown),
         channels=(),
         sources=SOURCES,
         known=contact_view.shown(contact, clock),

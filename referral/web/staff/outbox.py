@@ -98,7 +98,7 @@ def take_step(request: Request, message_id: str, step: str, visitor: Ask, posted
 
 def _message(request: Request, visitor: Visitor, message_id: str, shown: Shown) -> Response:
     opened = open_message(visitor.session, visitor.actor, message_id, visitor.runtime.channels.real)
-    form = form_of(visitor, shown.typed, shown.errors)
+    form = form_of(visitor, shown.typed, shown.errors, conflict=shown.conflict)
     page = message_page(visitor, opened, clock_of(visitor), form)
     follows = (f"Communication/{message_id}",)
     return show(request, visitor, "staff/message.html.j2", "outbox", page, shown.status, follows=follows)

@@ -119,13 +119,15 @@ def take_step(
 
 def _ask_page(request: Request, visitor: Visitor, order_id: str, shown: Shown) -> Response:
     view = find_order(visitor.session, visitor.actor, order_id, visitor.now)
-    page = ask_page(view, clock_of(visitor), form_of(visitor, shown.typed, shown.errors))
+    form = form_of(visitor, shown.typed, shown.errors, conflict=shown.conflict)
+    page = ask_page(view, clock_of(visitor), form)
     return show(request, visitor, "staff/override_ask.html.j2", "orders", page, shown.status)
 
 
 def _page(request: Request, visitor: Visitor, override_id: str, shown: Shown) -> Response:
     view = find_override(visitor.session, visitor.actor, override_id, visitor.now)
-    page = override_page(visitor, view, clock_of(visitor), form_of(visitor, shown.typed, shown.errors))
+    form = form_of(visitor, shown.typed, shown.errors, conflict=shown.conflict)
+    page = override_page(visitor, view, clock_of(visitor), form)
     follows = (f"ServiceRequest/{view.case.order_id}",)
     return show(request, visitor, "staff/override.html.j2", "today", page, shown.status, follows=follows)
 

@@ -105,7 +105,7 @@ def show_batch(request: Request, batch_id: str, visitor: Print) -> Response:
 
 def _batch(request: Request, visitor: Visitor, batch_id: str, shown: Shown) -> Response:
     opened = find_batch(visitor.session, batch_id)
-    form = form_of(visitor, {}, shown.errors)
+    form = form_of(visitor, {}, shown.errors, conflict=shown.conflict)
     page = batch_page(opened, form, _users(visitor), clock_of(visitor))
     follows = (f"print-batch/{batch_id}",)
     return show(request, visitor, "staff/print_batch.html.j2", "print", page, shown.status, follows=follows)
