@@ -50,6 +50,8 @@ def review_recommendation(
 ) -> GateDecision:
     """The medical director accepts conditions or red flags, or declines; a later review replaces this one.
 
+    The same said twice is said once.
+
     Declining holds for what the answer renews as well: its content is the same.
     """
     answers = _answers_to(session, referral_id)
@@ -57,6 +59,9 @@ def review_recommendation(
     words = require_words(reason, "review_reason")
     if not newest.is_positive:
         raise TransitionRefused("Only a recommendation can be accepted or declined.", "Task.status")
+    said = newest.review
+    if said and (said.by, said.accepted, said.reason) == (actor.id, accepted, words):
+        return _settle(session, actor, newest, now)
     for answer in (newest,) if accepted else tuple(answer for answer in answers if answer.is_living):
         recommendations.remark(session, answer.id, "review", actor.id, words, accepted=accepted)
     _note(session, actor, newest, "accepted" if accepted else "declined", now)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import Any, Final
 
@@ -11,7 +12,7 @@ from referral.domain.audit import Action, Actor, AuditEntry
 from referral.domain.calendar import BusinessCalendar, Closure, Hours
 from referral.domain.errors import InvalidInput, Issue
 from referral.domain.office_hours import checked_closure, checked_hours, refuse_shut
-from referral.services.calendars import calendar_of, clinic_calendar
+from referral.services.calendars import calendar_of, clinic_calendar, hours_of
 from referral.services.replan import calendar_changed
 from referral.storage import audit, clinics, closures, directory
 from referral.storage.db import Session, hold
@@ -30,16 +31,20 @@ def set_hours(
 ) -> int:
     """`typed` are opens, closes and sends; `clinician_id` None: the clinic's. Returns requests moved at once.
 
-    Raises InvalidInput for times outside of 8:00 to 17:00, and where nothing would be open.
+    Hours that are kept already change nothing. Raises InvalidInput for times outside of 8:00 to 17:00, and
+    where nothing would be open.
     """
     hold(session, "calendar")
     hours = checked_hours(*typed, closed_weekdays)
     if clinician_id is None:
         if hours.closed_weekdays:
             raise InvalidInput(Issue("Only an outside office has closed weekdays.", ("opens",), "value"))
+        if hours == hours_of(clinics.current(session)):
+            return 0
         closures.set_clinic_hours(session, clinics.current(session).settings, hours)
     else:
-        directory.get_clinician(session, clinician_id)
+        if hours == directory.get_clinician(session, clinician_id).hours:
+            return 0
         closures.set_clinician_hours(session, clinician_id, hours)
     _record(session, actor, "set-hours", clinician_id, **_told(hours))
     return calendar_changed(session, clinician_id, "hours", now)
@@ -48,7 +53,8 @@ def set_hours(
 def clear_hours(session: Session, actor: Actor, clinician_id: str, now: datetime) -> int:
     """The clinician's office has the clinic's hours again."""
     hold(session, "calendar")
-    directory.get_clinician(session, clinician_id)
+    if directory.get_clinician(session, clinician_id).hours is None:
+        return 0
     closures.set_clinician_hours(session, clinician_id, None)
     _record(session, actor, "clear-hours", clinician_id)
     return calendar_changed(session, clinician_id, "hours", now)
@@ -70,7 +76,8 @@ def close_days(
     typed: tuple[str, str, str],
     now: datetime,
 ) -> Closure:
-    """`typed` are the first and the last day and words; without a last day it is one.
+    """`typed` are the first and the last day and words; without a last day it is one. The same a second
+    time is the same closure.
 
     Raises InvalidInput for days that are over, for ranges of more than half a year, and where these days
     together with others would leave nothing open for half a year.
@@ -79,7 +86,9 @@ def close_days(
     first, last, words = typed
     today = _today(session, clinician_id, now)
     made = checked_closure(str(uuid.uuid4()), first, last, words, today=today, clinician_id=clinician_id)
-    return add_closure(session, actor, made, now)
+    known = closures.of(session, [clinician_id] if clinician_id else [])[clinician_id or ""]
+    same = next((closure for closure in known if replace(closure, id=made.id) == made), None)
+    return same or add_closure(session, actor, made, now)
 
 
 def add_closure(session: Session, actor: Actor, made: Closure, now: datetime) -> Closure:

@@ -58,7 +58,7 @@ def _keep(page: Page, name: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Looker:
-    """All that is to be seen of a page that is loaded: unfolded, light and dark, wide and narrow, on paper."""
+    """All that is to be seen of a page that is loaded: unfolded, light and dark, wide and narrow."""
 
     page: Page
     name: str

@@ -1,4 +1,4 @@
-"""Every page of the staff in a real browser, made from the routes: accessible, light and dark, wide and narrow.
+"""Every page of the staff in a browser, made from the routes: accessible, light and dark, wide and narrow.
 
 What is folded is unfolded first, so that the steps of a page are looked at as well. Pictures for people:
 `REFERRAL_TEST_PICTURES=directory`.

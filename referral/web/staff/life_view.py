@@ -99,12 +99,14 @@ def _review_action(row: ToReview) -> Link:
 # ---- The section on the page of an order
 
 
-def life_section(visitor: Visitor, view: OrderView, clock: Clock) -> LifeSection:
-    """Newest answer first. Facts can change only while something counts that they could end."""
+def life_section(visitor: Visitor, view: OrderView, clock: Clock, failed: str = "") -> LifeSection:
+    """Newest answer first. Facts can change only while something counts that they could end; the form stays
+    for what was typed into it where that `failed`.
+    """
     people = {followed.clinician.id: followed.clinician for followed in view.state.requests}
     usable = view.state.order.status in ("on-hold", "active")
     living = any(answer.is_positive and answer.is_living for answer in view.life.answers)
-    may_report = usable and living and visitor.may(Permission.VOID)
+    may_report = ((usable and living) or failed == "facts") and visitor.may(Permission.VOID)
     return LifeSection(
         answers=tuple(_answer_row(a, view, people, visitor, clock) for a in reversed(view.life.answers)),
         conflicts=tuple(

@@ -54,7 +54,7 @@ def order_page(visitor: Visitor, view: OrderView, clock: Clock, form: Form, fail
         ),
         ask=present.ask_href(order) if "ask" in actions else "",
         failed=failed,
-        life=life_section(visitor, view, clock),
+        life=life_section(visitor, view, clock, failed),
         override=override_view.panel(visitor, view, clock),
         card_answers=card_answers(visitor, view.card_answers, clock),
         scales=scale_view.section(visitor, order.id, clock),

@@ -112,7 +112,7 @@ def change_mobile(request: Request, patient_id: str, visitor: Ask, posted: Poste
         shown = {"mobile": typed[:200]}
         return _show(request, visitor, patient_id, {}, CONFLICT, shown, conflict)
     except InvalidInput as error:
-        shown = {"mobile": typed[:200]}
+        shown = {"mobile": typed}
         return _show(request, visitor, patient_id, errors_of(error, {}, "mobile"), 400, shown)
     notice = "mobile-kept" if number else "mobile-gone"
     if number and doubt_about(Channel.SMS, number):
