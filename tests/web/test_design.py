@@ -72,7 +72,7 @@ def test_every_class_of_the_style_sheets_is_used() -> None:
     unused = set()
     for name in defined() - said:
         stem, _, state = name.partition("--")
-        if stem not in drawn or state not in said:
+        if stem not in drawn or state not in text:
             unused.add(name)
     assert unused == set()
 
