@@ -38,6 +38,19 @@ def test_accounts_and_tokens_are_made_one_at_a_time_and_refused_in_one_sentence(
     assert (short.returncode, short.stdout) == (1, "")
     assert "short" not in short.stderr
 
+    link = referral(data_dir, "user", "reset-password", "zoe@clinic.example")
+    assert re.match(r"/sign-in/set-up/\S{43}\n", link.stdout), link.stderr
+    assert referral(data_dir, "user", "set-role", "ZOE@clinic.example", "auditor").stdout == "Changed.\n"
+    listed = referral(data_dir, "user", "list").stdout
+    zoe = "zoe@clinic.example\tZoe Example\tauditor\tset-up link\tpassword only\tnever"
+    assert zoe in listed.splitlines()
+    (admin,) = [line.split("\t")[0] for line in listed.splitlines() if "\tadmin\t" in line]
+    last = referral(data_dir, "user", "disable", admin)
+    assert (last.returncode, last.stdout) == (1, "")
+    assert "the last administrator" in last.stderr
+    nobody = referral(data_dir, "user", "reset-second-factor", "nobody@clinic.example")
+    assert (nobody.returncode, nobody.stderr) == (1, "There is no account with this e-mail address.\n")
+
     counted = referral(data_dir, "overrides")
     assert (counted.returncode, counted.stderr) == (0, "")
     assert counted.stdout.splitlines()[0] == "asked for 0, approved 0, declined 0"

@@ -69,7 +69,7 @@ def test_public_routes_say_why_and_are_few(clinic: ClinicFixture) -> None:
     every = routes(application(clinic))
     public = {route.path or "" for route in every if all(p.startswith("public") for p in policies(route))}
     allowed = re.compile(
-        r"/(health/.*|hooks/.*|metrics|sign-in|r/.*|request.*|p/.*|status(/.*)?|fhir/metadata|fhir/oauth/token|(fhir/)?\.well-known/.*|cds-services/?|verify(/.*)?)"
+        r"/(health/.*|hooks/.*|metrics|sign-in(/.*)?|r/.*|request.*|p/.*|status(/.*)?|fhir/metadata|fhir/oauth/token|(fhir/)?\.well-known/.*|cds-services/?|verify(/.*)?)"
     )
     assert len(public) > 3
     assert [path for path in public if not allowed.fullmatch(path)] == []

@@ -6,6 +6,7 @@ ReferralError
 ├── NotSupported         this cannot be done with this kind of thing
 ├── Forbidden            the actor may not do this
 ├── SignInRequired       nobody is signed in, or the token is unknown
+│   └── SessionLocked    somebody is, and has to give the password again; carries what was sent
 ├── CredentialUnusable   the portal link or code is unknown, expired, revoked, paused or frozen
 ├── StaleVersion         someone else saved first; reload and retry
 ├── DuplicateRequest     an open request to this clinician exists already
@@ -78,6 +79,27 @@ class Forbidden(ReferralError):
 
 class SignInRequired(ReferralError):
     code = "login"
+
+
+class SessionLocked(SignInRequired):
+    """`fields` are those of the form that was sent, None where nothing was; they may be kept for `user_id`.
+
+    `ended`: the session has reached its limit, and only a new sign-in helps.
+    """
+
+    def __init__(
+        self,
+        clinic_id: str,
+        user_id: str,
+        fields: tuple[tuple[str, str], ...] | None = None,
+        *,
+        ended: bool = False,
+    ) -> None:
+        super().__init__("Please give your password again.")
+        self.clinic_id = clinic_id
+        self.user_id = user_id
+        self.fields = fields
+        self.ended = ended
 
 
 class CredentialUnusable(ReferralError):

@@ -1,4 +1,4 @@
-"""Signing in, and making users."""
+"""Passwords: checking them, and making users with one."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from argon2.exceptions import InvalidHashError, VerificationError
 
 from referral.domain.audit import Action, Actor, AuditEntry
 from referral.domain.codes import Role
-from referral.domain.credential import random_token
 from referral.domain.errors import InvalidInput, Issue
 from referral.fhir.contact_values import normal_mail
 from referral.storage import accounts, audit
@@ -23,10 +22,13 @@ from referral.storage.accounts import StaffSession, StaffUser
 from referral.storage.db import Session
 
 MINIMUM_PASSWORD: Final = 15
-_LOCK_AFTER: Final = 10
-_LOCK_FOR: Final = timedelta(minutes=15)
+LONGEST_PASSWORD: Final = 1000
+# Of an account whose password nobody has set yet.
+NO_PASSWORD: Final = "!"  # noqa: S105 - no hash of any
+LOCK_AFTER: Final = 10
+LOCK_FOR: Final = timedelta(minutes=15)
 # Refused passwords from one address in an hour, whoever they were for; a whole clinic may share an address.
-_REFUSALS_PER_ADDRESS: Final = 60
+REFUSALS_PER_ADDRESS: Final = 60
 WRONG: Final = (
     "E-mail and password do not match, or the account is paused for 15 minutes after too many tries."
 )
@@ -60,8 +62,7 @@ def add_user(session: Session, actor: Actor, new: NewUser) -> str:
         email = normal_email(new.email)
     except InvalidInput as error:
         issues, email = list(error.issues), ""
-    if len(new.password) < MINIMUM_PASSWORD:
-        issues.append(Issue(f"The password needs at least {MINIMUM_PASSWORD} characters.", ("password",)))
+    issues += password_issues(new.password, "password")
     if not new.name.strip():
         issues.append(Issue("The name is missing.", ("name",)))
     if issues:
@@ -72,7 +73,7 @@ def add_user(session: Session, actor: Actor, new: NewUser) -> str:
         email=email,
         name=new.name.strip(),
         role=new.role,
-        password_hash=_hasher().hash(new.password),
+        password_hash=hash_password(new.password),
         active=True,
         failed_sign_ins=0,
         locked_until=None,
@@ -85,17 +86,23 @@ def add_user(session: Session, actor: Actor, new: NewUser) -> str:
     return user.id
 
 
+def hash_password(password: str) -> str:
+    """As it is kept."""
+    return _hasher().hash(password)
+
+
+def password_issues(password: str, field: str) -> list[Issue]:
+    """What is wrong with a password that somebody wants to have from now on."""
+    if len(password) < MINIMUM_PASSWORD:
+        return [Issue(f"The password needs at least {MINIMUM_PASSWORD} characters.", (field,))]
+    if len(password) > LONGEST_PASSWORD:
+        return [Issue(f"The password has more than {LONGEST_PASSWORD} characters.", (field,))]
+    return []
+
+
 def normal_email(text: str) -> str:
     """Lower case, checked for its form only: nothing is asked of the network."""
     return normal_mail(text, "email")
-
-
-@dataclass(frozen=True, slots=True)
-class SignedIn:
-    """The token goes into the cookie and is nowhere else."""
-
-    token: str
-    user: StaffUser
 
 
 def check_password(session: Session, email: str, password: str, now: datetime) -> StaffUser | None:
@@ -105,17 +112,18 @@ def check_password(session: Session, email: str, password: str, now: datetime) -
     """
     user = accounts.find_user_by_email(session, email.strip().lower())
     locked = user is not None and user.locked_until is not None and user.locked_until > now
+    # An account without a usable password takes as long as one that is not there.
+    kept = user.password_hash if user and user.password_hash.startswith("$argon2") else _decoy()
     try:
-        _hasher().verify(user.password_hash if user else _decoy(), password)
+        _hasher().verify(kept, password)
         right = user is not None and user.active and not locked
-    except (VerificationError, InvalidHashError):  # the latter: an account without a usable password
+    except (VerificationError, InvalidHashError):
         right = False
     if user is None or not right:
         if user is not None and not locked:
-            accounts.count_miss(session, user.id, _LOCK_AFTER, now + _LOCK_FOR)
-            audit.record(
-                session, _actor(user, None), AuditEntry(action=Action.EXECUTE, subtype="sign-in", outcome="4")
-            )
+            accounts.count_miss(session, user.id, LOCK_AFTER, now + LOCK_FOR)
+            entry = AuditEntry(action=Action.EXECUTE, subtype="sign-in", outcome="4")
+            audit.record(session, actor_of(user, None), entry)
         return None
     return user
 
@@ -131,7 +139,7 @@ def prove(session: Session, email: str, password: str, address: str | None, now:
     The caller commits in both cases.
     """
     source = source_of(address)
-    if accounts.failed_sign_ins(session, source, now) >= _REFUSALS_PER_ADDRESS:
+    if accounts.failed_sign_ins(session, source, now) >= REFUSALS_PER_ADDRESS:
         return TOO_MANY
     user = check_password(session, email, password, now)
     if user is None:
@@ -155,14 +163,6 @@ def confirm_password(session: Session, actor: Actor, own: StaffSession, password
     return ""
 
 
-def open_staff_session(session: Session, user: StaffUser, address: str | None, now: datetime) -> SignedIn:
-    """The password was right: counts start again, and the returned token goes into the cookie."""
-    token = random_token()
-    accounts.change_user(session, user.id, failed_sign_ins=0, locked_until=None)
-    accounts.open_session(session, token, user, random_token(size=18), now)
-    audit.record(session, _actor(user, address), AuditEntry(action=Action.EXECUTE, subtype="sign-in"))
-    return SignedIn(token, user)
-
-
-def _actor(user: StaffUser, address: str | None) -> Actor:
+def actor_of(user: StaffUser, address: str | None) -> Actor:
+    """Somebody who is about to sign in."""
     return Actor(user.clinic_id, "staff", user.id, user.role, address)

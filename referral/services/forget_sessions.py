@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Final
 
+from referral.services.lock_session import forget_kept
 from referral.storage import accounts, api_clients, credentials, patient_links
 from referral.storage.db import Session
 
@@ -20,6 +21,6 @@ def forget_sessions(session: Session, now: datetime) -> int:
     """
     before = now - KEPT
     ended = accounts.remove_sessions(session, before) + credentials.remove_sessions(session, before)
-    ended += patient_links.remove_visits(session, before)
+    ended += forget_kept(session, now) + patient_links.remove_visits(session, before)
     # A token that has run out says nothing to anybody.
     return ended + api_clients.forget(session, now)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import bindparam, func, insert, select
+from sqlalchemy import bindparam, func, insert, select, update
 
 from referral.domain.codes import ClinicianKind, Strength
 from referral.domain.errors import NotFound
@@ -88,6 +88,16 @@ def current(session: Session) -> Clinic:
         found = replace(found, logo=letterheads.get_logo(session, digest))
         session.kept["clinic", session.clinic] = found
     return found
+
+
+def change_settings(session: Session, **values: Any) -> None:
+    """Write some settings of this transaction's clinic; the others stay as they are."""
+    session.connection.execute(
+        update(clinic)
+        .where(clinic.c.clinic_id == session.clinic)
+        .values(settings=clinic.c.settings.concat(values))
+    )
+    session.kept.pop(("clinic", session.clinic), None)
 
 
 _ONE: Final = select(clinic).where(clinic.c.clinic_id == bindparam("clinic_id"))

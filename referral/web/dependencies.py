@@ -14,15 +14,15 @@ from starlette.formparsers import MultiPartParser
 
 from referral.bootstrap import Runtime
 from referral.domain.audit import Actor
-from referral.domain.errors import Forbidden, InvalidInput, Issue, NotFound, SignInRequired
+from referral.domain.errors import Forbidden, InvalidInput, Issue, NotFound, SessionLocked, SignInRequired
 from referral.domain.language import phrase
-from referral.storage import accounts
+from referral.services.lock_session import has_ended, is_locked
+from referral.storage import accounts, kept_forms
 from referral.storage.accounts import StaffSession
 from referral.storage.db import Session
 from referral.web.policy import Permission, may
 
-STAFF_IDLE: Final = timedelta(minutes=15)
-STAFF_LIFETIME: Final = timedelta(hours=12)
+STAFF_COOKIE: Final = "referral_staff"
 # How often a busy session's last use is written: often enough for the idle limit, seldom enough to be free.
 _TOUCH_EVERY: Final = timedelta(minutes=1)
 # What is uploaded stays in memory, up to the limit of its body: nothing of it lies in a temporary file.
@@ -152,9 +152,7 @@ def staff_without_transaction(permission: Permission) -> Any:
 def _admitted(
     request: Request, runtime: Runtime, session: Session, form: FormData, permission: Permission
 ) -> Visitor:
-    account = signed_in(request, runtime, session)
-    if account is None:
-        raise SignInRequired("Please sign in.")
+    account = admit_session(request, runtime, session, form)
     request.state.actor = actor = Actor(
         account.clinic_id,
         "staff",
@@ -165,6 +163,9 @@ def _admitted(
     )
     if request.method == "POST":
         check_csrf(request, form, account.csrf_token)
+        if isinstance(kept := form.get("kept_form"), str):
+            # It is being sent now; where it is refused, this is undone with everything else.
+            kept_forms.remove(session, account.user_id, kept)
     if any("\x00" in str(value) for value in request.path_params.values()):
         raise NotFound("There is no such page.")
     if not may(account.role, permission):
@@ -183,21 +184,48 @@ def session_runs(request: Request, runtime: Runtime) -> bool:
         return signed_in(request, runtime, session) is not None
 
 
-def signed_in(request: Request, runtime: Runtime, session: Session) -> StaffSession | None:
-    """The running session of the cookie, or None; enters its clinic.
+def admit_session(
+    request: Request, runtime: Runtime, session: Session, form: FormData | None = None
+) -> StaffSession:
+    """The session of the cookie, which was used just now; enters its clinic.
 
-    What a page asks by itself is no use: a session that nobody uses ends, whatever happens around it.
+    What a page asks by itself is no use: a session that nobody uses locks, whatever happens around it.
+
+    Raises SessionLocked, with what was sent where it came from a page of this session, or SignInRequired.
     """
-    token = request.cookies.get(cookie_name(runtime, "referral_staff"))
-    if not token:
-        return None
-    found = accounts.find_session(session, token)
+    found = found_session(request, runtime, session)
+    if found is None:
+        raise SignInRequired("Please sign in.")
     now = runtime.now()
-    if found is None or now - found.seen_at > STAFF_IDLE or now - found.created_at > STAFF_LIFETIME:
-        return None
+    if (ended := has_ended(found, now)) or is_locked(found, now):
+        fields = None
+        if form is not None and request.method == "POST":
+            check_csrf(request, form, found.csrf_token)
+            fields = _to_keep(request, form)
+        raise SessionLocked(found.clinic_id, found.user_id, fields, ended=ended)
     if now - found.seen_at > _TOUCH_EVERY and not is_live(request):
         accounts.touch_session(session, found.token_digest, now)
     return found
+
+
+def signed_in(request: Request, runtime: Runtime, session: Session) -> StaffSession | None:
+    """The session of the cookie where it would be admitted; using it is for who admits it."""
+    found = found_session(request, runtime, session)
+    now = runtime.now()
+    return None if found is None or has_ended(found, now) or is_locked(found, now) else found
+
+
+def _to_keep(request: Request, form: FormData) -> tuple[tuple[str, str], ...] | None:
+    """What a person has sent; what a script asks for meanwhile is nothing to come back to."""
+    if request.headers.get("sec-fetch-mode", "navigate") != "navigate":
+        return None
+    return tuple((name, value) for name, value in form.multi_items() if isinstance(value, str))
+
+
+def found_session(request: Request, runtime: Runtime, session: Session) -> StaffSession | None:
+    """That of the cookie, locked or not, or None; enters its clinic."""
+    token = request.cookies.get(cookie_name(runtime, STAFF_COOKIE))
+    return accounts.find_session(session, token) if token else None
 
 
 def _marked(dependency: Callable[..., Any], policy: str) -> Any:

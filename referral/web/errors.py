@@ -12,6 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 
+from referral.bootstrap import Runtime
 from referral.domain import errors
 from referral.domain.audit import Action, Actor, AuditEntry
 from referral.domain.language import phrase
@@ -19,11 +20,14 @@ from referral.fhir import problems
 from referral.fhir.json_patch import PatchConflict
 from referral.fhir.operation_outcome import located, operation_outcome
 from referral.services.conditional_references import TargetMissing
+from referral.services.lock_session import keep_form
 from referral.services.methods import methods_of
 from referral.services.write_bundle import EntryRefused
 from referral.services.write_resources import SeveralMatches
 from referral.storage import audit, orders
+from referral.storage.kept_forms import KeptForm
 from referral.web.fhir_wire import FHIR_JSON, FHIR_XML, Wanted, answers_in_xml, resource_response
+from referral.web.kept import page_of
 from referral.web.middleware import protect
 from referral.web.pages import error_page, is_for_guests, is_patients, is_portal
 from referral.web.reader import language_of, spoken_page
@@ -35,6 +39,7 @@ STATUS: Final[dict[type[errors.ReferralError], int]] = {
     errors.NotFound: 404,
     errors.Forbidden: 403,
     errors.SignInRequired: 401,
+    errors.SessionLocked: 401,
     errors.CredentialUnusable: 403,
     errors.StaleVersion: 412,
     errors.DuplicateRequest: 409,
@@ -157,12 +162,28 @@ def _sign_in(request: Request) -> str:
     return "/sign-in" if wanted == "/" else f"/sign-in?next={quote(wanted)}"
 
 
+def _unlock(request: Request, error: errors.SessionLocked) -> str:
+    """The door that asks for what is missing; behind it the page of the form that was sent, if one was."""
+    door = "/sign-in" if error.ended else "/sign-in/unlock"
+    wanted = request.url.path if request.method == "GET" else "/"
+    if error.fields is not None:
+        runtime: Runtime = request.app.state.runtime
+        actor = Actor(error.clinic_id, "staff", error.user_id, request_id=request.state.request_id)
+        form = KeptForm(request.url.path, error.fields)
+        with runtime.transaction(error.clinic_id) as session:
+            kept = keep_form(session, actor, form, runtime.now())
+        wanted = page_of(request.app, form.path) + (f"?kept={kept}" if kept else "")
+    return door if wanted == "/" else f"{door}?next={quote(wanted, safe='/')}"
+
+
 def _refusal(request: Request, error: Exception) -> Response:
     assert isinstance(error, errors.ReferralError)  # noqa: S101 - registered for this class only
     status = status_for_system(error) if _for_system(request) else status_of(error)
     if isinstance(error, errors.SignInRequired) and not _for_system(request):
         if is_patients(request.url.path):
             return RedirectResponse("/status", 303)
+        if isinstance(error, errors.SessionLocked):
+            return RedirectResponse(_unlock(request, error), 303)
         return RedirectResponse("/request" if is_portal(request.url.path) else _sign_in(request), 303)
     if isinstance(error, errors.PortalClosed):
         return spoken_page(request, "portal/not_now.html.j2", status)

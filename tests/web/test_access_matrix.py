@@ -82,6 +82,8 @@ _STEPS: Final = {
     "/fax-inbox/{fax_id}/{step}": {name: rule[0] for name, rule in fax_pages._STEPS.items()},
     "/overrides/{override_id}/{step}": dict.fromkeys(override_pages._ACTS, Permission.DECIDE_OVERRIDE),
 }
+# What ends or locks the session of whoever asks.
+_ENDS_A_SESSION: Final = ("/sign-out", "/lock", "/sign-in/leave")
 _ENDS_A_VISIT: Final = ("/request/leave", "/request/hand-over", "/request/not-for-me/", "/status/leave")
 # Guests by how far they have come; an assistant comes as far as the clinician and cannot sign.
 _STAGE_OF: Final = {
@@ -206,6 +208,7 @@ def furnish(clinic: ClinicFixture, mark: str) -> Place:
             "booking_id": [booked.id],
             "chair_id": [seat.id],
             "override_id": [override],
+            "user_id": [asker.actor.id],
             "fax_id": [fax.id],
             "number": ["1"],
             "batch_id": [batch.id],
@@ -465,7 +468,7 @@ def test_nothing_of_another_clinic_is_read_or_changed_by_anybody(
     before, wrong, asked = rows(theirs), [], 0
     for visitor in visitors:
         for route, policy, method, path in calls(theirs, visitor):
-            if path.startswith(_ENDS_A_VISIT) or (path == "/sign-out" and visitor.role):
+            if path.startswith(_ENDS_A_VISIT) or (path in _ENDS_A_SESSION and visitor.role):
                 continue  # these end the visit; what they may do is tested with the sessions themselves
             response = visitor.call(method, path)
             asked += 1

@@ -11,6 +11,7 @@ from referral.storage.tables.clients import api_assertion, api_client, api_token
 from referral.storage.tables.clinic import (
     clinic,
     indication_rule,
+    kept_form,
     policy_rollout,
     policy_version,
     staff_session,
@@ -95,6 +96,7 @@ __all__ = [
     "incoming_fax",
     "indication_rule",
     "infusion_order",
+    "kept_form",
     "late_answer",
     "letterhead_logo",
     "letterhead_version",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sqlalchemy import (
+    BigInteger,
     CheckConstraint,
     Column,
     ForeignKeyConstraint,
@@ -116,9 +117,23 @@ staff_user = Table(
     count_column("failed_sign_ins"),
     time_column("locked_until", nullable=True),
     time_column("created_at", now=True),
+    time_column("last_sign_in_at", nullable=True),
+    column_of("set_up_digest", LargeBinary, nullable=True),
+    time_column("set_up_expires_at", nullable=True),
+    column_of("second_factor_secret", LargeBinary, nullable=True),
+    time_column("second_factor_at", nullable=True),
+    column_of("second_factor_step", BigInteger, nullable=True),
+    texts_column("recovery_codes"),
     PrimaryKeyConstraint("clinic_id", "id"),
     UniqueConstraint("email"),
+    UniqueConstraint("set_up_digest"),
     to_clinic(),
+    CheckConstraint("(set_up_digest IS NULL) = (set_up_expires_at IS NULL)", name="set_up"),
+    CheckConstraint(
+        "second_factor_secret IS NOT NULL OR"
+        " (second_factor_at IS NULL AND second_factor_step IS NULL AND recovery_codes = '{}')",
+        name="second_factor",
+    ),
     CheckConstraint(
         "role IN ('front-desk', 'clinician', 'medical-director', 'admin', 'auditor')", name="role"
     ),
@@ -135,6 +150,26 @@ staff_session = Table(
     time_column("seen_at"),
     time_column("ended_at", nullable=True),
     time_column("reauthenticated_at", nullable=True),
+    text_column("stage", default="in"),
+    text_column("device", default=""),
+    count_column("idle_seconds", default=900),
+    time_column("locked_at", nullable=True),
     PrimaryKeyConstraint("token_digest"),
     ForeignKeyConstraint(["clinic_id", "user_id"], ["staff_user.clinic_id", "staff_user.id"]),
+    CheckConstraint("stage IN ('code', 'enrol', 'in')", name="stage"),
+    Index("ix_staff_session_clinic_id_user_id", "clinic_id", "user_id"),
+)
+
+kept_form = Table(
+    "kept_form",
+    metadata,
+    clinic_column(),
+    text_column("id"),
+    text_column("user_id"),
+    text_column("path"),
+    column_of("sealed_fields", LargeBinary),
+    time_column("kept_at"),
+    PrimaryKeyConstraint("clinic_id", "id"),
+    ForeignKeyConstraint(["clinic_id", "user_id"], ["staff_user.clinic_id", "staff_user.id"]),
+    Index("ix_kept_form_clinic_id_user_id_kept_at", "clinic_id", "user_id", "kept_at"),
 )

@@ -20,7 +20,9 @@ from referral.web.dependencies import Visitor, cookie_name, is_live, staff
 from referral.web.form import Conflict, Form
 from referral.web.pages import page as render
 from referral.web.policy import Permission
+from referral.web.staff.account_notices import ACCOUNT_NOTICES
 from referral.web.staff.clock import Clock
+from referral.web.staff.kept_again import kept_form, with_kept
 from referral.web.staff.models import Notice, Shell
 from referral.web.staff.present import ROLE
 
@@ -266,6 +268,7 @@ NOTICES: Final = {
     "safety-settled": Notice("open", "It is written down and settled"),
     "chair-in-use": Notice("open", "The chair is in use again"),
     "chair-out-of-use": Notice("open", "The chair is out of use", "It takes no new bookings."),
+    **ACCOUNT_NOTICES,
 }
 _PLACES: Final = {
     "today": Permission.SIGNED_IN,
@@ -286,6 +289,7 @@ _PLACES: Final = {
     "letterhead": Permission.SEE_POLICY,
     "letters": Permission.SEE_POLICY,
     "simulator": Permission.SIGNED_IN,
+    "users": Permission.MANAGE_ACCOUNTS,
     "systems": Permission.MANAGE_ACCOUNTS,
     "audit": Permission.SEE_AUDIT,
     "reports": Permission.SEE_WORK,
@@ -314,6 +318,7 @@ def show(
     EVERYTHING): it stays up to date by itself, unless it answers a form.
     """
     counted = counted or waiting.read(visitor.session, visitor.now)
+    kept = kept_form(request, visitor)
     name = cookie_name(visitor.runtime, _NOTICE_COOKIE)
     notice = NOTICES.get(request.cookies.get(name, ""))
     shell = Shell(
@@ -328,7 +333,10 @@ def show(
         signs=counted.signs if visitor.may(Permission.SEE_ANSWER) else 0,
         counts=_counts(visitor, counted),
         follows=" ".join(follows if request.method == "GET" and visitor.may(Permission.SEE_WORK) else ()),
+        idle_seconds=visitor.account.idle_seconds,
     )
+    if kept is not None:
+        return with_kept(kept, query_of(request, "kept"), template, shell, page)
     response = render(template, status, shell=shell, page=page)
     if name in request.cookies and not is_live(request):
         set_cookie(response, visitor.runtime, _NOTICE_COOKIE, "", 0)

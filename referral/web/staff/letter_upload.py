@@ -8,12 +8,12 @@ from typing import Any, Final
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
-from referral.domain.errors import ReferralError, SignInRequired
+from referral.domain.errors import ReferralError
 from referral.domain.fax import FaxSource
 from referral.services.find_requests import find_request
 from referral.services.take_letter import take_letter
 from referral.storage.db import attempt
-from referral.web.dependencies import RuntimeDep, Visitor, signed_in
+from referral.web.dependencies import RuntimeDep, Visitor, admit_session
 from referral.web.errors import status_of
 from referral.web.form import Form
 from referral.web.staff import present
@@ -36,8 +36,7 @@ class UploadPage:
 def _known(request: Request, runtime: RuntimeDep) -> None:
     """Before the body is read: only people of the clinic may send so much."""
     with runtime.transaction() as session:
-        if signed_in(request, runtime, session) is None:
-            raise SignInRequired("Please sign in.")
+        admit_session(request, runtime, session)
 
 
 _KNOWN: Final[Any] = Depends(_known)

@@ -62,6 +62,7 @@ class Notice:
     state: str
     title: str
     text: str = ""
+    link: Link | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +87,10 @@ class Shell:
     counts: Mapping[str, int] = field(default_factory=dict)
     # What the page shows, as web/live.py names it; empty for a page that stays as it is.
     follows: str = ""
+    # How long the page may lie unused before it locks.
+    idle_seconds: int = 900
+    # What had been typed into a form that the page has no more.
+    kept: tuple[Fact, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

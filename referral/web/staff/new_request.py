@@ -17,6 +17,7 @@ from referral.web.dependencies import PostedDep, Visitor
 from referral.web.errors import status_of
 from referral.web.pages import page as render
 from referral.web.staff.frame import Ask, clock_of, done, errors_of, query_of, show
+from referral.web.staff.kept_again import kept_form
 from referral.web.staff.new_request_choices import indication_value
 from referral.web.staff.new_request_form import Typed, draft_of, problems, read_form
 from referral.web.staff.new_request_view import new_request_page, search
@@ -39,6 +40,8 @@ _USUAL_COURSE: Final = "6"
 def show_new_request(request: Request, visitor: Ask) -> Response:
     """`patient` and `order` choose what is known already."""
     warm_up()
+    if (kept := kept_form(request, visitor)) is not None:
+        return _again(request, visitor, read_form(visitor, FormData([*kept.fields])), {})
     typed = read_form(visitor, _known(visitor, query_of(request, "patient"), query_of(request, "order")))
     return show(request, visitor, "staff/new_request.html.j2", "new", new_request_page(visitor, typed))
 

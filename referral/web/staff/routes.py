@@ -7,6 +7,7 @@ from typing import Final
 from fastapi import APIRouter
 
 from referral.web.staff import (
+    account,
     audit_list,
     bookings,
     calls,
@@ -23,6 +24,7 @@ from referral.web.staff import (
     letterhead,
     letters,
     live,
+    lock,
     lookups,
     new_request,
     order,
@@ -40,10 +42,13 @@ from referral.web.staff import (
     reviews,
     safety,
     scales,
+    second_step,
+    set_up,
     sign_in,
     simulator,
     systems,
     today,
+    users,
 )
 
 router: Final = APIRouter(include_in_schema=False, tags=["staff"])
@@ -51,6 +56,11 @@ router: Final = APIRouter(include_in_schema=False, tags=["staff"])
 # answer by telephone has a page of its own.
 for module in (
     sign_in,
+    second_step,
+    set_up,
+    lock,
+    account,
+    users,
     today,
     new_request,
     calls,

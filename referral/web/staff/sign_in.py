@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from typing import Final
+from urllib.parse import quote
 
 from fastapi import APIRouter, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from referral.bootstrap import Runtime
+from referral.domain.device import device_words
 from referral.services import demo
-from referral.services.accounts import TOO_MANY, open_staff_session, prove
-from referral.storage import accounts, clinics
+from referral.services.accounts import LONGEST_PASSWORD, TOO_MANY, prove
+from referral.services.sign_in import STEP_LIFETIME, Came, begin_session
+from referral.services.sign_in import sign_out as end
+from referral.storage import clinics
 from referral.storage.db import Session
 from referral.web.dependencies import (
+    STAFF_COOKIE,
     PostedDep,
     RuntimeDep,
     SessionDep,
@@ -28,7 +33,9 @@ from referral.web.staff.models import DemoAccount, SignInPage
 from referral.web.staff.present import ROLE
 
 router: Final = APIRouter()
-SESSION_COOKIE: Final = "referral_staff"
+# Between the password and the second step.
+STEP_COOKIE: Final = "referral_step"
+_STEPS: Final = {"code": "/sign-in/code", "enrol": "/sign-in/enrol"}
 
 
 @router.get("/sign-in", dependencies=[public("whoever wants to sign in is not signed in yet")])
@@ -44,26 +51,40 @@ def sign_in(request: Request, runtime: RuntimeDep, session: SessionDep, posted: 
     """A refusal is a page, not an exception: the count of failures has to be committed."""
     check_origin(request)
     form, now = texts(posted), runtime.now()
-    address = client_address(request)
     onward = local_path(form.get("next", ""))
     typed = {"email": form.get("email", "")[:200]}
-    user = prove(session, typed["email"], form.get("password", "")[:1000], address, now)
+    given = form.get("password", "")[:LONGEST_PASSWORD]
+    user = prove(session, typed["email"], given, client_address(request), now)
     if isinstance(user, str):
         status = 429 if user == TOO_MANY else 401
         return _page(runtime, session, Form(typed, {"email": user}), onward, status)
-    opened = open_staff_session(session, user, address, now)
+    begun = begin_session(session, user, came_from(request), now)
+    if begun.stage in _STEPS:
+        response = RedirectResponse(with_next(_STEPS[begun.stage], onward), 303)
+        set_cookie(response, runtime, STEP_COOKIE, begun.token, int(STEP_LIFETIME.total_seconds()))
+        return response
     response = RedirectResponse(onward or "/", 303)
-    set_cookie(response, runtime, SESSION_COOKIE, opened.token)
+    set_cookie(response, runtime, STAFF_COOKIE, begun.token)
     return response
 
 
 @router.post("/sign-out")
 def sign_out(visitor: SignedIn) -> Response:
     """The session ends on the server, not only the cookie."""
-    accounts.end_session(visitor.session, visitor.account.token_digest, visitor.now)
+    end(visitor.session, visitor.actor, visitor.account, visitor.now)
     response = RedirectResponse("/sign-in", 303)
-    set_cookie(response, visitor.runtime, SESSION_COOKIE, "", 0)
+    set_cookie(response, visitor.runtime, STAFF_COOKIE, "", 0)
     return response
+
+
+def came_from(request: Request) -> Came:
+    """The address of the connection, and the browser in our words."""
+    return Came(client_address(request), device_words(request.headers.get("user-agent", "")))
+
+
+def with_next(door: str, onward: str) -> str:
+    """A door, and where it leads when it has opened."""
+    return f"{door}?next={quote(onward, safe='/')}" if onward else door
 
 
 def local_path(wanted: str) -> str:

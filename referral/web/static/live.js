@@ -113,7 +113,7 @@ export function keepLive(page, mark) {
     if (document.hidden) listening?.abort();
     wake();
   });
-  addEventListener("online", () => wake());
+  for (const again of ["online", "referral-unlocked"]) addEventListener(again, () => wake());
   addEventListener("pagehide", () => listening?.abort());
   follow();
 }

@@ -2,6 +2,7 @@
 
 import { enhanceFinders } from "./finder.js";
 import { keepLive } from "./live.js";
+import { enhanceLock } from "./lock.js";
 import { enhancePreview } from "./preview.js";
 
 document.documentElement.classList.add("js");
@@ -43,3 +44,4 @@ enhanceFinders();
 
 const followed = document.querySelector("[data-follow]");
 if (followed) keepLive(followed, document.querySelector("[data-live-mark]"));
+enhanceLock();
