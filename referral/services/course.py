@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from referral.domain.audit import Action, Actor, AuditEntry
 from referral.domain.course import Course
 from referral.domain.records import Order
-from referral.storage import course, orders
+from referral.storage import audit, course, orders
 from referral.storage.db import Session
 
 
@@ -16,6 +17,19 @@ def course_of(session: Session, order_id: str) -> Course:
     Who looks at it has to say so: this is only the reading, the audit row is the caller's.
     """
     return courses_of(session, [orders.get(session, order_id)])[order_id]
+
+
+def read_course(session: Session, actor: Actor, order_id: str) -> Course:
+    """As course_of(), for somebody who looks at it: with the audit row of the look."""
+    found = course_of(session, order_id)
+    entry = AuditEntry(
+        action=Action.READ,
+        subtype="course",
+        entity=f"ServiceRequest/{order_id}",
+        patient_id=found.patient_id,
+    )
+    audit.record(session, actor, entry)
+    return found
 
 
 def courses_of(session: Session, placed: Iterable[Order]) -> dict[str, Course]:

@@ -1,8 +1,9 @@
 """What has happened in a course, told once to everybody who has to follow it.
 
 Each function is called in the transaction that recorded the event, after its rows, by the one service that
-records it, whoever did it and by whichever door. A correction is no event. To refuse, raise: then nothing
-of it has happened.
+records it, whoever did it and by whichever door. A correction is no event, but a decision that becomes
+another one is, and a side effect that turns out to be serious. To refuse, raise: then nothing of it has
+happened.
 """
 
 from __future__ import annotations

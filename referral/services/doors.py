@@ -48,6 +48,7 @@ ENTRANCES: Final = frozenset(
         "POST /fhir/{type:fhir_type}",
         "PUT /fhir/{type}",
         "PUT /fhir/{type}/{id}",
+        "POST /orders/{order_id}/course/{step}",
         "POST /orders/{order_id}/{step}",
         "referral start-treatment",
     }

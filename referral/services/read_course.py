@@ -19,6 +19,7 @@ from referral.domain.life import Purpose, Standing
 from referral.domain.outgoing import REPORTS, MessageState
 from referral.domain.records import Order, Referral
 from referral.domain.report_rules import Occasion, recommenders
+from referral.services.course import course_of
 from referral.services.find_orders import states_of
 from referral.services.keep_standing import own_answer
 from referral.storage import (
@@ -86,7 +87,9 @@ def read_course(session: Session, actor: Actor, found: PortalSession, now: datet
     written = _written(session, referral.id)
     order = orders.get(session, referral.order_id)
     zone = ZoneInfo(clinics.current(session).time_zone)
-    starts = [start.started_at.astimezone(zone).date() for start in orders.starts(session, order.id)]
+    found_course = course_of(session, order.id)
+    starts = [one.started_at for one in found_course.sessions]
+    given = [one.started_at.astimezone(zone).date() for one in found_course.sessions if not one.is_aborted]
     coming = [b for b in bookings.of_order(session, order.id, _AHEAD) if b.starts_at > now]
     _note(session, actor, referral, "portal-course", f"ServiceRequest/{referral.order_id}")
     return Course(
@@ -94,8 +97,8 @@ def read_course(session: Session, actor: Actor, found: PortalSession, now: datet
         stage=_stage(session, order, declined=mine.is_declined, began=bool(starts), now=now),
         answered_on=mine.answered_at.astimezone(zone).date(),
         valid_until=mine.valid_until.astimezone(zone).date(),
-        given=tuple(sorted(starts)),
-        planned=order.planned_sessions,
+        given=tuple(sorted(given)),
+        planned=found_course.planned,
         next_on=coming[0].starts_at.astimezone(zone).date() if coming else None,
         reports=tuple(
             ReportRow(one.report.id, one.report.occasion, one.report.queue_at.astimezone(zone).date())

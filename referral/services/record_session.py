@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -34,7 +35,10 @@ from referral.storage.db import Session
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
-    """What was measured at one time; None for what was not. Units: mm[Hg], /min, %, /min."""
+    """What was measured at one time; None for what was not. Units: mm[Hg], /min, %, /min.
+
+    What is sent twice with the same `key` is kept once.
+    """
 
     taken_at: datetime
     phase: Phase
@@ -43,6 +47,11 @@ class Measured:
     heart_rate: int | None = None
     saturation: int | None = None
     breaths: int | None = None
+    key: str = ""
+
+    def id_of(self, kind: VitalKind) -> str:
+        """The id of one measurement."""
+        return str(uuid.uuid5(uuid.NAMESPACE_URL, f"{self.key}/{kind}")) if self.key else resources.new_id()
 
     def values(self) -> Iterator[tuple[VitalKind, int, int | None]]:
         """Each measurement by its kind; the two pressures are one."""
@@ -60,13 +69,17 @@ class Measured:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewEffect:
-    """A side effect of the pick list; `session_id` is None for what was noticed between two sessions."""
+    """A side effect of the pick list; `session_id` is None for what was noticed between two sessions.
+
+    What is sent twice with the same `id` is kept once.
+    """
 
     code: str
     severity: Severity
     serious: bool
     noticed_at: datetime
     session_id: str | None = None
+    id: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,7 +160,7 @@ def _measure(
     issues: list[Issue] = []
     for kind, value, second in measured.values():
         vital = Vital(
-            id=resources.new_id(),
+            id=measured.id_of(kind),
             session_id=session_id,
             kind=kind,
             value=value,
@@ -163,6 +176,8 @@ def _measure(
         made.append(vital)
     if issues:
         raise InvalidInput(*issues)
+    if measured.key and any(course.newest(session, Vital, vital.id) for vital in made):
+        return made
     kept: list[Recorded] = [*made]
     keep(session, actor, order, kept, now)
     return made
@@ -177,19 +192,22 @@ def give(
     now: datetime,
     *,
     kilograms: Decimal | None = None,
-    stopped_at: datetime | None = None,
+    id: str = "",
 ) -> Dose:
-    """Ketamine into a vein. With the weight, the dose per kilogram is worked out."""
+    """Ketamine into a vein. With the weight, the dose per kilogram is worked out. Once for each `id`."""
     order = _order(session, session_id)
+    known = course.newest(session, Dose, id) if id else None
+    if known is not None:
+        return known[1]
     _running(session, order, session_id)
     dose = Dose(
-        id=resources.new_id(),
+        id=id or resources.new_id(),
         session_id=session_id,
         drug=KETAMINE,
         milligrams=milligrams,
         per_kilogram=per_kilogram(milligrams, kilograms) if kilograms else None,
         started_at=started_at,
-        stopped_at=stopped_at,
+        stopped_at=None,
         stamp=stamp(session, actor, order, now),
     )
     check_dose(dose, now)
@@ -229,6 +247,9 @@ def notice(
 ) -> SideEffect:
     """In a session or between two; a serious one is told at once."""
     order = orders.get(session, order_id, lock=True)
+    known = course.newest(session, SideEffect, new.id) if new.id else None
+    if known is not None:
+        return known[1]
     if new.code not in BY_CODE:
         raise InvalidInput(Issue("Pick one of the list.", ("effect",), "code-invalid"))
     if new.session_id is not None and course.started(session, new.session_id)[0] != order_id:
@@ -236,7 +257,7 @@ def notice(
     if new.noticed_at > now:
         raise InvalidInput(Issue("This time has not come yet.", ("noticed_at",), "value"))
     effect = SideEffect(
-        id=resources.new_id(),
+        id=new.id or resources.new_id(),
         session_id=new.session_id,
         code=new.code,
         severity=new.severity,

@@ -21,6 +21,7 @@ from sqlalchemy import func, select
 
 from referral.domain.calls import CallReason
 from referral.domain.codes import Channel, Role
+from referral.domain.course import Phase
 from referral.domain.credential import mint
 from referral.domain.outgoing import MessageKind
 from referral.domain.records import Referral
@@ -35,6 +36,7 @@ from referral.services.keep_scale import Filling, keep_scale
 from referral.services.prove_identity import Stage
 from referral.services.queue_call import queue_call
 from referral.services.queue_message import queue_message
+from referral.services.record_session import Measured, measure
 from referral.services.smart_clients import NewClient, register_client
 from referral.services.treat import record_consultation, start_treatment
 from referral.storage import calls as call_tasks
@@ -52,6 +54,8 @@ from referral.storage.print_batches import Item
 from referral.web.policy import Permission, may
 from referral.web.staff import bookings as booking_pages
 from referral.web.staff import contacts as contact_pages
+from referral.web.staff import course as course_pages
+from referral.web.staff import course_records as record_pages
 from referral.web.staff import fax_inbox as fax_pages
 from referral.web.staff import order as order_pages
 from referral.web.staff import outbox as outbox_pages
@@ -72,6 +76,11 @@ Ids = dict[str, list[str]]
 _STEPS: Final = {
     "/requests/{referral_id}/{step}": {name: rule[0] for name, rule in request_pages._STEPS.items()},
     "/orders/{order_id}/{step}": {name: rule[0] for name, rule in order_pages._STEPS.items()},
+    "/orders/{order_id}/course/{step}": {name: rule[0] for name, rule in course_pages._COURSE_STEPS.items()},
+    "/orders/{order_id}/sessions/{session_id}/{step}": {
+        name: rule[0] for name, rule in course_pages._SESSION_STEPS.items()
+    },
+    "/records/{part}/{record_id}/{step}": {name: rule[0] for name, rule in record_pages._STEPS.items()},
     "/bookings/{booking_id}/{step}": {name: rule[0] for name, rule in booking_pages._STEPS.items()},
     "/chairs/{chair_id}/{step}": {name: rule[0] for name, rule in booking_pages._CHAIR_STEPS.items()},
     "/directory/{clinician_id}/contacts/{contact_id}/{step}": {
@@ -156,7 +165,9 @@ def furnish(clinic: ClinicFixture, mark: str) -> Place:
         review_recommendation(
             session, people.director(clinic), referral.id, accepted=True, reason="Seen and agreed.", now=NOW
         )
-        start_treatment(session, clinic.actor, order.id, patient.id, NOW)
+        treated = start_treatment(session, clinic.actor, order.id, patient.id, NOW)
+        pulse = Measured(taken_at=NOW, phase=Phase.DURING, heart_rate=72)
+        (vital,) = measure(session, clinic.actor, treated, pulse, NOW)
         blocked = people.order(session, clinic, patient)
         record_consultation(session, clinic.actor, blocked.id, NOW, NOW)
         emergency.allow(session)
@@ -205,6 +216,9 @@ def furnish(clinic: ClinicFixture, mark: str) -> Place:
         ids = {
             "referral_id": [referral.id],
             "order_id": [order.id],
+            "session_id": [treated],
+            "part": ["vital"],
+            "record_id": [vital.id],
             "booking_id": [booked.id],
             "chair_id": [seat.id],
             "override_id": [override],

@@ -99,6 +99,21 @@ NOTICES: Final = {
     "started": Notice(
         "open", "Treatment is started", "It is recorded with your name and the time of the database."
     ),
+    "decided": Notice("open", "The decision is recorded"),
+    "course-planned": Notice("open", "The course is planned"),
+    "session-started": Notice(
+        "open", "The infusion is started", "It is recorded with your name and the time of the database."
+    ),
+    "vitals-kept": Notice("open", "The vital signs are recorded"),
+    "dose-kept": Notice("open", "The dose is recorded"),
+    "dose-stopped": Notice("open", "The infusion has stopped"),
+    "effect-noted": Notice("open", "The side effect is recorded"),
+    "serious-noted": Notice("waiting", "The serious event is recorded", "Tell the medical director as well."),
+    "session-completed": Notice("open", "The session is completed"),
+    "session-aborted": Notice("waiting", "The session is recorded as aborted"),
+    "course-ended": Notice("open", "The course has ended", "Nothing more is started under this order."),
+    "record-corrected": Notice("open", "The correction is recorded", "The version before stays readable."),
+    "record-error": Notice("open", "It is marked as an error", "It counts no more, and stays readable."),
     "override-asked": Notice(
         "waiting",
         "Emergency access is asked for",

@@ -73,8 +73,7 @@ def take_step(request: Request, order_id: str, step: str, visitor: SeeWork, post
     """Do one step and show the page again; a refusal shows it with the reasons and with what was typed."""
 
     def again(shown: Shown, error: ReferralError) -> Response:
-        if isinstance(error, GateClosed):
-            _note_refusal(visitor, order_id, error)
+        note_refusal(visitor, order_id, error)
         return _page(request, visitor, order_id, shown)
 
     return take(request, visitor, _STEPS, step, (f"/orders/{order_id}", order_id), posted, again)
@@ -91,8 +90,10 @@ def _page(request: Request, visitor: Visitor, order_id: str, shown: Shown) -> Re
     return show(request, visitor, "staff/order.html.j2", "orders", page, shown.status, follows=follows)
 
 
-def _note_refusal(visitor: Visitor, order_id: str, error: GateClosed) -> None:
+def note_refusal(visitor: Visitor, order_id: str, error: ReferralError) -> None:
     """A start that was refused is on the patient's record, although nothing else of it is."""
+    if not isinstance(error, GateClosed):
+        return
     entry = AuditEntry(
         action=Action.EXECUTE,
         subtype="refused",

@@ -54,6 +54,7 @@ def order_page(visitor: Visitor, view: OrderView, clock: Clock, form: Form, fail
         ),
         ask=present.ask_href(order) if "ask" in actions else "",
         failed=failed,
+        course=f"/orders/{order.id}/course" if visitor.may(Permission.SEE_ANSWER) else "",
         life=life_section(visitor, view, clock, failed),
         override=override_view.panel(visitor, view, clock),
         card_answers=card_answers(visitor, view.card_answers, clock),

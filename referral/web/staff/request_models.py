@@ -277,3 +277,4 @@ class OrderPage:
     override: OverridePanel | None = None
     card_answers: tuple[CardAnswer, ...] = ()
     scales: ScaleSection | None = None
+    course: str = ""

@@ -1,0 +1,218 @@
+"""One thing that was recorded of a course: its versions, and the form that makes the next one."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from referral.domain import course_words
+from referral.domain.course import (
+    ChangeReason,
+    Dose,
+    Phase,
+    Severity,
+    SideEffect,
+    TreatmentSession,
+    Vital,
+)
+from referral.domain.errors import NotFound, ReferralError
+from referral.domain.side_effects import BY_CODE, worded
+from referral.services.correct_course import correct
+from referral.services.course import read_course
+from referral.storage import accounts, directory
+from referral.storage import course as courses
+from referral.web.dependencies import PostedDep, Visitor, staff
+from referral.web.policy import Permission
+from referral.web.staff import course_view, present
+from referral.web.staff.course_form import Reader
+from referral.web.staff.course_models import RecordPage
+from referral.web.staff.course_view import code_of
+from referral.web.staff.frame import clock_of, form_of, show, version_of
+from referral.web.staff.models import Link
+from referral.web.staff.steps import Shown, Steps, Typed, take
+
+router: Final = APIRouter()
+SeeCourse = Annotated[Visitor, staff(Permission.SEE_ANSWER)]
+_KINDS: Final[dict[str, type[Any]]] = {
+    "vital": Vital,
+    "dose": Dose,
+    "effect": SideEffect,
+    "session": TreatmentSession,
+}
+_TITLES: Final = {
+    "vital": "A vital sign",
+    "dose": "A dose",
+    "effect": "A side effect",
+    "session": "How a session ended",
+}
+
+
+@router.get("/records/{part}/{record_id}")
+def show_record(request: Request, part: str, record_id: str, visitor: SeeCourse) -> Response:
+    """What was recorded, and every version of it."""
+    return _record(request, visitor, (part, record_id), Shown())
+
+
+@router.post("/records/{part}/{record_id}/{step}")
+def take_record_step(
+    request: Request, part: str, record_id: str, step: str, visitor: SeeCourse, posted: PostedDep
+) -> Response:
+    """Make the next version, or say that it was an error."""
+    back = _page_of(visitor, part, record_id)
+
+    def again(shown: Shown, _error: ReferralError) -> Response:
+        return _record(request, visitor, (part, record_id), shown)
+
+    page = back if step == "error" else course_view.record_href(part, record_id)
+    return take(request, visitor, _STEPS, step, (page, f"{part}/{record_id}"), posted, again, "Course")
+
+
+def _found(visitor: Visitor, kind: str, record_id: str) -> tuple[str, Any, bool]:
+    found = courses.newest(visitor.session, _KINDS[kind], record_id) if kind in _KINDS else None
+    if found is None:
+        raise NotFound("There is no such page.")
+    return found
+
+
+def _page_of(visitor: Visitor, kind: str, record_id: str) -> str:
+    """The page that it stands on."""
+    order_id, value, _ = _found(visitor, kind, record_id)
+    session_id = value.id if kind == "session" else value.session_id
+    if session_id is None or kind == "session":
+        return f"/orders/{order_id}/course"
+    return course_view.session_href(order_id, session_id)
+
+
+def _record(request: Request, visitor: Visitor, ids: tuple[str, str], shown: Shown) -> Response:
+    kind, record_id = ids
+    order_id, value, in_error = _found(visitor, kind, record_id)
+    found = read_course(visitor.session, visitor.actor, order_id)
+    patient = directory.get_patient(visitor.session, found.patient_id)
+    said = courses.versions(visitor.session, _KINDS[kind], record_id)
+    users = {id: user.name for id, user in accounts.get_users(visitor.session).items()}
+    typed = {**_values(value), **shown.typed}
+    clock, back = clock_of(visitor), _page_of(visitor, kind, record_id)
+    page = RecordPage(
+        title=_TITLES[kind],
+        back=Link("Session" if "/sessions/" in back else "Course", back),
+        patient=Link(present.named(patient), f"/patients/{patient.id}"),
+        href=course_view.record_href(kind, record_id),
+        versions=course_view.version_rows([(one.stamp, _said(one, clock)) for one in said], users, clock),
+        kind=kind,
+        form=form_of(visitor, typed, shown.errors, str(value.stamp.version)),
+        may=visitor.may(Permission.START_TREATMENT) and not in_error,
+        changes=course_view.changes(),
+        phases=course_view.choices(course_words.PHASE),
+        picks=course_view.picks(),
+        severities=course_view.choices(course_words.SEVERITY),
+    )
+    return show(request, visitor, "staff/course_record.html.j2", "orders", page, shown.status)
+
+
+def _values(value: Any) -> dict[str, str]:
+    """What the form shows at first."""
+    if isinstance(value, Vital):
+        first = {"value": str(value.value), "diastolic": str(value.diastolic or ""), "kind": value.kind.value}
+        return {**first, "phase": value.phase.value}
+    if isinstance(value, Dose):
+        per = value.per_kilogram
+        return {
+            "milligrams": f"{value.milligrams.normalize():f}",
+            "per_kilogram": f"{per.normalize():f}" if per else "",
+        }
+    if isinstance(value, SideEffect):
+        return {
+            "effect": value.code,
+            "severity": value.severity.value,
+            "serious": "yes" if value.serious else "",
+        }
+    return {
+        "supervisor": value.supervisor,
+        "discharge": "yes" if value.discharge_met else "no",
+        "ride": "yes" if value.ride_home else "no",
+    }
+
+
+def _said(value: Any, clock: Any) -> str:
+    """One version in a line."""
+    if isinstance(value, Vital):
+        name = course_words.VITAL[value.kind]
+        phase = course_words.PHASE[value.phase].lower()
+        return f"{name} {course_view.measured(value)}, {phase}, {clock.moment(value.taken_at).text}"
+    if isinstance(value, Dose):
+        return f"{course_view.dose_text(value)}, {clock.moment(value.started_at).text}"
+    if isinstance(value, SideEffect):
+        serious = ", serious" if value.serious else ""
+        return f"{worded(value.code)}, {course_words.SEVERITY[value.severity].lower()}{serious}"
+    parts = [course_words.STATE[value.state], f"supervised by {value.supervisor or 'nobody named'}"]
+    if value.ended_at is not None:
+        parts.append("criteria met" if value.discharge_met else "criteria not met")
+        parts.append("ride home" if value.ride_home else "no ride home")
+    return ", ".join(parts)
+
+
+def _changes(value: Any, read: Reader) -> dict[str, Any]:
+    if isinstance(value, Vital):
+        changes: dict[str, Any] = {"value": read.whole("value")}
+        if value.diastolic is not None:
+            changes["diastolic"] = read.whole("diastolic")
+        for name, number in tuple(changes.items()):
+            if number is None:
+                read.need(name, "A whole number, please.")
+        return {**changes, "phase": code_of(Phase, read.text("phase")) or value.phase}
+    if isinstance(value, Dose):
+        amount = read.amount("milligrams")
+        if not read.text("milligrams"):
+            read.need("milligrams", "How many milligrams?")
+        return {"milligrams": amount, "per_kilogram": read.amount("per_kilogram")}
+    if isinstance(value, SideEffect):
+        code = read.text("effect")
+        if code != value.code and code not in BY_CODE:
+            read.need("effect", "Pick one of the list.")
+        severity = code_of(Severity, read.text("severity")) or value.severity
+        return {"code": code, "severity": severity, "serious": read.ticked("serious")}
+    return {
+        "supervisor": " ".join(read.text("supervisor").split())[:120],
+        "discharge_met": read.text("discharge") == "yes",
+        "ride_home": read.text("ride") == "yes",
+    }
+
+
+def _save(visitor: Visitor, what: str, typed: Typed, *, in_error: bool = False) -> None:
+    kind, _, record_id = what.partition("/")
+    _, value, _ = _found(visitor, kind, record_id)
+    read = Reader(typed, clock_of(visitor))
+    changes = {} if in_error else _changes(value, read)
+    why = code_of(ChangeReason, read.text("why"))
+    if why is None:
+        read.need("why", "Why is it changed?")
+    read.done()
+    correct(
+        visitor.session,
+        visitor.actor,
+        _KINDS[kind],
+        record_id,
+        why,
+        visitor.now,
+        shown=version_of(typed),
+        in_error=in_error,
+        **changes,
+    )
+
+
+def _correct(visitor: Visitor, what: str, typed: Typed) -> str:
+    _save(visitor, what, typed)
+    return "record-corrected"
+
+
+def _error(visitor: Visitor, what: str, typed: Typed) -> str:
+    _save(visitor, what, typed, in_error=True)
+    return "record-error"
+
+
+_STEPS: Final[Steps] = {
+    "correct": (Permission.START_TREATMENT, _correct),
+    "error": (Permission.START_TREATMENT, _error),
+}
