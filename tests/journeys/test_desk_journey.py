@@ -219,10 +219,14 @@ def test_the_front_desk_asks_and_treatment_opens_and_closes_without_a_mouse(
     by_director.follow("Void the recommendation")
     expect(director.get_by_text("The recommendation is void")).to_be_visible()
     look(director, "desk-14-request-voided")
-    # Then the next start is refused, with the reason
-    by_nurse.follow("Start an infusion now")
-    expect(nurse.locator("#error-summary")).to_contain_text("Treatment may not start")
+    # Then the nurse's page closes by itself, with the reason
     expect(nurse.locator(".verdict")).to_contain_text("the recommendation no longer counts")
+    expect(nurse.get_by_role("button", name="Start an infusion now")).to_be_disabled()
+    # and a page that has not heard of it is refused
+    status, text = start_from_a_page(nurse)
+    assert status == 422
+    assert "Treatment may not start" in text
+    assert "the recommendation no longer counts" in text
     expect(nurse.locator("#starts + div tbody tr")).to_have_count(1)
     look(nurse, "desk-15-order-refused")
     # and Today says so
