@@ -143,7 +143,7 @@ def test_what_a_page_asks_by_itself_keeps_no_session_alive(clinic: ClinicFixture
             kim.post("/sign-out")  # makes every stream look whether its own session runs
             assert LOOK not in page.rest()
             robin.get("/")
-            assert robin.path == "/sign-in"
+            assert robin.path == "/sign-in/unlock"
 
 
 def test_a_server_that_stops_ends_its_streams(clinic: ClinicFixture) -> None:
