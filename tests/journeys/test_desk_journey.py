@@ -204,7 +204,7 @@ def test_the_front_desk_asks_and_treatment_opens_and_closes_without_a_mouse(
     look(nurse, "desk-11-order-open")
     by_nurse.follow("Start an infusion now")
     expect(nurse.get_by_text("Treatment is started")).to_be_visible()
-    expect(nurse.locator("#starts + div")).to_contain_text("Recommendation by Chidi Okafor, MD")
+    expect(nurse.locator("[aria-labelledby=starts]")).to_contain_text("Recommendation by Chidi Okafor, MD")
     look(nurse, "desk-12-order-started")
 
     # When the medical director voids the recommendation while that page is still open
@@ -227,7 +227,7 @@ def test_the_front_desk_asks_and_treatment_opens_and_closes_without_a_mouse(
     assert status == 422
     assert "Treatment may not start" in text
     assert "the recommendation no longer counts" in text
-    expect(nurse.locator("#starts + div tbody tr")).to_have_count(1)
+    expect(nurse.locator("[aria-labelledby=starts] tbody tr")).to_have_count(1)
     look(nurse, "desk-15-order-refused")
     # and Today says so
     keyboard.follow("Today")
