@@ -39,16 +39,21 @@ class MessageKind(StrEnum):
     WITHDRAWN = "withdrawn"
     NO_LONGER_COUNTS = "no-longer-counts"
     CONVERSATION = "conversation"
+    FOLLOW_UP = "follow-up"
     REPORT = "report"
     SAFETY_REPORT = "safety-report"
     PATIENT_STATUS = "patient-status"
     PATIENT_LINK = "patient-link"
     PATIENT_QUESTIONS = "patient-questions"
+    PATIENT_VISIT = "patient-visit"
 
 
 # Those that go to the patient, with a link to the patient's own page; a table of its own keeps these links.
 TO_PATIENT: Final = frozenset(
-    {MessageKind.PATIENT_STATUS, MessageKind.PATIENT_LINK, MessageKind.PATIENT_QUESTIONS}
+    {
+        *(MessageKind.PATIENT_STATUS, MessageKind.PATIENT_LINK, MessageKind.PATIENT_QUESTIONS),
+        MessageKind.PATIENT_VISIT,
+    }
 )
 
 
@@ -60,6 +65,7 @@ WITH_LINK: Final = frozenset(
         MessageKind.FRESH_LINK,
         MessageKind.RENEWAL,
         MessageKind.CONVERSATION,
+        MessageKind.FOLLOW_UP,
         MessageKind.REPORT,
         MessageKind.SAFETY_REPORT,
     }

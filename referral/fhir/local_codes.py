@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from referral.domain import booking, course_words, form, scales, side_effects
+from referral.domain import booking, course_words, follow_up, form, scales, side_effects
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +160,11 @@ AUDIT_WORDS: Final = {
     "fax-differs": "A fax says something else than the answer on record",
     "fax-page": "A page of a fax was looked at",
     "file-fax": "A fax was filed with its request",
+    "follow-up": "A clinician looked at a promised follow-up visit",
+    "follow-up-asked": "An office was asked whether the patient was seen",
+    "follow-up-outcome": "It was recorded what became of a follow-up visit",
+    "follow-up-promised": "A clinician has promised a follow-up visit",
+    "follow-up-reminded": "A patient was reminded of a follow-up visit",
     "foresee": "What will be sent for a request was read",
     "fresh-link": "A new portal link was made",
     "gate": "The gate was asked for advice",
@@ -519,12 +524,19 @@ SYSTEMS: Final[dict[str, System]] = {
         {
             "safety-check": Code(
                 "Safety check", "Somebody speaks with the patient about a sign of self-harm, at once."
-            )
+            ),
+            "follow-up-visit": Code(
+                "Follow-up visit", "The clinician who answered sees the patient within the time they named."
+            ),
         },
     ),
     "safety-action": System(
         "What was done about a sign of self-harm.",
         {code.value: Code(text, f"{text}.") for code, text in scales.SAFETY_ACTIONS.items()},
+    ),
+    "follow-up-outcome": System(
+        "What became of a follow-up visit.",
+        {code.value: Code(text, f"{text}.") for code, text in follow_up.OUTCOMES.items()},
     ),
     "subscription-client": System(
         "Which client made a Subscription; its codes are the ids of clients, and none is listed.",

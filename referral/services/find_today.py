@@ -31,6 +31,7 @@ from referral.storage import (
     clinics,
     conversations,
     faxes,
+    follow_ups,
     late_answers,
     orders,
     outbox,
@@ -85,6 +86,7 @@ class Reason(StrEnum):
     FAX_LATE = "fax-late"
     FAX_DIFFERS = "fax-differs"
     LATE_ANSWER = "late-answer"
+    FOLLOW_UP = "follow-up"
 
 
 _OF_STEP: Final = {Step.SUGGEST_ANOTHER: Reason.SUGGEST_ANOTHER, Step.ESCALATE: Reason.ESCALATED}
@@ -160,6 +162,7 @@ def find_today(session: Session, actor: Actor, today: date, now: datetime) -> To
     attention += _of_faxes(session, states, now)
     attention += _of_late_answers(session, states, now)
     attention += _of_turns(session, states, calling, now)
+    attention += _of_visits(session, states, now)
     attention += [
         Attention(reason=Reason.RELEASED, state=seat.state, since=seat.booking.changed_at, seat=seat)
         for seat in released
@@ -247,6 +250,18 @@ def _of_late_answers(session: Session, states: list[OrderState], now: datetime) 
     for late in waiting:
         followed, state = asked[late.referral_id]
         yield Attention(reason=Reason.LATE_ANSWER, state=state, since=late.received_at, followed=followed)
+
+
+def _of_visits(session: Session, states: list[OrderState], now: datetime) -> Iterator[Attention]:
+    """Promised visits whose day has passed, and nobody has said in time what became of them."""
+    calendar = clinic_calendar(session)
+    until = follow_ups.open_until(session, calendar.local_date(now), _TURNS)
+    overdue = [one for one in until if one.is_overdue(calendar, now)]
+    asked = with_orders(session, {one.referral_id for one in overdue}, now, states) if overdue else {}
+    for one in overdue:
+        followed, state = asked[one.referral_id]
+        since = one.asked_at or one.promised_at
+        yield Attention(reason=Reason.FOLLOW_UP, state=state, since=since, followed=followed)
 
 
 _OF_TURN: Final = {

@@ -24,6 +24,7 @@ from referral.services.close_referral import (
     close_referral,
     tell_clinician,
 )
+from referral.services.follow_up import promise
 from referral.services.hold_ladder import stop_reminders
 from referral.services.keep_answer import Given, Signing, keep_answer
 from referral.services.learn_contact import learn_from_answer
@@ -142,6 +143,7 @@ def _opinion(
     given = Given(referral, clinician, order, response.answers, recommendation, response.by)
     keep_answer(session, given, fhir, now, more=response.evidence)
     recommendations.add(session, recommendation)
+    promise(session, actor, recommendation, answers, now)
     closed = close_referral(
         session,
         referral,

@@ -18,7 +18,7 @@ from referral.services.client_write import ClientWrite, refuse
 from referral.services.close_referral import cancel_referral, close_referral, tell_clinician
 from referral.services.refresh_gate import refresh_gate
 from referral.services.respond_to_referral import note_identity
-from referral.storage import audit, referrals, safety_tasks
+from referral.storage import audit, follow_ups, referrals, safety_tasks
 from referral.storage.db import Session
 
 _MANAGED: Final = (
@@ -54,12 +54,10 @@ def take_task(write: ClientWrite) -> None:
         write.store()
         return
     referral = referrals.find_by_task(write.session, write.id)
-    if safety_tasks.find(write.session, write.id) is not None:
+    of_clinic = _ends_in_the_clinic(write)
+    if of_clinic:
         if write.document.get("status") != write.current.document.get("status"):
-            raise TransitionRefused(
-                "A safety check ends in the clinic, when a person has written down what was done.",
-                "Task.status",
-            )
+            raise TransitionRefused(of_clinic, "Task.status")
         write.lay_over(*_MANAGED, "priority", "description", "performerType")
     elif referral is not None:
         _step(write, referrals.get(write.session, referral.id, lock=True))
@@ -72,6 +70,15 @@ def take_task(write: ClientWrite) -> None:
         write.lay_over(*_MANAGED)
     else:
         write.store()
+
+
+def _ends_in_the_clinic(write: ClientWrite) -> str:
+    """Why a client does not end this Task; empty for one that it may."""
+    if safety_tasks.find(write.session, write.id) is not None:
+        return "A safety check ends in the clinic, when a person has written down what was done."
+    if follow_ups.find(write.session, write.id) is not None:
+        return "A follow-up visit ends with what the office or the clinic says on their pages."
+    return ""
 
 
 def _request_to_abort(write: ClientWrite) -> Referral | None:

@@ -29,6 +29,7 @@ from referral.storage import (
     consents,
     contacts,
     directory,
+    follow_ups,
     outbox,
     patient_links,
     referrals,
@@ -66,6 +67,14 @@ class AwaitedForm:
 
 
 @dataclass(frozen=True, slots=True)
+class NextVisit:
+    """A visit that a clinician has promised: a name alone, and the day by which it is due."""
+
+    clinician: str
+    by: date
+
+
+@dataclass(frozen=True, slots=True)
 class PatientStatus:
     """`wants_messages` is False once the patient has said no to them. `scales` are for them to fill in.
 
@@ -77,6 +86,7 @@ class PatientStatus:
     wants_messages: bool
     scales: tuple[Scale, ...] = ()
     needs_help: bool = False
+    visits: tuple[NextVisit, ...] = ()
 
 
 def actor_of(caller: Caller, link: PatientLink) -> Actor:
@@ -156,6 +166,11 @@ def read_status(session: Session, actor: Actor, link: PatientLink, now: datetime
         wants_messages=not consents.has_withdrawn(session, patient.id, ConsentScope.PATIENT_MESSAGES),
         scales=tuple(scales_to_fill(session, link)),
         needs_help=needs_help(session, link),
+        visits=tuple(
+            NextVisit(directory.get_clinician(session, one.clinician_id).name, one.due_on)
+            for one in follow_ups.of_patient(session, link.patient_id)
+            if one.settled_at is None and one.due_on is not None
+        ),
     )
 
 

@@ -24,6 +24,7 @@ from referral.web import (
     portal_assistant,
     portal_course,
     portal_entry,
+    portal_follow_up,
     portal_identity,
     portal_standing,
     portal_upload,
@@ -110,6 +111,7 @@ for _part in (
     portal_ask,
     portal_assistant,
     portal_upload,
+    portal_follow_up,
     portal_standing,
     portal_course,
 ):

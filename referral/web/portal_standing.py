@@ -12,6 +12,7 @@ from referral.domain.errors import CredentialUnusable, TransitionRefused
 from referral.domain.language import Language, phrase
 from referral.domain.life import Purpose
 from referral.letters.content import printable_text
+from referral.services.answer_follow_up import promised_by
 from referral.services.answer_on_portal import read_card, read_sender
 from referral.services.keep_standing import Tap, has_withdrawn, own_answer, read_standing, renew, withdraw
 from referral.services.prove_identity import Stage
@@ -43,6 +44,7 @@ def _standing_page(visitor: Guest, problem: str = "") -> Response:
         read = read_standing(session, visitor.actor, visitor.found, visitor.now)
         card = read_card(session, visitor.actor, visitor.about, visitor.found, visitor.now, visitor.language)
         sender = read_sender(session)
+        visit = promised_by(session, visitor.found)
     return visitor.page(
         "portal/standing.html.j2",
         409 if problem else 200,
@@ -51,6 +53,7 @@ def _standing_page(visitor: Guest, problem: str = "") -> Response:
         sender=sender,
         standing=read,
         problem=problem,
+        visit_asked=visit is not None and visit.asked_at is not None and visit.settled_at is None,
         decision=decision_words(read.decision, visitor.language),
         lines=lines(card.kind, Decision(read.decision), read.values, visitor.language),
         answered_on=visitor.date(read.answered_on),

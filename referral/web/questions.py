@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
 
 from starlette.datastructures import FormData
 
@@ -66,3 +67,11 @@ def typed_answers(posted: FormData, asked: ScaleForm) -> Typed:
         if isinstance(given, str) and given in {str(answer.value) for answer in asked.answers}:
             values[question.link_id] = given
     return Typed(values, {link_id: int(value) for link_id, value in values.items()})
+
+
+def typed_day(text: str) -> date | None:
+    """What a date field sends; None for nothing and for nonsense."""
+    try:
+        return date.fromisoformat(text.strip())
+    except ValueError:
+        return None

@@ -27,6 +27,7 @@ from referral.services.change_policy import roll_out_policy
 from referral.services.check_templates import leaks, refuse
 from referral.services.deliver_messages import Delivery, deliver_due
 from referral.services.export_stream import export
+from referral.services.follow_up import follow_up_due
 from referral.services.forget_faxes import forget_faxes
 from referral.services.forget_sessions import forget_sessions
 from referral.services.lapse_orders import lapse_orders
@@ -161,6 +162,7 @@ def sweep_clinics(*then: Callable[[str], object]) -> None:
         _roll_out,
         _release,
         _report_back,
+        _follow_up,
         *then,
     )
 
@@ -222,6 +224,11 @@ def _roll_out(clinic_id: str) -> None:
 def _release(clinic_id: str) -> None:
     with runtime().transaction(clinic_id) as session:
         release_bookings(session, runtime().now())
+
+
+def _follow_up(clinic_id: str) -> None:
+    with runtime().transaction(clinic_id) as session:
+        follow_up_due(session, runtime().now())
 
 
 def _report_back(clinic_id: str) -> None:

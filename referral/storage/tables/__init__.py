@@ -31,6 +31,7 @@ from referral.storage.tables.course import (
 from referral.storage.tables.course_reports import course_report
 from referral.storage.tables.exports import bulk_export, bulk_export_part, bulk_export_patient
 from referral.storage.tables.faxes import incoming_fax
+from referral.storage.tables.follow_ups import follow_up
 from referral.storage.tables.gate_facts import (
     consultation,
     gate,
@@ -92,6 +93,7 @@ __all__ = [
     "course_session",
     "course_vital",
     "document",
+    "follow_up",
     "gate",
     "incoming_fax",
     "indication_rule",

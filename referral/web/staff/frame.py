@@ -280,6 +280,7 @@ NOTICES: Final = {
         "The answers are kept. Somebody has to speak with the patient now.",
     ),
     "scale-voided": Notice("open", "It is marked as an error", "It stays on record and counts for nothing."),
+    "follow-up-noted": Notice("open", "What became of the visit is recorded"),
     "safety-settled": Notice("open", "It is written down and settled"),
     "chair-in-use": Notice("open", "The chair is in use again"),
     "chair-out-of-use": Notice("open", "The chair is out of use", "It takes no new bookings."),

@@ -27,6 +27,7 @@ from referral.web.staff import order_list
 from referral.web.staff.booking_view import of_order
 from referral.web.staff.classify_view import seen_field
 from referral.web.staff.conflict import refuse_if_changed
+from referral.web.staff.follow_up_view import take_outcome
 from referral.web.staff.frame import (
     SeeWork,
     clock_of,
@@ -173,5 +174,6 @@ _STEPS: Final[Steps] = {
     "start": (Permission.START_TREATMENT, _start),
     "conflict": (Permission.REVIEW, _conflict),
     "facts": (Permission.VOID, _facts),
+    "follow-up": (Permission.ASK, take_outcome),
     "classify": (Permission.CHANGE_POLICY, _classify),
 }

@@ -18,6 +18,7 @@ from referral.web.staff import override_view, present, scale_view, story
 from referral.web.staff.card_view import card_answers
 from referral.web.staff.classify_view import code_choices
 from referral.web.staff.clock import Clock, born
+from referral.web.staff.follow_up_view import visits
 from referral.web.staff.life_view import life_section
 from referral.web.staff.models import Badge, Fact, Link
 from referral.web.staff.request_models import OrderPage, Requirement, Start
@@ -59,6 +60,7 @@ def order_page(visitor: Visitor, view: OrderView, clock: Clock, form: Form, fail
         override=override_view.panel(visitor, view, clock),
         card_answers=card_answers(visitor, view.card_answers, clock),
         scales=scale_view.section(visitor, order.id, clock),
+        visits=visits(visitor, order.id, clock),
     )
 
 

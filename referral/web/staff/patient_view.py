@@ -180,6 +180,7 @@ _OF_KIND: Final = {
     MessageKind.THANK_YOU: ("The record of their own answer", "Treatment: a copy for their chart"),
     MessageKind.PATIENT_STATUS: ("That the clinic waits for a form", "To tell the patient"),
     MessageKind.PATIENT_LINK: ("A link to the patient's own page", "Asked for by the patient"),
+    MessageKind.PATIENT_VISIT: ("That the next visit is due", "So that follow-up takes place"),
     MessageKind.PATIENT_QUESTIONS: ("A link to questions for the patient", "To see how treatment goes"),
 }
 # On paper the report itself; a mail only leads to the page, whose look is a row of its own.

@@ -58,6 +58,8 @@ MESSAGE_KIND: Final = {
     MessageKind.PATIENT_STATUS: "Message to the patient: what we wait for",
     MessageKind.PATIENT_LINK: "Fresh link for the patient",
     MessageKind.PATIENT_QUESTIONS: "Questionnaire for the patient",
+    MessageKind.PATIENT_VISIT: "Reminder of the next visit, for the patient",
+    MessageKind.FOLLOW_UP: "Question: was the patient seen?",
     MessageKind.CONVERSATION: "Notice that the clinic has written",
     MessageKind.REPORT: "Report of the course",
     MessageKind.SAFETY_REPORT: "Report of a serious adverse event",

@@ -8,6 +8,7 @@ from referral.web.form import Form
 from referral.web.staff.booking_models import OrderBookings
 from referral.web.staff.call_view import CallChoices
 from referral.web.staff.classify_models import CodeChoices
+from referral.web.staff.follow_up_view import Visit
 from referral.web.staff.ladder_models import DatedStep
 from referral.web.staff.life_models import LifeSection
 from referral.web.staff.models import (
@@ -278,3 +279,4 @@ class OrderPage:
     card_answers: tuple[CardAnswer, ...] = ()
     scales: ScaleSection | None = None
     course: str = ""
+    visits: tuple[Visit, ...] = ()

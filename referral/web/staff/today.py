@@ -70,6 +70,7 @@ _BADGE: Final = {
     Reason.FAX_LATE: Badge("waiting", "Late fax", "fax"),
     Reason.FAX_DIFFERS: Badge("closed", "Fax differs", "fax"),
     Reason.LATE_ANSWER: Badge("closed", "Answers differ", "warning"),
+    Reason.FOLLOW_UP: Badge("closed", "Follow-up overdue", "warning"),
 }
 
 
@@ -272,6 +273,7 @@ def _sentence(visitor: Visitor, item: Attention) -> str:
         Reason.FAX_LATE: f"A fax about the request to {who} came after it was closed.",
         Reason.FAX_DIFFERS: f"A fax by {who} says something else than the answer on record.",
         Reason.LATE_ANSWER: f"A later answer by {who} says something else than the first, which stands.",
+        Reason.FOLLOW_UP: f"{who} promised to see the patient and has not said whether they did. Call them.",
         Reason.CONFLICT: f"{who} recommends it, another clinician does not; the medical director decides.",
     }[item.reason]
 
@@ -298,6 +300,8 @@ def _action(visitor: Visitor, item: Attention, href: str) -> Link:
     if item.fax is not None:
         label = {Reason.FAX: "Write down", Reason.FAX_LATE: "Look"}.get(item.reason, "Compare")
         return Link(label, f"/fax-inbox/{item.fax.id}")
+    if item.reason is Reason.FOLLOW_UP:
+        return Link("Record it", f"/orders/{order.id}#follow-up")
     if item.reason in _AT_REQUEST:
         label, place = _AT_REQUEST[item.reason]
         return Link(label, f"{href}{place}")

@@ -1,0 +1,118 @@
+"""Follow-up visits that clinicians have promised."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any, Final
+
+from sqlalchemy import literal_column, select, text, update
+from sqlalchemy.dialects.postgresql import insert
+
+from referral.domain.follow_up import WITHIN, FollowUp, Outcome
+from referral.storage.db import Session
+from referral.storage.tables import follow_up as _TABLE  # noqa: N812 - as in every module of storage
+
+_FIELDS: Final = tuple(FollowUp.__slots__)
+_COLUMNS: Final = tuple(_TABLE.c[name] for name in _FIELDS)
+
+
+def _to_follow_up(row: Any) -> FollowUp:
+    values = dict(zip(_FIELDS, row, strict=True))
+    outcome = values["outcome"]
+    return FollowUp(**{**values, "outcome": Outcome(outcome) if outcome else None})
+
+
+def add(session: Session, new: FollowUp) -> bool:
+    """False where this request has a promise already."""
+    added: Any = session.connection.execute(
+        insert(_TABLE)
+        .values(clinic_id=session.clinic, **{name: getattr(new, name) for name in _FIELDS})
+        .on_conflict_do_nothing(index_elements=["clinic_id", "referral_id"])
+        .returning(literal_column("1"))
+    )
+    return added.one_or_none() is not None
+
+
+def of_order(session: Session, order_id: str) -> list[FollowUp]:
+    """Oldest promise first."""
+    rows = session.connection.execute(
+        select(*_COLUMNS)
+        .where(_TABLE.c.clinic_id == session.clinic, _TABLE.c.order_id == order_id)
+        .order_by(_TABLE.c.promised_at, _TABLE.c.id)
+    )
+    return [_to_follow_up(row) for row in rows]
+
+
+def of_patient(session: Session, patient_id: str) -> list[FollowUp]:
+    """Of all orders, the oldest day first."""
+    rows = session.connection.execute(
+        select(*_COLUMNS)
+        .where(_TABLE.c.clinic_id == session.clinic, _TABLE.c.patient_id == patient_id)
+        .order_by(_TABLE.c.due_on, _TABLE.c.id)
+    )
+    return [_to_follow_up(row) for row in rows]
+
+
+def of_referral(session: Session, referral_id: str) -> FollowUp | None:
+    """The promise that came with the answer to this request."""
+    row = session.connection.execute(
+        select(*_COLUMNS).where(_TABLE.c.clinic_id == session.clinic, _TABLE.c.referral_id == referral_id)
+    ).one_or_none()
+    return _to_follow_up(row) if row else None
+
+
+def find(session: Session, id: str, *, lock: bool = False) -> FollowUp | None:
+    """By the id of its Task."""
+    query = select(*_COLUMNS).where(_TABLE.c.clinic_id == session.clinic, _TABLE.c.id == id)
+    row = session.connection.execute(query.with_for_update(key_share=True) if lock else query).one_or_none()
+    return _to_follow_up(row) if row else None
+
+
+def open_until(session: Session, last: date, limit: int = 200) -> list[FollowUp]:
+    """Those that go on and whose day is not after `last`, the oldest day first."""
+    rows = session.connection.execute(
+        select(*_COLUMNS)
+        .where(_TABLE.c.clinic_id == session.clinic, _TABLE.c.settled_at.is_(None), _TABLE.c.due_on <= last)
+        .order_by(_TABLE.c.due_on, _TABLE.c.id)
+        .limit(limit)
+    )
+    return [_to_follow_up(row) for row in rows]
+
+
+def change(session: Session, id: str, **values: Any) -> None:
+    """Write new values of named columns."""
+    session.connection.execute(
+        update(_TABLE).where(_TABLE.c.clinic_id == session.clinic, _TABLE.c.id == id).values(**values)
+    )
+
+
+_COUNT: Final = text("""
+    WITH base AS (
+      SELECT f.id, f.due_on,
+             coalesce(f.moved_to,
+                      (coalesce((SELECT e.ended_at FROM course_end e
+                                  WHERE e.clinic_id = f.clinic_id AND e.order_id = f.order_id
+                                  ORDER BY e.version DESC LIMIT 1),
+                                (SELECT max(s.started_at) FROM treatment_start s
+                                  WHERE s.clinic_id = f.clinic_id AND s.order_id = f.order_id))
+                       AT TIME ZONE :zone)::date
+                      + CAST(CAST(:days AS jsonb) ->> f.within AS integer)) AS counted
+        FROM follow_up f WHERE f.clinic_id = :clinic AND f.settled_at IS NULL)
+    UPDATE follow_up f
+       SET due_on = base.counted,
+           reminded_at = CASE WHEN base.counted > f.due_on THEN NULL ELSE f.reminded_at END,
+           asked_at = CASE WHEN base.counted > f.due_on THEN NULL ELSE f.asked_at END
+      FROM base
+     WHERE f.clinic_id = :clinic AND f.id = base.id AND base.counted IS DISTINCT FROM base.due_on
+    RETURNING f.id""")
+
+
+def count_days(session: Session, zone: str) -> list[str]:
+    """Count the days of all that go on anew, in the clinic's zone; the ids of those with another day now.
+
+    From the end of the course, else from the last session, unless the office has named a day. A day that has
+    moved on is reminded of and asked about again.
+    """
+    days = "{" + ", ".join(f'"{name}": {count}' for name, count in WITHIN.items()) + "}"
+    given = {"clinic": session.clinic, "zone": zone, "days": days}
+    return list(session.connection.scalars(_COUNT, given))
