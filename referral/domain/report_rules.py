@@ -24,7 +24,7 @@ from referral.domain.records import Contact
 
 
 class Occasion(StrEnum):
-    """Why a report is written; migration 0036 has the same list."""
+    """Why a report is written; migration 0033 has the same list."""
 
     DECISION = "decision"
     MID_COURSE = "mid-course"
@@ -34,7 +34,7 @@ class Occasion(StrEnum):
 
 
 class Withheld(StrEnum):
-    """Why a report that was owed is not sent; migration 0036 has the same list."""
+    """Why a report that was owed is not sent; migration 0033 has the same list."""
 
     CONSENT = "consent"
     NOT_WANTED = "not-wanted"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from referral.storage.migrations.scripts import run_as_owner
 
 revision = "0035"
-down_revision = "0036"
+down_revision = "0034"
 branch_labels = None
 depends_on = None
 

@@ -1,17 +1,17 @@
-"""Second factors, set-up links, sessions that lock, and what was typed in them."""
+"""Filled scales, and signs of self-harm that wait for a person."""
 
 from __future__ import annotations
 
 from referral.storage.migrations.scripts import run_as_owner
 
-revision = "0031"
-down_revision = "0036"
+revision = "0032"
+down_revision = "0031"
 branch_labels = None
 depends_on = None
 
 
 def upgrade() -> None:
-    run_as_owner("0031_accounts.sql")
+    run_as_owner("0032_scales.sql")
 
 
 def downgrade() -> None:

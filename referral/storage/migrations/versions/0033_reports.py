@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from referral.storage.migrations.scripts import run_as_owner
 
-revision = "0036"
-down_revision = "0034"
+revision = "0033"
+down_revision = "0032"
 branch_labels = None
 depends_on = None
 
 
 def upgrade() -> None:
-    run_as_owner("0036_reports.sql")
+    run_as_owner("0033_reports.sql")
 
 
 def downgrade() -> None:

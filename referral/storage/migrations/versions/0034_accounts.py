@@ -1,17 +1,17 @@
-"""A course of treatment: decisions, sessions, doses, vital signs, side effects and the end, as versions."""
+"""Second factors, set-up links, sessions that lock, and what was typed in them."""
 
 from __future__ import annotations
 
 from referral.storage.migrations.scripts import run_as_owner
 
-revision = "0033"
-down_revision = "0030"
+revision = "0034"
+down_revision = "0033"
 branch_labels = None
 depends_on = None
 
 
 def upgrade() -> None:
-    run_as_owner("0033_course.sql")
+    run_as_owner("0034_accounts.sql")
 
 
 def downgrade() -> None:
