@@ -201,16 +201,26 @@ CREATE TABLE course_end (
 );
 CREATE INDEX ix_course_end_clinic_id_order_id ON course_end (clinic_id, order_id);
 
-DO $$
-DECLARE
-    name text;
-BEGIN
-    FOREACH name IN ARRAY '{course_plan,course_decision,course_session,course_dose,course_vital,course_effect,course_end}'::text[] LOOP
-        EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', name);
-        EXECUTE format('ALTER TABLE %I FORCE ROW LEVEL SECURITY', name);
-        EXECUTE format('CREATE POLICY own_clinic ON %I USING (clinic_id = current_clinic())', name);
-        -- Nothing of it is ever rewritten or taken away.
-        EXECUTE format('GRANT SELECT, INSERT ON %I TO referral_app', name);
-    END LOOP;
-END
-$$;
+ALTER TABLE course_plan ENABLE ROW LEVEL SECURITY;
+ALTER TABLE course_plan FORCE ROW LEVEL SECURITY;
+CREATE POLICY own_clinic ON course_plan USING (clinic_id = current_clinic());
+ALTER TABLE course_decision ENABLE ROW LEVEL SECURITY;
+ALTER TABLE course_decision FORCE ROW LEVEL SECURITY;
+CREATE POLICY own_clinic ON course_decision USING (clinic_id = current_clinic());
+ALTER TABLE course_session ENABLE ROW LEVEL SECURITY;
+ALTER TABLE course_session FORCE ROW LEVEL SECURITY;
+CREATE POLICY own_clinic ON course_session USING (clinic_id = current_clinic());
+ALTER TABLE course_dose ENABLE ROW LEVEL SECURITY;
+ALTER TABLE course_dose FORCE ROW LEVEL SECURITY;
+CREATE POLICY own_clinic ON course_dose USING (clinic_id = current_clinic());
+ALTER TABLE course_vital ENABLE ROW LEVEL SECURITY;
+ALTER TABLE course_vital FORCE ROW LEVEL SECURITY;
+CREATE POLICY own_clinic ON course_vital USING (clinic_id = current_clinic());
+ALTER TABLE course_effect ENABLE ROW LEVEL SECURITY;
+ALTER TABLE course_effect FORCE ROW LEVEL SECURITY;
+CREATE POLICY own_clinic ON course_effect USING (clinic_id = current_clinic());
+ALTER TABLE course_end ENABLE ROW LEVEL SECURITY;
+ALTER TABLE course_end FORCE ROW LEVEL SECURITY;
+CREATE POLICY own_clinic ON course_end USING (clinic_id = current_clinic());
+-- Nothing of it is ever rewritten or taken away.
+GRANT SELECT, INSERT ON course_plan, course_decision, course_session, course_dose, course_vital, course_effect, course_end TO referral_app;
