@@ -28,6 +28,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from bench._harness import figure
 from referral.channels import print_batch
 from referral.domain.language import Language
 from referral.letters import fonts, markup
@@ -154,22 +155,23 @@ def main() -> None:
     rounds, many, batch = given + [ROUNDS, MANY, BATCH][len(given) :]
     with TemporaryDirectory() as name:
         folder = Path(name)
-        memory = measure_memory(folder, many)
+        tell_memory(measure_memory(folder, many), many)
         mine, whole, plain = compare_speed(folder, rounds)
+        print(f"{rounds} letters each; medians of CPU time")
+        for label, one in (("ours", mine), ("ours from values", whole), ("bare WeasyPrint", plain)):
+            print(f"{label}: {one * 1000:.0f} ms, {1 / one:.1f} letters per second and core")
+        figure("letters-vs-bare-weasyprint", plain / mine, "0.95")
+        figure("letters-from-values-vs-bare-weasyprint", plain / whole, "0.9")
         joined, apart = compare_batch(folder, batch)
-    print(f"{rounds} letters each; medians of CPU time")
-    for label, one in (("ours", mine), ("ours from values", whole), ("bare WeasyPrint", plain)):
-        print(f"{label}: {one * 1000:.0f} ms, {1 / one:.1f} letters per second and core")
+        print(f"batch of {batch}: {joined:.2f} s joined, {apart:.1f} s drawn one by one")
+        figure("letters-batch-vs-single", apart / joined, "1.5")
+
+
+def tell_memory(memory: list[int], many: int) -> None:
     print(f"memory in MB when warm and after each tenth of {many} letters:")
     print(" ".join(f"{kilobytes / 1024:.0f}" for kilobytes in memory))
-    growth = (memory[-1] - memory[0]) / memory[0]
-    per_letter = (memory[-1] - memory[0]) / many
-    print(f"{per_letter:.1f} KB a letter")
-    print(f"batch of {batch}: {joined:.2f} s joined, {apart:.1f} s drawn one by one")
-    print(f"figure: letters-vs-bare-weasyprint = {plain / mine:.3f} (goal 0.95)")
-    print(f"figure: letters-from-values-vs-bare-weasyprint = {plain / whole:.3f} (goal 0.9)")
-    print(f"figure: letters-memory-growth = {growth:.3f} (goal <= 0.05)")
-    print(f"figure: letters-batch-vs-single = {apart / joined:.1f} (goal 1.5)")
+    print(f"{(memory[-1] - memory[0]) / many:.1f} KB a letter")
+    figure("letters-memory-growth", (memory[-1] - memory[0]) / memory[0], "<= 0.05")
 
 
 if __name__ == "__main__":
