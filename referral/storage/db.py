@@ -229,12 +229,16 @@ class Database:
             return set(connection.scalars(_RUNNING))
 
     def close(self) -> None:
-        """Close every connection: those in use as soon as they come back. Using it again opens new ones."""
+        """Close every connection: those in use as soon as they come back. Using it again opens new ones.
+
+        Nobody keeps those: a thread that ends late, such as that of a stream, leaves none behind.
+        """
         self._rings.close()
         for engine in (self.engine, self._statements):
             pool = engine.pool
             engine.dispose()
-            event.listen(pool, "checkin", _close_returned)
+            for one in (pool, engine.pool):
+                event.listen(one, "checkin", _close_returned)
             pool.dispose()  # what came back in between
 
 

@@ -64,6 +64,11 @@ def test_a_connection_that_comes_back_after_closing_is_closed(small: Database, u
         small.close()
         assert not raw.closed
     assert raw.closed
+    # Nor does one stay open that is opened even later.
+    with getattr(small, use)() as used:
+        late = (used.connection if use == "transaction" else used).connection.dbapi_connection
+        assert not late.closed
+    assert late.closed
     assert in_transaction(small) == in_statement(small) == 1
 
 
