@@ -39,8 +39,8 @@ _MEANT: Final = {
     "color": "#0f5257",
     "url": "https://ehr.example/keys",
 }
-# A form that ends the visit is the business of the tests of visits.
-_LEFT_OUT: Final = ("/sign-out",)
+# A form that ends or locks a visit is the business of the tests of visits.
+_LEFT_OUT: Final = ("/sign-out", "/lock", "/sign-in/leave", "/sign-in/unlock")
 
 
 @dataclass(slots=True)
