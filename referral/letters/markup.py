@@ -15,6 +15,7 @@ import segno
 from markupsafe import Markup
 
 from referral.domain.language import Language
+from referral.domain.scales import Scale
 from referral.letters.content import (
     Letter,
     Letterhead,
@@ -35,7 +36,7 @@ from referral.letters.notices import (
     ThankYouLetter,
 )
 from referral.letters.plot import plot
-from referral.letters.report import RANGES, ReportLetter, Scale, Series
+from referral.letters.report import RANGES, ReportLetter, Series
 from referral.translation import long_date, say, teach
 
 TEMPLATES: Final = Path(__file__).resolve().parents[2] / "templates" / "letters"

@@ -9,7 +9,8 @@ from typing import Final
 from markupsafe import Markup
 
 from referral.domain.language import Language
-from referral.letters.report import RANGES, Scale, Score, Series
+from referral.domain.scales import Scale
+from referral.letters.report import RANGES, Score, Series
 from referral.translation import say, say_many
 
 # In points, so that a type size means on paper what it says; 9 pt is the least that a fax carries.
@@ -39,8 +40,8 @@ def score_words(series: Series, language: Language) -> str:
     """What the picture shows, for those who hear it and for the table's reader in a hurry."""
     first, last = series.scores[0], series.scores[-1]
     if len(series.scores) == 1:
-        return say(language, "%(scale)s: %(total)s, measured once.", scale=series.scale, total=first.total)
-    values = {"scale": series.scale, "first": first.total, "last": last.total}
+        return say(language, "%(scale)s: %(total)s, measured once.", scale=series.name, total=first.total)
+    values = {"scale": series.name, "first": first.total, "last": last.total}
     return say_many(
         language,
         "%(scale)s: from %(first)s at first to %(last)s after %(num)s infusion.",

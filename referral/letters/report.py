@@ -5,19 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
-from enum import StrEnum
 from typing import ClassVar
 
 from referral.domain.report_rules import Occasion
+from referral.domain.scales import FORMS, Scale
 from referral.letters.content import ClinicianLetter, LetterProblem, settle
-
-
-class Scale(StrEnum):
-    """The questionnaires that are followed over a course."""
-
-    PHQ_9 = "PHQ-9"
-    GAD_7 = "GAD-7"
-    PCL_5 = "PCL-5"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +20,11 @@ class ScaleRange:
     cutoff: int
 
 
-# PHQ-9: Kroenke, Spitzer and Williams 2001, 10 of 27. GAD-7: Spitzer et al. 2006, 10 of 21. PCL-5: the
-# National Center for PTSD gives 31 to 33 of 80.
+# The scales that are followed over a course. PHQ-9: Kroenke, Spitzer and Williams 2001, 10 of 27. GAD-7:
+# Spitzer et al. 2006, 10 of 21. PCL-5: the National Center for PTSD gives 31 to 33 of 80.
 RANGES: Mapping[Scale, ScaleRange] = {
-    Scale.PHQ_9: ScaleRange(27, 10),
-    Scale.GAD_7: ScaleRange(21, 10),
-    Scale.PCL_5: ScaleRange(80, 31),
+    scale: ScaleRange(FORMS[scale].highest, cutoff)
+    for scale, cutoff in ((Scale.PHQ_9, 10), (Scale.GAD_7, 10), (Scale.PCL_5, 31))
 }
 
 
@@ -60,6 +51,11 @@ class Series:
             raise LetterProblem("scores has a total that the scale does not have.")
         if list(self.scores) != sorted(self.scores, key=lambda score: (score.after_sessions, score.on)):
             raise LetterProblem("scores are not in the order of time.")
+
+    @property
+    def name(self) -> str:
+        """As it is printed."""
+        return FORMS[self.scale].title
 
     @property
     def change(self) -> int:
@@ -120,7 +116,7 @@ class ReportLetter(ClinicianLetter):
 
     def __post_init__(self) -> None:
         ClinicianLetter.__post_init__(self)
-        if len(self.series) > len(Scale) or len(self.medication) > 12:
+        if len(self.series) > len(RANGES) or len(self.medication) > 12:
             raise LetterProblem("A report has room for each scale once and for 12 changes of medication.")
         if (self.occasion is Occasion.ADVERSE_EVENT) != bool(self.event):
             raise LetterProblem("event belongs to a report of an adverse event, and only there.")

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 from referral.domain.codes import ClinicianKind
 from referral.domain.language import Language
 from referral.domain.report_rules import Occasion
+from referral.domain.scales import Scale
 from referral.letters.content import Letter, Letterhead, ReminderLetter, RequestLetter
 from referral.letters.notices import (
     CancelledLetter,
@@ -28,7 +29,6 @@ from referral.letters.report import (
     MedicationChange,
     NextVisit,
     ReportLetter,
-    Scale,
     Score,
     Series,
 )

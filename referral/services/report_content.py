@@ -8,17 +8,16 @@ from datetime import date, datetime
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from referral.domain import scales as kept
 from referral.domain.course import Course, Severity
 from referral.domain.errors import NotFound
 from referral.domain.language import Language, phrase
 from referral.domain.report_rules import Occasion
-from referral.domain.scales import FORMS, ScaleScore
+from referral.domain.scales import FORMS, Scale, ScaleScore
 from referral.domain.side_effects import worded
 from referral.fhir.course_report import Part, ReportDocument, Total, document_bundle
 from referral.fhir.elements import reference
 from referral.fhir.questionnaire import answers_from_response
-from referral.letters.report import NextVisit, ReportLetter, Scale, Score, Series
+from referral.letters.report import RANGES, NextVisit, ReportLetter, Score, Series
 from referral.services.course import course_of
 from referral.services.letter_content import Asked, about_patient, indication_words
 from referral.services.publish import clinic_ref
@@ -34,7 +33,6 @@ _TITLES: Final = {
     Occasion.ADVERSE_EVENT: "Ketamine infusions: serious adverse event",
     Occasion.CLOSURE: "Ketamine infusions: closing report",
 }
-_SHOWN: Final = {kept.Scale.PHQ_9: Scale.PHQ_9, kept.Scale.GAD_7: Scale.GAD_7, kept.Scale.PCL_5: Scale.PCL_5}
 _SEVERITY: Final = {
     Severity.MILD: phrase("Mild."),
     Severity.MODERATE: phrase("Moderate."),
@@ -87,15 +85,15 @@ def report_content(
 def _totals(session: Session, order_id: str, as_of: datetime) -> tuple[ScaleScore, ...]:
     """Of the scales that a report shows, oldest first."""
     every = scales.of_order(session, order_id)
-    return tuple(one for one in every if one.scale in _SHOWN and one.taken_at <= as_of)
+    return tuple(one for one in every if one.scale in RANGES and one.taken_at <= as_of)
 
 
 def _all_series(totals: Iterable[ScaleScore], zone: ZoneInfo) -> tuple[Series, ...]:
     by_scale: dict[Scale, list[Score]] = {}
     for one in totals:
         score = Score(after_sessions=one.sessions, on=one.taken_at.astimezone(zone).date(), total=one.total)
-        by_scale.setdefault(_SHOWN[one.scale], []).append(score)
-    return tuple(Series(scale=scale, scores=tuple(by_scale[scale])) for scale in Scale if scale in by_scale)
+        by_scale.setdefault(one.scale, []).append(score)
+    return tuple(Series(scale=scale, scores=tuple(by_scale[scale])) for scale in RANGES if scale in by_scale)
 
 
 def _event(session: Session, report: CourseReport, found: Course, language: Language, zone: ZoneInfo) -> str:
@@ -150,7 +148,13 @@ def _bundle(
 ) -> dict[str, object]:
     patient = resources.read(session, "Patient", asked.patient.id).document
     made = tuple(
-        Total(FORMS[one.scale].total, FORMS[one.scale].total_name, _SHOWN[one.scale], one.total, one.taken_at)
+        Total(
+            FORMS[one.scale].total,
+            FORMS[one.scale].total_name,
+            FORMS[one.scale].title,
+            one.total,
+            one.taken_at,
+        )
         for one in totals
     )
     document = ReportDocument(
@@ -204,8 +208,8 @@ def _given(letter: ReportLetter) -> str:
 def _series(series: Series) -> str:
     first, last = series.scores[0], series.scores[-1]
     if len(series.scores) == 1:
-        return f"{series.scale}: {first.total} on {_day(first.on)}, measured once."
-    return f"{series.scale}: {first.total} on {_day(first.on)}, {last.total} on {_day(last.on)}."
+        return f"{series.name}: {first.total} on {_day(first.on)}, measured once."
+    return f"{series.name}: {first.total} on {_day(first.on)}, {last.total} on {_day(last.on)}."
 
 
 def _next(visit: NextVisit | None) -> str:

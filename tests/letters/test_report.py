@@ -13,10 +13,11 @@ import pytest
 
 from referral.domain.language import Language
 from referral.domain.report_rules import Occasion
+from referral.domain.scales import Scale
 from referral.letters.content import LetterProblem
 from referral.letters.plot import plot
 from referral.letters.render import Renderer
-from referral.letters.report import MedicationChange, ReportLetter, Scale, Score, Series
+from referral.letters.report import MedicationChange, ReportLetter, Score, Series
 from referral.letters.samples import sample
 from tests.letters import pdf
 from tests.letters.conftest import Drawn
