@@ -23,11 +23,16 @@ def promised_by(session: Session, found: PortalSession) -> FollowUp | None:
     return follow_ups.of_referral(session, credential.referral_id)
 
 
-def read_visit(session: Session, actor: Actor, found: PortalSession) -> tuple[FollowUp, str]:
-    """The visit and the patient's name. Raises CredentialUnusable. The look is recorded."""
+def _visit(session: Session, found: PortalSession) -> FollowUp:
     visit = promised_by(session, found)
     if visit is None:
         raise CredentialUnusable("There is no visit to ask about here.")
+    return visit
+
+
+def read_visit(session: Session, actor: Actor, found: PortalSession) -> tuple[FollowUp, str]:
+    """The visit and the patient's name. Raises CredentialUnusable. The look is recorded."""
+    visit = _visit(session, found)
     entry = AuditEntry(
         action=Action.READ,
         subtype="follow-up",
@@ -44,7 +49,4 @@ def answer_visit(
 ) -> None:
     """As record_outcome(), of the visit that this session may answer for; not by an assistant."""
     require_clinician(found)
-    visit = promised_by(session, found)
-    if visit is None:
-        raise CredentialUnusable("There is no visit to ask about here.")
-    record_outcome(session, actor, visit.id, outcome, day, now)
+    record_outcome(session, actor, _visit(session, found).id, outcome, day, now)

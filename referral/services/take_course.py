@@ -64,6 +64,12 @@ def _keep(write: ClientWrite, order: Order, one: Recorded, *, in_error: bool = F
     keep(write.session, write.actor, order, [one], write.now, in_error=in_error, publish=False)
 
 
+def _mark_error(write: ClientWrite, order: Order, found: tuple[str, Recorded, bool] | None) -> None:
+    """What was kept, by course.newest(), is an error from now on, unless it is one already."""
+    if found is not None and not found[2]:
+        _keep(write, order, replace(found[1], stamp=_next(write, order, found[1])), in_error=True)
+
+
 def _checked(write: ClientWrite, error: InvalidInput) -> InvalidInput:
     """The same refusal, where a client looks for it."""
     return InvalidInput(*(Issue(issue.text, (write.type,), "business-rule") for issue in error.issues))
@@ -241,8 +247,7 @@ def _note_dose(write: ClientWrite, order: Order, session_id: str) -> None:
     before = found[1] if found else None
     in_error = mapping.is_error(write.document) or write.document.get("status") == "not-done"
     if in_error:
-        if before is not None and found is not None and not found[2]:
-            _keep(write, order, replace(before, stamp=_next(write, order, before)), in_error=True)
+        _mark_error(write, order, found)
         return
     made = mapping.dose_from(write.document, session_id, _next(write, order, before))
     if made is None or (before is not None and _same(made, before)):
@@ -278,8 +283,7 @@ def _note_vital(write: ClientWrite) -> None:
     order, session = named
     made = vital_from(write.document, session.id, _next(write, order, before))
     if made is None:
-        if before is not None and found is not None and not found[2]:
-            _keep(write, order, replace(before, stamp=_next(write, order, before)), in_error=True)
+        _mark_error(write, order, found)
         return
     if before is not None and found is not None and not found[2] and _same(made, before):
         return
@@ -301,8 +305,7 @@ def _note_effect(write: ClientWrite) -> None:
         raise TransitionRefused("An adverse event stays with its session.", "AdverseEvent.suspectEntity")
     made = mapping.effect_from(write.document, session_id, _next(write, order, before))
     if made is None or mapping.is_error(write.document):
-        if before is not None and found is not None and not found[2]:
-            _keep(write, order, replace(before, stamp=_next(write, order, before)), in_error=True)
+        _mark_error(write, order, found)
         return
     if before is not None and found is not None and not found[2] and _same(made, before):
         return

@@ -233,21 +233,22 @@ def _hour(now: datetime) -> datetime:
 
 def touch_session(session: Session, token_digest: bytes, now: datetime) -> None:
     """Move the idle time-out of a session that was just used."""
-    _change(session, token_digest, seen_at=now)
+    change_session(session, token_digest, seen_at=now)
 
 
 def mark_reauthenticated(session: Session, token_digest: bytes) -> None:
     """The password was given again just now, by the database's clock, which judges how long ago it was."""
-    _change(session, token_digest, reauthenticated_at=func.clock_timestamp())
+    change_session(session, token_digest, reauthenticated_at=func.clock_timestamp())
 
 
 def end_session(session: Session, token_digest: bytes, now: datetime) -> None:
     """Sign out: find_session() does not find it any more. A second call only moves the time."""
     session.late.changed.add(SESSIONS)
-    _change(session, token_digest, ended_at=now)
+    change_session(session, token_digest, ended_at=now)
 
 
-def _change(session: Session, token_digest: bytes, **values: Any) -> None:
+def change_session(session: Session, token_digest: bytes, **values: Any) -> None:
+    """Write new values of named columns."""
     session.connection.execute(
         update(staff_session)
         .where(staff_session.c.clinic_id == session.clinic, staff_session.c.token_digest == token_digest)

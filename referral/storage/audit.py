@@ -98,9 +98,13 @@ class Subject:
 
 
 def newest(session: Session) -> int:
-    """The id of the last row of this clinic, 0 without any."""
-    own = audit_event.c.clinic_id == session.clinic
-    return int(session.connection.scalar(select(func.max(audit_event.c.id)).where(own)) or 0)
+    """The id of the last row of this clinic, 0 without any; read once a transaction, as every form asks."""
+    if ("audit", "newest") not in session.kept:
+        own = audit_event.c.clinic_id == session.clinic
+        last = session.connection.scalar(select(func.max(audit_event.c.id)).where(own))
+        session.kept["audit", "newest"] = int(last or 0)
+    found: int = session.kept["audit", "newest"]
+    return found
 
 
 def deeds_since(session: Session, after: int, about: Subject, limit: int) -> list[AuditRow]:

@@ -9,7 +9,7 @@ from datetime import datetime
 from sqlalchemy import select, update
 
 from referral.domain.credential import digest
-from referral.storage.accounts import SESSIONS
+from referral.storage.accounts import SESSIONS, change_session
 from referral.storage.db import Session
 from referral.storage.tables import staff_session
 
@@ -66,11 +66,7 @@ def end_of_user(
 def lock(session: Session, token_digest: bytes, now: datetime) -> None:
     """A second call only moves the time."""
     session.late.changed.add(SESSIONS)
-    session.connection.execute(
-        update(staff_session)
-        .where(staff_session.c.clinic_id == session.clinic, staff_session.c.token_digest == token_digest)
-        .values(locked_at=now)
-    )
+    change_session(session, token_digest, locked_at=now)
 
 
 def unlock(session: Session, token_digest: bytes, new_token: str, now: datetime) -> bool:
