@@ -64,7 +64,7 @@ def follow_up_due(session: Session, now: datetime) -> int:
             resources.amend(session, "Task", id, mapping.changes(moved, now), now)
     calendar = clinic_calendar(session)
     sent = 0
-    for one in follow_ups.open_until(session, calendar.local_date(now) + _AHEAD):
+    for one in follow_ups.unasked_until(session, calendar.local_date(now) + _AHEAD):
         if not (one.is_to_remind(calendar, now) or one.is_to_ask(calendar, now)):
             continue
         # Request before anything else, as everybody locks them; two sweeps at once do it once.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 from typing import Any, Final
 
-from sqlalchemy import literal_column, select, text, update
+from sqlalchemy import bindparam, literal_column, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
 from referral.domain.follow_up import WITHIN, FollowUp, Outcome
@@ -68,14 +68,27 @@ def find(session: Session, id: str, *, lock: bool = False) -> FollowUp | None:
     return _to_follow_up(row) if row else None
 
 
-def open_until(session: Session, last: date, limit: int = 200) -> list[FollowUp]:
-    """Those that go on and whose day is not after `last`, the oldest day first."""
-    rows = session.connection.execute(
-        select(*_COLUMNS)
-        .where(_TABLE.c.clinic_id == session.clinic, _TABLE.c.settled_at.is_(None), _TABLE.c.due_on <= last)
-        .order_by(_TABLE.c.due_on, _TABLE.c.id)
-        .limit(limit)
+_OPEN: Final = (
+    select(*_COLUMNS)
+    .where(
+        _TABLE.c.clinic_id == bindparam("clinic"),
+        _TABLE.c.settled_at.is_(None),
+        _TABLE.c.due_on <= bindparam("last"),
     )
+    .order_by(_TABLE.c.due_on, _TABLE.c.id)
+)
+
+
+def open_until(session: Session, last: date, limit: int) -> list[FollowUp]:
+    """Those that go on and whose day is not after `last`, the oldest day first."""
+    given = {"clinic": session.clinic, "last": last}
+    return [_to_follow_up(row) for row in session.connection.execute(_OPEN.limit(limit), given)]
+
+
+def unasked_until(session: Session, last: date) -> list[FollowUp]:
+    """All of them whose office was not asked yet: however many do not answer, they hide nobody."""
+    given = {"clinic": session.clinic, "last": last}
+    rows = session.connection.execute(_OPEN.where(_TABLE.c.asked_at.is_(None)), given)
     return [_to_follow_up(row) for row in rows]
 
 

@@ -104,6 +104,16 @@ def overdue(clinic: ClinicFixture, day: date) -> bool:
     return any(item.reason is Reason.FOLLOW_UP for item in board.attention)
 
 
+def test_who_was_asked_in_vain_stands_in_nobodys_way(clinic: ClinicFixture, treated: Referral) -> None:
+    held = named(clinic, treated)
+    with clinic.transaction() as session:
+        assert [one.id for one in follow_ups.unasked_until(session, DUE)] == [held.id]
+    assert sweep(clinic, treated, at(date(2026, 12, 3))) == [MessageKind.FOLLOW_UP]
+    with clinic.transaction() as session:
+        assert follow_ups.unasked_until(session, DUE) == []
+        assert [one.id for one in follow_ups.open_until(session, DUE, 1)] == [held.id]
+
+
 def test_nobody_answers_and_the_front_desk_sees_to_it(clinic: ClinicFixture, treated: Referral) -> None:
     named(clinic, treated)
     sweep(clinic, treated, at(date(2026, 12, 3)))
