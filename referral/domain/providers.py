@@ -164,6 +164,8 @@ def settle(provider: Provider, holder: str, answered: Answered, now: datetime) -
 
 def _after(provider: Provider, answer: bool, error: str | None, now: datetime) -> Provider:
     if answer:
+        if not provider.failures and provider.rests_until is None and provider.last_error is None:
+            return provider  # as nearly always
         return replace(provider, failures=0, rests=0, rests_until=None, last_error=None, failing_since=None)
     since = provider.failing_since or now
     failed = replace(provider, failures=provider.failures + 1, last_error=error, failing_since=since)

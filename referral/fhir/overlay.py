@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any, Final
 
 Key = Callable[[Mapping[str, Any]], object]
@@ -61,10 +62,16 @@ _CHOICES: Final = ("occurrence", "performed", "effective", "value")
 def _displaced(name: str, existing: Mapping[str, Any], managed: Mapping[str, Any]) -> list[str]:
     """What of the client's cannot stay beside our element `name`."""
     stale = [f"_{name}"] if f"_{name}" in existing and f"_{name}" not in managed else []
-    for choice in _CHOICES:
-        if _is_type_of(name, choice):
-            stale += [other for other in existing if _is_type_of(other, choice) and other not in managed]
+    choice = _choice_of(name)
+    if choice is not None:
+        stale += [other for other in existing if _is_type_of(other, choice) and other not in managed]
     return stale
+
+
+@lru_cache(maxsize=512)
+def _choice_of(name: str) -> str | None:
+    """The choice that an element of ours is a type of; the names that our builders write are few."""
+    return next((choice for choice in _CHOICES if _is_type_of(name, choice)), None)
 
 
 def _is_type_of(name: str, choice: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol, TypeVar
 
@@ -151,8 +151,7 @@ def try_later(session: Session, setbacks: Sequence[Setback], delivery: Delivery,
             note_delivery.ended(session, message, MessageState.DEAD, setback.reason, now)
             continue
         due = now + retry_delay(tries, delivery.fraction())
-        after = replace(
-            message,
+        after = message._replace(
             state=MessageState.READY if message.envelope_id else MessageState.QUEUED,
             tries=tries,
             last_error=setback.reason,

@@ -9,7 +9,7 @@ transaction; after it rows in `ready`. A letter is never drawn into two differen
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 import structlog
@@ -79,8 +79,7 @@ def _claim(delivery: Delivery, clinic_id: str, find: Callable[[Session, datetime
         for held in find(session, now):
             before = held.message
             crashed = before.state is MessageState.RENDERING
-            after = replace(
-                before,
+            after = before._replace(
                 state=MessageState.RENDERING,
                 attempts=before.attempts + 1,
                 crashes=before.crashes + crashed,

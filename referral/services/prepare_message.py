@@ -343,8 +343,7 @@ def store(session: Session, drawings: Sequence[Drawing], now: datetime) -> list[
         session, [link for drawing in drawings if (link := _patient_link(drawing, now))], now
     )
     return [
-        replace(
-            drawing.message,
+        drawing.message._replace(
             state=MessageState.READY,
             letter_id=drawing.finished.letter_id,
             envelope_id=envelope_id,

