@@ -69,7 +69,7 @@ class TwilioSms:
 
     name = "sms"
     is_real = True
-    at_once = 32
+    at_once = 48
 
     def __init__(
         self,
