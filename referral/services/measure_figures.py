@@ -7,30 +7,33 @@ from datetime import date, datetime, time, timedelta
 from typing import Final
 
 from referral.fhir.elements import reference
-from referral.fhir.measure import Counted, measure_report
+from referral.fhir.measure import Counted, Quartiles, measure_report
 from referral.services.calendars import clinic_calendar
 from referral.services.publish import clinic_ref
-from referral.storage import measures
+from referral.storage import clinics, measures
 from referral.storage.db import Session
-from referral.storage.measures import Proportion
+from referral.storage.measures import Proportion, Spread
 from referral.storage.reports import Period
 
 REPORTED: Final = "end-of-course-report"
+DATED: Final = "follow-up-date"
+SEEN: Final = "follow-up-seen"
+DAYS: Final = "follow-up-days"
 CMS50: Final = "cms50"
 _DAY: Final = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
-    """One proportion over the days `first` to `last`, both included, where the clinic is."""
+    """One measure over the days `first` to `last`, both included, where the clinic is."""
 
     name: str
     first: date
     last: date
-    counted: Proportion
+    counted: Proportion | Spread
 
 
-def find_measures(session: Session, first: date, last: date) -> tuple[Measured, ...]:
+def find_measures(session: Session, first: date, last: date, now: datetime) -> tuple[Measured, ...]:
     """Courses by their end in the period; CMS50 over the calendar year of `last`, as it is defined."""
     calendar = clinic_calendar(session)
 
@@ -41,15 +44,28 @@ def find_measures(session: Session, first: date, last: date) -> tuple[Measured, 
     begins, ends = date(last.year, 1, 1), date(last.year, 12, 31)
     year = Period(starts(begins), starts(ends + _DAY))
     looped = measures.cms50(session, year, starts(date(last.year, 11, 1)))
+    zone, today = clinics.current(session).time_zone, calendar.local_date(now)
+    visits = measures.visits(session, period, zone, today)
+    of_courses: dict[str, Proportion | Spread] = {
+        REPORTED: measures.reported(session, period),
+        DATED: visits.dated,
+        SEEN: visits.seen,
+        DAYS: visits.days,
+    }
     return (
-        Measured(name=REPORTED, first=first, last=last, counted=measures.reported(session, period)),
+        *(Measured(name=name, first=first, last=last, counted=found) for name, found in of_courses.items()),
         Measured(name=CMS50, first=begins, last=ends, counted=looped),
     )
 
 
 def report_of(session: Session, measured: Measured, now: datetime) -> dict[str, object]:
     """As a FHIR MeasureReport; its Measure is contained."""
-    counted = Counted(measured.counted.denominator, measured.counted.numerator, measured.counted.excluded)
+    found = measured.counted
+    counted = (
+        Counted(found.denominator, found.numerator, found.excluded)
+        if isinstance(found, Proportion)
+        else Quartiles(found.population, found.counted, found.low, found.median, found.high)
+    )
     return measure_report(
         measured.name,
         counted,

@@ -67,7 +67,7 @@ def find_figures(session: Session, first: date, last: date, now: datetime) -> Fi
         names=names,
         ending=reports.ending(session, now, now + ASK_AHEAD),
         overrides=reports.overrides(session, period),
-        measures=find_measures(session, first, last),
+        measures=find_measures(session, first, last, now),
     )
 
 

@@ -1,4 +1,4 @@
-"""How well the return leg works, each measure counted by one statement.
+"""How well the return leg works: each measure, or what belongs together, counted by one statement.
 
 A period is [since, until). Courses belong to it by their end; CMS50 counts requests of a year instead.
 """
@@ -6,7 +6,7 @@ A period is [since, until). Courses belong to it by their end; CMS50 counts requ
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Final
 
 from sqlalchemy import text
@@ -22,6 +22,20 @@ class Proportion:
     denominator: int
     numerator: int
     excluded: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """Days of `counted` out of `population`: a quarter took at most `low`, three quarters at most `high`.
+
+    They and `median` are None where nothing was counted.
+    """
+
+    population: int
+    counted: int
+    low: float | None = None
+    median: float | None = None
+    high: float | None = None
 
 
 # One row for every recommender of a course that ended. What the patient has refused, or the clinician has not
@@ -76,3 +90,55 @@ def cms50(session: Session, year: Period, cutoff: datetime) -> Proportion:
     given = {"clinic": session.clinic, "since": year.since, "until": year.until, "cutoff": cutoff}
     row = session.connection.execute(_CMS50, given, execution_options=PLANNED_ANEW).one()
     return Proportion(row.denominator, row.numerator)
+
+
+# Courses by what was said last of their end, and the visits that were promised for them. A visit that lies
+# before the end of the course is no follow-up of it.
+_VISITS: Final = text("""
+    WITH ended AS (
+           SELECT patient_id, order_id, (ended_at AT TIME ZONE :zone)::date AS ended_on
+             FROM (SELECT DISTINCT ON (e.order_id) e.* FROM course_end e WHERE e.clinic_id = :clinic
+                    ORDER BY e.order_id, e.version DESC) newest
+            WHERE NOT in_error AND ended_at >= :since AND ended_at < :until),
+         course AS (
+           SELECT ended.patient_id, bool_or(f.due_on IS NOT NULL) AS dated,
+                  bool_or(f.settled_at IS NULL AND f.due_on >= :today) AS ahead,
+                  min(f.outcome_on) FILTER (WHERE f.outcome_on >= ended.ended_on) - ended.ended_on AS days
+             FROM ended
+             LEFT JOIN follow_up f ON f.clinic_id = :clinic AND f.order_id = ended.order_id
+            GROUP BY ended.patient_id, ended.order_id, ended.ended_on),
+         person AS (
+           SELECT bool_or(dated) AS dated, bool_or(ahead) AS ahead, bool_or(days IS NOT NULL) AS seen
+             FROM course GROUP BY patient_id)
+    SELECT p.*, c.*
+      FROM (SELECT count(*) AS people, count(*) FILTER (WHERE dated) AS dated,
+                   count(*) FILTER (WHERE dated AND seen) AS seen,
+                   count(*) FILTER (WHERE dated AND NOT seen AND ahead) AS ahead FROM person) p,
+           (SELECT count(*) AS courses, count(days) AS visited,
+                   percentile_cont(ARRAY[0.25, 0.5, 0.75]) WITHIN GROUP (ORDER BY days) AS quarters
+              FROM course) c""")
+
+
+@dataclass(frozen=True, slots=True)
+class Visits:
+    """Of patients whose courses ended: those with a day for a visit (`dated`), and of these those seen.
+
+    Who is not seen yet and has until today or longer is left out of `seen`. `days` is by course, from the
+    clinic's day of its end to that of its first visit.
+    """
+
+    dated: Proportion
+    seen: Proportion
+    days: Spread
+
+
+def visits(session: Session, period: Period, zone: str, today: date) -> Visits:
+    """Follow-up visits after the courses that ended in the period; `today` is the clinic's."""
+    given = {"clinic": session.clinic, "since": period.since, "until": period.until}
+    given |= {"zone": zone, "today": today}
+    row = session.connection.execute(_VISITS, given, execution_options=PLANNED_ANEW).one()
+    return Visits(
+        dated=Proportion(row.people, row.dated),
+        seen=Proportion(row.dated - row.ahead, row.seen, row.ahead),
+        days=Spread(row.courses, row.visited, *(row.quarters or ())),
+    )

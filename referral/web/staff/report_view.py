@@ -13,6 +13,7 @@ from referral.domain.codes import Channel
 from referral.fhir.measure import MEASURES
 from referral.services.measure_figures import Measured
 from referral.services.report_figures import AGES, Figures
+from referral.storage.measures import Proportion, Spread
 from referral.storage.reports import Took
 from referral.web.staff import present
 from referral.web.staff.clock import Clock
@@ -65,37 +66,67 @@ def all_reports(figures: Figures, clock: Clock) -> tuple[Report, ...]:
 
 
 def _measure(found: Measured, clock: Clock) -> Report:
-    described, counted = MEASURES[found.name], found.counted
+    days = f"{clock.day(found.first).text} to {clock.day(found.last).text}"
+    said = f"{MEASURES[found.name].text} {days}."
+    if isinstance(found.counted, Proportion):
+        return _proportion(found, found.counted, said)
+    return _spread(found, found.counted, said)
+
+
+def _proportion(found: Measured, counted: Proportion, said: str) -> Report:
+    described = MEASURES[found.name]
+    share = _share(counted.numerator, counted.denominator)
     drawn = [
         Bar("Denominator", counted.denominator, f"{counted.denominator:,}"),
-        Bar(
-            "Numerator",
-            counted.numerator,
-            f"{counted.numerator:,} · {_share(counted.numerator, counted.denominator)}",
-            "open",
-        ),
+        Bar("Numerator", counted.numerator, f"{counted.numerator:,} · {share}", "open"),
     ]
-    days = f"{clock.day(found.first).text} to {clock.day(found.last).text}"
-    sentence = f"{described.text} {days}."
     rows: list[tuple[Cell, ...]] = [
-        ("Denominator", counted.denominator, described.denominator),
-        ("Numerator", counted.numerator, described.numerator),
+        ("Denominator", counted.denominator, described.told("denominator")),
+        ("Numerator", counted.numerator, described.told("numerator")),
     ]
-    if described.exclusion:
-        rows.insert(1, ("Left out of it", counted.excluded, described.exclusion))
-        sentence += f" {counted.excluded:,} left out." if counted.excluded else ""
+    exclusion = described.told("denominator-exclusion")
+    if exclusion:
+        rows.insert(1, ("Left out of it", counted.excluded, exclusion))
+        said += f" {counted.excluded:,} left out." if counted.excluded else ""
+    columns = ("Population", "Number", "Who counts")
+    return _measured(found, said, drawn if counted.denominator else [], columns, tuple(rows))
+
+
+def _spread(found: Measured, counted: Spread, said: str) -> Report:
+    described = MEASURES[found.name]
+    quarters = (
+        ("A quarter within", counted.low),
+        ("Half within", counted.median),
+        ("Three quarters within", counted.high),
+    )
+    drawn = [
+        Bar(label, days, f"{days:g} days", "open" if label == "Half within" else "")
+        for label, days in quarters
+        if days is not None
+    ]
+    rows: tuple[tuple[Cell, ...], ...] = (
+        ("Courses", counted.population, described.told("initial-population")),
+        ("Seen", counted.counted, described.told("measure-population")),
+        *((label, f"{days:g}" if days is not None else None, "Days") for label, days in quarters),
+    )
+    if counted.population:
+        said += f" Seen after {counted.counted:,} of {present.counted(counted.population, 'course')}."
+    columns = ("Figure", "Number", "What it says")
+    return _measured(found, said, drawn, columns, rows)
+
+
+def _measured(
+    found: Measured, said: str, drawn: list[Bar], columns: tuple[str, ...], rows: tuple[tuple[Cell, ...], ...]
+) -> Report:
+    title, name = MEASURES[found.name].title, found.name
     return Report(
-        found.name,
-        described.title,
-        sentence if counted.denominator else f"{sentence} Nobody counts yet.",
-        bars(found.name, described.title, _said((bar.label, bar.words) for bar in drawn), drawn)
-        if counted.denominator
-        else None,
-        ("Population", "Number", "Who counts"),
-        tuple(rows),
-        more=Link(
-            "FHIR MeasureReport", f"/reports/measure?name={found.name}&from={found.first}&to={found.last}"
-        ),
+        name,
+        title,
+        said if drawn else f"{said} Nobody counts yet.",
+        bars(name, title, _said((bar.label, bar.words) for bar in drawn), drawn) if drawn else None,
+        columns,
+        rows,
+        more=Link("FHIR MeasureReport", f"/reports/measure?name={name}&from={found.first}&to={found.last}"),
     )
 
 

@@ -53,7 +53,7 @@ def show_reports(request: Request, visitor: SeeWork) -> Response:
 def measure_file(request: Request, visitor: SeeWork) -> Response:
     """One measure as a FHIR MeasureReport; an unknown one is that of the end-of-course reports."""
     first, last, _ = _period(query_of(request, "from"), query_of(request, "to"), clock_of(visitor).today)
-    found = find_measures(visitor.session, first, last)
+    found = find_measures(visitor.session, first, last, visitor.now)
     one = next((one for one in found if one.name == query_of(request, "name")), found[0])
     note_taken(visitor.session, visitor.actor, one.name)
     body = encode(report_of(visitor.session, one, visitor.now))
