@@ -255,6 +255,7 @@ AUDIT_WORDS: Final = {
     "remove-client": "A system was shut out",
     "renew": "An answer was renewed",
     "report-owed": "A report to the recommender became due",
+    "report-told": "A report was told to the recommender by voice",
     "report-withheld": "A report to the recommender is withheld",
     "request": "A request was read",
     "resend": "A message was sent again",

@@ -8,15 +8,22 @@ happened.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
+from typing import Final
 
 from referral.domain.audit import Actor
 from referral.domain.course import Candidacy, Decided, Ended, SessionState, SideEffect, TreatmentSession
+from referral.domain.follow_up import Outcome
 from referral.domain.records import Order
-from referral.domain.report_rules import Occasion, is_mid_course
+from referral.domain.report_rules import Occasion, Withheld, is_mid_course
 from referral.services.course import course_of
 from referral.services.report_back import News, report_back, report_policy
+from referral.storage import follow_ups
 from referral.storage.db import Session
+
+# An order that never was one has no course that could be closed.
+_OVER: Final = frozenset({"completed", "revoked"})
 
 
 def decided(session: Session, actor: Actor, order: Order, decision: Decided, now: datetime) -> None:
@@ -49,12 +56,36 @@ def serious_event(session: Session, actor: Actor, order: Order, event: SideEffec
 
 
 def ended(session: Session, actor: Actor, order: Order, end: Ended, now: datetime) -> None:
-    """The course was completed, or stopped early; where no session was given, the matter is closed."""
-    begun = course_of(session, order.id).sessions
-    occasion = Occasion.END_OF_COURSE if begun else Occasion.CLOSURE
-    report_back(session, actor, order, News(occasion=occasion, happened_at=end.ended_at), now)
+    """The course was completed, or stopped early; where no session was given, the matter is closed.
+
+    Where no promised visit is waited for any more, who has asked for no report of the end hears that the
+    matter is closed. Who gets the one hears no other beside it.
+    """
+    if not course_of(session, order.id).sessions:
+        closed(session, actor, order, now)
+        return
+    made = report_back(
+        session, actor, order, News(occasion=Occasion.END_OF_COURSE, happened_at=end.ended_at), now
+    )
+    if all(one.settled_at is not None for one in follow_ups.of_order(session, order.id)):
+        unwanted = {one.referral_id for one in made if one.withheld_for is Withheld.NOT_WANTED}
+        closed(session, actor, order, now, but={one.referral_id for one in made} - unwanted)
 
 
-def closed(session: Session, actor: Actor, order: Order, now: datetime) -> None:
-    """Nobody has to follow this order any more: it is known who sees the patient, or that nobody does."""
-    report_back(session, actor, order, News(occasion=Occasion.CLOSURE, happened_at=now), now)
+def visit_settled(session: Session, actor: Actor, order: Order, now: datetime) -> None:
+    """It is known what became of a promised visit. With the last one, after the course, the matter is closed.
+
+    Who says that they do not treat this patient any more hears nothing further about them.
+    """
+    promised = follow_ups.of_order(session, order.id)
+    if order.status in _OVER and all(one.settled_at is not None for one in promised):
+        gone = {one.referral_id for one in promised if one.outcome is Outcome.NOT_OURS}
+        closed(session, actor, order, now, but=gone)
+
+
+def closed(session: Session, actor: Actor, order: Order, now: datetime, *, but: Collection[str] = ()) -> None:
+    """Nobody has to follow this order any more: it is known who sees the patient, or that nobody does.
+
+    `but` are requests whose clinicians are not told of it. Twice is harmless.
+    """
+    report_back(session, actor, order, News(occasion=Occasion.CLOSURE, happened_at=now), now, but=but)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from enum import StrEnum
 from typing import Final
 
 from referral.domain.audit import Actor
@@ -16,10 +15,12 @@ from referral.domain.fax import FaxState
 from referral.domain.life import ASK_AHEAD, find_conflicts
 from referral.domain.outgoing import ON_THEIR_WAY, MessageState
 from referral.domain.reminders import Step
+from referral.services.attention import Attention, Reason
 from referral.services.calendars import clinic_calendar
 from referral.services.find_bookings import Seat, seats_of
 from referral.services.find_calls import Call, find_calls
-from referral.services.find_escalations import BROUGHT_UP, Escalation, find_escalations
+from referral.services.find_course_troubles import late_reports, overdue_visits
+from referral.services.find_escalations import BROUGHT_UP, find_escalations
 from referral.services.find_orders import OrderState, states_of, with_orders
 from referral.services.find_overrides import Emergency, emergencies
 from referral.services.find_scales import Sign, signs_waiting
@@ -31,7 +32,6 @@ from referral.storage import (
     clinics,
     conversations,
     faxes,
-    follow_ups,
     late_answers,
     orders,
     outbox,
@@ -42,11 +42,11 @@ from referral.storage import (
 )
 from referral.storage import calls as call_tasks
 from referral.storage.db import Session
-from referral.storage.faxes import Fax
 from referral.storage.outbox import Message
-from referral.storage.policies import CodeInUse
 from referral.storage.referrals import Told, newest
 from referral.storage.waiting import Waiting
+
+__all__ = ["COUNTED", "NOT_DELIVERED", "Attention", "Coming", "Reason", "Today", "find_today"]
 
 _CHAIRS: Final = 15
 _RELEASES: Final = 30
@@ -59,55 +59,7 @@ _TURNS: Final = 100
 NOT_DELIVERED: Final = (MessageState.FAILED, MessageState.UNKNOWN, MessageState.DEAD)
 
 
-class Reason(StrEnum):
-    """Why something stays still until a person acts."""
-
-    ESCALATED = "escalated"
-    SUGGEST_ANOTHER = "suggest-another"
-    NOT_DELIVERED = "not-delivered"
-    LINK_FROZEN = "link-frozen"
-    NOT_REACHED = "not-reached"
-    NO_BIRTH_DATE = "no-birth-date"
-    QUESTION = "question"
-    COLLEAGUE = "colleague"
-    LEFT = "left"
-    WRONG_ADDRESS = "wrong-address"
-    REVIEW = "review"
-    DECLINED = "declined"
-    GIVEN_BACK = "given-back"
-    EXPIRED_REQUEST = "expired-request"
-    EXPIRED_ANSWER = "expired-answer"
-    EXPIRING = "expiring"
-    VOIDED = "voided"
-    CONFLICT = "conflict"
-    UNCLASSIFIED = "unclassified"
-    RELEASED = "released"
-    FAX = "fax"
-    FAX_LATE = "fax-late"
-    FAX_DIFFERS = "fax-differs"
-    LATE_ANSWER = "late-answer"
-    FOLLOW_UP = "follow-up"
-
-
 _OF_STEP: Final = {Step.SUGGEST_ANOTHER: Reason.SUGGEST_ANOTHER, Step.ESCALATE: Reason.ESCALATED}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Attention:
-    """`followed` is the request that it is about, `seat` the booking; None where it is the order itself.
-
-    `code` is an indication that nobody has classified; `state` is then one of the orders that wait for it.
-    """
-
-    reason: Reason
-    state: OrderState
-    since: datetime
-    followed: Followed | None = None
-    message: Message | None = None
-    seat: Seat | None = None
-    code: CodeInUse | None = None
-    escalation: Escalation | None = None
-    fax: Fax | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +114,8 @@ def find_today(session: Session, actor: Actor, today: date, now: datetime) -> To
     attention += _of_faxes(session, states, now)
     attention += _of_late_answers(session, states, now)
     attention += _of_turns(session, states, calling, now)
-    attention += _of_visits(session, states, now)
+    attention += overdue_visits(session, states, now)
+    attention += late_reports(session, states, now)
     attention += [
         Attention(reason=Reason.RELEASED, state=seat.state, since=seat.booking.changed_at, seat=seat)
         for seat in released
@@ -250,18 +203,6 @@ def _of_late_answers(session: Session, states: list[OrderState], now: datetime) 
     for late in waiting:
         followed, state = asked[late.referral_id]
         yield Attention(reason=Reason.LATE_ANSWER, state=state, since=late.received_at, followed=followed)
-
-
-def _of_visits(session: Session, states: list[OrderState], now: datetime) -> Iterator[Attention]:
-    """Promised visits whose day has passed, and nobody has said in time what became of them."""
-    calendar = clinic_calendar(session)
-    until = follow_ups.open_until(session, calendar.local_date(now), _TURNS)
-    overdue = [one for one in until if one.is_overdue(calendar, now)]
-    asked = with_orders(session, {one.referral_id for one in overdue}, now, states) if overdue else {}
-    for one in overdue:
-        followed, state = asked[one.referral_id]
-        since = one.asked_at or one.promised_at
-        yield Attention(reason=Reason.FOLLOW_UP, state=state, since=since, followed=followed)
 
 
 _OF_TURN: Final = {

@@ -16,10 +16,21 @@ from referral.domain.follow_up import REMIND_AHEAD, FollowUp, Outcome, promised
 from referral.domain.language import phrase
 from referral.domain.outgoing import MessageKind
 from referral.fhir import follow_up as mapping
+from referral.services import course_events
 from referral.services.calendars import clinic_calendar
 from referral.services.publish import clinic_ref
 from referral.services.queue_message import queue_message
-from referral.storage import audit, clinics, consents, contacts, directory, follow_ups, referrals, resources
+from referral.storage import (
+    audit,
+    clinics,
+    consents,
+    contacts,
+    directory,
+    follow_ups,
+    orders,
+    referrals,
+    resources,
+)
 from referral.storage.db import Session
 from referral.storage.recommendations import NewRecommendation
 
@@ -133,6 +144,8 @@ def record_outcome(
     resources.amend(session, "Task", held.id, mapping.changes(changed, now), now)
     referrals.note(session, held.referral_id, "follow-up-outcome", actor.id, now, outcome=said)
     _record(session, actor, changed, "follow-up-outcome", Action.UPDATE, outcome=said)
+    if changed.settled_at is not None:
+        course_events.visit_settled(session, actor, orders.get(session, held.order_id), now)
     return changed
 
 

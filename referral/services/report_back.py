@@ -7,6 +7,7 @@ patient's no stops it at every one of these steps (services/still_wanted, servic
 from __future__ import annotations
 
 import uuid
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -52,15 +53,19 @@ class News:
 
 
 def report_back(
-    session: Session, actor: Actor, order: Order, news: News, now: datetime
+    session: Session, actor: Actor, order: Order, news: News, now: datetime, *, but: Collection[str] = ()
 ) -> tuple[CourseReport, ...]:
     """Owe a report to everybody who has recommended this order; returns the new ones.
+
+    `but` are ids of requests that are left out.
 
     Called in the transaction that recorded the news, and harmless when repeated. What is not to be sent is
     kept as well, with why. The caller holds the order.
     """
     policy, made = report_policy(session), []
     for answer in rules.recommenders(standings.of_orders(session, [order.id])):
+        if answer.referral_id in but:
+            continue
         referral = referrals.get(session, answer.referral_id)
         clinician = directory.get_clinician(session, referral.clinician_id)
         planned = rules.plan(news.occasion, news.happened_at, policy, _calendars(session, clinician, news))

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from referral.domain.course import Course, Severity
 from referral.domain.errors import NotFound
+from referral.domain.follow_up import Outcome
 from referral.domain.language import Language, phrase
 from referral.domain.report_rules import Occasion
 from referral.domain.scales import FORMS, Scale, ScaleScore
@@ -21,7 +22,7 @@ from referral.letters.report import RANGES, NextVisit, ReportLetter, Score, Seri
 from referral.services.course import course_of
 from referral.services.letter_content import Asked, about_patient, indication_words
 from referral.services.publish import clinic_ref
-from referral.storage import documents, resources, scales, standings
+from referral.storage import documents, follow_ups, resources, scales, standings
 from referral.storage.course_reports import CourseReport
 from referral.storage.db import Session
 from referral.translation import long_date, say
@@ -123,7 +124,12 @@ def _words_of_end(session: Session, found: Course) -> str:
 
 
 def _next_visit(session: Session, asked: Asked) -> NextVisit | None:
-    """Who sees the patient next, as the clinician has committed to in the form."""
+    """Who sees the patient next, as the clinician has committed to in the form, or has said since."""
+    visit = follow_ups.of_referral(session, asked.referral.id)
+    if visit is not None and visit.outcome in (Outcome.LOST, Outcome.NOT_OURS):
+        return None
+    if visit is not None and (visit.outcome_on or visit.moved_to):
+        return NextVisit(who=asked.clinician.name, on=visit.outcome_on or visit.moved_to)
     answers = [one for one in standings.of_referral(session, asked.referral.id) if one.is_positive]
     kept = resources.find(session, "QuestionnaireResponse", answers[-1].response_id) if answers else None
     raw = answers_from_response(kept.document) if kept is not None else {}

@@ -24,6 +24,7 @@ class CourseReport:
     """One row. `about` is the id of what can happen twice.
 
     The course is told as it stood at `queue_at`. `bundle_id` is the FHIR document, as soon as it is drawn.
+    `told_at`: somebody of the clinic has told the clinician instead, and says so.
     """
 
     id: str
@@ -42,6 +43,13 @@ class CourseReport:
     bundle_id: str | None
     created_by: str
     created_at: datetime
+    told_at: datetime | None = None
+    told_by: str | None = None
+
+    @property
+    def may_be_told(self) -> bool:
+        """Not where the patient, or the clinician, does not want it."""
+        return self.withheld_for in (None, Withheld.NO_CONTACT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +113,7 @@ def add(session: Session, new: CourseReport) -> bool:
 
 
 def change(session: Session, id: str, **values: Any) -> None:
-    """What becomes of it: state, withheld_for, message_id, bundle_id."""
+    """What becomes of it: state, withheld_for, message_id, bundle_id, told_at and told_by."""
     session.connection.execute(
         update(_TABLE).where(_TABLE.c.clinic_id == session.clinic, _TABLE.c.id == id).values(**values)
     )
@@ -154,12 +162,16 @@ def of_referral(session: Session, referral_id: str) -> list[Followed]:
 
 
 def late(session: Session, since: datetime, now: datetime, limit: int) -> list[Followed]:
-    """Reports due since `since` that have not arrived, the longest due first: somebody has to call."""
+    """Reports due since `since` that have not arrived, the longest due first: somebody has to call.
+
+    Also those that no contact may carry, due or not; not what a person has cancelled, or told by voice.
+    """
     rows = session.connection.execute(
         _FOLLOWED.where(
             _TABLE.c.clinic_id == session.clinic,
-            _TABLE.c.state != "withheld",
-            _TABLE.c.due_at < now,
+            (_TABLE.c.state != "withheld") | (_TABLE.c.withheld_for == Withheld.NO_CONTACT),
+            _TABLE.c.told_at.is_(None),
+            (_TABLE.c.due_at < now) | (_TABLE.c.withheld_for == Withheld.NO_CONTACT),
             _TABLE.c.due_at >= since,
             _MESSAGE.c.state.is_(None) | _MESSAGE.c.state.not_in([*REACHED, MessageState.CANCELLED]),
         )

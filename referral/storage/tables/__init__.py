@@ -45,6 +45,7 @@ from referral.storage.tables.gate_facts import (
 )
 from referral.storage.tables.letterhead import letterhead_logo, letterhead_version, sealed_record
 from referral.storage.tables.life import conflict_decision
+from referral.storage.tables.on_call import on_call_contact, safety_call
 from referral.storage.tables.operation import operating_mode, safety_event
 from referral.storage.tables.override import override_decision, override_request, override_review
 from referral.storage.tables.paper import print_batch, print_item
@@ -107,6 +108,7 @@ __all__ = [
     "npi_import",
     "npi_key",
     "npi_record",
+    "on_call_contact",
     "operating_mode",
     "order_indication",
     "override_decision",
@@ -136,6 +138,7 @@ __all__ = [
     "resource",
     "resource_history",
     "returned_mail",
+    "safety_call",
     "safety_event",
     "safety_task",
     "scale_request",

@@ -43,6 +43,8 @@ course_report = Table(
     text_column("bundle_id", nullable=True),
     text_column("created_by"),
     time_column("created_at"),
+    time_column("told_at", nullable=True),
+    text_column("told_by", nullable=True),
     PrimaryKeyConstraint("clinic_id", "id"),
     UniqueConstraint("clinic_id", "referral_id", "occasion", "about"),
     to_order(),
@@ -56,6 +58,7 @@ course_report = Table(
         "occasion IN ('decision', 'mid-course', 'end-of-course', 'adverse-event', 'closure')",
         name="occasion",
     ),
+    CheckConstraint("(told_at IS NULL) = (told_by IS NULL)", name="told"),
     CheckConstraint("state IN ('planned', 'queued', 'withheld')", name="state"),
     CheckConstraint("(state = 'withheld') = (withheld_for IS NOT NULL)", name="withheld"),
     CheckConstraint("withheld_for IN ('consent', 'not-wanted', 'no-contact')", name="withheld_for"),
@@ -70,4 +73,10 @@ course_report = Table(
     ),
     Index(None, "clinic_id", "order_id"),
     Index("ix_course_report_due", "clinic_id", "due_at", postgresql_where=text("state <> 'withheld'")),
+    Index(
+        "ix_course_report_no_contact",
+        "clinic_id",
+        "due_at",
+        postgresql_where=text("withheld_for = 'no-contact'"),
+    ),
 )

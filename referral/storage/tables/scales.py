@@ -118,7 +118,8 @@ safety_task = Table(
     _to_order(),
     ForeignKeyConstraint(["clinic_id", "note_id"], ["document.clinic_id", "document.id"]),
     CheckConstraint(
-        "action IN ('spoke-safe', 'safety-plan', 'emergency', 'care-team', 'mistake')", name="action"
+        "action IN ('spoke-safe', 'safety-plan', 'emergency', 'care-team', 'mistake', 'examined')",
+        name="action",
     ),
     # Nothing is settled without who did what, in words.
     CheckConstraint("num_nulls(settled_at, settled_by, action, note_id) IN (0, 4)", name="settled"),
@@ -131,4 +132,5 @@ safety_task = Table(
         postgresql_where=text("settled_at IS NULL"),
     ),
     Index(None, "clinic_id", "patient_id"),
+    Index("ix_safety_task_waiting", "clinic_id", "raised_at", postgresql_where=text("settled_at IS NULL")),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Request
@@ -40,6 +41,7 @@ from referral.web.dependencies import PostedDep, Visitor, staff
 from referral.web.policy import Permission
 from referral.web.staff import course_view
 from referral.web.staff.course_form import Reader
+from referral.web.staff.course_report_view import report_lines, take_told
 from referral.web.staff.course_view import code_of
 from referral.web.staff.frame import clock_of, done, form_of, key_id, new_key, show, version_of
 from referral.web.staff.order import note_refusal
@@ -97,7 +99,10 @@ def _course(request: Request, visitor: Visitor, order_id: str, shown: Shown) -> 
     typed = {"severity": Severity.MILD.value, **shown.typed}
     form = form_of(visitor, typed, shown.errors, str(decided), typed.get("form_key") or new_key())
     actions = _actions(visitor, view.state.order.status)
-    page = course_view.course_page(view, found, clock_of(visitor), form, actions)
+    page = replace(
+        course_view.course_page(view, found, clock_of(visitor), form, actions),
+        reports=report_lines(visitor, order_id, clock_of(visitor)),
+    )
     return show(request, visitor, "staff/course.html.j2", "orders", page, shown.status)
 
 
@@ -214,6 +219,7 @@ _COURSE_STEPS: Final[Steps] = {
     "start": (Permission.START_TREATMENT, _start),
     "event": (Permission.START_TREATMENT, _between),
     "end": (Permission.START_TREATMENT, _end),
+    "told": (Permission.START_TREATMENT, take_told),
 }
 
 

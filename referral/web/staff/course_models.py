@@ -31,6 +31,21 @@ class EffectRow:
 
 
 @dataclass(frozen=True, slots=True)
+class ReportLine:
+    """A report to somebody who recommended the treatment; `id` is set where it waits for somebody's call."""
+
+    id: str
+    title: str
+    to: str
+    when: When
+    badge: Badge
+    sentence: str
+    message: Link | None
+    phone: str
+    directory: str
+
+
+@dataclass(frozen=True, slots=True)
 class CoursePage:
     """`actions`: decide, plan, start, event, end. `under_way` is the session that runs, if one does."""
 
@@ -56,6 +71,7 @@ class CoursePage:
     stops: tuple[Choice, ...]
     picks: tuple[Choice, ...]
     severities: tuple[Choice, ...]
+    reports: tuple[ReportLine, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -249,6 +249,7 @@ NOTICES: Final = {
         "The answers are kept. Somebody has to speak with the patient now.",
     ),
     "scale-voided": Notice("open", "It is marked as an error", "It stays on record and counts for nothing."),
+    "report-told": Notice("open", "It is recorded that they were told", "What had not left is stopped."),
     "follow-up-noted": Notice("open", "What became of the visit is recorded"),
     "safety-settled": Notice("open", "It is written down and settled"),
     "chair-in-use": Notice("open", "The chair is in use again"),

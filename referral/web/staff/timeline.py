@@ -102,6 +102,7 @@ _LOOKS: Final[dict[str, tuple[str, str, str]]] = {
     "patient-not-told": ("waiting", "user", "The patient was not written to; please tell them"),
     "patient-told-by-hand": ("info", "mail", "The patient is written to"),
     "report-owed": ("info", "document", "A report to the clinician is due"),
+    "report-told": ("open", "phone", "A report was told to the clinician by voice"),
     "report-withheld": ("waiting", "document", "A report to the clinician is not sent"),
     "consent-withdrawn": ("closed", "shield", "The patient has withdrawn consent: nothing goes out any more"),
 }
@@ -227,6 +228,7 @@ _DETAILS: Final[dict[str, Callable[[_Detail, RequestView, Clock], str]]] = {
     "replanned": lambda detail, _view, _clock: _WHY_MOVED.get(detail["why"], ""),
     "renewed": _on_day("until", "valid until"),
     "report-owed": lambda detail, _view, _clock: present.OCCASION[Occasion(detail["occasion"])],
+    "report-told": lambda detail, _view, _clock: present.OCCASION[Occasion(detail["occasion"])],
     "report-withheld": lambda detail, _view, _clock: (
         f"{present.OCCASION[Occasion(detail['occasion'])]}: {present.WITHHELD[Withheld(detail['why'])]}"
     ),

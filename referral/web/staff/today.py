@@ -22,6 +22,7 @@ from referral.services.find_overrides import REPORT_DAYS, count_overrides
 from referral.services.find_provider_troubles import Trouble, find_provider_troubles
 from referral.services.find_today import COUNTED, Attention, Coming, Reason, Today, find_today
 from referral.storage import clinics
+from referral.storage.course_reports import Followed
 from referral.storage.policies import CodeInUse
 from referral.web.dependencies import Visitor
 from referral.web.policy import Permission
@@ -71,6 +72,7 @@ _BADGE: Final = {
     Reason.FAX_DIFFERS: Badge("closed", "Fax differs", "fax"),
     Reason.LATE_ANSWER: Badge("closed", "Answers differ", "warning"),
     Reason.FOLLOW_UP: Badge("closed", "Follow-up overdue", "warning"),
+    Reason.LATE_REPORT: Badge("closed", "Report overdue", "warning"),
 }
 
 
@@ -245,6 +247,16 @@ def _unclassified(visitor: Visitor, code: CodeInUse) -> str:
     return f"{code.indication.label} is not in clinic policy{waiting}{advice}"
 
 
+def _late_report(visitor: Visitor, late: Followed, who: str) -> str:
+    """Who may not see answers is not told what the report is about."""
+    if not visitor.may(Permission.SEE_ANSWER):
+        return f"A report to {who} has not arrived. A clinician of the clinic has to call them."
+    what = present.OCCASION[late.report.occasion]
+    if late.report.withheld_for is not None:
+        return f"No contact of {who} may carry the report ({what}). Call them, and say that you did."
+    return f"The report to {who} ({what}) has not arrived in time. Call them, and say that you did."
+
+
 def _sentence(visitor: Visitor, item: Attention) -> str:
     who = present.titled(item.followed.clinician) if item.followed else ""
     if item.reason is Reason.NOT_DELIVERED and item.message is not None:
@@ -254,6 +266,8 @@ def _sentence(visitor: Visitor, item: Attention) -> str:
         return escalation_view.sentence(item.escalation)
     if item.code is not None:
         return _unclassified(visitor, item.code)
+    if item.report is not None:
+        return _late_report(visitor, item.report, who)
     return {
         Reason.LINK_FROZEN: f"Ten wrong tries have locked the link to {who}. Call, then send it again.",
         Reason.NOT_REACHED: f"Three calls have not reached {who}. Ask another clinician.",
@@ -295,13 +309,22 @@ _AT_REQUEST: Final = {
 }
 
 
+def _of_course(visitor: Visitor, item: Attention, href: str) -> Link:
+    order_id = item.state.order.id
+    if item.report is None:
+        return Link("Record it", f"/orders/{order_id}#follow-up")
+    if not visitor.may(Permission.SEE_ANSWER):
+        return Link("See request", href)
+    return Link("See to it", f"/orders/{order_id}/course#reports")
+
+
 def _action(visitor: Visitor, item: Attention, href: str) -> Link:
     order, may = item.state.order, visitor.may(Permission.REVIEW)
     if item.fax is not None:
         label = {Reason.FAX: "Write down", Reason.FAX_LATE: "Look"}.get(item.reason, "Compare")
         return Link(label, f"/fax-inbox/{item.fax.id}")
-    if item.reason is Reason.FOLLOW_UP:
-        return Link("Record it", f"/orders/{order.id}#follow-up")
+    if item.reason in (Reason.LATE_REPORT, Reason.FOLLOW_UP):
+        return _of_course(visitor, item, href)
     if item.reason in _AT_REQUEST:
         label, place = _AT_REQUEST[item.reason]
         return Link(label, f"{href}{place}")
