@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from operator import attrgetter
 from typing import Any, Final
 
@@ -167,13 +168,12 @@ def work(session: Session, now: datetime) -> Work:
 
 # ---- Writing back
 
-# Columns that a batch writes, with their types; when it is due again is written only by postpone().
+# Columns that a batch writes, with their types.
 _TYPES: Final = {
     "state": "text",
     "attempts": "integer",
     "tries": "integer",
     "crashes": "integer",
-    "lease_until": "timestamptz",
     "letter_id": "text",
     "envelope_id": "text",
     "provider_reference": "text",
@@ -184,13 +184,15 @@ _TYPES: Final = {
     "in_doubt": "boolean",
     "sending_since": "timestamptz",
 }
+_LEASE: Final = {"lease_until": "timestamptz"}
+# The bell rings for whoever writes a due time.
+_DUE: Final = {"not_before": "timestamptz"}
+_values: Final = attrgetter(*_TYPES)
 
 
-_WRITTEN: Final = (*(name for name in _TYPES if name != "lease_until"), "not_before")
-_written: Final = attrgetter(*_WRITTEN)
-
-
-def _update(columns: dict[str, str]) -> Any:
+@lru_cache(maxsize=64)
+def _update(names: frozenset[str], *, postpone: bool) -> Any:
+    columns = _LEASE | (_DUE if postpone else {}) | {name: _TYPES[name] for name in _TYPES if name in names}
     assigned = ", ".join(f"{name} = v.{name}" for name in columns)
     given = ", ".join(f"{name} {kind}" for name, kind in columns.items())
     return text(
@@ -203,14 +205,12 @@ def _update(columns: dict[str, str]) -> Any:
     )
 
 
-_WRITE: Final = _update(_TYPES)
-# Apart, because the bell rings for whoever writes a due time.
-_POSTPONE: Final = _update({**_TYPES, "not_before": "timestamptz"})
-
-
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What a message is to become. `before` holds the fence; `lease_until` None gives the lease up."""
+    """What a message is to become.
+
+    `before` is the row as this transaction holds it, with the fence. `lease_until` None gives the lease up.
+    """
 
     before: Message
     after: Message
@@ -220,16 +220,18 @@ class Change:
 def write(session: Session, changes: Sequence[Change], *, postpone: bool = False) -> int:
     """Write them in one statement; returns how many were still held by their claims.
 
-    The due time is written only with `postpone`.
+    Only columns that differ for one of them are written, and the due time only with `postpone`.
     """
     if not changes:
         return 0
+    names = frozenset(name for change in changes for name in _changed(change))
     rows = [
         {
             "id": change.before.id,
             "fence": change.before.attempts,
             "lease_until": change.lease_until,
-            **dict(zip(_WRITTEN, _written(change.after), strict=True)),
+            **{name: getattr(change.after, name) for name in names},
+            **({"not_before": change.after.not_before} if postpone else {}),
         }
         for change in changes
     ]
@@ -238,4 +240,9 @@ def write(session: Session, changes: Sequence[Change], *, postpone: bool = False
         "ids": _array(change.before.id for change in changes),
         "rows": orjson.dumps(rows, default=str).decode(),
     }
-    return session.connection.execute(_POSTPONE if postpone else _WRITE, given).rowcount
+    return session.connection.execute(_update(names, postpone=postpone), given).rowcount
+
+
+def _changed(change: Change) -> Iterable[str]:
+    values = zip(_TYPES, _values(change.before), _values(change.after), strict=True)
+    return (name for name, before, after in values if before is not after and before != after)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import func, select, update
+from sqlalchemy import bindparam, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from referral.domain import providers as rules
@@ -32,25 +32,33 @@ def every(session: Session) -> list[Provider]:
 
 
 # These transactions need not wait for the disk: what a crash of the database takes back is found out anew.
-_HOLD: Final = _SELECT.add_columns(func.set_config("synchronous_commit", "off", True)).with_for_update()
+_HOLD: Final = (
+    _SELECT.add_columns(func.set_config("synchronous_commit", "off", True))
+    .where(_TABLE.c.name == bindparam("held"))
+    .with_for_update()
+)
+_WRITE: Final = (
+    update(_TABLE)
+    .where(_TABLE.c.name == bindparam("held"))
+    .values({name: bindparam(name) for name in _FIELDS if name != "name"})
+)
 
 
 def _hold(session: Session, name: str) -> Provider:
-    held = _HOLD.where(_TABLE.c.name == name)
-    row = session.connection.execute(held).one_or_none()
+    row = session.connection.execute(_HOLD, {"held": name}).one_or_none()
     if row is None:
         new = {"name": name, "allowance": 0.0, "uses": {}}
         session.connection.execute(insert(_TABLE).on_conflict_do_nothing(), new)
-        row = session.connection.execute(held).one()
+        row = session.connection.execute(_HOLD, {"held": name}).one()
     return _to_provider(row)
 
 
 def _write(session: Session, before: Provider, after: Provider) -> None:
     if after == before:
         return
-    values = asdict(after)
+    values = {name: getattr(after, name) for name in _FIELDS if name != "name"}
     values["uses"] = {name: (use.calls, use.until.isoformat()) for name, use in after.uses.items()}
-    session.connection.execute(update(_TABLE).where(_TABLE.c.name == after.name).values(**values))
+    session.connection.execute(_WRITE, {"held": after.name, **values})
 
 
 @dataclass(frozen=True, slots=True)
