@@ -47,7 +47,7 @@ DISCLOSURES: Final = frozenset(
     {
         *("disclose", "misdirected"),
         *("portal-patient-name", "portal-request", "portal-letter", "portal-receipt", "portal-standing"),
-        *("portal-conversation", "portal-course", "portal-report"),
+        *("portal-conversation", "portal-course", "portal-report", "follow-up"),
         *("everything", "docref", "export"),
     }
 )

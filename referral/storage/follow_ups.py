@@ -5,15 +5,24 @@ from __future__ import annotations
 from datetime import date
 from typing import Any, Final
 
-from sqlalchemy import bindparam, literal_column, select, text, update
+from sqlalchemy import bindparam, exists, literal_column, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
 from referral.domain.follow_up import WITHIN, FollowUp, Outcome
+from referral.domain.life import Cause
 from referral.storage.db import Session
 from referral.storage.tables import follow_up as _TABLE  # noqa: N812 - as in every module of storage
+from referral.storage.tables import recommendation_void as _VOID  # noqa: N812
 
 _FIELDS: Final = tuple(FollowUp.__slots__)
-_COLUMNS: Final = tuple(_TABLE.c[name] for name in _FIELDS)
+# What came with an answer that was nobody's was never promised; no other end of a recommendation ends it.
+_PROMISED: Final = select(*(_TABLE.c[name] for name in _FIELDS)).where(
+    ~exists().where(
+        _VOID.c.clinic_id == _TABLE.c.clinic_id,
+        _VOID.c.recommendation_id == _TABLE.c.recommendation_id,
+        _VOID.c.cause.in_((Cause.DENIED, Cause.ENTERED_IN_ERROR)),
+    )
+)
 
 
 def _to_follow_up(row: Any) -> FollowUp:
@@ -36,9 +45,9 @@ def add(session: Session, new: FollowUp) -> bool:
 def of_order(session: Session, order_id: str) -> list[FollowUp]:
     """Oldest promise first."""
     rows = session.connection.execute(
-        select(*_COLUMNS)
-        .where(_TABLE.c.clinic_id == session.clinic, _TABLE.c.order_id == order_id)
-        .order_by(_TABLE.c.promised_at, _TABLE.c.id)
+        _PROMISED.where(_TABLE.c.clinic_id == session.clinic, _TABLE.c.order_id == order_id).order_by(
+            _TABLE.c.promised_at, _TABLE.c.id
+        )
     )
     return [_to_follow_up(row) for row in rows]
 
@@ -46,9 +55,9 @@ def of_order(session: Session, order_id: str) -> list[FollowUp]:
 def of_patient(session: Session, patient_id: str) -> list[FollowUp]:
     """Of all orders, the oldest day first."""
     rows = session.connection.execute(
-        select(*_COLUMNS)
-        .where(_TABLE.c.clinic_id == session.clinic, _TABLE.c.patient_id == patient_id)
-        .order_by(_TABLE.c.due_on, _TABLE.c.id)
+        _PROMISED.where(_TABLE.c.clinic_id == session.clinic, _TABLE.c.patient_id == patient_id).order_by(
+            _TABLE.c.due_on, _TABLE.c.id
+        )
     )
     return [_to_follow_up(row) for row in rows]
 
@@ -56,27 +65,23 @@ def of_patient(session: Session, patient_id: str) -> list[FollowUp]:
 def of_referral(session: Session, referral_id: str) -> FollowUp | None:
     """The promise that came with the answer to this request."""
     row = session.connection.execute(
-        select(*_COLUMNS).where(_TABLE.c.clinic_id == session.clinic, _TABLE.c.referral_id == referral_id)
+        _PROMISED.where(_TABLE.c.clinic_id == session.clinic, _TABLE.c.referral_id == referral_id)
     ).one_or_none()
     return _to_follow_up(row) if row else None
 
 
 def find(session: Session, id: str, *, lock: bool = False) -> FollowUp | None:
     """By the id of its Task."""
-    query = select(*_COLUMNS).where(_TABLE.c.clinic_id == session.clinic, _TABLE.c.id == id)
+    query = _PROMISED.where(_TABLE.c.clinic_id == session.clinic, _TABLE.c.id == id)
     row = session.connection.execute(query.with_for_update(key_share=True) if lock else query).one_or_none()
     return _to_follow_up(row) if row else None
 
 
-_OPEN: Final = (
-    select(*_COLUMNS)
-    .where(
-        _TABLE.c.clinic_id == bindparam("clinic"),
-        _TABLE.c.settled_at.is_(None),
-        _TABLE.c.due_on <= bindparam("last"),
-    )
-    .order_by(_TABLE.c.due_on, _TABLE.c.id)
-)
+_OPEN: Final = _PROMISED.where(
+    _TABLE.c.clinic_id == bindparam("clinic"),
+    _TABLE.c.settled_at.is_(None),
+    _TABLE.c.due_on <= bindparam("last"),
+).order_by(_TABLE.c.due_on, _TABLE.c.id)
 
 
 def open_until(session: Session, last: date, limit: int) -> list[FollowUp]:

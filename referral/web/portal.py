@@ -11,6 +11,7 @@ from starlette.responses import Response
 from referral.bootstrap import Runtime
 from referral.domain.errors import PortalClosed
 from referral.domain.life import Purpose
+from referral.services.answer_follow_up import is_asked_about
 from referral.services.answer_on_portal import read_sender
 from referral.services.keep_draft import read_draft
 from referral.services.keep_standing import has_withdrawn
@@ -88,6 +89,8 @@ def _other_page(request: Request, runtime: Runtime, visitor: Guest | None) -> Re
     if visitor.stage is not Stage.IDENTIFIED or visitor.credential.frozen_at is not None:
         return portal_identity.identity_page(visitor)
     with visitor.transaction() as session:
+        if is_asked_about(session, visitor.found):
+            return go("/request/follow-up")
         reads = is_for_report(session, visitor.credential)
     return go("/request/since" if reads else "/request/standing")
 

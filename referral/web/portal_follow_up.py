@@ -52,7 +52,7 @@ def answer(visitor: _Owner, form: PostedDep) -> Response:
 def _page(visitor: Guest, form: Form, status: int = 200) -> Response:
     try:
         with visitor.transaction() as session:
-            visit, patient = read_visit(session, visitor.actor, visitor.found)
+            asked = read_visit(session, visitor.actor, visitor.found)
             sender = read_sender(session)
     except CredentialUnusable:
         return go("/request")
@@ -60,14 +60,18 @@ def _page(visitor: Guest, form: Form, status: int = 200) -> Response:
         Choice(code.value, say(visitor.language, text), checked=form.value("outcome") == code)
         for code, text in OUTCOMES.items()
     ]
+    said = asked.visit.outcome
+    if said is None and asked.visit.moved_to is not None and asked.visit.asked_at is None:
+        said = Outcome.MOVED
+    back = "/request/standing" if visitor.credential.revoked_at is None else "/request/receipt"
     return visitor.page(
         "portal/follow_up.html.j2",
         status,
         form=form,
         sender=sender,
-        visit=visit,
-        patient=patient,
+        visit=asked.visit,
+        patient=asked.patient_name,
         choices=choices,
-        said=say(visitor.language, OUTCOMES[visit.outcome]) if visit.outcome else "",
-        back="/request/standing" if visitor.credential.revoked_at is None else "/request/receipt",
+        said=say(visitor.language, OUTCOMES[said]) if said else "",
+        back=back if asked.stands else "",
     )

@@ -36,6 +36,7 @@ from tests.services.bookings import slot
 from tests.web.client import application
 from tests.web.desk import desk
 from tests.web.portal_case import BORN, DETAILS, SIGNER, Browser, Case, make_case, serve
+from tests.web.test_portal_follow_up import its_link, treat_and_ask
 
 _GUESTS = [("en-US", "light"), ("es-MX", "dark")]
 
@@ -139,6 +140,36 @@ def test_what_stands_beside_the_answer_is_calm(
         treated(case)
         way.to("/request/since", "since-under-way")
         assert way.heading("What happened since")
+    way.page.context.close()
+
+
+@pytest.mark.parametrize(("locale", "scheme"), _GUESTS)
+def test_the_question_about_a_visit_is_calm(
+    case: Case, address: str, chromium: Chromium, locale: str, scheme: str
+) -> None:
+    treat_and_ask(case)
+    way = walk(chromium, address, "portal", locale, scheme)
+    with httpx.Client(base_url=address, timeout=60) as client:
+        visit = Browser(case, client)
+        visit.open(its_link(case))
+        visit.give_birth_date()
+        lend(way.page.context, client, address)
+    way.to("/request", "visit-asked")
+    way.press("Send")
+    way.see("visit-nothing-chosen")
+    way.page.locator('[name="outcome"][value="moved"]').check()
+    way.see("visit-moved-chosen")
+    way.press("Send")
+    way.see("visit-moved-nowhere")
+    way.page.locator('[name="moved_to"]').fill("2026-12-18")
+    way.press("Send")
+    way.see("visit-moved")
+    way.page.locator("summary").click()
+    way.page.locator('[name="outcome"][value="seen"]').check()
+    way.page.locator('[name="seen_on"]').fill("2026-12-02")
+    way.press("Send")
+    way.see("visit-seen")
+    assert way.heading("Thank you")
     way.page.context.close()
 
 

@@ -41,6 +41,15 @@ class Visit:
     badge: Badge
     choices: tuple[Choice, ...]
 
+    @property
+    def value(self) -> str:
+        """As an option of a list."""
+        return self.id
+
+    @property
+    def label(self) -> str:
+        return self.who
+
 
 def visits(visitor: Visitor, order_id: str, clock: Clock) -> tuple[Visit, ...]:
     """Who sees the patient next and when, for this order."""

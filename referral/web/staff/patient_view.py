@@ -205,6 +205,7 @@ _OF_LOOK: Final = {
     "portal-standing": ("Their own answer", "Treatment: keeping it up to date"),
     "portal-conversation": ("What they and the clinic have written to each other", _RECOMMENDATION),
     "portal-report": _REPORT,
+    "follow-up": ("Name, and when the next visit was due", "Treatment: follow-up by whom recommended it"),
     "portal-course": ("How the treatment goes", "Treatment: to whom recommended it"),
     "misdirected": (_ASKED, "By mistake: it came to somebody else"),
     "everything": ("The record as a whole", "Asked for by a connected system"),
