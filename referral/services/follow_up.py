@@ -61,18 +61,27 @@ def promise(
     if follow_ups.add(session, made):
         resources.create(session, [mapping.task(made, requester=clinic_ref(session))], now)
         _record(session, actor, made, "follow-up-promised", Action.CREATE)
+        count_visits(session, made.order_id, now)
+
+
+def count_visits(session: Session, order_id: str, now: datetime) -> None:
+    """Count the days of the visits that are promised for an order anew.
+
+    Called in the transaction of whatever they count from: a promise, a start, the end of the course and its
+    corrections. So the sweep has nothing to count.
+    """
+    for id in follow_ups.count_days(session, order_id, clinics.current(session).time_zone):
+        moved = follow_ups.find(session, id)
+        if moved is not None:
+            resources.amend(session, "Task", id, mapping.changes(moved, now), now)
 
 
 def follow_up_due(session: Session, now: datetime) -> int:
-    """For the sweep: count the days, remind patients and ask offices; returns how many messages.
+    """For the sweep: remind patients and ask offices; returns how many messages.
 
     By business days of the clinic, each once for each day that was promised. Safe to run twice.
     """
     actor = Actor(session.clinic, "system", "sweep")
-    for id in follow_ups.count_days(session, clinics.current(session).time_zone):
-        moved = follow_ups.find(session, id)
-        if moved is not None:
-            resources.amend(session, "Task", id, mapping.changes(moved, now), now)
     calendar = clinic_calendar(session)
     sent = 0
     for one in follow_ups.unasked_until(session, calendar.local_date(now) + _AHEAD):

@@ -21,6 +21,7 @@ from referral.domain.course import (
 from referral.domain.errors import StaleVersion
 from referral.domain.records import Order
 from referral.services import course_events, publish_course
+from referral.services.follow_up import count_visits
 from referral.storage import audit, course, documents, resources
 from referral.storage.course import Recorded
 from referral.storage.db import Session
@@ -80,9 +81,14 @@ def keep(
     in_error: bool = False,
     publish: bool = True,
 ) -> None:
-    """Rows, resources, audit. `publish` False where a client's own resource says it already."""
+    """Rows, resources, audit, and the days that count from the end.
+
+    `publish` False where a client's own resource says it already.
+    """
     for one in made:
         course.add(session, order, one, in_error=in_error)
+    if any(isinstance(one, Ended) for one in made):
+        count_visits(session, order.id, now)
     if not publish:
         # The client's write has its audit row already.
         return

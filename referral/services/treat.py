@@ -12,6 +12,7 @@ from referral.domain.errors import GateClosed, InvalidInput, Issue
 from referral.domain.gate import GateDecision
 from referral.services import publish
 from referral.services.follow_gate import fulfil_booking
+from referral.services.follow_up import count_visits
 from referral.services.refresh_gate import refresh_gate
 from referral.storage import audit, course, orders, overrides
 from referral.storage.db import Session
@@ -76,6 +77,7 @@ def begin(
         orders.get(session, order_id, lock=True)  # its row is written below, and comes before the gate's
     started = orders.start_treatment(session, actor, start_id, order_id, patient_id)
     fulfil_booking(session, actor, order_id, now)
+    count_visits(session, order_id, now)
     if started.override_id is not None:
         refresh_gate(session, actor, order_id, now)
     return started.at

@@ -108,14 +108,14 @@ _COUNT: Final = text("""
     WITH base AS (
       SELECT f.id, f.due_on,
              coalesce(f.moved_to,
-                      (coalesce((SELECT e.ended_at FROM course_end e
-                                  WHERE e.clinic_id = f.clinic_id AND e.order_id = f.order_id
+                      (coalesce((SELECT CASE WHEN NOT e.in_error THEN e.ended_at END FROM course_end e
+                                  WHERE e.clinic_id = :clinic AND e.order_id = :order
                                   ORDER BY e.version DESC LIMIT 1),
                                 (SELECT max(s.started_at) FROM treatment_start s
-                                  WHERE s.clinic_id = f.clinic_id AND s.order_id = f.order_id))
+                                  WHERE s.clinic_id = :clinic AND s.order_id = :order))
                        AT TIME ZONE :zone)::date
                       + CAST(CAST(:days AS jsonb) ->> f.within AS integer)) AS counted
-        FROM follow_up f WHERE f.clinic_id = :clinic AND f.settled_at IS NULL)
+        FROM follow_up f WHERE f.clinic_id = :clinic AND f.order_id = :order AND f.settled_at IS NULL)
     UPDATE follow_up f
        SET due_on = base.counted,
            reminded_at = CASE WHEN base.counted > f.due_on THEN NULL ELSE f.reminded_at END,
@@ -125,12 +125,12 @@ _COUNT: Final = text("""
     RETURNING f.id""")
 
 
-def count_days(session: Session, zone: str) -> list[str]:
-    """Count the days of all that go on anew, in the clinic's zone; the ids of those with another day now.
+def count_days(session: Session, order_id: str, zone: str) -> list[str]:
+    """Count the days of an order's visits that go on anew, in the clinic's zone; the ids of those that moved.
 
     From the end of the course, else from the last session, unless the office has named a day. A day that has
     moved on is reminded of and asked about again.
     """
     days = "{" + ", ".join(f'"{name}": {count}' for name, count in WITHIN.items()) + "}"
-    given = {"clinic": session.clinic, "zone": zone, "days": days}
+    given = {"clinic": session.clinic, "order": order_id, "zone": zone, "days": days}
     return list(session.connection.scalars(_COUNT, given))

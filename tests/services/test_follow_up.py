@@ -6,13 +6,17 @@ from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
+from sqlalchemy import event
 
+from referral.domain.course import ChangeReason, Ended, Ending
 from referral.domain.errors import InvalidInput, TransitionRefused
 from referral.domain.follow_up import FollowUp, Outcome
 from referral.domain.outgoing import MessageKind
 from referral.domain.records import Referral
+from referral.services.correct_course import correct
 from referral.services.find_today import Reason, find_today
 from referral.services.follow_up import follow_up_due, record_outcome
+from referral.services.keep_course import keep, stamp
 from referral.services.treat import record_consultation, start_treatment
 from referral.storage import follow_ups, orders, outbox, resources
 from tests.database import NOW, ClinicFixture
@@ -48,11 +52,6 @@ def sweep(clinic: ClinicFixture, about: Referral, now: datetime) -> list[Message
         ]
 
 
-def follow(clinic: ClinicFixture) -> None:
-    with clinic.transaction() as session:
-        follow_up_due(session, NOW)
-
-
 def named(clinic: ClinicFixture, about: Referral) -> FollowUp:
     """The office has named the day."""
     with clinic.transaction() as session:
@@ -77,14 +76,60 @@ def at(day: date) -> datetime:
     return NOW + (day - NOW.date())
 
 
-def test_the_day_counts_from_the_last_session(clinic: ClinicFixture, treated: Referral) -> None:
-    assert promise(clinic, treated).due_on is None
+def days_after(clinic: ClinicFixture, about: Referral, moment: datetime) -> int:
+    """Days from the clinic's day of a moment to that of the visit."""
+    due = promise(clinic, about).due_on
+    assert due is not None
+    return (due - moment.astimezone(ZoneInfo("America/Denver")).date()).days
+
+
+def test_the_day_counts_from_the_last_session_and_then_from_the_end(
+    clinic: ClinicFixture, treated: Referral
+) -> None:
     with clinic.transaction() as session:
         (start,) = orders.starts(session, treated.order_id)
-    follow(clinic)
     held = promise(clinic, treated)
-    began = start.started_at.astimezone(ZoneInfo("America/Denver")).date()
-    assert (held.due_on, held.within, held.adjuster) == (began + timedelta(days=28), "4-weeks", "we")
+    assert (days_after(clinic, treated, start.started_at), held.within, held.adjuster) == (
+        28,
+        "4-weeks",
+        "we",
+    )
+    ended = start.started_at + timedelta(days=10)
+    with clinic.transaction() as session:
+        order = orders.get(session, treated.order_id)
+        stamped = stamp(session, clinic.actor, order, ended)
+        end = Ended(ending=Ending.COMPLETED, reason=None, ended_at=ended, stamp=stamped)
+        keep(session, clinic.actor, order, [end], ended)
+    assert days_after(clinic, treated, ended) == 28
+    assert task(clinic, held.id)["restriction"] == {
+        "period": {"end": str(promise(clinic, treated).due_on)},
+    }
+    with clinic.transaction() as session:
+        why = ChangeReason.WRONG_PLACE
+        correct(session, clinic.actor, Ended, treated.order_id, why, ended, in_error=True)
+    assert days_after(clinic, treated, start.started_at) == 28
+
+
+def test_what_is_promised_after_a_start_has_its_day_at_once(clinic: ClinicFixture, treated: Referral) -> None:
+    """Another clinician has recommended as well, late."""
+    with clinic.transaction() as session:
+        lee = people.clinician(
+            session, clinic, given="Hannah", family="Lee", npi="9000000023", email="l@lee.example"
+        )
+        (later,) = people.ask(session, clinic, orders.get(session, treated.order_id), lee)
+        people.respond_with(session, clinic, later)
+    assert promise(clinic, later).due_on == promise(clinic, treated).due_on is not None
+
+
+def test_a_sweep_with_nothing_due_counts_nothing(clinic: ClinicFixture, treated: Referral) -> None:
+    with clinic.transaction() as session:
+        said_to: list[str] = []
+        event.listen(
+            session.connection, "before_cursor_execute", lambda *given: said_to.append(given[2].split()[0])
+        )
+        assert follow_up_due(session, NOW) == 0
+    assert said_to
+    assert set(said_to) == {"SELECT"}
 
 
 def test_each_is_told_once(clinic: ClinicFixture, treated: Referral) -> None:
