@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
-from referral.domain.consent import stops
+from referral.domain.consent import ConsentDecision, Consented, ConsentScope, stops
 from referral.domain.contacts import should_turn
 from referral.domain.credential import CODE_LIFETIME
 from referral.domain.life import Standing
-from referral.domain.outgoing import WHILE_STANDING, MessageKind, MessageState, makes_sense
+from referral.domain.outgoing import REPORTS, WHILE_STANDING, MessageKind, MessageState, makes_sense
 from referral.domain.records import Bar, Contact, Patient
 from referral.services import note_delivery, publish
 from referral.services.prepare_message import Recipient
+from referral.services.report_back import report_policy
 from referral.storage import consents, contacts, directory, dispatch, standings
 from referral.storage.db import Session
 from referral.storage.dispatch import Change, Held
@@ -57,14 +58,17 @@ def sort(session: Session, batch: Sequence[Held], now: datetime) -> Sorted:
     message here holds its own (services/keep_consent).
     """
     clinicians = directory.get_clinicians(session, {held.referral.clinician_id for held in batch})
-    refused = consents.withdrawn(session, (held.referral.patient_id for held in batch))
+    said = consents.of_patients(session, (held.referral.patient_id for held in batch))
+    reports = any(held.message.kind in REPORTS for held in batch)
+    needs = reports and report_policy(session).needs_consent
     patients = _patients_written_to(session, batch)
     asked = {held.referral.id for held in batch if held.message.kind in WHILE_STANDING}
     answers = standings.of_referrals(session, asked)
     found = Sorted()
     for held in batch:
         given = answers.get(held.referral.id, [])
-        if stops(held.message.kind, refused[held.referral.patient_id]) or not _makes_sense(held, given, now):
+        refused = _refuses(said[held.referral.patient_id], held.message.kind, needs=needs)
+        if refused or not _makes_sense(held, given, now):
             found.senseless.append(held)
             continue
         clinician = clinicians[held.referral.clinician_id]
@@ -81,6 +85,14 @@ def sort(session: Session, batch: Sequence[Held], now: datetime) -> Sorted:
             to = Recipient(held.referral, clinician, contact, given, patient)
             found.wanted.append(Wanted(held.message, to))
     return found
+
+
+def _refuses(said: Mapping[ConsentScope, Consented], kind: MessageKind, *, needs: bool) -> bool:
+    """Where the clinic needs a consent for reports, one that was taken back as an error holds them, too."""
+    withdrawn = {scope for scope, word in said.items() if word.decision is ConsentDecision.WITHDRAWN}
+    word = said.get(ConsentScope.RECOMMENDER)
+    agreed = word is not None and word.decision is ConsentDecision.GRANTED
+    return stops(kind, withdrawn) or (needs and kind in REPORTS and not agreed)
 
 
 def _patients_written_to(

@@ -17,9 +17,10 @@ from referral.domain.records import Referral
 from referral.letters.render import Renderer
 from referral.services.deliver_messages import deliver_due
 from referral.services.keep_consent import Outcome, say_consent
+from referral.services.queue_message import queue_message
 from referral.services.refresh_gate import read_decision
 from referral.services.treat import record_consultation, start_treatment
-from referral.storage import audit, consents, outbox, referrals, standings
+from referral.storage import audit, consents, contacts, outbox, referrals, standings
 from tests.database import NOW, ClinicFixture
 from tests.services import people
 from tests.services.sending import EVENING, Provider, asked, delivery, reached
@@ -134,6 +135,32 @@ def test_thanks_for_an_answer_do_not_leave_after_the_withdrawal(
     deliver_due(delivery(clinic, renderer, MORNING, email=provider), clinic.id)
     assert provider.sent == []
     assert states(clinic, referral)[MessageKind.THANK_YOU] is MessageState.CANCELLED
+
+
+@pytest.mark.parametrize(
+    ("kind", "scope"), [(MessageKind.PATIENT_VISIT, MESSAGES), (MessageKind.FOLLOW_UP, RECOMMENDER)]
+)
+def test_what_is_written_about_a_visit_does_not_leave_after_the_patients_no(
+    clinic: ClinicFixture, renderer: Renderer, kind: MessageKind, scope: ConsentScope
+) -> None:
+    """Neither the reminder to the patient nor the question to the office."""
+    with clinic.transaction() as session:
+        person = people.patient(session, clinic, email="maren@home.example")
+        whom = people.clinician(session, clinic)
+        (referral,) = people.ask(session, clinic, people.order(session, clinic, person), whom)
+        people.respond_with(session, clinic, referral)
+        (own,) = contacts.of_patients(session, [person.id])[person.id]
+        queue_message(session, referral, kind, own if scope is MESSAGES else whom.contacts[0], NOW)
+    provider = Provider()
+    deliver_due(delivery(clinic, renderer, EVENING, email=provider), clinic.id)
+    assert states(clinic, referral)[kind] is MessageState.READY
+    said = Consented(
+        consent_id="c", patient_id=person.id, scope=scope, decision=NO, made_by="test", at=EVENING
+    )
+    with clinic.transaction() as session:
+        consents.add(session, said)
+    deliver_due(delivery(clinic, renderer, MORNING, email=provider), clinic.id)
+    assert states(clinic, referral)[kind] is MessageState.CANCELLED
 
 
 def test_the_dispatcher_sends_nothing_while_a_withdrawal_is_being_written(

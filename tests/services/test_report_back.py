@@ -184,28 +184,43 @@ def test_a_serious_event_at_1655_before_a_holiday_arrives_within_one_business_da
     assert late.report.due_at == datetime(2026, 11, 27, 17, tzinfo=ZoneInfo("America/New_York"))
 
 
-def test_a_report_that_is_drawn_does_not_leave_after_the_withdrawal(
-    clinic: ClinicFixture, renderer: Renderer
+@pytest.mark.parametrize("needed", [False, True])
+@pytest.mark.parametrize("serious", [False, True])
+def test_a_report_that_is_drawn_does_not_leave_after_the_patients_no(
+    clinic: ClinicFixture, renderer: Renderer, serious: bool, needed: bool
 ) -> None:
+    """Withdrawn; or, where the clinic needs a consent, one that turns out to have been an error."""
     referral, mail = recommended(clinic), Provider()
     evening = NOW.replace(hour=3) + timedelta(days=1)
-    tell(clinic, referral, DECIDED)
+    if needed:
+        with clinic.transaction() as session:
+            clinics.change_settings(session, reports={"needs_consent": True})
+        agree(clinic, referral, ConsentDecision.GRANTED)
+    if serious:
+        with clinic.transaction() as session:
+            notice(session, clinic.actor, referral.order_id, replace(SEIZURE, noticed_at=NOW), evening)
+    else:
+        tell(clinic, referral, DECIDED)
     deliver_due(delivery(clinic, renderer, evening, email=mail), clinic.id)
     assert followed(clinic, referral).state is MessageState.READY
-    with clinic.transaction() as session:
-        # As if it had been written without stopping anything: the last look has to find it by itself.
-        said = Consented(
-            consent_id="c",
-            patient_id=referral.patient_id,
-            scope=ConsentScope.RECOMMENDER,
-            decision=ConsentDecision.WITHDRAWN,
-            made_by="test",
-            at=evening,
-        )
-        consents.add(session, said)
+    agree(clinic, referral, ConsentDecision.UNDONE if needed else ConsentDecision.WITHDRAWN)
     deliver_due(delivery(clinic, renderer, NOW + timedelta(days=1), email=mail), clinic.id)
     assert mail.sent == []
     assert followed(clinic, referral).state is MessageState.CANCELLED
+
+
+def agree(clinic: ClinicFixture, referral: Referral, decision: ConsentDecision) -> None:
+    """As if it had been written without stopping anything: the last look has to find it by itself."""
+    said = Consented(
+        consent_id="c",
+        patient_id=referral.patient_id,
+        scope=ConsentScope.RECOMMENDER,
+        decision=decision,
+        made_by="test",
+        at=NOW,
+    )
+    with clinic.transaction() as session:
+        consents.add(session, said)
 
 
 def test_what_becomes_due_after_the_withdrawal_is_withheld_and_says_why(clinic: ClinicFixture) -> None:
