@@ -16,7 +16,7 @@ from referral.services.answer_on_portal import read_sender
 from referral.services.keep_draft import read_draft
 from referral.services.keep_standing import has_withdrawn
 from referral.services.prove_identity import Stage
-from referral.services.read_course import is_for_report
+from referral.services.read_since import is_for_report
 from referral.storage import mode
 from referral.storage.db import Session
 from referral.web import (

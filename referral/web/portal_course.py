@@ -11,7 +11,7 @@ from referral.domain.errors import CredentialUnusable
 from referral.domain.life import Purpose
 from referral.services.answer_on_portal import read_sender
 from referral.services.prove_identity import Stage
-from referral.services.read_course import read_course, read_report
+from referral.services.read_since import read_report, read_since
 from referral.web.form import Form
 from referral.web.portal_guest import Guest, go, guest
 
@@ -26,7 +26,7 @@ def since(visitor: _Owner) -> Response:
     """The clinic's decision, the sessions, what comes next."""
     try:
         with visitor.transaction() as session:
-            course = read_course(session, visitor.actor, visitor.found, visitor.now)
+            course = read_since(session, visitor.actor, visitor.found, visitor.now)
             sender = read_sender(session)
     except CredentialUnusable:
         # A link that came with a report leads here from /request: not back there.

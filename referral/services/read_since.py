@@ -64,7 +64,7 @@ class ReportRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Course:
+class Since:
     """Days are where the clinic is. `planned` is None where no number was planned; `next_on` is booked.
 
     `reports` are newest first; `stands` says that there is an answer to go back to.
@@ -81,7 +81,7 @@ class Course:
     stands: bool
 
 
-def read_course(session: Session, actor: Actor, found: PortalSession, now: datetime) -> Course:
+def read_since(session: Session, actor: Actor, found: PortalSession, now: datetime) -> Since:
     """Raises CredentialUnusable for whoever has recommended nothing that stands. The look is recorded."""
     mine, referral, stands = _mine(session, found)
     written = _written(session, referral.id)
@@ -92,7 +92,7 @@ def read_course(session: Session, actor: Actor, found: PortalSession, now: datet
     given = [one.started_at.astimezone(zone).date() for one in found_course.sessions if not one.is_aborted]
     coming = [b for b in bookings.of_order(session, order.id, _AHEAD) if b.starts_at > now]
     _note(session, actor, referral, "portal-course", f"ServiceRequest/{referral.order_id}")
-    return Course(
+    return Since(
         patient_name=directory.get_patient(session, referral.patient_id).name,
         stage=_stage(session, order, declined=mine.is_declined, began=bool(starts), now=now),
         answered_on=mine.answered_at.astimezone(zone).date(),
