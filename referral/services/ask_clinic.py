@@ -18,6 +18,7 @@ from referral.domain.records import Referral
 from referral.domain.referral import Event, next_status
 from referral.services import publish, publish_conversation
 from referral.services.close_referral import stop_messages
+from referral.services.confirm_contact import hold_open_requests, reached_somebody_else
 from referral.services.hold_ladder import HeldFor, hold
 from referral.services.queue_call import queue_call
 from referral.storage import audit, conversations, credentials, referrals, standings
@@ -72,6 +73,8 @@ def ask_clinic(
     as its answer stands, and nothing else.
     """
     about = About(kind)
+    if about is About.WRONG_ADDRESS:
+        hold_open_requests(session, referrals.get(session, referral_id).clinician_id)
     referral = referrals.get(session, referral_id, lock=True)
     changed = _wait(session, referral, about, now)
     words = publish.keep_words(session, changed, text, now) if text.strip() else None
@@ -89,6 +92,8 @@ def ask_clinic(
     if about in EXITS:
         # The wrong person may have seen patient data: an incident that staff look at (45 CFR 164.528).
         _record(session, actor, "misdirected", changed, seen=how.had_seen, why=str(about))
+    if about is About.WRONG_ADDRESS:
+        reached_somebody_else(session, actor, changed, how.contact_id, now)
     return changed
 
 

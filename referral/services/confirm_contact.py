@@ -1,4 +1,4 @@
-"""What a call to a practice has found out about one of its numbers or addresses."""
+"""What a call, or whoever was reached, has found out about one of a practice's numbers or addresses."""
 
 from __future__ import annotations
 
@@ -47,9 +47,37 @@ def number_is_wrong(
     Each open request that was sent or was going there goes to the best other contact at once. What has
     reached a stranger is an incident (45 CFR 164.528).
     """
-    clinician = directory.get_clinician(session, clinician_id)
-    if contact_id not in {contact.id for contact in clinician.contacts}:
+    if not _is_in_use(session, clinician_id, contact_id):
         raise InvalidInput(Issue("There is no such contact.", ("contact",), "not-found"))
+    _give_up(session, actor, clinician_id, contact_id, now)
+
+
+def reached_somebody_else(
+    session: Session, actor: Actor, referral: Referral, contact_id: str | None, now: datetime
+) -> None:
+    """Whoever got this request by a contact says that it is not theirs: nothing goes there any more.
+
+    The caller holds the clinician's open requests (hold_open_requests) and sees to this one, which waits for
+    a person; the others go another way at once, as after a call. A contact that was replaced is left alone.
+    """
+    if contact_id is not None and _is_in_use(session, referral.clinician_id, contact_id):
+        _give_up(session, actor, referral.clinician_id, contact_id, now, but=referral.id)
+
+
+def hold_open_requests(session: Session, clinician_id: str) -> None:
+    """Each with its order, in the one order in which everybody takes several of them."""
+    for found in referrals.find(session, clinician_id=clinician_id, is_open=True):
+        referrals.get(session, found.id, lock=True)
+
+
+def _is_in_use(session: Session, clinician_id: str, contact_id: str) -> bool:
+    return contact_id in {one.id for one in directory.get_clinician(session, clinician_id).contacts}
+
+
+def _give_up(
+    session: Session, actor: Actor, clinician_id: str, contact_id: str, now: datetime, but: str = ""
+) -> None:
+    """`but` is a request that is seen to already."""
     contacts.bar(session, contact_id, Bar.WRONG_RECIPIENT, now)
     calls.cancel_about(session, contact_id, now)
     detail: dict[str, Any] = {"contact": contact_id}
@@ -58,7 +86,9 @@ def number_is_wrong(
     audit.record(session, actor, entry)
     clinician = directory.get_clinician(session, clinician_id)
     for found in referrals.find(session, clinician_id=clinician_id, is_open=True):
-        _turn_away(session, actor, referrals.get(session, found.id, lock=True), clinician, contact_id, now)
+        if found.id != but:
+            held = referrals.get(session, found.id, lock=True)
+            _turn_away(session, actor, held, clinician, contact_id, now)
 
 
 def _turn_away(

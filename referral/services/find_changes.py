@@ -42,11 +42,14 @@ def changes_since(session: Session, actor: Actor, mark: int, about: Subject) -> 
     )
 
 
-def require_unchanged(session: Session, mark: int | None, about: Subject) -> None:
+def require_unchanged(
+    session: Session, mark: int | None, about: Subject, *, not_by: str | None = None
+) -> None:
     """For what has no version of its own: StaleVersion where anything was done to it after `mark`.
 
-    Whoever comes second waits here for the first. None: no page has shown it.
+    Whoever comes second waits here for the first. None: no page has shown it. `not_by` is a person whose own
+    deeds are no surprise to them.
     """
     hold(session, f"{about.entity}/{about.patient_id}")
-    if mark is not None and audit.deeds_since(session, mark, about, 1):
+    if mark is not None and audit.deeds_since(session, mark, about, 1, not_by=not_by):
         raise StaleVersion("This has changed since the page was opened.")

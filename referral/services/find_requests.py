@@ -83,6 +83,7 @@ class RequestView:
     `coming` is all that happens by itself from now on; `away` the clinician's absence of now or the next one;
     `undo` the newest change of the plan that can be taken back. `fax_id` is the fax that waits for a reader,
     `first` says what has to be done before reminders may go on ("": nothing). `said` is the conversation.
+    `kept_faxes` are those of its events that were not removed yet.
     """
 
     followed: Followed
@@ -101,6 +102,7 @@ class RequestView:
     first: str = ""
     said: tuple[Said, ...] = ()
     late: tuple[LateAnswer, ...] = ()
+    kept_faxes: frozenset[str] = frozenset()
 
 
 def find_request(
@@ -131,6 +133,7 @@ def find_request(
         late=tuple(late_answers.of_referral(session, referral_id)),
         said=read_conversation(session, referral_id, words=may_read_answers),
         escalations=_escalations(session, state, followed, events),
+        kept_faxes=frozenset(faxes.still_kept(session, _faxes_of(events))),
         **(_plan(session, followed, events, now) if followed.referral.is_open else {}),
     )
 
@@ -159,6 +162,10 @@ def _plan(
         "fax_id": fax.id if fax else "",
         "first": what_comes_first(fax, newest(events, OF_LINKS)),
     }
+
+
+def _faxes_of(events: tuple[ReferralEvent, ...]) -> set[str]:
+    return {str(event.detail["fax"]) for event in events if event.detail.get("fax")}
 
 
 def has_words(event: ReferralEvent) -> bool:

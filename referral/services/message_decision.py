@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Final
 
 from referral.domain.audit import Action, Actor, AuditEntry
 from referral.domain.errors import NotFound
@@ -22,6 +23,10 @@ def hold_message(session: Session, message_id: str) -> tuple[Referral, Message]:
     if message is None:
         raise NotFound(f"There is no message with id {message_id}.")
     return referral, message
+
+
+# What people decide about a message, one word for each.
+DECISIONS: Final = ("message-retried", "message-parked", "message-cancelled")
 
 
 def note_decision(

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import func, insert, select
+from sqlalchemy import func, insert, select, text
 
 from referral.domain.audit import Action, Actor, AuditEntry
 from referral.storage.db import Session, flush
@@ -90,11 +90,15 @@ def record(session: Session, actor: Actor, *entries: AuditEntry) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What a form is about: the deeds to an entity or for a patient, of these `subtypes` if any."""
+    """What a form is about: the deeds to an entity or for a patient, of these `subtypes` if any.
+
+    With `names`, the id of a part: only those whose detail names it.
+    """
 
     entity: str | None = None
     patient_id: str | None = None
     subtypes: tuple[str, ...] = ()
+    names: str = ""
 
 
 def newest(session: Session) -> int:
@@ -107,8 +111,13 @@ def newest(session: Session) -> int:
     return found
 
 
-def deeds_since(session: Session, after: int, about: Subject, limit: int) -> list[AuditRow]:
-    """What was done, not only read, after the row with this id, newest first; of others' transactions."""
+def deeds_since(
+    session: Session, after: int, about: Subject, limit: int, *, not_by: str | None = None
+) -> list[AuditRow]:
+    """What was done, not only read, after the row with this id, newest first; of others' transactions.
+
+    `not_by` leaves out what this person has done themselves.
+    """
     done = [
         audit_event.c.clinic_id == session.clinic,
         audit_event.c.id > after,
@@ -121,6 +130,11 @@ def deeds_since(session: Session, after: int, about: Subject, limit: int) -> lis
         done.append(audit_event.c.entity.is_not_distinct_from(about.entity))
     if about.subtypes:
         done.append(audit_event.c.subtype.in_(about.subtypes))
+    if about.names:
+        part = func.jsonb_build_object("id", about.names)
+        done.append(func.jsonb_path_exists(audit_event.c.detail, text("'$.* ? (@ == $id)'"), part))
+    if not_by is not None:
+        done.append(audit_event.c.actor_id != not_by)
     columns = [audit_event.c[name] for name in COLUMNS]
     query = select(*columns).where(*done).order_by(audit_event.c.id.desc()).limit(limit)
     return [AuditRow(*row) for row in session.connection.execute(query)]

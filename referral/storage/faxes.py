@@ -113,6 +113,15 @@ def get(session: Session, id: str, *, lock: bool = False) -> Fax:
     return to_fax(row)
 
 
+def still_kept(session: Session, ids: Iterable[str]) -> set[str]:
+    """Those of these ids that have not been removed (services/forget_faxes)."""
+    wanted = list(ids)
+    if not wanted:
+        return set()
+    query = select(_TABLE.c.id).where(_TABLE.c.clinic_id == session.clinic, _TABLE.c.id.in_(wanted))
+    return {str(id) for id in session.connection.scalars(query)}
+
+
 def find_by_bytes(session: Session, source: FaxSource, sha256: bytes) -> Fax | None:
     """The fax that had these bytes, if any."""
     row = session.connection.execute(

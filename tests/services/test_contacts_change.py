@@ -10,16 +10,18 @@ from sqlalchemy import select
 from referral.domain import contacts as rules
 from referral.domain.calls import CallReason, CallState
 from referral.domain.codes import BusinessStatus, Channel, Strength
+from referral.domain.conversation import About
 from referral.domain.errors import Forbidden, InvalidInput
 from referral.domain.outgoing import MessageKind, MessageState
 from referral.domain.records import Bar, Contact, Experience, Lesson, Referral
 from referral.letters.render import Renderer
+from referral.services.ask_clinic import How, ask_clinic
 from referral.services.confirm_contact import number_is_right, number_is_wrong
 from referral.services.deliver_messages import deliver_due
 from referral.services.judge_recommendation import confirm_by_phone
 from referral.services.keep_contact import NewContact, keep_contact
 from referral.services.send_reminders import send_reminders
-from referral.storage import audit, contacts, directory, outbox, referrals, tables
+from referral.storage import audit, contacts, credentials, directory, outbox, referrals, tables
 from referral.storage.db import Session
 from tests.database import NOW, ClinicFixture
 from tests.services import people, sending
@@ -192,6 +194,35 @@ def test_a_wrong_number_without_another_way_is_shown_to_people(
         wrong = contact_of(session, referral, Channel.FAX)
         number_is_wrong(session, clinic.actor, referral.clinician_id, wrong.id, NOW)
         assert referrals.get(session, referral.id).business_status is BusinessStatus.DELIVERY_FAILED
+
+
+def test_a_wrong_address_that_one_request_met_bars_the_contact_for_every_request(
+    clinic: ClinicFixture, renderer: Renderer
+) -> None:
+    first = sending.asked(clinic)
+    with clinic.transaction() as session:
+        ines = people.patient(session, clinic, given="Ines", family="Arutyunyan")
+        asked = directory.get_clinician(session, first.clinician_id)
+        (other,) = people.ask(session, clinic, people.order(session, clinic, ines), asked)
+    deliver_due(sending.delivery(clinic, renderer, email=sending.Provider()), clinic.id)
+    with clinic.transaction() as session:
+        wrong, how = contact_of(session, first, Channel.EMAIL), people.portal_actor(clinic)
+        said = How(had_seen=False, contact_id=wrong.id)
+        ask_clinic(session, how, first.id, About.WRONG_ADDRESS, "", NOW + timedelta(hours=1), how=said)
+    with clinic.transaction() as session:
+        assert contact_of(session, first, Channel.EMAIL).barred_for is Bar.WRONG_RECIPIENT
+        # The other patient's request goes another way, and its link at the stranger's is worth nothing.
+        ended = {link.revoked_for for link in credentials.of_referral(session, other.id)}
+        going = [m.channel for m in outbox.find(session, referral_id=other.id) if m.contact_id != wrong.id]
+        assert (ended, going) == ({"wrong-recipient"}, [Channel.FAX])
+        assert "wrong-recipient" in {event.event for event in referrals.events(session, other.id)}
+        # The one that met it waits for a person.
+        assert referrals.get(session, first.id).held_for == "wrong-address"
+        assert [m.contact_id for m in outbox.find(session, referral_id=first.id)] == [wrong.id]
+        asked = directory.get_clinician(session, first.clinician_id)
+        omar = people.patient(session, clinic, given="Omar", family="Haddad")
+        (third,) = people.ask(session, clinic, people.order(session, clinic, omar), asked)
+        assert sending.only_message(session, third).channel is Channel.FAX
 
 
 def test_a_wrong_number_is_not_made_up_for_twice(clinic: ClinicFixture, renderer: Renderer) -> None:

@@ -63,7 +63,7 @@ _TOLD = {
     ),
     "arrived": (((Lesson.DELIVERED, 3),), None, "Arrives The last fax arrived on"),
     "dead": (((Lesson.FAILED, 0),), Bar.BAD_ADDRESS, "Does not exist The last fax came back on"),
-    "wrong": ((), Bar.WRONG_RECIPIENT, "A call found that it belongs to somebody else."),
+    "wrong": ((), Bar.WRONG_RECIPIENT, "It was found to belong to somebody else."),
 }
 
 

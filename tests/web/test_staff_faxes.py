@@ -11,6 +11,8 @@ from sqlalchemy import select
 from referral.domain.codes import Decision, Role, Strength, TaskStatus
 from referral.domain.fax import FaxSource, FaxState
 from referral.domain.records import Referral
+from referral.services.attach_fax import file_fax
+from referral.services.forget_faxes import KEPT, forget_faxes
 from referral.services.take_fax import Arrived, Reading, read_due, take_fax
 from referral.storage import directory, documents, faxes, recommendations, referrals, tables
 from referral.storage.faxes import Fax
@@ -256,3 +258,21 @@ def test_a_fax_is_not_given_to_another_clinics_request(
     with other_clinic.transaction() as session:
         assert directory.get_patient(session, theirs.patient_id)
         assert "fax-received" not in [e.event for e in referrals.events(session, theirs.id)]
+
+
+def test_where_a_fax_was_removed_its_page_and_its_request_say_so(
+    clinic: ClinicFixture, asked: Referral, desk: Desk
+) -> None:
+    fax = came_in(clinic)
+    assigned(desk, fax, asked)
+    assert f"/fax-inbox/{fax.id}" in desk.get(f"/requests/{asked.id}") + desk.page
+    with clinic.transaction() as session:
+        version = faxes.get(session, fax.id).version
+        file_fax(session, clinic.actor, fax.id, version, "Nothing to write down.", NOW)
+    with clinic.transaction() as session:
+        assert forget_faxes(session, NOW + KEPT) == 1
+    text = desk.get(f"/requests/{asked.id}")
+    assert "the fax itself was removed 90 days after it was dealt with" in text
+    assert f"/fax-inbox/{fax.id}" not in desk.page
+    assert "This fax is not kept any more" in desk.get(f"/fax-inbox/{fax.id}")
+    assert (desk.status, desk.path) == (200, "/fax-inbox")

@@ -19,6 +19,7 @@ from referral.services.find_bookings import Seat, find_booking, find_day, list_b
 from referral.services.find_orders import find_order
 from referral.services.keep_chairs import add_chair, set_chair
 from referral.storage import bookings
+from referral.storage.audit import Subject
 from referral.storage.db import Session, attempt
 from referral.web.dependencies import PostedDep, Visitor, staff
 from referral.web.errors import status_of
@@ -44,7 +45,7 @@ from referral.web.staff.frame import (
 )
 from referral.web.staff.lists import show_list
 from referral.web.staff.models import Badge, Link
-from referral.web.staff.steps import Shown, Steps, Typed, take
+from referral.web.staff.steps import Shown, Steps, Typed, guarded, take
 from referral.web.staff.work_lists import BOOKINGS, seat_cells, seat_row
 
 router: Final = APIRouter()
@@ -68,7 +69,7 @@ def _day(request: Request, visitor: Visitor, shown: Shown) -> Response:
     page = BookingsPage(
         day=day_view(plan, clock, order_id),
         chairs=tuple(_chair_row(visitor, chair) for chair in bookings.chairs(visitor.session)),
-        form=form_of(visitor, shown.typed, shown.errors),
+        form=form_of(visitor, shown.typed, shown.errors, conflict=shown.conflict),
         may_change=visitor.may(Permission.BOOK),
         order=order_id,
     )
@@ -265,10 +266,11 @@ def change_chair(request: Request, chair_id: str, step: str, visitor: Book, post
     """Take a chair out of use, or put it back."""
 
     def again(shown: Shown, error: ReferralError) -> Response:
-        found = errors_of(error, {}, "chairs")
-        return _day(request, visitor, Shown({}, found, "", shown.status))
+        found = {} if shown.conflict else errors_of(error, {}, "chairs")
+        return _day(request, visitor, replace(shown, typed={}, errors=found, failed=""))
 
-    return take(request, visitor, _CHAIR_STEPS, step, ("/bookings", chair_id), posted, again, "Location")
+    steps = guarded(_CHAIR_STEPS, Subject(f"Location/{chair_id}"))
+    return take(request, visitor, steps, step, ("/bookings", chair_id), posted, again, "Location")
 
 
 def _in_use(visitor: Visitor, chair_id: str, _: Typed) -> str:

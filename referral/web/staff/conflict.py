@@ -13,8 +13,8 @@ from referral.web.dependencies import Visitor
 from referral.web.form import Conflict, Told
 from referral.web.staff.clock import Clock
 
-# What a form carries that nobody has typed.
-_CARRIED: Final = ("csrf_token", "version", "mark", "form_key")
+# What a form carries that nobody has typed. A password is never shown again either.
+_CARRIED: Final = ("csrf_token", "version", "mark", "form_key", "office")
 _SOMEBODY: Final = {"client": "a connected system", "portal": "the clinician", "system": "this service"}
 CONFLICT: Final = 409
 
@@ -28,6 +28,11 @@ def mark_of(typed: Mapping[str, str]) -> int | None:
 def refuse_if_changed(visitor: Visitor, typed: Mapping[str, str], about: Subject) -> None:
     """Before something without a version is written over: StaleVersion where somebody else was faster."""
     require_unchanged(visitor.session, mark_of(typed), about)
+
+
+def refuse_if_others_changed(visitor: Visitor, typed: Mapping[str, str], about: Subject) -> None:
+    """The same for a step that does no more the second time: a double click is not told of itself."""
+    require_unchanged(visitor.session, mark_of(typed), about, not_by=visitor.actor.id)
 
 
 def conflict_of(
@@ -44,9 +49,20 @@ def conflict_of(
         typed=tuple(
             (name.replace("_", " ").capitalize(), value)
             for name, value in typed.items()
-            if name not in _CARRIED and value.strip()
+            if name not in _CARRIED and not name.endswith("password") and value.strip()
         ),
     )
+
+
+def others_faster(
+    visitor: Visitor, clock: Clock, typed: Mapping[str, str], about: Subject
+) -> Conflict | None:
+    """refuse_if_others_changed() as what the page says; None where nobody was."""
+    try:
+        refuse_if_others_changed(visitor, typed, about)
+    except StaleVersion as error:
+        return conflict_of(visitor, clock, error, typed, about)
+    return None
 
 
 def _sentence(deed: Deed) -> str:

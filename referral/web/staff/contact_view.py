@@ -39,7 +39,7 @@ _THING: Final = {
     Channel.POST: "letter",
 }
 _WHY: Final = {
-    Health.WRONG_RECIPIENT: "A call found that it belongs to somebody else. Nothing goes there.",
+    Health.WRONG_RECIPIENT: "It was found to belong to somebody else. Nothing goes there.",
     Health.BAD_ADDRESS: (
         "The last {thing} came back{on}: it does not exist. Confirm it by a call, or change it."
     ),

@@ -16,6 +16,7 @@ from referral.services.confirm_contact import number_is_right, number_is_wrong
 from referral.services.keep_contact import NewContact, keep_contact
 from referral.services.keep_directory import entered_by
 from referral.storage import contacts, directory
+from referral.storage.audit import Subject
 from referral.storage.db import attempt
 from referral.web.dependencies import PostedDep, Visitor, staff
 from referral.web.form import Form
@@ -23,9 +24,11 @@ from referral.web.policy import Permission
 from referral.web.staff import contact_view, present
 from referral.web.staff.frame import clock_of, done, errors_of, form_of, show, texts
 from referral.web.staff.models import Choice, ContactPage, Link
-from referral.web.staff.steps import Shown, Typed, take
+from referral.web.staff.steps import Shown, Typed, guarded, take
 
 router: Final = APIRouter()
+# What may be done to one contact; the detail of each names it.
+_DEEDS: Final = ("verify-contact", "wrong-recipient", "change-contact")
 Manage = Annotated[Visitor, staff(Permission.MANAGE_DIRECTORY)]
 SOURCES: Final = (
     Choice("front-desk", "The practice: its website, letterhead or a call"),
@@ -104,11 +107,19 @@ def take_step(
     """Do one step and show the clinician again; a refusal shows this page with the reason."""
 
     def again(shown: Shown, _error: ReferralError) -> Response:
+        if shown.conflict and not _is_known(visitor, clinician_id, contact_id):
+            # A colleague has put another one in its place: what was typed may be one more.
+            return _new_page(request, visitor, clinician_id, shown)
         return _page(request, visitor, clinician_id, contact_id, shown)
 
     steps = {name: (permission, partial(act, contact_id)) for name, (permission, act) in _STEPS.items()}
     about = (f"/directory/{clinician_id}", clinician_id)
-    return take(request, visitor, steps, step, about, posted, again, "PractitionerRole")
+    own = guarded(steps, Subject(f"PractitionerRole/{clinician_id}", subtypes=_DEEDS, names=contact_id))
+    return take(request, visitor, own, step, about, posted, again, "PractitionerRole")
+
+
+def _is_known(visitor: Visitor, clinician_id: str, contact_id: str) -> bool:
+    return contact_id in {one.id for one in directory.get_clinician(visitor.session, clinician_id).contacts}
 
 
 def _page(request: Request, visitor: Visitor, clinician_id: str, contact_id: str, shown: Shown) -> Response:

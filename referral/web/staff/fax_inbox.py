@@ -22,6 +22,7 @@ from referral.services.attach_fax import (
 )
 from referral.services.find_faxes import Listed, list_faxes, open_fax, read_page
 from referral.services.transcribe_fax import transcribe_fax
+from referral.storage import faxes
 from referral.storage.audit import Subject
 from referral.storage.db import Session, attempt
 from referral.web.dependencies import PostedDep, Visitor, staff
@@ -69,7 +70,9 @@ def show_inbox(request: Request, visitor: _See) -> Response:
 
 @router.get("/fax-inbox/{fax_id}")
 def show_fax(request: Request, fax_id: str, visitor: _See) -> Response:
-    """One fax: its page beside the requests, or beside the form."""
+    """One fax: its page beside the requests, or beside the form. One that is gone leads to the inbox."""
+    if not faxes.still_kept(visitor.session, [fax_id]):
+        return done(visitor, "/fax-inbox", "fax-gone")
     return _page(request, visitor, fax_id, Shown())
 
 

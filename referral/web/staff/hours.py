@@ -16,7 +16,7 @@ from referral.storage.db import attempt
 from referral.web.dependencies import PostedDep, Visitor, staff
 from referral.web.form import Conflict
 from referral.web.policy import Permission
-from referral.web.staff.conflict import CONFLICT, conflict_of, refuse_if_changed
+from referral.web.staff.conflict import CONFLICT, conflict_of, refuse_if_changed, refuse_if_others_changed
 from referral.web.staff.frame import SeeWork, clock_of, done, errors_of, form_of, show, texts
 from referral.web.staff.hours_view import hours_page, values_of
 
@@ -59,10 +59,15 @@ def save_office(request: Request, clinician_id: str, visitor: Manage, posted: Po
 
 
 @router.post("/directory/{clinician_id}/hours/clear")
-def clear_office(clinician_id: str, visitor: Manage) -> Response:
+def clear_office(request: Request, clinician_id: str, visitor: Manage, posted: PostedDep) -> Response:
     """Back to the clinic's hours; doing it twice is harmless."""
-    clear_hours(visitor.session, visitor.actor, clinician_id, visitor.now)
-    return done(visitor, f"/directory/{clinician_id}/hours", "hours-saved")
+    typed = texts(posted)
+
+    def act() -> None:
+        refuse_if_others_changed(visitor, typed, _hours_of(clinician_id))
+        clear_hours(visitor.session, visitor.actor, clinician_id, visitor.now)
+
+    return _try(request, visitor, clinician_id, typed, act, "hours-saved")
 
 
 @router.post("/directory/{clinician_id}/hours/closed-days")
@@ -72,10 +77,17 @@ def add_absence(request: Request, clinician_id: str, visitor: Manage, posted: Po
 
 
 @router.post("/closed-days/{closure_id}/remove")
-def remove_closed_days(closure_id: str, visitor: Manage) -> Response:
-    """Open again from today on."""
-    closure = open_days(visitor.session, visitor.actor, closure_id, visitor.now)
-    return done(visitor, _path(closure.clinician_id), "days-opened")
+def remove_closed_days(request: Request, closure_id: str, visitor: Manage, posted: PostedDep) -> Response:
+    """Open again from today on. `office` says whose page it was: days that are gone say it no more."""
+    typed = texts(posted)
+    clinician_id = typed.get("office") or None
+
+    def act() -> None:
+        refuse_if_others_changed(visitor, typed, _days_of(clinician_id, closure_id))
+        open_days(visitor.session, visitor.actor, closure_id, visitor.now)
+
+    days = _days_of(clinician_id, closure_id)
+    return _try(request, visitor, clinician_id, typed, act, "days-opened", days)
 
 
 def _path(clinician_id: str | None) -> str:
@@ -86,6 +98,12 @@ def _hours_of(clinician_id: str | None) -> Subject:
     """What is overwritten when hours are saved."""
     entity = f"PractitionerRole/{clinician_id}" if clinician_id else None
     return Subject(entity, subtypes=("set-hours", "clear-hours"))
+
+
+def _days_of(clinician_id: str | None, closure_id: str = "") -> Subject:
+    """What is closed: one range, or all of an office."""
+    entity = f"PractitionerRole/{clinician_id}" if clinician_id else None
+    return Subject(entity, subtypes=("close-days", "open-days"), names=closure_id)
 
 
 def _save(request: Request, visitor: Visitor, clinician_id: str | None, typed: _Typed) -> Response:
@@ -101,9 +119,10 @@ def _save(request: Request, visitor: Visitor, clinician_id: str | None, typed: _
 def _close(request: Request, visitor: Visitor, clinician_id: str | None, typed: _Typed) -> Response:
     def act() -> None:
         days = (typed.get("first_on", ""), typed.get("last_on", ""), typed.get("words", ""))
+        refuse_if_others_changed(visitor, typed, _days_of(clinician_id))
         close_days(visitor.session, visitor.actor, clinician_id, days, visitor.now)
 
-    return _try(request, visitor, clinician_id, typed, act, "days-closed")
+    return _try(request, visitor, clinician_id, typed, act, "days-closed", _days_of(clinician_id))
 
 
 def _try(
@@ -113,15 +132,19 @@ def _try(
     typed: _Typed,
     act: Callable[[], None],
     notice: str,
+    about: Subject | None = None,
 ) -> Response:
-    """A refusal shows the page again with what was typed, and has changed nothing."""
+    """A refusal shows the page again with what was typed, and has changed nothing.
+
+    `about` is what somebody else may have changed, the hours unless it is given.
+    """
     try:
         with attempt(visitor.session):
             act()
     except InvalidInput as error:
         return _page(request, visitor, clinician_id, typed, errors_of(error, {}, "first_on"), 400)
     except StaleVersion as error:
-        conflict = conflict_of(visitor, clock_of(visitor), error, typed, _hours_of(clinician_id))
+        conflict = conflict_of(visitor, clock_of(visitor), error, typed, about or _hours_of(clinician_id))
         return _page(request, visitor, clinician_id, typed, _NONE, CONFLICT, conflict)
     return done(visitor, _path(clinician_id), notice)
 

@@ -63,6 +63,7 @@ def hours_page(
         if clinician
         else (),
         open=f"/directory/{clinician.id}" if clinician else "",
+        office=clinician.id if clinician else "",
     )
     holidays = tuple(ClosureRow(clock.day(day).text, name) for day, name in view.holidays)
     return HoursPage(box, holidays)

@@ -70,6 +70,7 @@ class HoursBox:
     """Hours and closed days of one office: `own` says that it has hours of its own.
 
     `save`, `clear` and `close` are addresses, empty for those who may not, or where there is nothing to do.
+    `office` is the clinician's id, "" for the clinic.
     """
 
     title: str
@@ -81,6 +82,7 @@ class HoursBox:
     close: str = ""
     weekdays: tuple[Choice, ...] = ()
     open: str = ""
+    office: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,11 @@ NOTICES: Final = {
     "replied": Notice(
         "open", "Your message is on its way", "The clinician gets a link to read it and to reply."
     ),
+    "fax-gone": Notice(
+        "neutral",
+        "This fax is not kept any more",
+        "A fax is removed 90 days after it was dealt with. What it said stands on its request.",
+    ),
     "seen-to": Notice("open", "Seen to", "It is off the Today board; the reminders go on."),
     "attended": Notice("open", "Seen to", "It is off the Today board; the ladder goes on."),
     "held": Notice("open", "The request is on hold", "Nothing goes out until somebody lets it go on."),

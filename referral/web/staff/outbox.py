@@ -11,8 +11,10 @@ from referral.domain.errors import ReferralError
 from referral.domain.listing import Page, View
 from referral.services.cancel_message import cancel_message
 from referral.services.find_messages import Sent, list_messages, open_message
+from referral.services.message_decision import DECISIONS
 from referral.services.park_message import park_message
 from referral.services.retry_message import retry_message
+from referral.storage.audit import Subject
 from referral.storage.db import Session
 from referral.web.dependencies import PostedDep, Visitor
 from referral.web.policy import Permission
@@ -24,7 +26,7 @@ from referral.web.staff.lists import file_of, list_page, wants_file
 from referral.web.staff.message_view import message_page
 from referral.web.staff.models import Link
 from referral.web.staff.rows import is_living, message_row
-from referral.web.staff.steps import Shown, Steps, Typed, take
+from referral.web.staff.steps import Shown, Steps, Typed, guarded, take
 from referral.web.staff.work_lists import OUTBOX, WRITTEN, message_cells, message_line
 
 router: Final = APIRouter()
@@ -93,7 +95,8 @@ def take_step(request: Request, message_id: str, step: str, visitor: Ask, posted
         return _message(request, visitor, message_id, shown)
 
     about = (f"/outbox/{message_id}", message_id)
-    return take(request, visitor, _STEPS, step, about, posted, again, "Communication")
+    steps = guarded(_STEPS, Subject(f"Communication/{message_id}", subtypes=DECISIONS))
+    return take(request, visitor, steps, step, about, posted, again, "Communication")
 
 
 def _message(request: Request, visitor: Visitor, message_id: str, shown: Shown) -> Response:

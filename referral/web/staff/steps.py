@@ -16,7 +16,7 @@ from referral.web.dependencies import Visitor
 from referral.web.errors import status_of
 from referral.web.form import Conflict
 from referral.web.policy import Permission
-from referral.web.staff.conflict import CONFLICT, conflict_of
+from referral.web.staff.conflict import CONFLICT, conflict_of, refuse_if_others_changed
 from referral.web.staff.frame import clock_of, done, errors_of, texts
 
 Typed = Mapping[str, str]
@@ -66,6 +66,22 @@ def take(
     except ReferralError as error:
         return again(refused(visitor, error, typed, step, Subject(f"{type}/{id}")), error)
     return done(visitor, page, notice)
+
+
+def guarded(steps: Steps, about: Subject) -> Steps:
+    """The same steps, each refused where somebody else has changed `about` since the page was shown.
+
+    For what has no version of its own.
+    """
+
+    def guard(act: Act) -> Act:
+        def guarded_act(visitor: Visitor, id: str, typed: Typed) -> str:
+            refuse_if_others_changed(visitor, typed, about)
+            return act(visitor, id, typed)
+
+        return guarded_act
+
+    return {name: (permission, guard(act)) for name, (permission, act) in steps.items()}
 
 
 def refused(visitor: Visitor, error: ReferralError, typed: Typed, step: str, about: Subject) -> Shown:

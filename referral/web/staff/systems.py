@@ -23,9 +23,12 @@ from referral.services.smart_clients import (
 )
 from referral.storage import subscriptions
 from referral.storage.api_clients import ApiClient
+from referral.storage.audit import Subject
 from referral.storage.db import Session, attempt
 from referral.web.dependencies import PostedDep, Visitor, staff
+from referral.web.form import Conflict
 from referral.web.policy import Permission
+from referral.web.staff.conflict import CONFLICT, others_faster
 from referral.web.staff.frame import clock_of, done, errors_of, form_of, show, texts
 from referral.web.staff.lists import show_list
 from referral.web.staff.plain_lists import SYSTEMS, system_cells, system_line
@@ -100,6 +103,9 @@ def change_system_keys(request: Request, visitor: Manage, posted: PostedDep, cli
     wrong = _password(visitor, typed)
     if wrong:
         return _system(request, visitor, client, typed, wrong, 422)
+    about = Subject(f"Client/{client_id}", subtypes=("change-client-keys",))
+    if conflict := others_faster(visitor, clock_of(visitor), typed, about):
+        return _system(request, visitor, client, typed, _NONE, CONFLICT, conflict)
     try:
         with attempt(visitor.session):
             change_keys(
@@ -158,8 +164,9 @@ def _system(
     values: _Typed,
     errors: Mapping[str, str],
     status: int = 200,
+    conflict: Conflict | None = None,
 ) -> Response:
     start = {"way": "keys" if client.jwks is not None else "url", "jwks_url": client.jwks_url or ""}
-    form = form_of(visitor, values or start, errors)
+    form = form_of(visitor, values or start, errors, conflict=conflict)
     page = system_page(client, clock_of(visitor), form, subscriptions.of_client(visitor.session, client.id))
     return show(request, visitor, "staff/system.html.j2", "systems", page, status)

@@ -12,6 +12,7 @@ from referral.domain.life import Cause
 from referral.domain.outgoing import MessageKind
 from referral.domain.report_rules import Occasion, Withheld
 from referral.services.find_requests import RequestView, has_words
+from referral.services.forget_faxes import KEPT
 from referral.storage.referrals import ReferralEvent
 from referral.web.staff import present
 from referral.web.staff.call_words import CALLED, WHY
@@ -22,6 +23,7 @@ from referral.web.staff.plan_view import plans
 from referral.web.staff.request_models import Event
 
 _Detail = dict[str, Any]
+_FAX_GONE: Final = f"the fax itself was removed {KEPT.days} days after it was dealt with"
 
 # Event → colour, symbol, title. A title that depends on the detail is in _TITLES.
 _LOOKS: Final[dict[str, tuple[str, str, str]]] = {
@@ -33,7 +35,7 @@ _LOOKS: Final[dict[str, tuple[str, str, str]]] = {
     "failed-after-all": ("closed", "warning", "Sent, but not delivered after all"),
     "mail-delayed": ("waiting", "waiting", "The mail is delayed on its way"),
     "automatic-reply": ("neutral", "mail", "An automatic reply came back"),
-    "wrong-recipient": ("closed", "warning", "A call found that a contact is somebody else’s"),
+    "wrong-recipient": ("closed", "warning", "A contact is somebody else’s"),
     "resent": ("info", "mail", "Sent again"),
     "message-retried": ("info", "mail", "A message is tried again"),
     "message-parked": ("waiting", "pause", "A message was set aside"),
@@ -135,7 +137,7 @@ def _event(event: ReferralEvent, view: RequestView, clock: Clock) -> Event:
         event.event, ("neutral", "neutral", event.event.replace("-", " ").capitalize())
     )
     made = _TITLES.get(event.event)
-    parts = [_detail(event, view, clock), _by(event, view)]
+    parts = [_detail(event, view, clock), _by(event, view), _fax_gone(event, view)]
     return Event(
         state=state,
         icon=icon,
@@ -143,16 +145,21 @@ def _event(event: ReferralEvent, view: RequestView, clock: Clock) -> Event:
         when=clock.moment(event.at),
         plan=plans(event.detail, clock),
         detail=" · ".join(part for part in parts if part),
-        links=tuple(_links(event)),
+        links=tuple(_links(event, view)),
         quote=view.question_words.get(str(event.detail.get("document", "")), ""),
     )
 
 
-def _links(event: ReferralEvent) -> Iterator[Link]:
+def _links(event: ReferralEvent, view: RequestView) -> Iterator[Link]:
     if event.detail.get("message") and event.event != "letter-ready":
         yield Link("See the message", f"/outbox/{event.detail['message']}")
-    if event.detail.get("fax"):
+    if event.detail.get("fax") in view.kept_faxes:
         yield Link("See the fax", f"/fax-inbox/{event.detail['fax']}")
+
+
+def _fax_gone(event: ReferralEvent, view: RequestView) -> str:
+    fax = event.detail.get("fax")
+    return "" if fax is None or fax in view.kept_faxes else _FAX_GONE
 
 
 def _by(event: ReferralEvent, view: RequestView) -> str:

@@ -26,12 +26,15 @@ from referral.services.own_account import own_sessions
 from referral.services.sign_in_rules import SignInRules, change_sign_in_rules, sign_in_rules
 from referral.storage import accounts
 from referral.storage.accounts import StaffUser
+from referral.storage.audit import Subject
 from referral.storage.db import attempt
 from referral.web.dependencies import PostedDep, Visitor, staff
+from referral.web.form import Conflict
 from referral.web.policy import Permission
 from referral.web.staff.account import check_password_again
 from referral.web.staff.account_models import SetUpLinkPage
 from referral.web.staff.account_view import new_user_page, rules_page, session_rows, user_page
+from referral.web.staff.conflict import CONFLICT, others_faster
 from referral.web.staff.frame import clock_of, done, errors_of, form_of, show, texts
 from referral.web.staff.lists import show_list
 from referral.web.staff.user_list import USERS, user_cells, user_line
@@ -40,6 +43,8 @@ router: Final = APIRouter()
 Manage = Annotated[Visitor, staff(Permission.MANAGE_ACCOUNTS)]
 _Typed = Mapping[str, str]
 _NONE: Final[_Typed] = {}
+# What administrators do to an account; what its owner does is not theirs.
+_DEEDS: Final = ("change-role", "disable-user", "enable-user", "set-up-link", "second-factor-reset")
 _ROLES: Final = {role.value: role for role in Role}
 
 
@@ -95,7 +100,9 @@ def save_rules(request: Request, visitor: Manage, posted: PostedDep) -> Response
     typed = texts(posted)
     minutes, roles = typed.get("idle_minutes", ""), [str(role) for role in posted.getlist("second_factor")]
     wrong = check_password_again(visitor, typed)
-    if not wrong:
+    about = Subject(subtypes=("sign-in-rules",))
+    conflict = None if wrong else others_faster(visitor, clock_of(visitor), typed, about)
+    if not wrong and not conflict:
         chosen = frozenset(_ROLES[role] for role in roles if role in _ROLES)
         rules = SignInRules(int(minutes) if minutes in ("5", "10", "15") else 0, chosen)
         try:
@@ -103,8 +110,9 @@ def save_rules(request: Request, visitor: Manage, posted: PostedDep) -> Response
             return done(visitor, "/users", "rules-saved")
         except InvalidInput as error:
             wrong = errors_of(error, {}, "idle_minutes")
-    page = rules_page(form_of(visitor, typed, wrong), minutes, roles)
-    return show(request, visitor, "staff/sign_in_rules.html.j2", "users", page, 422)
+    page = rules_page(form_of(visitor, typed, wrong, conflict=conflict), minutes, roles)
+    status = CONFLICT if conflict else 422
+    return show(request, visitor, "staff/sign_in_rules.html.j2", "users", page, status)
 
 
 @router.get("/users/{user_id}")
@@ -124,6 +132,8 @@ def give_role(request: Request, visitor: Manage, posted: PostedDep, user_id: str
         wrong["role"] = "Please choose a role."
     if wrong or role is None:
         return _user(request, visitor, user, typed, wrong, 422)
+    if conflict := _overtaken(visitor, user_id, typed):
+        return _user(request, visitor, user, typed, _NONE, CONFLICT, conflict)
     try:
         change_role(visitor.session, visitor.actor, user_id, role)
     except TransitionRefused as refusal:
@@ -137,6 +147,8 @@ def reset_password(request: Request, visitor: Manage, posted: PostedDep, user_id
     user = accounts.get_user(visitor.session, user_id)
     if wrong := check_password_again(visitor, texts(posted), "link_password"):
         return _user(request, visitor, user, _NONE, wrong, 422)
+    if conflict := _overtaken(visitor, user_id, texts(posted)):
+        return _user(request, visitor, user, _NONE, _NONE, CONFLICT, conflict)
     return _link(request, visitor, new_set_up_link(visitor.session, visitor.actor, user_id, visitor.now))
 
 
@@ -146,6 +158,8 @@ def reset_factor(request: Request, visitor: Manage, posted: PostedDep, user_id: 
     user = accounts.get_user(visitor.session, user_id)
     if wrong := check_password_again(visitor, texts(posted), "factor_password"):
         return _user(request, visitor, user, _NONE, wrong, 422)
+    if conflict := _overtaken(visitor, user_id, texts(posted)):
+        return _user(request, visitor, user, _NONE, _NONE, CONFLICT, conflict)
     reset_second_factor(visitor.session, visitor.actor, user_id, visitor.now)
     return done(visitor, f"/users/{user_id}", "factor-reset")
 
@@ -167,6 +181,8 @@ def enable(request: Request, visitor: Manage, posted: PostedDep, user_id: str) -
     user = accounts.get_user(visitor.session, user_id)
     if wrong := check_password_again(visitor, texts(posted), "enable_password"):
         return _user(request, visitor, user, _NONE, wrong, 422)
+    if conflict := _overtaken(visitor, user_id, texts(posted)):
+        return _user(request, visitor, user, _NONE, _NONE, CONFLICT, conflict)
     enable_user(visitor.session, visitor.actor, user_id)
     return done(visitor, f"/users/{user_id}", "user-enabled")
 
@@ -176,6 +192,11 @@ def end_all_sessions(visitor: Manage, user_id: str) -> Response:
     """Signed out everywhere."""
     end_sessions(visitor.session, visitor.actor, user_id, visitor.now)
     return done(visitor, f"/users/{user_id}", "sessions-ended")
+
+
+def _overtaken(visitor: Visitor, user_id: str, typed: _Typed) -> Conflict | None:
+    """What another administrator has done to the account since the page was shown."""
+    return others_faster(visitor, clock_of(visitor), typed, Subject(f"User/{user_id}", subtypes=_DEEDS))
 
 
 def _new(
@@ -199,9 +220,12 @@ def _user(
     typed: _Typed,
     errors: Mapping[str, str],
     status: int = 200,
+    conflict: Conflict | None = None,
 ) -> Response:
     found = own_sessions(visitor.session, user.id, visitor.now)
     clock = clock_of(visitor)
     rows = session_rows(found, clock, visitor.now, visitor.account.token_digest)
-    page = user_page(user, visitor.account.user_id, rows, form_of(visitor, typed, errors), clock)
+    page = user_page(
+        user, visitor.account.user_id, rows, form_of(visitor, typed, errors, conflict=conflict), clock
+    )
     return show(request, visitor, "staff/user.html.j2", "users", page, status)
