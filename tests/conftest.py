@@ -13,10 +13,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from xdist.remote import Producer
 
 from referral import logs
 from referral.embedded import Engines
-from tests.order import SECONDS
+from tests.order import SECONDS, ByFileOrTest
 
 # Tests kill processes, not the machine: what the system has been given survives without being flushed.
 # Races are judged by the order of commits.
@@ -45,6 +46,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest files first, all others in their order."""
     here = Path(__file__).parent
     items.sort(key=lambda item: -SECONDS.get(item.path.relative_to(here).as_posix(), 0))
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByFileOrTest:
+    return ByFileOrTest(config, log)
 
 
 def _refuse_the_outside(event: str, arguments: tuple[object, ...]) -> None:

@@ -1,8 +1,10 @@
-"""In which order files of tests begin."""
+"""In which order files of tests begin, and which processes run them."""
 
 from __future__ import annotations
 
 from typing import Final
+
+from xdist.scheduler import LoadFileScheduling
 
 # About how many seconds a file takes on a quiet machine. A file runs in one process, so that the longest have
 # to begin first for all processes to end together; what is not here is short.
@@ -28,3 +30,15 @@ SECONDS: Final = {
     "test_inbound_mail.py": 25,
     "faults/test_twelve_years.py": 20,
 }
+# Their tests share nothing that takes long to make, and each takes long: every process runs some of them.
+DIVIDED: Final = frozenset(
+    {"storage/test_gate_machine.py", "storage/test_races.py", "web/test_portal_pages.py"}
+)
+
+
+class ByFileOrTest(LoadFileScheduling):  # type: ignore[misc]  # it has no types
+    """A file runs in one process, except for those that are divided."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return nodeid if file.removeprefix("tests/") in DIVIDED else file
