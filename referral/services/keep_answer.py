@@ -59,7 +59,8 @@ def keep_answer(
 ) -> None:
     """Store the evidence, encrypted. `attestation` replaces the form's own; `more` are further lines.
 
-    Staff read the answer in English; what a page has shown is kept beside it in that page's words.
+    Staff read the answer in English; what a page has shown is kept beside it in that page's words, and what
+    staff have written down in those of the form that the clinician gets: their letters are in their language.
     """
     answers, clinician, signing = given.answers, given.clinician, given.signing
     patient = directory.get_patient(session, given.referral.patient_id)
@@ -92,8 +93,9 @@ def keep_answer(
         ],
         "fhir": base64.b64encode(fhir).decode(),
     }
-    if signing.language is not None:
-        evidence["shown"] = _as_shown(answers, clinician, attestation, signing.language)
+    language = signing.language or clinician.language
+    if language is not None:
+        evidence["shown"] = _as_shown(answers, clinician, attestation, language)
     keep_evidence(session, given.referral, str(given.recommendation.document_id), evidence, now)
 
 

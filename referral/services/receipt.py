@@ -43,8 +43,8 @@ def receipt_record(
 ) -> tuple[str, ReceiptRecord]:
     """(document id, what the receipt says) of the newest answer to a request.
 
-    In the language in which it was answered on a page; what staff have written down in the one that the
-    clinician `reads`. The words of the answer stay as they were shown.
+    In the language in which it was answered; where none was kept, in the one that the clinician `reads`. The
+    words of the answer stay as they were shown.
     """
     row = recommendations.find(session, referral_id=referral.id)
     if row is None or row.document_id is None:

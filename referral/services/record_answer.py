@@ -15,7 +15,7 @@ from referral.domain.language import phrase
 from referral.domain.late_answer import CameBy
 from referral.services.keep_late_answer import keep_late_answer, takes_late_answers
 from referral.services.respond_to_referral import Receipt, Response, respond
-from referral.storage import directory, referrals
+from referral.storage import directory, referrals, resources
 from referral.storage.db import Session
 
 
@@ -49,16 +49,24 @@ def record_answer(
     values: Mapping[str, list[str]],
     call: Call,
     now: datetime,
-) -> Receipt:
+    *,
+    response_id: str = "",
+) -> Receipt | None:
     """`values` are the answers by link id. It counts as clinic policy says for what staff have recorded.
 
     There is no version to be told: letters leave and arrive while somebody is on the telephone, and nothing
     of that changes what the clinician says.
 
+    `response_id` is what the answer will be called: one of that name is there already where the form was sent
+    twice, and nothing is recorded (None).
+
     Where there is an answer already, that one stands and this one is kept beside it. Raises InvalidInput with
     an issue for each thing that is missing, and TransitionRefused where the request has ended without one.
     """
     referral = referrals.get(session, referral_id, lock=True)
+    if response_id and resources.find(session, "QuestionnaireResponse", response_id) is not None:
+        return None
+    document = {"id": response_id} if response_id else {}
     if not referral.is_open and not takes_late_answers(referral):
         raise TransitionRefused("This request is closed already; what is on record stands.", "Task.status")
     clinician = directory.get_clinician(session, referral.clinician_id)
@@ -71,7 +79,7 @@ def record_answer(
     if issues:
         raise InvalidInput(*issues)
     if not referral.is_open:
-        late = keep_late_answer(session, actor, referral, answers, CameBy.CALL, now)
+        late = keep_late_answer(session, actor, referral, answers, CameBy.CALL, now, document=document)
         return Receipt(late.decision, None, needs_review=late.differs)
     response = Response(
         referral_id=referral.id,
@@ -79,6 +87,7 @@ def record_answer(
         strength=Strength.RECORDED_BY_STAFF,
         selector=None,
         address=actor.address,
+        document=document,
         evidence=(
             (phrase("Given by telephone to"), phrase("a member of staff, who wrote it down")),
             (phrase("Spoke with"), call.spoke_with.strip()[:200]),

@@ -48,11 +48,13 @@ def plan_course(
     *,
     shown: int | None = None,
 ) -> Plan:
-    """How many sessions and how many days between them; the plan before is kept."""
+    """How many sessions, and days between them; the plan before is kept. The same again is no new one."""
     order = _usable(session, order_id)
     before = course.newest(session, Plan, order_id)
     why = None
     if before is not None:
+        if (before[1].planned_sessions, before[1].spacing_days) == (sessions, spacing_days):
+            return before[1]
         require_version(before[1].stamp, shown)
         why = ChangeReason.REVIEWED
     written = stamp(session, actor, order, now, before=before[1].stamp if before else None, why=why)

@@ -13,6 +13,7 @@ from referral.services.receipt import receipt_record
 from referral.storage import clinics, resources
 from referral.translation import say
 from tests.database import ClinicFixture
+from tests.services import people
 from tests.web.portal_case import DETAILS, SIGNER, Browser, Case, make_case
 
 SPANISH = {"Accept-Language": "fr, es-MX;q=0.8, en;q=0.5"}
@@ -141,3 +142,20 @@ def test_a_page_that_cannot_be_chosen_for_keeps_no_cookie(case: Case) -> None:
     with case.browser() as browser:
         assert isinstance(browser, Browser)
         assert "set-cookie" not in browser.client.get("/health/live?language=es").headers
+
+
+def test_what_staff_have_written_down_is_in_the_language_of_the_form_that_was_sent(case: Case) -> None:
+    """The tick-box page that came back by fax was in Spanish: so is its record, its attestation too."""
+    reads(case, "es")
+    with case.clinic.transaction() as session:
+        people.respond_with(session, case.clinic, case.referral, people.answers("recommended"))
+    with case.clinic.transaction() as session:
+        clinic, referral = clinics.current(session), case.state()
+        _, record = receipt_record(session, clinic, referral, "https://portal.example", Language.SPANISH)
+    assert record.attestation == say(Language.SPANISH, BY_LINK_ID["attestation"].text)
+    assert record.attestation != BY_LINK_ID["attestation"].text
+    assert (record.decision, record.answered_in) == (
+        say(Language.SPANISH, "I recommend it"),
+        Language.SPANISH,
+    )
+    assert "Psicosis" in {one.question for one in record.answers}

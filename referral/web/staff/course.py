@@ -97,7 +97,9 @@ def _course(request: Request, visitor: Visitor, order_id: str, shown: Shown) -> 
     found = read_course(visitor.session, visitor.actor, order_id)
     decided = found.decision.stamp.version if found.decision else 0
     typed = {"severity": Severity.MILD.value, **shown.typed}
-    form = form_of(visitor, typed, shown.errors, str(decided), typed.get("form_key") or new_key())
+    form = form_of(
+        visitor, typed, shown.errors, str(decided), typed.get("form_key") or new_key(), shown.conflict
+    )
     actions = _actions(visitor, view.state.order.status)
     page = replace(
         course_view.course_page(view, found, clock_of(visitor), form, actions),
@@ -262,7 +264,8 @@ def _session(request: Request, visitor: Visitor, ids: tuple[str, str], shown: Sh
         raise NotFound("There is no such session of this order.")
     usual = {"phase": course_view.phase_now(one).value, "severity": Severity.MILD.value}
     typed = {**usual, **shown.typed}
-    form = form_of(visitor, typed, shown.errors, key=typed.get("form_key") or new_key())
+    key = typed.get("form_key") or new_key()
+    form = form_of(visitor, typed, shown.errors, key=key, conflict=shown.conflict)
     page = course_view.session_page(
         view,
         found,

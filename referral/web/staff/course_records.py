@@ -101,7 +101,7 @@ def _record(request: Request, visitor: Visitor, ids: tuple[str, str], shown: Sho
         href=course_view.record_href(kind, record_id),
         versions=course_view.version_rows([(one.stamp, _said(one, clock)) for one in said], users, clock),
         kind=kind,
-        form=form_of(visitor, typed, shown.errors, str(value.stamp.version)),
+        form=form_of(visitor, typed, shown.errors, str(value.stamp.version), conflict=shown.conflict),
         may=visitor.may(Permission.START_TREATMENT) and not in_error,
         changes=course_view.changes(),
         phases=course_view.choices(course_words.PHASE),

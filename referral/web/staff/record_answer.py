@@ -20,7 +20,7 @@ from referral.web.form import Form
 from referral.web.portal_questions import Section, paper_sections, posted_values
 from referral.web.staff import present
 from referral.web.staff.fax_view import ANSWER_ITEMS, signature_on_file
-from referral.web.staff.frame import Ask, clock_of, done, errors_of, form_of, show, texts
+from referral.web.staff.frame import Ask, clock_of, done, errors_of, form_of, key_id, new_key, show, texts
 from referral.web.staff.models import Link
 from referral.web.staff.steps import Shown
 
@@ -55,7 +55,9 @@ def record(request: Request, referral_id: str, visitor: Ask, posted: PostedDep) 
     call = Call(typed.get("spoke_with", ""), typed.get("called_number", ""), typed.get("read_back") == "yes")
     try:
         with attempt(visitor.session):
-            record_answer(visitor.session, visitor.actor, referral_id, values, call, visitor.now)
+            id = key_id(visitor, f"answer/{referral_id}", typed.get("form_key", ""))
+            answered = (visitor.session, visitor.actor, referral_id, values, call, visitor.now)
+            record_answer(*answered, response_id=id)
     except InvalidInput as refusal:
         errors = {issue.expression[0]: issue.text for issue in refusal.issues if issue.expression}
         return _page(request, visitor, referral_id, Shown(typed, errors, "transcribe", 400), values)
@@ -84,7 +86,7 @@ def _page(
         ),
         number=referral.number,
         telephone=present.telephone_of(clinician) or "",
-        form=form_of(visitor, shown.typed, shown.errors),
+        form=form_of(visitor, shown.typed, shown.errors, key=shown.typed.get("form_key") or new_key()),
         sections=paper_sections(clinician.kind, typed),
         today=clock_of(visitor).today.isoformat(),
         is_open=referral.is_open or takes_late_answers(referral),
