@@ -53,6 +53,8 @@ _WITHIN: Final = MappingProxyType(
         Occasion.CLOSURE: 5,
     }
 )
+# A clinic may take so long at most. What is obliged is not put off: the clinician goes on treating.
+LONGEST: Final = MappingProxyType({**dict.fromkeys(Occasion, 10), Occasion.ADVERSE_EVENT: 1})
 # Scores and side effects of the session itself are entered until the next business day.
 _SETTLES: Final = frozenset({Occasion.MID_COURSE, Occasion.END_OF_COURSE})
 # Its recommendation was never given by this clinician, or must not be spoken of any more.
@@ -94,11 +96,16 @@ def wishes_of(raw: Mapping[str, list[str]]) -> Wishes:
 
 
 def policy_from(settings: Mapping[str, Any]) -> ReportPolicy:
-    """What a clinic has set, under `reports` of its settings; what it has not set is the default."""
+    """What a clinic has set, under `reports` of its settings; what it has not set is the default.
+
+    What is obliged holds whatever is set.
+    """
     unasked, within = settings.get("unasked"), settings.get("within", {})
+    chosen = frozenset(Occasion) if unasked is None else frozenset(Occasion(one) for one in unasked)
+    days = {**_WITHIN, **{Occasion(one): int(count) for one, count in within.items()}}
     return ReportPolicy(
-        unasked=frozenset(Occasion) if unasked is None else frozenset(Occasion(one) for one in unasked),
-        within={**_WITHIN, **{Occasion(one): int(days) for one, days in within.items()}},
+        unasked=chosen | ALWAYS,
+        within={one: min(count, LONGEST[one]) for one, count in days.items()},
         mid_course_from=int(settings.get("mid_course_from", 4)),
         needs_consent=bool(settings.get("needs_consent", False)),
     )

@@ -303,13 +303,14 @@ NAMES: Final = {
 
 
 class SafetyAction(StrEnum):
-    """What somebody has done about a sign of self-harm; without one of these nothing is settled."""
+    """What somebody has done about a safety task; without one of these nothing is settled."""
 
     SPOKE_SAFE = "spoke-safe"
     SAFETY_PLAN = "safety-plan"
     EMERGENCY = "emergency"
     CARE_TEAM = "care-team"
     MISTAKE = "mistake"
+    EXAMINED = "examined"
 
 
 SAFETY_ACTIONS: Final = {
@@ -319,12 +320,21 @@ SAFETY_ACTIONS: Final = {
     SafetyAction.CARE_TEAM: "Handed over to the treating clinician in person",
     SafetyAction.MISTAKE: "Spoke with the patient; ticked by mistake",
 }
+# About a serious adverse event.
+EVENT_ACTIONS: Final = {
+    SafetyAction.EXAMINED: "A physician has examined the patient; no danger now",
+    SafetyAction.EMERGENCY: "Emergency services or an emergency department involved",
+    SafetyAction.CARE_TEAM: "Handed over to the treating clinician in person",
+    SafetyAction.MISTAKE: "Spoke with the patient; it was recorded by mistake",
+}
 LEAST_NOTE: Final = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SafetyTask:
-    """A sign of self-harm that waits for a person, or has been seen to; `id` is its Task.
+    """What waits for a person at once, or has been seen to: a sign of self-harm, or a serious adverse event.
+
+    `id` is its Task.
 
     `source` is the resource it came with ("Type/id"); `answer` None: said, but not in a number we can read.
     """
@@ -339,3 +349,13 @@ class SafetyTask:
     settled_by: str | None = None
     action: SafetyAction | None = None
     note_id: str | None = None
+
+    @property
+    def is_event(self) -> bool:
+        """A serious adverse event, and no sign of self-harm."""
+        return self.source.startswith("AdverseEvent/")
+
+    @property
+    def actions(self) -> Mapping[SafetyAction, str]:
+        """What may have been done about it, in words."""
+        return EVENT_ACTIONS if self.is_event else SAFETY_ACTIONS

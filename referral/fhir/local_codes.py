@@ -254,6 +254,7 @@ AUDIT_WORDS: Final = {
     "remind": "A reminder was sent",
     "remove-client": "A system was shut out",
     "renew": "An answer was renewed",
+    "report-policy": "Which reports recommenders get was changed",
     "report-owed": "A report to the recommender became due",
     "report-told": "A report was told to the recommender by voice",
     "report-withheld": "A report to the recommender is withheld",
@@ -265,9 +266,11 @@ AUDIT_WORDS: Final = {
     "restore-reconciled": "What a restore had undone was done again",
     "restore-reopened": "The clinic was opened again after a restore",
     "resume": "Reminders go on",
-    "safety-raised": "A sign of self-harm was passed to a person",
-    "safety-settled": "Somebody has written down what was done about a sign of self-harm",
-    "safety-task": "A sign of self-harm was read",
+    "on-call-changed": "Who is on call for safety tasks was changed",
+    "safety-called": "Somebody on call was told that a safety task waits",
+    "safety-raised": "A sign of self-harm or a serious adverse event was passed to a person",
+    "safety-settled": "Somebody has written down what was done about a safety task",
+    "safety-task": "A safety task was read",
     "scale": "A scale was filled in",
     "scale-asked": "A patient was asked to fill in a scale",
     "scale-page": "A patient opened a scale",
@@ -524,7 +527,7 @@ SYSTEMS: Final[dict[str, System]] = {
         "What a Task asks for, where no code of HL7's says it.",
         {
             "safety-check": Code(
-                "Safety check", "Somebody speaks with the patient about a sign of self-harm, at once."
+                "Safety check", "Somebody sees at once to a sign of self-harm or a serious adverse event."
             ),
             "follow-up-visit": Code(
                 "Follow-up visit", "The clinician who answered sees the patient within the time they named."
@@ -532,8 +535,11 @@ SYSTEMS: Final[dict[str, System]] = {
         },
     ),
     "safety-action": System(
-        "What was done about a sign of self-harm.",
-        {code.value: Code(text, f"{text}.") for code, text in scales.SAFETY_ACTIONS.items()},
+        "What was done about a safety task.",
+        {
+            code.value: Code(text, f"{text}.")
+            for code, text in {**scales.EVENT_ACTIONS, **scales.SAFETY_ACTIONS}.items()
+        },
     ),
     "follow-up-outcome": System(
         "What became of a follow-up visit.",

@@ -307,6 +307,13 @@ def _of_words(text: str, form: Form) -> int | None:
 # ---- The task of a sign of self-harm
 
 
+_SIGN: Final = (
+    "A question about thoughts of self-harm was answered with more than “not at all”, or in a way that"
+    " cannot be read. Speak with the patient now."
+)
+_EVENT: Final = "A serious adverse event was recorded. A physician sees to the patient now."
+
+
 def safety_task(task: SafetyTask, *, requester: Ref, local: LocalSystems = DEFAULT) -> Resource:
     """A Task for the medical director, urgent beyond all others."""
     return {
@@ -317,8 +324,7 @@ def safety_task(task: SafetyTask, *, requester: Ref, local: LocalSystems = DEFAU
         "intent": "order",
         "priority": "stat",
         "code": local.concept("task-code", "safety-check"),
-        "description": "A question about thoughts of self-harm was answered with more than “not at all”, or"
-        " in a way that cannot be read. Speak with the patient now.",
+        "description": _EVENT if task.is_event else _SIGN,
         "focus": {"reference": task.source},
         "for": {"reference": f"Patient/{task.patient_id}"},
         "authoredOn": instant(task.raised_at),

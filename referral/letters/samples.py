@@ -6,6 +6,7 @@ The words that a clinic or a clinician would write themselves are here in both l
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -54,8 +55,11 @@ _INDICATION: Final = "recurrent depression (F33.2)"
 
 
 def sample(kind: str, letterhead: Letterhead, language: Language, **changes: Any) -> Letter:
-    """One of KINDS. `changes` are fields that are to be different."""
-    make, values = KINDS[kind]
+    """One of KINDS or of REPORTS. `changes` are fields that are to be different."""
+    known: tuple[Callable[..., Letter], Callable[[Language], dict[str, Any]]] = KINDS["report"]
+    make, values = KINDS.get(kind, known)
+    if kind in REPORTS:
+        changes = {**REPORTS[kind](language), **changes}
     frame = {
         "letter_id": "R-2026-04182-7QXM",
         "request_number": "R-2026-04182",
@@ -267,4 +271,37 @@ KINDS: Final[Mapping[str, tuple[Callable[..., Letter], Callable[[Language], dict
     "notice": (NoticeLetter, _notice),
     "patient-status": (PatientStatusLetter, _patient_status),
     "report": (ReportLetter, _report),
+}
+
+
+def _before(language: Language) -> dict[str, Any]:
+    """Nothing has been given yet."""
+    first = _report(language)["series"]
+    series = tuple(replace(one, scores=one.scores[:1]) for one in first)
+    none = {"given": 0, "first_on": None, "last_on": None, "medication": (), "summary": ""}
+    return {**none, "series": series, "occasion": Occasion.DECISION, "treats": True}
+
+
+def _middle(language: Language) -> dict[str, Any]:
+    first = _report(language)["series"]
+    series = tuple(replace(one, scores=one.scores[:2]) for one in first)
+    half = {"given": 3, "last_on": date(2026, 9, 8), "summary": "", "series": series}
+    return {**half, "occasion": Occasion.MID_COURSE}
+
+
+def _adverse(language: Language) -> dict[str, Any]:
+    words = {
+        Language.ENGLISH: "Seizure. Severe.\nSeptember 8, 2026, 16:55\nDuring infusion number 3",
+        Language.SPANISH: "Seizure. Grave.\n8 de septiembre de 2026, 16:55\nDurante la infusión número 3",
+    }
+    return {**_middle(language), "occasion": Occasion.ADVERSE_EVENT, "event": words[language]}
+
+
+# Reports to recommenders by their occasion; of the end it is the one among KINDS.
+REPORTS: Final[Mapping[str, Callable[[Language], dict[str, Any]]]] = {
+    "report-decision": _before,
+    "report-mid-course": _middle,
+    "report-end-of-course": lambda _language: {},
+    "report-adverse-event": _adverse,
+    "report-closure": lambda _language: {"occasion": Occasion.CLOSURE},
 }

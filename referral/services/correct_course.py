@@ -11,14 +11,17 @@ from referral.domain.course import (
     ChangeReason,
     Dose,
     Ended,
+    Ending,
     SideEffect,
     TreatmentSession,
     Vital,
 )
 from referral.domain.course_rules import check_dose, check_session, check_vital
 from referral.domain.errors import InvalidInput, Issue, NotFound, TransitionRefused
+from referral.domain.records import Order
+from referral.services.course import course_of
 from referral.services.keep_course import keep, require_version, stamp, tell
-from referral.storage import course, orders
+from referral.storage import course, orders, resources
 from referral.storage.db import Session
 
 _T = TypeVar("_T", TreatmentSession, Dose, Vital, SideEffect, Ended)
@@ -39,7 +42,8 @@ def correct(
     """The next version of one thing, with `changes`; `in_error` says that it never was.
 
     A session that was an error is no session of the course; its start stays in the database. A side effect
-    that turns out to be serious is told as a serious one.
+    that turns out to be serious is told as a serious one. The end of a course has the id of its order, and is
+    never an error: nothing brings back an order that has ended.
     """
     if why is None:
         raise InvalidInput(Issue("Why is it changed?", ("why",), "required"))
@@ -62,8 +66,38 @@ def correct(
         check_dose(made, now)
     elif isinstance(made, TreatmentSession):
         check_session(made, now)
+    elif isinstance(made, Ended):
+        moved = made.ended_at != before.ended_at
+        _check_end(session, order, made, now, in_error=in_error, moved=moved)
+        _end_otherwise(session, order, made, now)
     keep(session, actor, order, [made], now, in_error=in_error)
     newly = isinstance(made, SideEffect) and isinstance(before, SideEffect) and not before.serious
     if newly and not in_error:
         tell(session, actor, order, made, now)
     return made
+
+
+def _check_end(
+    session: Session, order: Order, made: Ended, now: datetime, *, in_error: bool, moved: bool
+) -> None:
+    if in_error:
+        raise TransitionRefused(
+            "What has ended stays ended. Make a new order, and correct how this one ended."
+        )
+    found = course_of(session, order.id)
+    if made.ending is Ending.STOPPED and made.reason is None:
+        raise InvalidInput(Issue("Why was it stopped early?", ("stop_reason",), "required"))
+    if made.ending is Ending.COMPLETED and not found.given:
+        text = "No session was completed; a course without one is stopped, with its reason."
+        raise InvalidInput(Issue(text, ("ending",), "value"))
+    last = max((one.started_at for one in found.sessions), default=made.ended_at)
+    if moved and not last <= made.ended_at <= now:
+        text = "Not before its last session, and not in the future."
+        raise InvalidInput(Issue(text, ("ended_on",), "value"))
+
+
+def _end_otherwise(session: Session, order: Order, made: Ended, now: datetime) -> None:
+    """Completed or stopped: the order says the same."""
+    status = "completed" if made.ending is Ending.COMPLETED else "revoked"
+    if orders.set_status(session, order.id, status):
+        resources.amend(session, "ServiceRequest", order.id, {"status": status}, now)

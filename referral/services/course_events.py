@@ -18,6 +18,7 @@ from referral.domain.follow_up import Outcome
 from referral.domain.records import Order
 from referral.domain.report_rules import Occasion, Withheld, is_mid_course
 from referral.services.course import course_of
+from referral.services.raise_safety import raise_safety
 from referral.services.report_back import News, report_back, report_policy
 from referral.storage import follow_ups
 from referral.storage.db import Session
@@ -50,9 +51,17 @@ def session_done(session: Session, actor: Actor, order: Order, done: TreatmentSe
 
 
 def serious_event(session: Session, actor: Actor, order: Order, event: SideEffect, now: datetime) -> None:
-    """A serious adverse event was recorded. `event.noticed_at` is when it was noticed, not recorded."""
+    """A serious adverse event was recorded: somebody of the clinic sees to it now, and it is reported.
+
+    `event.noticed_at` is when it was noticed, not recorded.
+    """
     news = News(occasion=Occasion.ADVERSE_EVENT, happened_at=event.noticed_at, about=event.id)
     report_back(session, actor, order, news, now)
+    source = f"AdverseEvent/{event.id}"
+    patient_id, order_id = order.patient_id, order.id
+    raise_safety(
+        session, actor, patient_id=patient_id, order_id=order_id, source=source, answer=None, now=now
+    )
 
 
 def ended(session: Session, actor: Actor, order: Order, end: Ended, now: datetime) -> None:

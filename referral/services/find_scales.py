@@ -5,10 +5,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from referral.domain.audit import Action, Actor, AuditEntry
+from referral.domain.course import SideEffect
+from referral.domain.on_call import OnCallContact
 from referral.domain.records import Order, Patient
 from referral.domain.scales import KeptScale, SafetyTask, Scale, ScaleScore
-from referral.storage import accounts, audit, directory, documents, orders, safety_tasks, scales
+from referral.storage import (
+    accounts,
+    audit,
+    course,
+    directory,
+    documents,
+    on_call,
+    orders,
+    safety_tasks,
+    scales,
+)
 from referral.storage.db import Session
+from referral.storage.on_call import SafetyCall
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,13 +50,18 @@ def find_scales(session: Session, actor: Actor, order_id: str) -> ScalesView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SafetyView:
-    """`kept` is the filling that it came with, None for another source. `note`: what was done, in words."""
+    """`kept` is the filling that it came with, None for another source. `note`: what was done, in words.
+
+    `calls` were sent to whoever was on call, oldest first, with whose they are; `event` is a serious event.
+    """
 
     task: SafetyTask
     patient: Patient
     kept: KeptScale | None
     settled_by: str
     note: str
+    calls: tuple[tuple[SafetyCall, OnCallContact], ...]
+    event: SideEffect | None
 
 
 def find_safety(session: Session, actor: Actor, task_id: str) -> SafetyView:
@@ -59,7 +77,23 @@ def find_safety(session: Session, actor: Actor, task_id: str) -> SafetyView:
         kept=scales.find(session, task.source.partition("/")[2]),
         settled_by=settled_by.name if settled_by else "",
         note=note,
+        calls=_calls(session, task.id),
+        event=_event(session, task),
     )
+
+
+def _calls(session: Session, task_id: str) -> tuple[tuple[SafetyCall, OnCallContact], ...]:
+    sent = on_call.of_tasks(session, [task_id])[task_id]
+    whose = on_call.contacts_by_id(session, {one.contact_id for one in sent})
+    return tuple((one, whose[one.contact_id]) for one in sent)
+
+
+def _event(session: Session, task: SafetyTask) -> SideEffect | None:
+    """As it is recorded now."""
+    if not task.is_event:
+        return None
+    found = course.newest(session, SideEffect, task.source.partition("/")[2])
+    return found[1] if found else None
 
 
 @dataclass(frozen=True, slots=True)

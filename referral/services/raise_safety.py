@@ -1,4 +1,7 @@
-"""Raises and settles signs of self-harm: a task for a person, in the transaction that brought the sign."""
+"""Raises and settles safety tasks: a sign of self-harm or a serious adverse event waits for a person.
+
+In the transaction that brought it, and so does the message to whoever is on call.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +14,9 @@ from referral.domain.errors import InvalidInput, Issue, TransitionRefused
 from referral.domain.scales import LEAST_NOTE, SafetyAction, SafetyTask
 from referral.fhir import scale as mapping
 from referral.fhir.systems import DEFAULT
+from referral.services.call_on_duty import call_on_duty
 from referral.services.publish import clinic_ref
-from referral.storage import audit, documents, orders, resources, safety_tasks
+from referral.storage import audit, documents, on_call, orders, resources, safety_tasks
 from referral.storage.db import Session
 
 _MOST_NOTE: Final = 4000
@@ -46,6 +50,7 @@ def raise_safety(
     if not safety_tasks.add(session, task):
         return None
     resources.create(session, [mapping.safety_task(task, requester=clinic_ref(session))], now)
+    call_on_duty(session, now, {task.id})
     _record(session, actor, task, "safety-raised", Action.CREATE)
     return task
 
@@ -66,7 +71,7 @@ def settle_safety(
     task = safety_tasks.get(session, task_id)
     words = note.strip()
     issues = []
-    if action not in set(SafetyAction):
+    if action not in task.actions:
         issues.append(Issue("Say what was done.", ("action",), "required"))
     if len(words) < LEAST_NOTE:
         text = f"Write down what was done and what comes next, in at least {LEAST_NOTE} characters."
@@ -87,6 +92,7 @@ def settle_safety(
     )
     if not safety_tasks.settle(session, task.id, SafetyAction(action), note_id, actor.id, now):
         raise TransitionRefused("Somebody else has seen to this meanwhile.", "Task.status")
+    on_call.cancel_waiting(session, task.id, now)
     done = replace(task, action=SafetyAction(action))
     changes = mapping.safety_settled(done, now, DEFAULT.staff(actor.id))
     resources.amend(session, "Task", task.id, changes, now)

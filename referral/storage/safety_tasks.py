@@ -1,4 +1,4 @@
-"""Signs of self-harm: each waits until somebody has written down what was done."""
+"""Signs of self-harm and serious adverse events: each waits until somebody has written down what was done."""
 
 from __future__ import annotations
 
@@ -56,10 +56,11 @@ def waiting(session: Session) -> list[SafetyTask]:
 
 
 def waits_for(session: Session, patient_id: str) -> bool:
-    """Whether something of this patient waits for a person."""
+    """Whether a sign of self-harm of this patient waits for a person."""
     found = exists().where(
         _TABLE.c.clinic_id == session.clinic,
         _TABLE.c.patient_id == patient_id,
+        _TABLE.c.source.not_like("AdverseEvent/%"),
         _TABLE.c.settled_at.is_(None),
     )
     return bool(session.connection.scalar(select(found)))

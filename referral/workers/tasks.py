@@ -37,6 +37,7 @@ from referral.services.release_bookings import release_bookings
 from referral.services.replan import replan_open
 from referral.services.run_export import Exporting, remove_old_exports, run_exports
 from referral.services.send_reminders import is_full, send_reminders
+from referral.services.send_safety_calls import send_safety_calls
 from referral.services.take_fax import Reading, read_due
 from referral.services.take_fax_folder import take_folder, whole_files
 from referral.storage import audit, clinics, faxes, mode, provider_polls
@@ -107,6 +108,11 @@ def _deliver(clinic_id: str) -> None:
     deliver_due(_delivery(), clinic_id)
 
 
+def _on_duty(clinic_id: str) -> None:
+    """Whoever is on call is told before anything else is done in any clinic."""
+    send_safety_calls(_delivery(), clinic_id)
+
+
 def _keep_stream(clinic_id: str) -> None:
     export(runtime().database, runtime().settings.stream_dir, clinic_id)
 
@@ -114,6 +120,7 @@ def _keep_stream(clinic_id: str) -> None:
 @app.task(name="referral.deliver_due")
 def deliver() -> None:
     """Send what is due in every clinic. What was taken back is exported before, what was sent after."""
+    _in_every_clinic(_on_duty)
     _in_every_clinic(_keep_stream, _ask_for_exports, _ask_for_faxes, _deliver, _keep_stream)
 
 
@@ -143,6 +150,7 @@ def sweep() -> None:
 
     This makes a lost task, a flushed broker or a dead beat only a delay.
     """
+    _in_every_clinic(_on_duty)
     # Before anything is sent: a bounce may have chosen another way.
     _with_returned_mail(returned.read_returned_mail)
     sweep_clinics(_deliver, _keep_stream)

@@ -149,3 +149,10 @@ def test_a_report_goes_as_the_form_asks_and_never_to_a_fax_that_nobody_has_confi
     assert rules.contact_for((unsure,), Wishes(by="fax"), unsure.id, kind) is None
     dead = contact(Channel.EMAIL, barred=Bar.BAD_ADDRESS)
     assert rules.contact_for((dead,), Wishes(), dead.id, kind) is None
+
+
+def test_what_is_obliged_holds_whatever_is_set() -> None:
+    set_so = {"unasked": ["decision"], "within": {"adverse-event": 9, "closure": 99}}
+    policy = rules.policy_from(set_so)
+    assert policy.unasked == rules.ALWAYS | {Occasion.DECISION}
+    assert (policy.within[Occasion.ADVERSE_EVENT], policy.within[Occasion.CLOSURE]) == (1, 10)

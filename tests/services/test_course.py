@@ -19,6 +19,7 @@ from referral.domain.course import (
     ChangeReason,
     Course,
     Dose,
+    Ended,
     Ending,
     Phase,
     SessionState,
@@ -332,3 +333,24 @@ def test_no_course_is_seen_by_another_clinic(clinic: ClinicFixture, other_clinic
     with other_clinic.transaction() as session:
         assert course.courses(session, [order])[order.id].sessions == ()
         assert course.newest(session, Dose, order.id) is None
+
+
+def test_an_end_that_was_mistaken_is_corrected_and_the_order_says_the_same(
+    clinic: ClinicFixture, order: Order
+) -> None:
+    with clinic.transaction() as session:
+        whole_session(session, clinic, order)
+    with clinic.transaction() as session:
+        end_course(session, clinic.actor, order.id, Ending.STOPPED, StopReason.OTHER, now())
+    why, ending = ChangeReason.TYPING_ERROR, Ending.COMPLETED
+    with clinic.transaction() as session:
+        correct(session, clinic.actor, Ended, order.id, why, now(), ending=ending, reason=None)
+    with clinic.transaction() as session:
+        end = read(session, order).end
+        assert end is not None
+        assert (end.ending, end.reason, end.stamp.version) == (Ending.COMPLETED, None, 2)
+        assert orders.get(session, order.id).status == "completed"
+        kept = document(session, f"ServiceRequest/{order.id}")
+        assert (kept["status"], "course-stop-reason" in str(kept)) == ("completed", False)
+        with pytest.raises(TransitionRefused):
+            correct(session, clinic.actor, Ended, order.id, why, now(), in_error=True)

@@ -10,9 +10,11 @@ import pytest
 from playwright.sync_api import Page, sync_playwright
 
 from referral.domain.codes import Role
+from referral.services.raise_safety import raise_safety
 from referral.storage import course_reports
 from tests.database import NOW, ClinicFixture
 from tests.journeys.looking import look
+from tests.services import people
 from tests.services.test_report_back import DECIDED, recommended, tell
 from tests.web.desk import OpenDesk
 
@@ -50,3 +52,51 @@ def test_what_is_overdue_and_who_is_told(clinic: ClinicFixture, page: Page) -> N
     assert "Told by voice" in page.inner_text("#reports")
     page.goto("/")
     assert page.get_by_role("link", name="See to it").count() == 0
+
+
+def test_who_is_on_call_and_what_they_were_told(clinic: ClinicFixture, page: Page) -> None:
+    with clinic.transaction() as session:
+        person = people.patient(session, clinic)
+        task = raise_safety(
+            session,
+            clinic.actor,
+            patient_id=person.id,
+            order_id=None,
+            source="QuestionnaireResponse/q",
+            answer=2,
+            now=NOW,
+        )
+        assert task is not None
+    page.goto("/")
+    look(page, "today-unwatched")
+    page.goto(f"/safety/{task.id}")
+    look(page, "safety-unwatched")
+    page.get_by_role("link", name="nobody is on call").click()
+    look(page, "on-call-nobody")
+    for name, by, address in (
+        ("Dr. Whitcombe, mobile", "Text message", "(303) 555-0101"),
+        ("Night shift", "E-mail", "night@harborlight.example"),
+    ):
+        page.get_by_label("Name or shift").fill(name)
+        page.get_by_role("radio", name=by).check()
+        page.get_by_label("Number or e-mail address").fill(address)
+        page.get_by_role("button", name="Add", exact=True).click()
+    page.get_by_label("Number or e-mail address").fill("nowhere")
+    page.get_by_role("button", name="Add", exact=True).click()
+    look(page, "on-call-refused")
+    page.get_by_role("button", name="Tell first").click()
+    page.get_by_label("5 minutes", exact=True).check()
+    page.get_by_role("button", name="Save").click()
+    look(page, "on-call")
+    assert "after 5 minutes" in page.inner_text("main")
+    page.goto(f"/safety/{task.id}")
+    assert "Dr. Whitcombe, mobile, by" in page.inner_text("#calls ~ *, section:has(#calls)")
+    look(page, "safety-told")
+
+
+def test_which_reports_go_out(page: Page) -> None:
+    page.goto("/settings/reports")
+    look(page, "report-policy")
+    page.get_by_label("Within business days").nth(3).fill("44")
+    page.get_by_role("button", name="Save").click()
+    look(page, "report-policy-refused")

@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 
 from referral.domain.codes import Role
-from referral.domain.course import Course, SessionState, Vital
+from referral.domain.course import Course, Ended, SessionState, Vital
 from referral.domain.records import Order
 from referral.services.course import course_of
 from referral.storage import course
@@ -123,6 +123,35 @@ def test_candidacy_plan_and_end(nurse: Desk, clinic: ClinicFixture, order: Order
     nurse.post(f"{base}/end", {"ending": "stopped-early", "stop_reason": "adverse-event"})
     assert "Stopped early" in nurse.text
     assert "Start a session" not in nurse.text
+
+
+def test_how_a_course_ended_is_corrected_and_both_versions_are_shown(
+    nurse: Desk, clinic: ClinicFixture, order: Order, open_desk: OpenDesk
+) -> None:
+    nurse.post(f"/orders/{order.id}/course/end", {"ending": "stopped-early", "stop_reason": "adverse-event"})
+    path = f"/records/end/{order.id}"
+    assert f'href="{path}"' in nurse.page
+    nurse.get(path)
+    assert "mark as an error" not in nurse.text
+    right = {"ending": "stopped-early", "stop_reason": "patient-wish", "ended_on": "2026-11-02"}
+    for wrong, field in (
+        ({"ending": "completed"}, "ending"),
+        ({"stop_reason": ""}, "stop_reason"),
+        ({"ended_on": "2026-11-04"}, "ended_on"),
+    ):
+        nurse.post(f"{path}/correct", {**right, "why": "typing-error", **wrong})
+        assert (nurse.status, f'id="{field}-error"' in nurse.page) == (400, True), nurse.text
+    nurse.post(f"{path}/error", {**right, "why": "typing-error"})
+    assert "What has ended stays ended" in nurse.text
+    nurse.get(path)
+    nurse.post(f"{path}/correct", {**right, "why": "typing-error"})
+    assert "Stopped early, the patient’s wish, Mon, Nov 2" in nurse.text
+    assert "It was mistyped" in nurse.text
+    with clinic.transaction() as session:
+        assert len(course.versions(session, Ended, order.id)) == 2
+    robin = open_desk(clinic)
+    robin.get(path)
+    assert robin.status == 403
 
 
 def test_a_nurses_session_on_a_tablet(clinic: ClinicFixture, open_desk: OpenDesk, order: Order) -> None:

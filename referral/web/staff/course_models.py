@@ -151,3 +151,5 @@ class RecordPage:
     phases: tuple[Choice, ...] = ()
     picks: tuple[Choice, ...] = ()
     severities: tuple[Choice, ...] = ()
+    endings: tuple[Choice, ...] = ()
+    stops: tuple[Choice, ...] = ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, time
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Request
@@ -11,9 +12,12 @@ from referral.domain import course_words
 from referral.domain.course import (
     ChangeReason,
     Dose,
+    Ended,
+    Ending,
     Phase,
     Severity,
     SideEffect,
+    StopReason,
     TreatmentSession,
     Vital,
 )
@@ -25,7 +29,9 @@ from referral.storage import accounts, directory
 from referral.storage import course as courses
 from referral.web.dependencies import PostedDep, Visitor, staff
 from referral.web.policy import Permission
+from referral.web.questions import typed_day
 from referral.web.staff import course_view, present
+from referral.web.staff.clock import Clock
 from referral.web.staff.course_form import Reader
 from referral.web.staff.course_models import RecordPage
 from referral.web.staff.course_view import code_of
@@ -40,12 +46,14 @@ _KINDS: Final[dict[str, type[Any]]] = {
     "dose": Dose,
     "effect": SideEffect,
     "session": TreatmentSession,
+    "end": Ended,
 }
 _TITLES: Final = {
     "vital": "A vital sign",
     "dose": "A dose",
     "effect": "A side effect",
     "session": "How a session ended",
+    "end": "How the course ended",
 }
 
 
@@ -79,8 +87,8 @@ def _found(visitor: Visitor, kind: str, record_id: str) -> tuple[str, Any, bool]
 def _page_of(visitor: Visitor, kind: str, record_id: str) -> str:
     """The page that it stands on."""
     order_id, value, _ = _found(visitor, kind, record_id)
-    session_id = value.id if kind == "session" else value.session_id
-    if session_id is None or kind == "session":
+    session_id = None if kind in ("session", "end") else value.session_id
+    if session_id is None:
         return f"/orders/{order_id}/course"
     return course_view.session_href(order_id, session_id)
 
@@ -92,8 +100,8 @@ def _record(request: Request, visitor: Visitor, ids: tuple[str, str], shown: Sho
     patient = directory.get_patient(visitor.session, found.patient_id)
     said = courses.versions(visitor.session, _KINDS[kind], record_id)
     users = {id: user.name for id, user in accounts.get_users(visitor.session).items()}
-    typed = {**_values(value), **shown.typed}
     clock, back = clock_of(visitor), _page_of(visitor, kind, record_id)
+    typed = {**_values(value, clock), **shown.typed}
     page = RecordPage(
         title=_TITLES[kind],
         back=Link("Session" if "/sessions/" in back else "Course", back),
@@ -107,12 +115,17 @@ def _record(request: Request, visitor: Visitor, ids: tuple[str, str], shown: Sho
         phases=course_view.choices(course_words.PHASE),
         picks=course_view.picks(),
         severities=course_view.choices(course_words.SEVERITY),
+        endings=course_view.choices(course_words.ENDING),
+        stops=course_view.choices(course_words.STOP_REASON),
     )
     return show(request, visitor, "staff/course_record.html.j2", "orders", page, shown.status)
 
 
-def _values(value: Any) -> dict[str, str]:
+def _values(value: Any, clock: Clock) -> dict[str, str]:
     """What the form shows at first."""
+    if isinstance(value, Ended):
+        first = {"ending": value.ending.value, "stop_reason": value.reason.value if value.reason else ""}
+        return {**first, "ended_on": clock.local(value.ended_at).isoformat()}
     if isinstance(value, Vital):
         first = {"value": str(value.value), "diastolic": str(value.diastolic or ""), "kind": value.kind.value}
         return {**first, "phase": value.phase.value}
@@ -137,6 +150,9 @@ def _values(value: Any) -> dict[str, str]:
 
 def _said(value: Any, clock: Any) -> str:
     """One version in a line."""
+    if isinstance(value, Ended):
+        reason = f", {course_words.STOP_REASON[value.reason].lower()}" if value.reason else ""
+        return f"{course_words.ENDING[value.ending]}{reason}, {clock.date_of(value.ended_at)}"
     if isinstance(value, Vital):
         name = course_words.VITAL[value.kind]
         phase = course_words.PHASE[value.phase].lower()
@@ -153,7 +169,24 @@ def _said(value: Any, clock: Any) -> str:
     return ", ".join(parts)
 
 
-def _changes(value: Any, read: Reader) -> dict[str, Any]:
+def _end_changes(value: Ended, read: Reader, clock: Clock) -> dict[str, Any]:
+    """Its day; the time of the day stays, where the day is the same."""
+    ending = code_of(Ending, read.text("ending"))
+    reason = code_of(StopReason, read.text("stop_reason")) if ending is Ending.STOPPED else None
+    day = typed_day(read.text("ended_on"))
+    if ending is None:
+        read.need("ending", "Was it completed, or stopped early?")
+    if day is None:
+        read.need("ended_on", "On which day?")
+    if day is None or day == clock.local(value.ended_at):
+        return {"ending": ending, "reason": reason}
+    at = clock.now if day == clock.today else datetime.combine(day, time(23, 59), clock.zone)
+    return {"ending": ending, "reason": reason, "ended_at": at.astimezone(UTC)}
+
+
+def _changes(value: Any, read: Reader, clock: Clock) -> dict[str, Any]:
+    if isinstance(value, Ended):
+        return _end_changes(value, read, clock)
     if isinstance(value, Vital):
         changes: dict[str, Any] = {"value": read.whole("value")}
         if value.diastolic is not None:
@@ -184,7 +217,7 @@ def _save(visitor: Visitor, what: str, typed: Typed, *, in_error: bool = False) 
     kind, _, record_id = what.partition("/")
     _, value, _ = _found(visitor, kind, record_id)
     read = Reader(typed, clock_of(visitor))
-    changes = {} if in_error else _changes(value, read)
+    changes = {} if in_error else _changes(value, read, clock_of(visitor))
     why = code_of(ChangeReason, read.text("why"))
     if why is None:
         read.need("why", "Why is it changed?")

@@ -141,7 +141,8 @@ def _facts(course: Course, clock: Clock) -> tuple[Fact, ...]:
     ]
     if course.end is not None:
         reason = f", {course_words.STOP_REASON[course.end.reason]}" if course.end.reason else ""
-        facts.append(Fact("Ended", f"{clock.date_of(course.end.ended_at)}{reason}"))
+        ended = f"{clock.date_of(course.end.ended_at)}{reason}"
+        facts.append(Fact("Ended", ended, record_href("end", course.order_id)))
     return tuple(facts)
 
 

@@ -54,6 +54,8 @@ _PLACES: Final = {
     "calls": Permission.SEE_WORK,
     "policy": Permission.SEE_POLICY,
     "hours": Permission.SEE_POLICY,
+    "on-call": Permission.SEE_POLICY,
+    "report-policy": Permission.SEE_POLICY,
     "letterhead": Permission.SEE_POLICY,
     "letters": Permission.SEE_POLICY,
     "simulator": Permission.SIGNED_IN,

@@ -10,6 +10,7 @@ from starlette.responses import Response
 from referral.domain.errors import NotFound
 from referral.domain.language import Language
 from referral.letters.preview import Wanted
+from referral.letters.samples import REPORTS
 from referral.services.letter_content import letterhead_of
 from referral.services.sample_messages import sample_messages
 from referral.storage import clinics
@@ -37,11 +38,12 @@ def show_letters(request: Request, visitor: See) -> Response:
 @router.get("/settings/letters/{kind}.{ending}")
 def show_sample(request: Request, kind: str, ending: str, visitor: See) -> Response:
     """One of them with the letterhead in force: its PDF, or a picture of its first page."""
-    if kind not in LETTERS or ending not in ("pdf", "png"):
+    together = next((kinds for kinds in (LETTERS, REPORTS) if kind in kinds), None)
+    if together is None or ending not in ("pdf", "png"):
         raise NotFound("There is no such letter.")
     language, style = _asked(request)
     letterhead = letterhead_of(clinics.current(visitor.session))
-    wanted = Wanted(letterhead=letterhead, kinds=tuple(LETTERS), language=language, style=style)
+    wanted = Wanted(letterhead=letterhead, kinds=tuple(together), language=language, style=style)
     return sample_response(wanted, kind, ending)
 
 

@@ -224,6 +224,7 @@ class TodayPage:
     token: str = ""
     classified: Classified | None = None
     refused: str = ""
+    unwatched: bool = False
 
 
 @dataclass(frozen=True, slots=True)

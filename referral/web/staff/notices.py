@@ -155,6 +155,10 @@ NOTICES: Final = {
     ),
     "reopening-approved": Notice("info", "You have approved", "A second person has to approve as well."),
     "reopened": Notice("open", "The clinic is open", "Gate, letters and portal work again."),
+    "on-call-saved": Notice("open", "Who is on call is saved", "It holds for the next message."),
+    "report-policy-saved": Notice(
+        "open", "Which reports go out is saved", "It holds for what is owed from now on."
+    ),
     "hours-saved": Notice("open", "The hours are saved", "What is planned follows them."),
     "days-closed": Notice("open", "The closed days are added", "What is planned moves past them."),
     "days-opened": Notice("open", "These days are open again", "What is planned moves back."),

@@ -70,8 +70,20 @@ class FillPage:
 
 
 @dataclass(frozen=True, slots=True)
+class CallLine:
+    """One message to somebody on call."""
+
+    when: When
+    who: str
+    badge: Badge
+
+
+@dataclass(frozen=True, slots=True)
 class SafetyPage:
-    """`actions` are empty once somebody has seen to it; `done` are the facts of that, `note` their words."""
+    """`calls` were sent to who is on call; `unwatched`: nobody is.
+
+    `actions` are empty once somebody has seen to it; `done` are the facts of that, `note` their words.
+    """
 
     patient: Link
     href: str
@@ -82,3 +94,6 @@ class SafetyPage:
     done: tuple[Fact, ...]
     note: str
     form: Form
+    title: str = ""
+    calls: tuple[CallLine, ...] = ()
+    unwatched: bool = False

@@ -6,10 +6,12 @@ from typing import Final
 
 from markupsafe import Markup
 
+from referral.domain import course_words
 from referral.domain.language import Language
+from referral.domain.on_call import OnCallContact
+from referral.domain.outgoing import MessageState
 from referral.domain.scales import (
     FORMS,
-    SAFETY_ACTIONS,
     KeptScale,
     SafetyTask,
     Scale,
@@ -18,8 +20,10 @@ from referral.domain.scales import (
     band_of,
 )
 from referral.domain.scales import Form as ScaleForm
+from referral.domain.side_effects import worded
 from referral.services.find_scales import SafetyView, ScalesView, Sign
 from referral.storage import scales
+from referral.storage.on_call import SafetyCall
 from referral.web.dependencies import Visitor
 from referral.web.form import Form
 from referral.web.policy import Permission
@@ -28,7 +32,15 @@ from referral.web.staff import present
 from referral.web.staff.clock import Clock, born
 from referral.web.staff.models import AttentionRow, Badge, Choice, Fact, Link
 from referral.web.staff.pictures import Bar, bars
-from referral.web.staff.scale_models import Filled, FillPage, SafetyPage, ScaleCard, ScaleSection, ScalesPage
+from referral.web.staff.scale_models import (
+    CallLine,
+    Filled,
+    FillPage,
+    SafetyPage,
+    ScaleCard,
+    ScaleSection,
+    ScalesPage,
+)
 
 _SOURCE: Final = {
     Source.PATIENT: "the patient",
@@ -37,6 +49,16 @@ _SOURCE: Final = {
 }
 _ANSWER: Final = {1: "several days", 2: "more than half the days", 3: "nearly every day"}
 _SIGN: Final = Badge("closed", "Sign of self-harm", "warning")
+_EVENT: Final = Badge("closed", "Serious event", "warning")
+_CALL: Final = {
+    MessageState.QUEUED: Badge("waiting", "About to leave"),
+    MessageState.SENDING: Badge("waiting", "Just leaving"),
+    MessageState.ACCEPTED: Badge("open", "Sent"),
+    MessageState.FAILED: Badge("closed", "Not delivered", "warning"),
+    MessageState.UNKNOWN: Badge("closed", "Nobody knows", "warning"),
+    MessageState.DEAD: Badge("closed", "Given up", "warning"),
+    MessageState.CANCELLED: Badge("neutral", "Stopped"),
+}
 
 
 def section(visitor: Visitor, order_id: str, clock: Clock) -> ScaleSection | None:
@@ -171,16 +193,21 @@ def sign_row(visitor: Visitor, sign: Sign, clock: Clock) -> AttentionRow:
             action=Link("", ""),
         )
     return AttentionRow(
-        badge=_SIGN,
+        badge=_EVENT if sign.task.is_event else _SIGN,
         patient=named,
         href=_safety(sign.task),
-        sentence=f"{_said(sign.task)} Speak with the patient now.",
+        sentence=f"{_said(sign.task)} {_NOW[sign.task.is_event]}",
         since=clock.moment(sign.task.raised_at),
-        action=Link("Call now", _safety(sign.task)),
+        action=Link("See to it" if sign.task.is_event else "Call now", _safety(sign.task)),
     )
 
 
+_NOW: Final = {False: "Speak with the patient now.", True: "A physician sees to the patient now."}
+
+
 def _said(task: SafetyTask) -> str:
+    if task.is_event:
+        return "A serious adverse event was recorded."
     words = _ANSWER.get(task.answer or 0, "an answer that cannot be read")
     return f"Thoughts of being better off dead or of self-harm: {words}."
 
@@ -192,7 +219,7 @@ def safety_page(view: SafetyView, clock: Clock, form: Form) -> SafetyPage:
     done: tuple[Fact, ...] = ()
     if task.settled_at is not None and task.action is not None:
         done = (
-            Fact("What was done", SAFETY_ACTIONS[task.action]),
+            Fact("What was done", task.actions[task.action]),
             Fact("By", view.settled_by or "somebody"),
             Fact("When", clock.moment(task.settled_at).text),
         )
@@ -201,20 +228,40 @@ def safety_page(view: SafetyView, clock: Clock, form: Form) -> SafetyPage:
         patient=Link(present.named(patient), f"/patients/{patient.id}"),
         href=_safety(task),
         telephone=(patient.telephone or "").partition(";")[0],
-        sentence=_said(task),
+        sentence=_happened(view, clock) or _said(task),
         facts=(
             Fact("Born", born(patient.birth_date)),
             Fact("Came", clock.moment(task.raised_at).text),
-            Fact("Filled in by", source),
+            *(() if task.is_event else (Fact("Filled in by", source),)),
             *order,
         ),
         actions=()
         if done
         else tuple(
             Choice(code.value, text, checked=form.value("action") == code)
-            for code, text in SAFETY_ACTIONS.items()
+            for code, text in task.actions.items()
         ),
         done=done,
         note=view.note,
         form=form,
+        title="Serious adverse event" if task.is_event else "Sign of self-harm",
+        calls=tuple(_call_line(call, contact, clock) for call, contact in view.calls),
+        unwatched=not view.calls and not done,
     )
+
+
+def _happened(view: SafetyView, clock: Clock) -> str:
+    """Empty for a sign of self-harm."""
+    event = view.event
+    if event is None:
+        return ""
+    severity = course_words.SEVERITY[event.severity].lower()
+    return f"{worded(event.code)}, {severity}, noticed {clock.moment(event.noticed_at).text}."
+
+
+def _call_line(call: SafetyCall, contact: OnCallContact, clock: Clock) -> CallLine:
+    badge = _CALL[call.state]
+    if call.state is MessageState.ACCEPTED and not call.sent_for_real:
+        badge = Badge("neutral", "Kept here, not sent", "outbox")
+    by = present.CHANNEL[contact.channel]
+    return CallLine(clock.moment(call.finished_at or call.created_at), f"{contact.name}, by {by}", badge)

@@ -21,7 +21,7 @@ from referral.services.find_bookings import Seat
 from referral.services.find_overrides import REPORT_DAYS, count_overrides
 from referral.services.find_provider_troubles import Trouble, find_provider_troubles
 from referral.services.find_today import COUNTED, Attention, Coming, Reason, Today, find_today
-from referral.storage import clinics
+from referral.storage import clinics, on_call
 from referral.storage.course_reports import Followed
 from referral.storage.policies import CodeInUse
 from referral.web.dependencies import Visitor
@@ -142,6 +142,7 @@ def _page(visitor: Visitor, today: Today, clock: Clock) -> TodayPage:
             *(_attention(visitor, item, clock, effects) for item in today.attention),
         ),
         calls=tuple(call_row(call, clock) for call in today.calls),
+        unwatched=not on_call.is_there_any(visitor.session),
         safety=tuple(scale_view.sign_row(visitor, sign, clock) for sign in today.signs),
         reviews="/reviews" if visitor.may(Permission.REVIEW) else "",
         zone=clock.zone_name(visitor.now),
