@@ -65,7 +65,10 @@ class Asset:
 
 
 class Laid(NamedTuple):
-    """A finished letter. `parts` are the pages on which its main headings stand, the first page being 1."""
+    """A finished letter. `parts` are the pages on which its main headings stand, the first page being 1.
+
+    `pdf` is empty where it took more pages than were asked for.
+    """
 
     pdf: bytes
     pages: int
@@ -148,14 +151,17 @@ class Engine:
         with self._refusing():
             return CSS(string=text, font_config=self._fonts, url_fetcher=self._fetcher)
 
-    def letter(self, html: str, css: CSS, assets: Mapping[str, Asset] = NO_ASSETS) -> Laid:
-        """A tagged PDF/UA-1.
+    def letter(
+        self, html: str, css: CSS, assets: Mapping[str, Asset] = NO_ASSETS, at_most: int | None = None
+    ) -> Laid:
+        """A tagged PDF/UA-1; what takes more than `at_most` pages is only laid out, to be set in another way.
 
         Without a file identifier, which PDF/UA does not ask for: writing one compresses every stream twice.
         """
         with self._refusing(assets):
             document = self._lay_out(html, css, "pdf/ua-1")
-            written = document.write_pdf(pdf_variant="pdf/ua-1", finisher=_finisher(html))
+            fits = at_most is None or len(document.pages) <= at_most
+            written = document.write_pdf(pdf_variant="pdf/ua-1", finisher=_finisher(html)) if fits else b""
             parts = [
                 number
                 for number, page in enumerate(document.pages, 1)

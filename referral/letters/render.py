@@ -72,18 +72,20 @@ class Renderer:
         sheet, assets = self._sheet(style, letter.letterhead.accent), self._assets(letter.letterhead)
         layout = markup.LAYOUTS[type(letter)]
 
-        def draw(tight: markup.Tight) -> Laid:
+        def draw(tight: markup.Tight, at_most: int) -> Laid:
             html = markup.letter_html(letter, self._fonts, style, tight=tight)
-            return self._engine.letter(html, sheet, assets)
+            return self._engine.letter(html, sheet, assets, at_most)
 
-        drawn = draw(markup.AT_EASE)
-        if drawn.pages > layout.pages:
-            tighter = draw(_too_long(drawn))
-            # What does not fit where it is meant to even so is set at ease, if it may take more.
-            drawn = tighter if tighter.pages <= layout.pages else drawn
-        if drawn.pages > layout.at_most:
+        drawn = at_ease = draw(markup.AT_EASE, layout.pages)
+        if not at_ease.pdf:
+            drawn = draw(_too_long(at_ease), layout.pages)
+        # What does not fit where it is meant to even so is set at ease, if it may take more.
+        if not drawn.pdf and at_ease.pages <= layout.at_most:
+            drawn = draw(markup.AT_EASE, layout.at_most)
+        if not drawn.pdf:
             raise LetterProblem(
-                f"The letter takes {drawn.pages} pages instead of {layout.at_most}; shorten its longest text."
+                f"The letter takes {at_ease.pages} pages instead of {layout.at_most};"
+                " shorten its longest text."
             )
         return RenderedDocument(drawn.pdf, hashlib.sha256(drawn.pdf).hexdigest(), drawn.pages)
 
