@@ -12,6 +12,7 @@ SECONDS: Final = {
     "storage/test_gate_machine.py": 300,
     "web/test_access_matrix.py": 60,
     "web/test_portal_pages.py": 120,
+    "web/test_every_page_looks.py": 100,
     "journeys/test_faults.py": 80,
     "storage/test_races.py": 75,
     "faults/test_broker_faults.py": 70,

@@ -69,7 +69,7 @@ from tests.storage import emergency
 from tests.test_rules import policies, routes
 from tests.web.client import application
 from tests.web.desk import desk
-from tests.web.portal_case import Browser, Case, serve
+from tests.web.portal_case import BORN, Browser, Case, serve
 
 Ids = dict[str, list[str]]
 
@@ -95,13 +95,13 @@ _STEPS: Final = {
 _ENDS_A_SESSION: Final = ("/sign-out", "/lock", "/sign-in/leave")
 _ENDS_A_VISIT: Final = ("/request/leave", "/request/hand-over", "/request/not-for-me/", "/status/leave")
 # Guests by how far they have come; an assistant comes as far as the clinician and cannot sign.
-_STAGE_OF: Final = {
+STAGE_OF: Final = {
     "portal": Stage.IDENTIFIED,
     "portal:assistant": Stage.IDENTIFIED,
     "portal:birth-date": Stage.BIRTH_DATE,
     "portal:second-factor": Stage.SECOND_FACTOR,
 }
-_PATIENTS: Final = {"patient": ("visiting", "identified"), "patient:visiting": ("visiting",)}
+PATIENTS: Final = {"patient": ("visiting", "identified"), "patient:visiting": ("visiting",)}
 _REFUSED: Final = frozenset({303, 400, 401, 403, 404, 405, 409, 412, 415, 422})
 
 
@@ -285,8 +285,8 @@ def visitors(places: tuple[Place, Place]) -> Iterator[list[Visitor]]:
             token = register_client(session, ours.actor, NewClient(name="An EHR"), None, NOW).token
         made.append(Visitor("client", browser(Authorization=f"Bearer {token}")))
         made.append(Visitor("cds-client", _signing(ours, browser())))
-        made.extend(_guest(name, ours, browser()) for name in _STAGE_OF)
-        made.extend(_patient(name, ours, browser()) for name in _PATIENTS)
+        made.extend(guest_at(name, ours, browser()) for name in STAGE_OF)
+        made.extend(patient_at(name, ours, browser()) for name in PATIENTS)
         yield made
 
 
@@ -303,24 +303,27 @@ def _signing(ours: ClinicFixture, client: httpx.Client) -> httpx.Client:
     return client
 
 
-def _guest(name: str, ours: ClinicFixture, client: httpx.Client) -> Visitor:
+def guest_at(name: str, ours: ClinicFixture, client: httpx.Client) -> Visitor:
     """Somebody who was asked by our clinic about another patient, at one stage of the way in."""
-    with ours.transaction() as session:
-        # No two people of a place have the same name: pages are searched for names.
-        patient = people.patient(session, ours, given="Guest", family=name.rpartition(":")[2].title())
-        order = people.order(session, ours, patient)
-        (referral,) = people.ask(session, ours, order, people.clinician(session, ours, npi="", family="Own"))
-        clinician = directory.get_clinician(session, referral.clinician_id)
-    case = Case(ours, referral, patient, clinician, Clock(NOW))
-    visit = Browser(case, client)
-    visit.open(case.link(Channel.EMAIL if _STAGE_OF[name] is Stage.SECOND_FACTOR else Channel.FAX))
-    assert patient.birth_date is not None
-    if _STAGE_OF[name] is Stage.IDENTIFIED:
-        visit.give_birth_date(patient.birth_date)
+    visit = Browser(case_of(name, ours), client)
+    visit.open(visit.case.link(Channel.EMAIL if STAGE_OF[name] is Stage.SECOND_FACTOR else Channel.FAX))
+    if STAGE_OF[name] is Stage.IDENTIFIED:
+        visit.give_birth_date()
     if name == "portal:assistant":
         visit.get("/request/assistant")
         visit.post("/request/assistant", {"name": "Kim Reyes"})
     return Visitor(name, client, None, _token_on(visit.page, client))
+
+
+def case_of(name: str, ours: ClinicFixture) -> Case:
+    """A request about a patient whose name nobody else of the place has: pages are searched for names."""
+    with ours.transaction() as session:
+        named = name.rpartition(":")[2].title()
+        patient = people.patient(session, ours, given="Guest", family=named, birth_date=BORN.isoformat())
+        order = people.order(session, ours, patient)
+        (referral,) = people.ask(session, ours, order, people.clinician(session, ours, npi="", family="Own"))
+        clinician = directory.get_clinician(session, referral.clinician_id)
+    return Case(ours, referral, patient, clinician, Clock(NOW))
 
 
 def _token_on(page: str, client: httpx.Client) -> str:
@@ -329,7 +332,7 @@ def _token_on(page: str, client: httpx.Client) -> str:
     return str(token)
 
 
-def _patient(name: str, ours: ClinicFixture, client: httpx.Client) -> Visitor:
+def patient_at(name: str, ours: ClinicFixture, client: httpx.Client) -> Visitor:
     """Another patient of our clinic with a link of their own, before or after the one check."""
     minted = mint()
     with ours.transaction() as session:
@@ -351,7 +354,7 @@ def _patient(name: str, ours: ClinicFixture, client: httpx.Client) -> Visitor:
     page = client.post(f"/p/{minted.selector}/{minted.secret}").text
     born = person.birth_date
     assert born is not None
-    if "identified" in _PATIENTS[name]:
+    if "identified" in PATIENTS[name]:
         (token,) = set(re.findall(r'name="csrf_token" value="([^"]*)"', page))
         given = {"birth_month": born.month, "birth_day": born.day, "birth_year": born.year}
         page = client.post("/status/birth-date", data={"csrf_token": token, **given}).text
@@ -367,7 +370,6 @@ def paths(route: RouteContext, place: Place) -> Iterator[str]:
         yield from _fhir_paths(template, place)
         return
     known: Ids = {
-        **place.ids,
         "step": list(_STEPS.get(template, ())),
         "about": ["question", "call", "colleague", "left", "wrong-address"],
         "service": ["ketamine-recommendation-gate"],
@@ -383,6 +385,7 @@ def paths(route: RouteContext, place: Place) -> Iterator[str]:
         "token": ["token"],
         "scale": ["phq-9", "carrier-pigeon"],
         "report_id": ["carrier-pigeon"],
+        **place.ids,
     }
     assert set(names) <= known.keys(), f"{template} has a parameter that this test cannot fill in"
     for values in itertools.product(*(known[name] for name in names)):
@@ -434,9 +437,9 @@ def is_meant_for(policy: str, visitor: Visitor, step: Permission | None) -> bool
         allowed = may(visitor.role, Permission(rest))
         return allowed and (step is None or may(visitor.role, step))
     if kind == "portal":
-        return _STAGE_OF.get(visitor.name, "") in rest.split("|")
+        return STAGE_OF.get(visitor.name, "") in rest.split("|")
     if kind == "patient":
-        return rest in _PATIENTS.get(visitor.name, ())
+        return rest in PATIENTS.get(visitor.name, ())
     return kind in ("public", visitor.name) or (policy, visitor.name) == ("client:cds", "cds-client")
 
 

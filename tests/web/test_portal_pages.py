@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from datetime import date
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from referral.domain.codes import Channel
@@ -15,6 +14,7 @@ from referral.domain.credential import Minted
 from referral.domain.language import Language
 from referral.translation import say
 from tests.database import ClinicFixture
+from tests.journeys.looking import violations
 from tests.web.portal_case import BORN, DETAILS, PORTAL, Case, make_case
 
 # Pointer targets of WCAG 2.2 (2.5.8) are 24 px; ours are for thumbs. Links in running text are exempt.
@@ -60,8 +60,7 @@ def look(page: Page, title: str | None = None) -> None:
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), page.url
     assert page.evaluate(_TOO_SMALL) == [], page.url
     assert "Quillfeather" not in page.title()
-    found = Axe().run(page).response["violations"]
-    assert [(rule["id"], rule["nodes"][0]["html"][:120]) for rule in found] == [], page.url
+    assert violations(page) == [], page.url
 
 
 def said(page: Page, text: str) -> str:
