@@ -1,4 +1,4 @@
-"""The pages of contacts and messages in a real browser: accessible, and nothing to scroll sideways."""
+"""What pages of contacts and messages become in use: accessible, and nothing to scroll sideways."""
 
 from __future__ import annotations
 
@@ -53,13 +53,8 @@ def test_contacts_and_messages_are_calm_on_a_telephone_and_on_a_desk(
     message = left(clinic, referral, state=MessageState.UNKNOWN, last_error="SMTP broke off", finished_at=NOW)
     base = f"/directory/{referral.clinician_id}"
     for name, path in {
-        "directory": "/directory",
-        "clinician": base,
         "contact": f"{base}/contacts/{known[Channel.FAX].id}",
         "dead-contact": f"{base}/contacts/{text.id}",
-        "new-contact": f"{base}/contacts",
-        "request": f"/requests/{referral.id}",
-        "outbox": "/outbox",
         "outbox-empty": "/outbox?state=sent&channel=post&q=nobody",
         "message-mail": message,
     }.items():

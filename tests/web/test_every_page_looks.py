@@ -1,4 +1,4 @@
-"""Every page of guests, patients and signing in, in a real browser at both widths, in light and in dark.
+"""Every page of the product in a real browser, at both widths, in light and in dark.
 
 The pages come from the routes (tests/web/every_page.py), so a new one is looked at by itself. What a page
 becomes when something is typed or pressed is looked at where that is tested.
@@ -6,6 +6,7 @@ becomes when something is typed or pressed is looked at where that is tested.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Literal
@@ -22,10 +23,14 @@ from tests.web.client import application
 from tests.web.every_page import Visits, visits
 from tests.web.portal_case import serve
 
-# The page itself, or a part of it that scrolls by itself.
+# Samples of letters are drawn for as long as all other pages take; they are looked at as letters.
+_SAMPLES = re.compile(r"/settings/letters/|/settings/letterhead/look")
+_BLANK = '<svg xmlns="http://www.w3.org/2000/svg"/>'
+# The page itself, or a part of it that scrolls by itself; tables of numbers and samples may.
 _TOO_WIDE = """() => [document.documentElement, ...document.querySelectorAll("main *")]
-    .filter(e => e.scrollWidth > e.clientWidth + 1
-        && (e === document.documentElement || /auto|scroll/.test(getComputedStyle(e).overflowX)))
+    .filter(e => e.checkVisibility() && e.scrollWidth > e.clientWidth + 1
+        && (e === document.documentElement || /auto|scroll/.test(getComputedStyle(e).overflowX))
+        && !["Table of vital signs", "Sizes of letters", "Colours and their contrast"].includes(e.ariaLabel))
     .map(e => e.outerHTML.slice(0, 160))"""
 
 
@@ -56,6 +61,7 @@ class Onlooker:
         self._context.on("request", self._asked)
         self._context.on("console", self._said)
         self._context.on("weberror", lambda error: self._note(f"script: {error.error}"))
+        self._context.route(_SAMPLES, lambda route: route.fulfill(content_type="image/svg+xml", body=_BLANK))
         self._page = self._context.new_page()
 
     def become(self, who: str) -> None:
