@@ -22,7 +22,8 @@ CLINICAL_TYPES: Final = (
     "ServiceRequest", "Subscription", "Task",
 )  # fmt: skip
 METADATA_TYPES: Final = (
-    "Basic", "CodeSystem", "OperationDefinition", "SearchParameter", "StructureDefinition", "ValueSet",
+    "Basic", "CodeSystem", "Measure", "OperationDefinition", "SearchParameter", "StructureDefinition",
+    "ValueSet",
 )  # fmt: skip
 SERVED_TYPES: Final = frozenset(CLINICAL_TYPES + METADATA_TYPES)
 # What is sent around resources; never stored under its own id.

@@ -147,6 +147,7 @@ AUDIT_WORDS: Final = {
     "enable-user": "A staff account was enabled again",
     "end-session": "A person ended a session elsewhere",
     "end-sessions": "Sessions of a person were ended",
+    "evaluate-measure": "A measure was counted for a system",
     "everything": "A patient's record was taken out",
     "expire": "A request ran out of time",
     "export": "Patient data was exported in bulk",

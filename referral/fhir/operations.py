@@ -222,6 +222,25 @@ POPULATE: Final = Operation(
         Parameter("issues", "What could not be filled in", "OperationOutcome"),
     ),
 )
+EVALUATE_MEASURE: Final = Operation(
+    "evaluate-measure",
+    "evaluate-measure",
+    "What a measure came to",
+    "Counts one of the measures of this server over a period, of all patients together, and answers with its"
+    " MeasureReport. CMS50 is counted over the calendar year of the end. Stores nothing. Needs scopes to read"
+    " Measure, and every ServiceRequest, Task and Procedure.",
+    types=("Measure",),
+    type=True,
+    instance=True,
+    base="http://hl7.org/fhir/OperationDefinition/Measure-evaluate-measure",
+    parameters=(
+        Parameter("periodStart", "The first day that counts, where the clinic is", "date", 1, use="in"),
+        Parameter("periodEnd", "The last day that counts", "date", 1, use="in"),
+        Parameter("measure", "The measure, where the path does not name it: id or URL", "string", use="in"),
+        Parameter("reportType", "population, which is what is counted", "code", use="in"),
+        Parameter("return", "What was counted", "MeasureReport", 1),
+    ),
+)
 _EXPORT_PARAMETERS: Final = (
     Parameter("_outputFormat", "application/fhir+ndjson, which is what is written", "string", use="in"),
     Parameter("_since", "Only what was changed after this moment", "instant", use="in"),
@@ -299,6 +318,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     EVERYTHING,
     DOCREF,
     POPULATE,
+    EVALUATE_MEASURE,
     VALIDATE,
     EXPORT,
     PATIENT_EXPORT,

@@ -12,6 +12,7 @@ from referral.fhir.definitions import METADATA_TYPES
 from referral.fhir.elements import instant
 from referral.fhir.index_values import IndexEntry
 from referral.fhir.json import encode
+from referral.fhir.measure import MEASURES, measure
 from referral.fhir.operations import OPERATIONS
 from referral.fhir.own_profiles import structure_definitions
 from referral.fhir.permit import meets
@@ -35,6 +36,7 @@ _MAKERS: Final[dict[str, Callable[[], list[Json]]]] = {
     "CodeSystem": lambda: [code_system(name) for name in LOCAL_CODES],
     "ValueSet": value_sets,
     "StructureDefinition": structure_definitions,
+    "Measure": lambda: [measure(name) for name in MEASURES],
     "OperationDefinition": lambda: [row.to_fhir() for row in OPERATIONS],
     "SearchParameter": lambda: [row.to_fhir() for row in OWN],
     # R4 has no SubscriptionTopic: the backport wraps one in a Basic.

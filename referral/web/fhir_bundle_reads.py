@@ -19,6 +19,7 @@ from referral.services.refresh_gate import read_decision
 from referral.services.search_resources import read_resource, read_version, require_sight
 from referral.storage.db import Session
 from referral.web.fhir_client import Caller
+from referral.web.fhir_measure import measure_answer
 from referral.web.fhir_operations import docref_bundle, everything_bundle, populate_answer
 from referral.web.fhir_search import history_bundle, part_of, read_query, search_bundle
 from referral.web.fhir_wire import http_date, is_known, number_of_version
@@ -95,6 +96,8 @@ _OPERATIONS: Final[dict[tuple[str | None, str | None, bool], Operate]] = {
     ("ServiceRequest", "$gate", True): _gate,
     ("Patient", "$everything", True): _everything,
     ("DocumentReference", "$docref", False): docref_bundle,
+    ("Measure", "$evaluate-measure", False): measure_answer,
+    ("Measure", "$evaluate-measure", True): measure_answer,
     ("Questionnaire", "$populate", False): populate_answer,
     ("Questionnaire", "$populate", True): populate_answer,
 }

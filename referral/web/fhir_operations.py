@@ -49,16 +49,17 @@ async def _body(request: Request) -> bytes:
     return await read_body(request)
 
 
-_BodyDep = Annotated[bytes, Depends(_body)]
+BodyDep = Annotated[bytes, Depends(_body)]
 
 
-def _input(request: Request, raw: bytes, caller: Caller) -> Input:
+def input_of(request: Request, raw: bytes, caller: Caller) -> Input:
+    """Out of the body of a POST, else out of the query."""
     if request.method == "POST" and raw:
         return input_of_body(relative_references(decode(raw), caller.base_url))
     return input_of_query(query_pairs(query_text(request)))
 
 
-def _require_known(given: Input, how: Wanted, *known: str) -> None:
+def require_known(given: Input, how: Wanted, *known: str) -> None:
     """What an operation does not know is ignored, or refused where the client wants it strict."""
     unknown = given.unknown(*known, *_PRESENTATION)
     if unknown and how.strict:
@@ -70,10 +71,10 @@ def _require_known(given: Input, how: Wanted, *known: str) -> None:
 
 @router.get("/Patient/{id}/$everything")
 @router.post("/Patient/{id}/$everything")
-def everything(request: Request, caller: Anyone, how: WantedDep, raw: _BodyDep, id: str) -> Response:
+def everything(request: Request, caller: Anyone, how: WantedDep, raw: BodyDep, id: str) -> Response:
     """The patient's record with what it refers to, page by page."""
-    given = _input(request, raw, caller)
-    _require_known(given, how, *_EVERYTHING)
+    given = input_of(request, raw, caller)
+    require_known(given, how, *_EVERYTHING)
     with caller.transaction() as session:
         return resource_response(everything_bundle(session, caller, id, given), how)
 
@@ -136,10 +137,10 @@ def _row(stored: Stored, mode: str) -> Found:
 
 @router.get("/DocumentReference/$docref")
 @router.post("/DocumentReference/$docref")
-def docref(request: Request, caller: Anyone, how: WantedDep, raw: _BodyDep) -> Response:
+def docref(request: Request, caller: Anyone, how: WantedDep, raw: BodyDep) -> Response:
     """The documents of a patient that exist; none is made on demand."""
-    given = _input(request, raw, caller)
-    _require_known(given, how, *_DOCREF)
+    given = input_of(request, raw, caller)
+    require_known(given, how, *_DOCREF)
     with caller.transaction() as session:
         return resource_response(docref_bundle(session, caller, None, given), how)
 
@@ -190,21 +191,21 @@ def _shown(value: Any) -> str:
 
 @router.get("/Questionnaire/$populate")
 @router.post("/Questionnaire/$populate")
-def populate(request: Request, caller: Anyone, how: WantedDep, raw: _BodyDep) -> Response:
+def populate(request: Request, caller: Anyone, how: WantedDep, raw: BodyDep) -> Response:
     """The form that is named, begun from what is known; nothing is stored."""
     return _populate(request, caller, how, raw, None)
 
 
 @router.get("/Questionnaire/{id}/$populate")
 @router.post("/Questionnaire/{id}/$populate")
-def populate_this(request: Request, caller: Anyone, how: WantedDep, raw: _BodyDep, id: str) -> Response:
+def populate_this(request: Request, caller: Anyone, how: WantedDep, raw: BodyDep, id: str) -> Response:
     """The same for the form in the path."""
     return _populate(request, caller, how, raw, id)
 
 
 def _populate(request: Request, caller: Caller, how: Wanted, raw: bytes, id: str | None) -> Response:
-    given = _input(request, raw, caller)
-    _require_known(given, how, *_POPULATE)
+    given = input_of(request, raw, caller)
+    require_known(given, how, *_POPULATE)
     with caller.transaction() as session:
         return resource_response(populate_answer(session, caller, id, given), how)
 
