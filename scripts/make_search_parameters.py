@@ -63,8 +63,13 @@ FOR_ALL = {
     "_security": ["meta.security:Coding"],
     "_tag": ["meta.tag:Coding"],
 }
-# An expression that is no path: indexed as true or false.
+# Expressions that are no path of this grammar; what a Measure is related to is looked at by its kind.
 SPECIAL = {
+    **{
+        ("Measure", kind): [f"relatedArtifact[type={kind}]:RelatedArtifact"]
+        for kind in ("composed-of", "derived-from", "predecessor", "successor")
+    },
+    ("Measure", "depends-on"): ["relatedArtifact[type=depends-on]:RelatedArtifact", "library:canonical"],
     ("Patient", "deceased"): ["deceasedBoolean:boolean", "deceasedDateTime:exists"],
     ("Location", "near"): ["position:position"],
     # R5's Provenance.patient in R4 (fhir/provenance.py): whose record the targets are, the Patient or not.

@@ -158,6 +158,12 @@ def _canonical(name: str, value: Any, _: str | None, emit: Emit) -> None:
             emit(IndexEntry(name, None, value.split("|", 1)[0][:MAX_KEY]))
 
 
+def _related(name: str, value: Any, system: str | None, emit: Emit) -> None:
+    """What a RelatedArtifact is related to; its kind is the condition of the path."""
+    if isinstance(value, dict) and "resource" in value:
+        _canonical(name, value["resource"], system, emit)
+
+
 def _uri(name: str, value: Any, _: str | None, emit: Emit) -> None:
     if isinstance(value, str):
         emit(IndexEntry(name, None, value[:MAX_KEY]))
@@ -245,7 +251,7 @@ _TOKENS: Final[dict[str, Indexer]] = {
 # Kind of parameter → datatype at the end of its path → how it is indexed.
 INDEXERS: Final[dict[str, dict[str, Indexer]]] = {
     "token": _TOKENS,
-    "reference": {"Reference": _reference, "canonical": _canonical, "uri": _uri},
+    "reference": {"Reference": _reference, "canonical": _canonical, "uri": _uri, "RelatedArtifact": _related},
     "date": {
         "date": _dated(interval),
         "dateTime": _dated(interval),

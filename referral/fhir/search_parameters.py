@@ -42,7 +42,7 @@ __all__ = [
 KEPT_BY_THE_STORE: Final = frozenset({"_id", "_lastUpdated"})
 
 _PATH = re.compile(
-    r"(?P<steps>[\w.]+)(?:\[(?:(?P<key>\w+)=)?(?P<wanted>\w+)\])?:(?P<type>\w+)(?:\|(?P<system>.+))?"
+    r"(?P<steps>[\w.]+)(?:\[(?:(?P<key>\w+)=)?(?P<wanted>[\w-]+)\])?:(?P<type>\w+)(?:\|(?P<system>.+))?"
 )
 
 
