@@ -14,6 +14,7 @@ from referral.storage import audit, tables
 from referral.web.staff.pictures import Bar, bars, line
 from tests.database import NOW, ClinicFixture
 from tests.services import people
+from tests.services.test_measures import IN_MAY, IN_OCTOBER, Same, asked, ended, promised
 from tests.web.desk import OpenDesk
 
 
@@ -76,3 +77,22 @@ def test_a_picture_escapes_what_people_have_written_and_stays_in_its_frame() -> 
     one = line("l", "t", "d", [("Mon & Tue", 0.0)], 2.0)
     assert "Mon &amp; Tue" in one
     assert 'cx="50.00%"' in one
+
+
+def test_follow_up_visits_are_a_picture_a_file_and_a_measure_report(
+    clinic: ClinicFixture, open_desk: OpenDesk
+) -> None:
+    with clinic.transaction() as session:
+        order = people.order(session, clinic, people.patient(session, clinic))
+        referral = asked(session, clinic, people.clinician(session, clinic), order, IN_MAY)
+        promised(session, referral, Same(1, IN_OCTOBER, "", IN_MAY, visit="seen", days=9))
+        ended(session, order, IN_OCTOBER, (False,))
+    robin, period = open_desk(clinic), "from=2026-10-01&to=2026-10-31"
+    text = robin.get(f"/reports?{period}")
+    assert "Seen after 1 of 1 course." in text
+    assert 'id="follow-up-days-d">A quarter within: 9 days; Half within: 9 days;' in robin.page
+    answer = robin.client.get(f"/reports?{period}&report=follow-up-days&format=csv")
+    rows = list(csv.DictReader(io.StringIO(answer.text.lstrip("\ufeff"))))
+    assert [(row["Figure"], row["Number"]) for row in rows[1:3]] == [("Seen", "1"), ("A quarter within", "9")]
+    report = robin.client.get(f"/reports/measure?{period}&name=follow-up-seen").json()
+    assert report["group"][0]["measureScore"] == {"value": 1.0}

@@ -65,9 +65,18 @@ def all_reports(figures: Figures, clock: Clock) -> tuple[Report, ...]:
     )
 
 
+# What a picture calls the two populations; the table has their own names.
+_CALLED: Final = {
+    "end-of-course-report": ("Recommenders", "Have the report"),
+    "follow-up-date": ("Patients", "Have a date"),
+    "follow-up-seen": ("Have a date", "Were seen"),
+    "cms50": ("Asked about and seen", "Answered"),
+}
+
+
 def _measure(found: Measured, clock: Clock) -> Report:
     days = f"{clock.day(found.first).text} to {clock.day(found.last).text}"
-    said = f"{MEASURES[found.name].text} {days}."
+    said = f"{MEASURES[found.name].text} From {days}."
     if isinstance(found.counted, Proportion):
         return _proportion(found, found.counted, said)
     return _spread(found, found.counted, said)
@@ -76,9 +85,10 @@ def _measure(found: Measured, clock: Clock) -> Report:
 def _proportion(found: Measured, counted: Proportion, said: str) -> Report:
     described = MEASURES[found.name]
     share = _share(counted.numerator, counted.denominator)
+    whole, part = _CALLED[found.name]
     drawn = [
-        Bar("Denominator", counted.denominator, f"{counted.denominator:,}"),
-        Bar("Numerator", counted.numerator, f"{counted.numerator:,} · {share}", "open"),
+        Bar(whole, counted.denominator, f"{counted.denominator:,}"),
+        Bar(part, counted.numerator, f"{counted.numerator:,} · {share}", "open"),
     ]
     rows: list[tuple[Cell, ...]] = [
         ("Denominator", counted.denominator, described.told("denominator")),
