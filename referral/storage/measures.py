@@ -38,14 +38,21 @@ class Spread:
     high: float | None = None
 
 
-# One row for every recommender of a course that ended. What the patient has refused, or the clinician has not
-# wanted, is left out: nobody failed there. A report that no contact could carry counts against us.
+# One row for every recommender of a course that ended. What the patient has refused, also when it was on its
+# way, or the clinician has not wanted, is left out: nobody failed there. A report that no contact could carry
+# counts against us.
 _REPORTED: Final = text("""
-    SELECT count(*) FILTER (WHERE r.withheld_for IS NULL OR r.withheld_for = 'no-contact') AS denominator,
+    SELECT count(*) FILTER (WHERE NOT ruled_out) AS denominator,
            count(*) FILTER (WHERE m.state IN ('accepted', 'delivered')) AS numerator,
-           count(*) FILTER (WHERE r.withheld_for IN ('consent', 'not-wanted')) AS excluded
+           count(*) FILTER (WHERE ruled_out) AS excluded
       FROM course_report r
       LEFT JOIN message m ON m.clinic_id = r.clinic_id AND m.id = r.message_id
+     CROSS JOIN LATERAL (SELECT coalesce(r.withheld_for IN ('consent', 'not-wanted'), false)
+             OR coalesce(m.state = 'cancelled', false) AND EXISTS (
+                  SELECT FROM consent_decision d
+                   WHERE d.clinic_id = r.clinic_id AND d.patient_id = r.patient_id
+                     AND d.scope = 'treatment-disclosure' AND d.decision = 'withdrawn'
+                     AND d.at >= r.created_at) AS ruled_out) o
      WHERE r.clinic_id = :clinic AND r.occasion = 'end-of-course'
        AND r.happened_at >= :since AND r.happened_at < :until""")
 

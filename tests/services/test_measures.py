@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy import insert, update
 
 from referral.domain.codes import ClinicianKind, Decision, Strength
+from referral.domain.consent import ConsentDecision, Consented, ConsentScope
 from referral.domain.course import ChangeReason, Ended, Ending, Stamp
 from referral.domain.follow_up import FollowUp, Outcome
 from referral.domain.records import Clinician, Order, Referral
@@ -27,7 +28,7 @@ from referral.services.measure_figures import (
     find_measures,
     report_of,
 )
-from referral.storage import course, course_reports, follow_ups, outbox, recommendations, tables
+from referral.storage import consents, course, course_reports, follow_ups, outbox, recommendations, tables
 from referral.storage.course_reports import CourseReport
 from referral.storage.db import Session
 from referral.storage.measures import Proportion, Spread
@@ -49,7 +50,7 @@ NEXT_YEAR: Final = datetime(2027, 1, 2, 18, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class Same:
-    """So many courses alike. `report` is what became of its report: a message's state, or why withheld."""
+    """So many courses alike. `report` is what became of its report: a message's state, why withheld, or "refused" later."""
 
     count: int
     ended: datetime | None
@@ -76,7 +77,8 @@ COURSES: Final = (
     Same(2, IN_OCTOBER, "accepted", LAST_HOUR, visit="seen", days=0),
     Same(3, IN_OCTOBER, "accepted", LAST_HOUR, visit="seen", days=-3),
     Same(3, IN_OCTOBER, "failed", IN_MAY, visit="ahead"),  # 3/0/0    3/3    3/3/0/3
-    Same(2, IN_OCTOBER, "ready", IN_MAY, decision="not-recommended"),  # 2/0/0    2/2    2/0/0/0
+    Same(1, IN_OCTOBER, "ready", IN_MAY, decision="not-recommended"),  # 1/0/0    1/1    1/0/0/0
+    Same(1, IN_OCTOBER, "refused", IN_MAY),  # 0/0/1    1/1    1/0/0/0    a no while it was on its way
     Same(4, IN_OCTOBER, "consent", IN_MAY, visit="passed"),  # 0/0/4    4/4    4/4/0/0
     Same(2, IN_OCTOBER, "not-wanted", IN_MAY, visit="lost"),  # 0/0/2    2/2    2/2/0/0
     Same(1, IN_OCTOBER, "not-wanted", IN_MAY, visit="not-ours"),  # 0/0/1    1/1    1/1/0/0
@@ -90,11 +92,11 @@ COURSES: Final = (
     Same(1, None, "", IN_MAY, decision=""),  # nothing  1/0    wants to see the patient first
     Same(1, None, "", IN_MAY, denied=True),  # nothing  1/0    "that was not me"
 )
-# 14 + 5 + 3 + 2 + 2 = 26, of which 14 + 5 = 19; left out 4 + 3 = 7.
-BY_HAND_REPORTED: Final = Proportion(denominator=26, numerator=19, excluded=7)
+# 14 + 5 + 3 + 1 + 2 = 25, of which 14 + 5 = 19; left out 4 + 3 + 1 = 8.
+BY_HAND_REPORTED: Final = Proportion(denominator=25, numerator=19, excluded=8)
 # 14 + 5 + 3 + 2 + 4 + 3 + 2 + 6 = 39 answered, and 3 + 1 + 1 + 1 = 6 not: 45.
 BY_HAND_CMS50: Final = Proportion(denominator=45, numerator=39)
-# 14 + 5 + 3 + 2 + 4 + 3 + 2 = 33 courses in October; without a day are the two refused and the undated one.
+# 14 + 5 + 3 + 2 + 4 + 3 + 2 = 33 courses in October; without a day are these two and the undated one.
 BY_HAND_DATED: Final = Proportion(denominator=33, numerator=30)
 # 30 less the three whose day is ahead; 14 + 2 + 1 = 17 were seen.
 BY_HAND_SEEN: Final = Proportion(denominator=27, numerator=17, excluded=3)
@@ -137,7 +139,8 @@ def reported(session: Session, referral: Referral, row: Same) -> None:
     withheld = next((one for one in Withheld if one == row.report), None)
     if withheld is None:
         table = tables.message
-        session.connection.execute(update(table).where(table.c.id == message.id).values(state=row.report))
+        state = "cancelled" if row.report == "refused" else row.report
+        session.connection.execute(update(table).where(table.c.id == message.id).values(state=state))
     report = CourseReport(
         id=str(uuid.uuid4()),
         patient_id=referral.patient_id,
@@ -157,6 +160,16 @@ def reported(session: Session, referral: Referral, row: Same) -> None:
         created_at=row.ended,
     )
     assert course_reports.add(session, report)
+    if row.report == "refused":
+        no = Consented(
+            consent_id="c",
+            patient_id=referral.patient_id,
+            scope=ConsentScope.RECOMMENDER,
+            decision=ConsentDecision.WITHDRAWN,
+            made_by="test",
+            at=row.ended,
+        )
+        consents.add(session, no)
 
 
 def ended(session: Session, order: Order, at: datetime, words: tuple[bool, ...]) -> None:
@@ -247,10 +260,10 @@ def test_fifty_courses_are_counted_as_by_hand(clinic: ClinicFixture, measured: d
     assert {row["code"]["coding"][0]["code"]: row["count"] for row in group["population"]} == {
         "initial-population": 33,
         "denominator": 33,
-        "denominator-exclusion": 7,
+        "denominator-exclusion": 8,
         "numerator": 19,
     }
-    assert group["measureScore"] == {"value": 0.7308}
+    assert group["measureScore"] == {"value": 0.76}
     (group,) = told["cms50-2026-01-01-2026-12-31"]
     assert group["measureScore"] == {"value": 0.8667}
     (group,) = told["follow-up-seen-2026-10-01-2026-10-31"]
