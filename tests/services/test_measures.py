@@ -50,7 +50,11 @@ NEXT_YEAR: Final = datetime(2027, 1, 2, 18, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class Same:
-    """So many courses alike. `report` is what became of its report: a message's state, why withheld, or "refused" later."""
+    """So many courses alike. `report` is its message's state, why it was withheld, or "refused" on its way.
+
+    `visit` is what was promised: "undated", "ahead" from today on, "passed", "lost", "not-ours", or "seen" so
+    many `days` after the end of the course, which may be before it. Empty: nobody has promised anything.
+    """
 
     count: int
     ended: datetime | None
