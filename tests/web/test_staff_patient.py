@@ -54,6 +54,8 @@ def test_a_refusal_at_the_desk_ends_the_request_and_can_be_taken_back(
     assert MAIL in page
     assert "Spanish" in page
     assert "Nothing is on record. Disclosure for treatment needs no written consent" in page
+    # A clinic may need a yes on record, so both can be said.
+    assert page.index("The patient agrees") < page.index("The patient refuses")
     scope = {"scope": ConsentScope.RECOMMENDER}
     page = desk.post(f"/patients/{referral.patient_id}/consent", {**scope, "decision": "withdrawn"})
     assert "The refusal is recorded" in page

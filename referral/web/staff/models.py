@@ -284,16 +284,23 @@ class TellingCard:
 
 
 @dataclass(frozen=True, slots=True)
+class ConsentChoice:
+    """What the patient may say now; `warning` is what that does."""
+
+    decision: str
+    button: str
+    warning: str
+
+
+@dataclass(frozen=True, slots=True)
 class ConsentCard:
-    """What the patient has said about `scope`, and what saying otherwise would do (`warning`)."""
+    """What the patient has said about `scope`, and what else they may say."""
 
     scope: str
     title: str
     badge: Badge
     sentence: str
-    decision: str
-    button: str
-    warning: str
+    choices: tuple[ConsentChoice, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from referral.web.staff.models import (
     AccountingPage,
     Badge,
     ConsentCard,
+    ConsentChoice,
     DisclosureRow,
     Fact,
     Link,
@@ -67,6 +68,13 @@ _WARNING: Final = {
         "treatment that needs one is blocked. Nobody is told. A later consent brings none of it back."
     ),
     ConsentScope.PATIENT_MESSAGES: "What waits to leave for the patient is stopped. Nothing else changes.",
+}
+_AGREED: Final = {
+    ConsentScope.RECOMMENDER: (
+        "It is kept with the day. Where this clinic reports only with a patient's consent, what comes due "
+        "from now on is sent."
+    ),
+    ConsentScope.PATIENT_MESSAGES: "It is kept with the day. Nothing else changes.",
 }
 _KEPT: Final = {
     None: Badge("neutral", "Nothing on record"),
@@ -138,18 +146,26 @@ def _contact(one: Contact) -> Fact:
 
 def _consent(scope: ConsentScope, held: Consented | None, clock: Clock) -> ConsentCard:
     decision = held.decision if held is not None else None
-    refused = decision is ConsentDecision.WITHDRAWN
-    place = 2 if refused else 1 if held is not None else 0
+    place = 2 if decision is ConsentDecision.WITHDRAWN else 1 if held is not None else 0
     since = f" Since {clock.date_of(held.at)}." if held is not None else ""
     return ConsentCard(
         scope=scope,
         title=_TITLE[scope],
         badge=_KEPT[decision],
         sentence=_SENTENCE[scope][place] + since,
-        decision=ConsentDecision.GRANTED if refused else ConsentDecision.WITHDRAWN,
-        button="The patient agrees again" if refused else "The patient refuses",
-        warning="What was ended stays ended; ask again where it is needed." if refused else _WARNING[scope],
+        choices=_choices(scope, decision),
     )
+
+
+def _choices(scope: ConsentScope, decision: ConsentDecision | None) -> tuple[ConsentChoice, ...]:
+    """What was not said yet; a clinic may need a yes on record before it reports (docs/adr/0037)."""
+    no = ConsentChoice(ConsentDecision.WITHDRAWN, "The patient refuses", _WARNING[scope])
+    if decision is ConsentDecision.WITHDRAWN:
+        text = "What was ended stays ended; ask again where it is needed."
+        return (ConsentChoice(ConsentDecision.GRANTED, "The patient agrees again", text),)
+    if decision is ConsentDecision.GRANTED:
+        return (no,)
+    return (ConsentChoice(ConsentDecision.GRANTED, "The patient agrees", _AGREED[scope]), no)
 
 
 def _message(
