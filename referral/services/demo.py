@@ -107,6 +107,8 @@ _CLINICIANS: Final = (
 )
 
 _VERIFIED: Final = ("Okafor", "Lee")
+# Who has recommended what is under way and what is over.
+RECOMMENDER: Final = str(_CLINICIANS[0].npi)
 
 
 _PAIN: Final = Indication(ICD_10_CM, "G89.4", "chronic pain syndrome")

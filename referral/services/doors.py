@@ -7,8 +7,9 @@
 
 A Procedure, MedicationAdministration, or Encounter coded as an infusion, that leads to no order is refused:
 what cannot be gated is not taken. Clients come by the routes of `ENTRANCES`, the clinic's own people by the
-others; all end in treat.begin(). tests/test_doors.py walks the code from every route, command and task, and
-fails when one that arrives there is not on the list, or a type that clients may write is on neither list.
+others, the invented people of the demo with the commands that make them; all end in treat.begin().
+tests/test_doors.py walks the code from every route, command and task, and fails when one that arrives there
+is not on the list, or a type that clients may write is on neither list.
 """
 
 from __future__ import annotations
@@ -50,6 +51,8 @@ ENTRANCES: Final = frozenset(
         "PUT /fhir/{type}/{id}",
         "POST /orders/{order_id}/course/{step}",
         "POST /orders/{order_id}/{step}",
+        "referral demo",
+        "referral serve",
         "referral start-treatment",
     }
 )

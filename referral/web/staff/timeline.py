@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from referral.domain.calls import CallOutcome, CallReason
 from referral.domain.codes import Channel, Decision
+from referral.domain.follow_up import OUTCOMES, Outcome
 from referral.domain.life import Cause
 from referral.domain.outgoing import MessageKind
 from referral.domain.report_rules import Occasion, Withheld
@@ -106,6 +107,8 @@ _LOOKS: Final[dict[str, tuple[str, str, str]]] = {
     "report-owed": ("info", "document", "A report to the clinician is due"),
     "report-told": ("open", "phone", "A report was told to the clinician by voice"),
     "report-withheld": ("waiting", "document", "A report to the clinician is not sent"),
+    "follow-up-asked": ("info", "mail", "The office was asked whether the patient was seen"),
+    "follow-up-outcome": ("open", "user", "Follow-up visit"),
     "consent-withdrawn": ("closed", "shield", "The patient has withdrawn consent: nothing goes out any more"),
 }
 _WHY_MOVED: Final = {
@@ -236,6 +239,7 @@ _DETAILS: Final[dict[str, Callable[[_Detail, RequestView, Clock], str]]] = {
     "renewed": _on_day("until", "valid until"),
     "report-owed": lambda detail, _view, _clock: present.OCCASION[Occasion(detail["occasion"])],
     "report-told": lambda detail, _view, _clock: present.OCCASION[Occasion(detail["occasion"])],
+    "follow-up-outcome": lambda detail, _view, _clock: OUTCOMES[Outcome(detail["outcome"])].lower(),
     "report-withheld": lambda detail, _view, _clock: (
         f"{present.OCCASION[Occasion(detail['occasion'])]}: {present.WITHHELD[Withheld(detail['why'])]}"
     ),
