@@ -13,6 +13,7 @@ SECONDS: Final = {
     "web/test_access_matrix.py": 60,
     "web/test_portal_pages.py": 120,
     "web/test_every_page_looks.py": 100,
+    "journeys/test_twelve_weeks.py": 90,
     "journeys/test_faults.py": 80,
     "storage/test_races.py": 75,
     "faults/test_broker_faults.py": 70,

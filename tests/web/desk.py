@@ -5,7 +5,6 @@ from __future__ import annotations
 import html
 import re
 import uuid
-from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import httpx
@@ -17,17 +16,15 @@ from referral.storage.accounts import StaffUser
 from tests.database import NOW, ClinicFixture
 
 
-@dataclass(slots=True)
-class Desk:
-    """One signed-in person; keeps the page that is shown, as a browser does."""
+class Forms:
+    """Pages and their forms without drawing them; keeps the page that is shown, as a browser does."""
 
-    clinic: ClinicFixture
-    client: httpx.Client
-    user_id: str
-    page: str = ""
-    status: int = 0
-    path: str = ""
-    headers: dict[str, str] = field(default_factory=dict)
+    def __init__(self, client: httpx.Client) -> None:
+        self.client = client
+        self.page = ""
+        self.status = 0
+        self.path = ""
+        self.headers: dict[str, str] = {}
 
     def get(self, path: str) -> str:
         return self._shown(self.client.get(path))
@@ -54,6 +51,15 @@ class Desk:
         """What is read on the page: without markup, spaces as one."""
         body = re.sub(r"<(template|head|svg)\b.*?</\1>", " ", self.page, flags=re.DOTALL)
         return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", body)).split())
+
+
+class Desk(Forms):
+    """One signed-in person."""
+
+    def __init__(self, clinic: ClinicFixture, client: httpx.Client, user_id: str) -> None:
+        super().__init__(client)
+        self.clinic = clinic
+        self.user_id = user_id
 
 
 class OpenDesk(Protocol):
