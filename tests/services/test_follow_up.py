@@ -8,12 +8,11 @@ from zoneinfo import ZoneInfo
 import pytest
 from sqlalchemy import event
 
-from referral.domain.course import ChangeReason, Ended, Ending
+from referral.domain.course import Ended, Ending
 from referral.domain.errors import InvalidInput, TransitionRefused
 from referral.domain.follow_up import FollowUp, Outcome
 from referral.domain.outgoing import MessageKind
 from referral.domain.records import Referral
-from referral.services.correct_course import correct
 from referral.services.find_today import Reason, find_today
 from referral.services.follow_up import follow_up_due, record_outcome
 from referral.services.keep_course import keep, stamp
@@ -104,10 +103,6 @@ def test_the_day_counts_from_the_last_session_and_then_from_the_end(
     assert task(clinic, held.id)["restriction"] == {
         "period": {"end": str(promise(clinic, treated).due_on)},
     }
-    with clinic.transaction() as session:
-        why = ChangeReason.WRONG_PLACE
-        correct(session, clinic.actor, Ended, treated.order_id, why, ended, in_error=True)
-    assert days_after(clinic, treated, start.started_at) == 28
 
 
 def test_what_is_promised_after_a_start_has_its_day_at_once(clinic: ClinicFixture, treated: Referral) -> None:
