@@ -322,6 +322,9 @@ _APART: Final = {
     "it is done once by the state of what it is about, and the second is refused": """
         /overrides/{override_id}/{step} /print/{batch_id}/letters/{message_id}/came-back
         /print/{batch_id}/letters/{message_id}/put-back /restore /safety/{task_id}""",
+    "it says what is on call or reported next; the newest word counts, and the audit says whose it was": """
+        /settings/on-call /settings/on-call/contacts /settings/on-call/first /settings/on-call/remove
+        /settings/reports""",
     "it shuts a door, which nobody is held up at": """
         /systems/{client_id}/remove /users/{user_id}/disable /users/{user_id}/sessions/end""",
     "it changes nothing that anybody else sees": """
