@@ -144,6 +144,11 @@ FILLINGS: Final[dict[str, Filling]] = {
     "/closed-days/*/remove": Filling(),
     "/policy/ladder/preview": Filling({"day_2": "5"}, ("5",)),
     "/policy/preview": Filling({"validity_days": "170"}, ("170",)),
+    "/settings/on-call": Filling({"wait": "30"}),
+    "/settings/on-call/contacts": Filling(
+        {"name": NAME, "channel": "sms", "address": "303-555-0177"}, (NAME, "303-555-0177")
+    ),
+    "/settings/reports": Filling({"mid_course_from": "5"}),
     "/settings/letterhead/preview": Filling({"tagline": "Calm & <b>clear</b>"}, ("Calm & <b>clear</b>",)),
     "/fax-inbox/*/transcribe": Filling(_ANSWER),
     "/fax-inbox/*/differ": Filling(gone="the fax is written down by now"),
