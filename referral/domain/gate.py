@@ -92,16 +92,19 @@ class GateDecision:
         return self.open and self.override is None
 
 
+def needs_call(answer: Recommendation, policy: Policy) -> bool:
+    """A weak proof of identity is settled only by a telephone call to the clinician."""
+    return answer.strength not in policy.counts_at_once and not answer.confirmed_by_phone
+
+
 def needs_review(answer: Recommendation, policy: Policy) -> bool:
     """True while a person has to look before the answer can count.
 
-    The medical director's acceptance settles conditions and red flags; a weak proof of identity is settled
-    only by a telephone call to the clinician.
+    The medical director's acceptance settles conditions and red flags; see needs_call() for the rest.
     """
-    weak = answer.strength not in policy.counts_at_once and not answer.confirmed_by_phone
     conditions = policy.conditions_need_director and answer.decision is Decision.RECOMMENDED_WITH_CONDITIONS
     flags = policy.red_flags_need_director and answer.has_red_flags
-    return weak or ((conditions or flags) and answer.review is None)
+    return needs_call(answer, policy) or ((conditions or flags) and answer.review is None)
 
 
 def _verdict_of(answer: Recommendation, facts: GateFacts, policy: Policy, now: datetime) -> Verdict | None:

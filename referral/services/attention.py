@@ -29,6 +29,7 @@ class Reason(StrEnum):
     COLLEAGUE = "colleague"
     LEFT = "left"
     WRONG_ADDRESS = "wrong-address"
+    CONFIRM = "confirm"
     REVIEW = "review"
     DECLINED = "declined"
     GIVEN_BACK = "given-back"

@@ -12,8 +12,10 @@ from referral.domain.codes import POSITIVE, BusinessStatus, TaskStatus, Verdict
 from referral.domain.conversation import About
 from referral.domain.fax import WAITING as WAITING_FAXES
 from referral.domain.fax import FaxState
+from referral.domain.gate import Recommendation, needs_call
 from referral.domain.life import ASK_AHEAD, find_conflicts
 from referral.domain.outgoing import ON_THEIR_WAY, MessageState
+from referral.domain.policy import Policy
 from referral.domain.reminders import Step
 from referral.services.attention import Attention, Reason
 from referral.services.calendars import clinic_calendar
@@ -98,9 +100,10 @@ def find_today(session: Session, actor: Actor, today: date, now: datetime) -> To
     locked_out = _locked_out(session, states, told)
     calls = find_calls(session, now, states)
     calling = {call.followed.referral.id for call in calls}
-    attention = [item for state in states for item in _attention(state, stuck, locked_out)]
+    policy, _ = clinics.policy_in_force(session)
+    attention = [item for state in states for item in _attention(state, stuck, locked_out, policy)]
     attention += _of_answers(session, states, now)
-    attention += _of_codes(session, now)
+    attention += _of_codes(session, policy, now)
     attention += [
         Attention(
             reason=_OF_STEP[item.step],
@@ -162,9 +165,8 @@ def _coming(session: Session, states: list[OrderState], seats: list[Seat], today
 _LAST: Final = datetime.max.replace(tzinfo=UTC)
 
 
-def _of_codes(session: Session, now: datetime) -> list[Attention]:
+def _of_codes(session: Session, policy: Policy, now: datetime) -> list[Attention]:
     """One for each code that keeps orders closed, however many they are and however far ahead."""
-    policy, _ = clinics.policy_in_force(session)
     waiting = policies.unclassified_in_use(session, policy)
     if not waiting:
         return []
@@ -270,6 +272,7 @@ def _attention(
     state: OrderState,
     stuck: dict[str, Message],
     locked_out: dict[str, tuple[Reason, datetime]],
+    policy: Policy,
 ) -> Iterator[Attention]:
     for followed in state.requests:
         referral = followed.referral
@@ -282,7 +285,7 @@ def _attention(
         if referral.id in locked_out:
             reason, since = locked_out[referral.id]
             yield Attention(reason=reason, state=state, since=since, followed=followed)
-    about_order = _about_order(state)
+    about_order = _about_order(state, policy)
     if about_order is not None:
         yield about_order
 
@@ -327,19 +330,27 @@ _OF_VERDICT: Final = {
 }
 
 
-def _about_order(state: OrderState) -> Attention | None:
+def _about_order(state: OrderState, policy: Policy) -> Attention | None:
     """At most one per order: what its verdict asks for, unless somebody else is still being asked."""
     verdict = state.decision.verdict
     newest = state.requests[0] if state.requests else None
     if verdict in _OF_VERDICT:
         answered = _answered(state)
         since = max((a.answered_at for a in state.answers), default=state.order.created_at)
-        return Attention(reason=_OF_VERDICT[verdict], state=state, since=since, followed=answered)
+        reason = _OF_VERDICT[verdict]
+        if reason is Reason.REVIEW and any(_waits_for_call(answer, policy) for answer in state.answers):
+            reason = Reason.CONFIRM
+        return Attention(reason=reason, state=state, since=since, followed=answered)
     if verdict is Verdict.NOT_REQUESTED and newest is not None and newest.referral.closed_at is not None:
-        reason = _ended(newest)
-        if reason:
-            return Attention(reason=reason, state=state, since=newest.referral.closed_at, followed=newest)
+        ended = _ended(newest)
+        if ended:
+            return Attention(reason=ended, state=state, since=newest.referral.closed_at, followed=newest)
     return None
+
+
+def _waits_for_call(answer: Recommendation, policy: Policy) -> bool:
+    counts = answer.decision in POSITIVE and not answer.voided and answer.review is not False
+    return counts and needs_call(answer, policy)
 
 
 def _answered(state: OrderState) -> Followed | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from referral.domain.audit import Action, Actor, AuditEntry
+from referral.domain.calls import CallReason
 from referral.domain.contacts import in_order
 from referral.domain.errors import InvalidInput, Issue
 from referral.domain.outgoing import UNFINISHED, WITH_LETTER, MessageKind
@@ -12,7 +13,7 @@ from referral.domain.records import Contact, Referral
 from referral.domain.referral import Event, next_status
 from referral.services.hold_ladder import go_on_after_sending
 from referral.services.queue_message import queue_message
-from referral.storage import audit, directory, outbox, referrals
+from referral.storage import audit, calls, directory, outbox, referrals
 from referral.storage.db import Session
 
 
@@ -39,13 +40,17 @@ def resend(
 def resend_to(
     session: Session, actor: Actor, referral_id: str, version: int, contact: Contact, now: datetime
 ) -> None:
-    """The same by one contact; where a letter waits to go there already, that one is enough."""
+    """The same by one contact; where a letter waits to go there already, that one is enough.
+
+    Whoever was to ask how else the clinician is reached has the answer.
+    """
     referral = referrals.get(session, referral_id, lock=True)
     referrals.require_version(referral, version)
     next_status(Event.RESEND, referral.status)
     waiting = outbox.find(session, referral_id=referral_id, states=UNFINISHED)
     if not any(message.contact_id == contact.id and message.kind in WITH_LETTER for message in waiting):
         _send(session, actor, referral, contact, now)
+    calls.cancel_of(session, referral_id, now, (CallReason.ONLY_CONTACT,))
 
 
 def _send(session: Session, actor: Actor, referral: Referral, contact: Contact, now: datetime) -> None:

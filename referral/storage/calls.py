@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -168,14 +169,20 @@ def change(session: Session, before: CallTask, **values: Any) -> CallTask:
     return to_task(row)
 
 
-def cancel_of(session: Session, referral_id: str, now: datetime) -> int:
-    """The request has ended: nobody has to call about it. Returns how many calls it were."""
+def cancel_of(
+    session: Session, referral_id: str, now: datetime, reasons: Collection[CallReason] = tuple(CallReason)
+) -> int:
+    """Nobody has to call about the request any more for these reasons; all of them once it has ended.
+
+    Returns how many calls it were.
+    """
     changed = session.connection.execute(
         update(_TABLE)
         .where(
             _TABLE.c.clinic_id == session.clinic,
             _TABLE.c.referral_id == referral_id,
             _TABLE.c.state == CallState.OPEN,
+            one_of(_TABLE.c.why, reasons),
         )
         .values(state=CallState.CANCELLED, done_at=now, version=_TABLE.c.version + 1)
     )

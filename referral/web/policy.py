@@ -26,6 +26,7 @@ class Permission(StrEnum):
     MANAGE_DIRECTORY = "manage-directory"
     MANAGE_ACCOUNTS = "manage-accounts"
     SEE_AUDIT = "see-audit"
+    SEE_DISCLOSURES = "see-disclosures"
     SEE_POLICY = "see-policy"
     CHANGE_POLICY = "change-policy"
     CHANGE_LETTERHEAD = "change-letterhead"
@@ -44,6 +45,7 @@ _FRONT_DESK: Final = frozenset(
         Permission.MANAGE_DIRECTORY,
         Permission.VOID,
         Permission.SEE_POLICY,
+        Permission.SEE_DISCLOSURES,
     }
 )
 _CLINICIAN: Final = _FRONT_DESK | {
@@ -54,7 +56,8 @@ _CLINICIAN: Final = _FRONT_DESK | {
 }
 
 # Policy says nothing about a patient, so everybody may read it.
-# The front desk reads no narrative, the administrator no patient data, the auditor only the audit.
+# The front desk reads no narrative, the administrator no patient data, the auditor only the audit
+# and what it says a patient may ask for: the accounting of disclosures.
 GRANTS: Final = {
     Role.FRONT_DESK: _FRONT_DESK,
     Role.CLINICIAN: _CLINICIAN,
@@ -72,7 +75,9 @@ GRANTS: Final = {
             Permission.CHANGE_LETTERHEAD,
         }
     ),
-    Role.AUDITOR: frozenset({Permission.SIGNED_IN, Permission.SEE_AUDIT, Permission.SEE_POLICY}),
+    Role.AUDITOR: frozenset(
+        {Permission.SIGNED_IN, Permission.SEE_AUDIT, Permission.SEE_DISCLOSURES, Permission.SEE_POLICY}
+    ),
 }
 
 

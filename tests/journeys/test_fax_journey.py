@@ -7,6 +7,7 @@ from datetime import date
 from playwright.sync_api import Page, expect
 
 from tests import fax as paper
+from tests.journeys.answers import write_down
 from tests.journeys.conftest import SignIn
 from tests.journeys.desk import Newcomer, ask, reload_until
 from tests.journeys.looking import look
@@ -14,15 +15,6 @@ from tests.journeys.service import Service
 
 MARLOW = Newcomer("Marlow", "Quillfeather", date(1979, 6, 2))
 TILDA = Newcomer("Tilda", "Rosenquist", date(1983, 11, 21))
-_NO = (
-    "Psychosis",
-    "Mania",
-    "Active substance use",
-    "A suicidal plan",
-    "Pregnancy",
-    "Dementia",
-    "Interacting",
-)
 
 
 def letter_of(page: Page) -> bytes:
@@ -32,22 +24,6 @@ def letter_of(page: Page) -> bytes:
     answer = page.request.get(str(href))
     assert answer.status == 200
     return answer.body()
-
-
-def write_down(page: Page) -> None:
-    """What stands on the page: recommended, nothing against it."""
-
-    def choose(question: str, answer: str) -> None:
-        page.get_by_role("group", name=question).get_by_label(answer, exact=True).check()
-
-    choose("Do you recommend it?", "I recommend it")
-    page.get_by_label("Last visit with you").fill("2026-01-12")
-    choose("Does your record support this diagnosis?", "Yes")
-    for flag in _NO:
-        choose(flag, "No")
-    choose("We continue to see this patient", "Yes")
-    choose("Next visit within", "4 weeks")
-    choose("Who adjusts medication", "We do")
 
 
 def test_a_fax_finds_its_request_and_is_written_down(service: Service, sign_in: SignIn) -> None:
@@ -108,17 +84,3 @@ def test_a_fax_without_a_code_is_placed_taken_off_and_set_aside(service: Service
     look(page, "fax-09-set-aside")
     page.goto("/fax-inbox?state=dismissed")
     look(page, "fax-10-dismissed")
-
-
-def test_an_answer_by_telephone_is_written_down_and_read_back(sign_in: SignIn) -> None:
-    page = sign_in("desk")
-    ask(page, Newcomer("Orla", "Vantreight", date(1990, 2, 3)), "Lee")
-    page.get_by_role("link", name="Record an answer by telephone").click()
-    look(page, "fax-11-telephone")
-    write_down(page)
-    page.get_by_label("Spoke with").fill("Hannah Lee")
-    page.get_by_label("Number").fill("303-555-0123")
-    page.get_by_label("They say it is their opinion").check()
-    page.get_by_label("I have read every answer back").check()
-    page.get_by_role("button", name="Record this answer").click()
-    expect(page.get_by_text("The answer is recorded")).to_be_visible()

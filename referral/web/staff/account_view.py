@@ -36,7 +36,7 @@ MEANING: Final = {
     Role.MEDICAL_DIRECTOR: "All of that, and reviews answers, decides emergency access, changes the policy,"
     " reads the audit.",
     Role.ADMIN: "Accounts, systems and settings. Sees no patients.",
-    Role.AUDITOR: "Reads the audit, and nothing else about patients.",
+    Role.AUDITOR: "Reads the audit and what has left the clinic about a patient, nothing else.",
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Final
+from urllib.parse import quote
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
@@ -16,7 +17,7 @@ from referral.storage.db import Session
 from referral.web.dependencies import Visitor, staff
 from referral.web.policy import Permission
 from referral.web.staff.clock import Clock
-from referral.web.staff.frame import clock_of
+from referral.web.staff.frame import clock_of, query_of
 from referral.web.staff.list_models import Day, Empty, Filter, Row, Shape
 from referral.web.staff.lists import Cell, show_list
 from referral.web.staff.models import Badge, Link
@@ -33,7 +34,9 @@ _KIND: Final = {
 }
 
 
-def _shape(people: Mapping[str, str]) -> Shape:
+def _shape(people: Mapping[str, str], patient: str = "") -> Shape:
+    """`patient` is the id of the one whom it is all about, where it is about one."""
+    accounting = Link("Accounting of disclosures", f"/patients/{patient}/disclosures")
     return Shape(
         path="/audit",
         one="entry",
@@ -79,6 +82,7 @@ def _shape(people: Mapping[str, str]) -> Shape:
         days=(Day(name="from", label="From"), Day(name="to", label="To")),
         pinned=(("patient", "Only what concerns one patient"), ("entity", "Only what concerns one record")),
         sorts=(("", "Newest first"), ("oldest", "Oldest first")),
+        actions=(accounting,) if patient else (),
         empty=Empty(title="Nothing was recorded yet."),
         no_match="Give the name with the date of birth, or the number of a request; or widen the days.",
     )
@@ -95,9 +99,9 @@ def show_audit(request: Request, visitor: _SeeAudit) -> Response:
     return show_list(
         request,
         visitor,
-        _shape(people),
+        _shape(people, quote(query_of(request, "patient"), safe="")),
         find,
-        lambda entry: row(entry, people, clock),
+        lambda entry: row(entry, people, clock, about_one=bool(query_of(request, "patient"))),
         lambda entry: cells(entry, people),
         "audit",
         follows=(),
@@ -113,8 +117,8 @@ def _what(entry: AuditRow) -> str:
     return AUDIT_WORDS.get(entry.subtype, entry.subtype)
 
 
-def row(entry: AuditRow, people: Mapping[str, str], clock: Clock) -> Row:
-    """Its record is the link: all that concerns it."""
+def row(entry: AuditRow, people: Mapping[str, str], clock: Clock, *, about_one: bool = False) -> Row:
+    """Its record is the link: all that concerns it; so is its patient, unless the whole list is about one."""
     done = entry.outcome == "0"
     state = Badge("neutral", _ACTION.get(entry.action, entry.action), "info")
     refused = () if done else (Badge("closed", "Refused or failed", "warning"),)
@@ -130,7 +134,7 @@ def row(entry: AuditRow, people: Mapping[str, str], clock: Clock) -> Row:
         sentence=_what(entry),
         link=Link(record, f"/audit?entity={record}") if record else None,
         action=Link("All of this patient", f"/audit?patient={entry.patient_id}")
-        if entry.patient_id
+        if entry.patient_id and not about_one
         else None,
         about=f"entry {entry.id}",
     )

@@ -39,6 +39,8 @@ class CallPage:
     say: tuple[str, ...]
     caution: str
     ask: tuple[str, ...]
+    # Where another address is written down; empty where the call is about one only.
+    contact: str
     choices: CallChoices
 
 
@@ -74,6 +76,7 @@ def call_page(call: Call, clinic: Clinic, form: Form, clock: Clock) -> CallPage:
         say=what_to_say(letterhead["neutral_name"], letterhead["telephone"], referral.number),
         caution=CAUTION,
         ask=ASK[call.task.why],
+        contact=f"/requests/{referral.id}#contact" if call.contact is None else "",
         choices=call_choices(call.task.why, clinician, form.values),
     )
 

@@ -314,11 +314,14 @@ class DisclosureRow:
 
 @dataclass(frozen=True, slots=True)
 class AccountingPage:
-    """`clinic` are the lines of who accounts, `more` says that the list is cut short."""
+    """`clinic` are the lines of who accounts, `more` says that the list is cut short; `way` leads here.
+
+    `born` is empty where the reader is not told who it is.
+    """
 
     name: str
     born: str
-    back: str
+    way: tuple[tuple[str, str], ...]
     clinic: tuple[str, ...]
     since: str
     made: str

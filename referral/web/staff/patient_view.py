@@ -230,13 +230,21 @@ _OF_LOOK: Final = {
 }
 
 
-def accounting_page(found: Accounting, clinic: Clinic, clock: Clock) -> AccountingPage:
-    """To be printed: date, recipient with address, what, and what for (164.528(b)(2))."""
-    head = clinic.letterhead
+def accounting_page(found: Accounting, clinic: Clinic, clock: Clock, *, sees_patient: bool) -> AccountingPage:
+    """To be printed: date, recipient with address, what, and what for (164.528(b)(2)).
+
+    `sees_patient` False: the way here is the audit, and like there nothing says who it is.
+    """
+    head, id = clinic.letterhead, found.patient.id
+    name, date_of_birth = present.named(found.patient), born(found.patient.birth_date)
+    way = (("Patients", "/patients"), (name, f"/patients/{id}"))
+    if not sees_patient:
+        way = (("Audit", "/audit"), ("All of this patient", f"/audit?patient={id}"))
+        name, date_of_birth = f"Patient/{id}", ""
     return AccountingPage(
-        name=present.named(found.patient),
-        born=born(found.patient.birth_date),
-        back=f"/patients/{found.patient.id}",
+        name=name,
+        born=date_of_birth,
+        way=way,
         clinic=(clinic.name, *head["address_lines"], head["telephone"]),
         since=clock.date_of(found.since),
         made=clock.date_of(clock.now),

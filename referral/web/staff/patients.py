@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
@@ -21,8 +21,9 @@ from referral.services.tell_patient import tell_now
 from referral.storage import clinics
 from referral.storage.audit import Subject
 from referral.storage.db import Session, attempt
-from referral.web.dependencies import PostedDep, Visitor
+from referral.web.dependencies import PostedDep, Visitor, staff
 from referral.web.form import Conflict
+from referral.web.policy import Permission
 from referral.web.staff import person_lists
 from referral.web.staff.conflict import CONFLICT, conflict_of, refuse_if_changed
 from referral.web.staff.frame import Ask, SeeWork, clock_of, done, errors_of, form_of, show, texts
@@ -31,6 +32,7 @@ from referral.web.staff.patient_view import accounting_page, mobile_of, patient_
 from referral.web.staff.person_lists import patient_cells, patient_row
 
 router: Final = APIRouter()
+_SeeDisclosures = Annotated[Visitor, staff(Permission.SEE_DISCLOSURES)]
 # What is overwritten when somebody records a consent, or another number.
 _CONSENTS: Final = ("consent-granted", "consent-withdrawn", "consent-undone")
 _RECORD: Final = ("patient-mobile", "update", "patch")
@@ -133,8 +135,9 @@ def tell_patient(request: Request, patient_id: str, visitor: Ask, posted: Posted
 
 
 @router.get("/patients/{patient_id}/disclosures")
-def show_disclosures(request: Request, patient_id: str, visitor: SeeWork) -> Response:
+def show_disclosures(request: Request, patient_id: str, visitor: _SeeDisclosures) -> Response:
     """What left the clinic about this patient, to be printed for them."""
     found = account_disclosures(visitor.session, visitor.actor, patient_id, visitor.now)
-    page = accounting_page(found, clinics.current(visitor.session), clock_of(visitor))
-    return show(request, visitor, "staff/disclosures.html.j2", "patients", page)
+    works = visitor.may(Permission.SEE_WORK)
+    page = accounting_page(found, clinics.current(visitor.session), clock_of(visitor), sees_patient=works)
+    return show(request, visitor, "staff/disclosures.html.j2", "patients" if works else "audit", page)

@@ -235,7 +235,14 @@ def gate_badge(state: OrderState) -> Badge:
 
 def verdict_words(state: OrderState) -> str:
     """What became of the recommendation, in a few words."""
+    if state.decision.verdict is Verdict.DECLINED and not is_refused(state):
+        return "Answer not accepted"
     return _VERDICT[state.decision.verdict]
+
+
+def is_refused(state: OrderState) -> bool:
+    """A clinician does not recommend it; otherwise the clinic does not accept what one has said."""
+    return any(one.decision is Decision.NOT_RECOMMENDED and not one.voided for one in state.answers)
 
 
 def status_reason(code: str | None) -> str:

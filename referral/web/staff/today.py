@@ -55,6 +55,7 @@ _BADGE: Final = {
     Reason.COLLEAGUE: Badge("waiting", "A colleague", "user"),
     Reason.LEFT: Badge("closed", "Has left", "user"),
     Reason.WRONG_ADDRESS: Badge("closed", "Wrong address", "warning"),
+    Reason.CONFIRM: Badge("waiting", "Call to confirm", "phone"),
     Reason.REVIEW: Badge("waiting", "Answer to review", "eye"),
     Reason.ESCALATED: Badge("waiting", "No answer yet", "warning"),
     Reason.SUGGEST_ANOTHER: Badge("waiting", "Try a second clinician", "user"),
@@ -74,6 +75,8 @@ _BADGE: Final = {
     Reason.FOLLOW_UP: Badge("closed", "Follow-up overdue", "warning"),
     Reason.LATE_REPORT: Badge("closed", "Report overdue", "warning"),
 }
+
+_NOT_ACCEPTED: Final = Badge("closed", "Answer not accepted")
 
 
 @router.get("/")
@@ -214,8 +217,9 @@ def _attention(
     about = item.followed
     href = f"/requests/{about.referral.id}" if about else f"/orders/{item.state.order.id}"
     effect = effects.get(item.code.indication) if item.code else None
+    declined = item.reason is Reason.DECLINED and not present.is_refused(item.state)
     return AttentionRow(
-        badge=_BADGE[item.reason],
+        badge=_NOT_ACCEPTED if declined else _BADGE[item.reason],
         patient=present.named(item.state.patient),
         href=href,
         sentence=_sentence(visitor, item),
@@ -277,8 +281,11 @@ def _sentence(visitor: Visitor, item: Attention) -> str:
         Reason.COLLEAGUE: f"{who} says that a colleague should answer. Call them, then ask them.",
         Reason.LEFT: f"{who} has left the practice. Find out who treats the patient now.",
         Reason.WRONG_ADDRESS: f"The request to {who} did not reach the right person. Reminders stand still.",
-        Reason.REVIEW: f"{who} has answered; a person has to look before it counts.",
-        Reason.DECLINED: f"{who} does not recommend it, or the answer was not accepted.",
+        Reason.CONFIRM: f"The answer by {who} counts once the practice has confirmed it on the telephone.",
+        Reason.REVIEW: f"{who} has answered; the medical director has to look before it counts.",
+        Reason.DECLINED: f"{who} does not recommend it."
+        if present.is_refused(item.state)
+        else f"{who} has answered, and the medical director has not accepted it.",
         Reason.GIVEN_BACK: f"{who} says: not my patient. Nobody else is being asked.",
         Reason.EXPIRED_REQUEST: f"{who} has not answered in time. Nobody else is being asked.",
         Reason.EXPIRED_ANSWER: f"The recommendation by {who} is too old to count.",
@@ -302,7 +309,8 @@ _AT_REQUEST: Final = {
     Reason.COLLEAGUE: ("See who", "#conversation"),
     Reason.LEFT: ("See to it", "#conversation"),
     Reason.WRONG_ADDRESS: ("Correct the contact", "#contact"),
-    Reason.REVIEW: ("Review", "#actions"),
+    Reason.CONFIRM: ("Call and confirm", "#confirm"),
+    Reason.REVIEW: ("Review", "#review"),
     Reason.ESCALATED: ("Look", "#brought-up"),
     Reason.SUGGEST_ANOTHER: ("See to it", "#brought-up"),
     Reason.EXPIRING: ("Still true?", "#renewal"),
@@ -327,7 +335,8 @@ def _action(visitor: Visitor, item: Attention, href: str) -> Link:
     if item.reason in (Reason.LATE_REPORT, Reason.FOLLOW_UP):
         return _of_course(visitor, item, href)
     if item.reason in _AT_REQUEST:
-        label, place = _AT_REQUEST[item.reason]
+        reviewed_by_others = item.reason is Reason.REVIEW and not may
+        label, place = ("See request", "") if reviewed_by_others else _AT_REQUEST[item.reason]
         return Link(label, f"{href}{place}")
     if item.reason is Reason.CONFLICT:
         return Link("Decide" if may else "See order", f"/orders/{order.id}#conflict")
