@@ -29,10 +29,10 @@ from tests.journeys.place import Place, Row, Server, opening, serving
 from tests.services import incoming, people
 from tests.services.conftest import renderer  # noqa: F401 - the fixture
 
-# How many forms a page offers that change something, beside those of the account in its frame.
+# How many buttons a page offers that change something, beside those of the account in its frame.
 _FORMS = """async (path) => {
   const page = new DOMParser().parseFromString(await (await fetch(path)).text(), "text/html");
-  return page.querySelector("main h1") ? page.querySelectorAll("main form[method=post]").length : -1;
+  return page.querySelector("main h1") ? page.querySelectorAll("main form[method=post] button").length : -1;
 }"""
 REASON = "Untreated mania; to be seen by the psychiatrist first."
 PASSWORD = "a quiet harbour at dawn"
