@@ -363,13 +363,25 @@ class Fleet:
     def kill_all(self) -> None:
         """The whole tree; leases of the dead have run out when it is back.
 
-        What they had handed over by then has been dealt with, as it would be in the minute that is skipped.
+        What they had handed over by then has been dealt with, as it would be in the minute that is skipped:
+        also what lies unread at the provider. Connections of the dead last until they are read to their ends.
         """
         before = self.worker.starts
         with self.worker.dead():
+            eventually(lambda: not open_connections(self.provider.port), 60)
             eventually(lambda: not self.provider.state()["in_hand"], 60)
             self.clock.skip(LEASE_AND_MORE)
         eventually(lambda: self.worker.starts > before, 60)
+
+
+def open_connections(port: int) -> int:
+    """How many connections to this port have something to be read, or an end that nobody has seen."""
+    open_ones = ("01", "08")  # ESTABLISHED, also while nobody has accepted it, and CLOSE_WAIT
+    lines = Path("/proc/net/tcp").read_text().splitlines()[1:]
+    sockets = [line.split()[1:4] for line in lines]
+    return sum(
+        int(local.rpartition(":")[2], 16) == port and state in open_ones for local, _, state in sockets
+    )
 
 
 @contextmanager
