@@ -19,13 +19,8 @@ LONGEST: Final = 800
 _COUNTED: Final = ("ServiceRequest", "Task", "Procedure")
 
 
-def evaluate_measure(
-    session: Session, by: Access, name: str, period: tuple[date, date], now: datetime
-) -> dict[str, object]:
-    """The MeasureReport over the days of `period`, both included; nothing is stored, no patient is named.
-
-    Raises Forbidden without the scopes, NotFound for a measure that is not counted here.
-    """
+def require_measure(by: Access, name: str) -> None:
+    """Raises Forbidden without the scopes, NotFound for a measure that is not counted here."""
     by.permit.require("Measure", "r")
     for type in _COUNTED:
         by.permit.require(type, "r")
@@ -33,6 +28,16 @@ def evaluate_measure(
             raise Forbidden(f"Measures count every {type}, and this client's scopes allow it some only.")
     if name not in MEASURES:
         raise NotFound(f"There is no Measure {name[:64]} here.")
+
+
+def evaluate_measure(
+    session: Session, by: Access, name: str, period: tuple[date, date], now: datetime
+) -> dict[str, object]:
+    """The MeasureReport over the days of `period`, both included; nothing is stored, no patient is named.
+
+    Raises as require_measure() does.
+    """
+    require_measure(by, name)
     found = next(one for one in find_measures(session, *period, now) if one.name == name)
     entry = AuditEntry(action=Action.EXECUTE, subtype="evaluate-measure", entity=f"Measure/{name}")
     audit.record(session, by.actor, entry)

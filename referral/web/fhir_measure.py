@@ -11,7 +11,7 @@ from fastapi import Request
 from starlette.responses import Response
 
 from referral.fhir.operation_input import Input, refuse_input
-from referral.services.evaluate_measure import LONGEST, evaluate_measure
+from referral.services.evaluate_measure import LONGEST, evaluate_measure, require_measure
 from referral.storage.db import Session
 from referral.web.area import Area
 from referral.web.fhir_client import Caller
@@ -55,6 +55,8 @@ def measure_answer(session: Session, caller: Caller, id: str | None, given: Inpu
     named = id or (given.text("measure") or "").partition("|")[0].rpartition("/")[2]
     if not named:
         refuse_input("measure", "is needed where the path names no measure", "required")
+    # Who may not ask, or asks for what is not there, hears that first.
+    require_measure(caller.access, named)
     first, last = _day(given, "periodStart", last=False), _day(given, "periodEnd", last=True)
     if first > last or (last - first).days >= LONGEST:
         refuse_input("periodEnd", f"has to lie after periodStart, and at most {LONGEST} days")
