@@ -67,7 +67,11 @@ def test_hl7s_examples_come_back_from_xml_as_they_were(name: str, pretty: bool) 
     assert places == sorted(places)
 
 
-@pytest.mark.parametrize("name", [name for name in SMALL if not name.startswith("Provenance")])
+# This one has ids on its groups.
+_OTHERWISE = ("Provenance", "Measure/measure-exclusive-breastfeeding")
+
+
+@pytest.mark.parametrize("name", [name for name in SMALL if not name.startswith(_OTHERWISE)])
 def test_the_models_of_fhir_resources_read_what_is_written(name: str) -> None:
     """All but narratives, which they write anew, and ids of elements, which they take for elements."""
     document = _bare(examples.example(name))

@@ -64,6 +64,12 @@ def _endpoint_of_an_instance(element: Element) -> bool:
     return not described or text(element, "kind") == "instance"
 
 
+def _stratified_one_way(element: Element) -> bool:
+    stratifiers = (one for _, group in each(element, "group") for _, one in each(group, "stratifier"))
+    single = ("code", "description", "criteria")
+    return all(any(has(one, name) for name in single) != has(one, "component") for one in stratifiers)
+
+
 def _elements(element: Element) -> Iterator[tuple[str, int, Element]]:
     for name in ("snapshot", "differential"):
         for index, entry in each(part(element, name), "element"):
@@ -101,6 +107,7 @@ def _snapshot_starts_with_type(element: Element) -> bool:
 
 
 RULES: Final[dict[tuple[str, str], Rule]] = {
+    ("Measure", "mea-1"): unless(_stratified_one_way, "group"),
     ("CapabilityStatement", "cpb-1"): one_of("rest", "messaging", "document"),
     ("CapabilityStatement", "cpb-2"): one_of("description", "software", "implementation"),
     ("CapabilityStatement", "cpb-3"): unless(_endpoint_of_an_instance, "messaging"),
