@@ -39,14 +39,6 @@ class Call:
     sent: Sent | None = None
     was_made: bool = False
 
-    @property
-    def is_failure(self) -> bool:
-        """Whether the answer tells something against the provider, rather than about one recipient."""
-        if self.sent is None:
-            return False
-        bad = (Outcome.UNKNOWN,) if self.asks else (Outcome.LATER, Outcome.UNKNOWN)
-        return self.sent.outcome in bad and self.sent.about_provider
-
 
 @dataclass(slots=True, kw_only=True)
 class Batch:
@@ -121,10 +113,12 @@ def _make(delivery: Delivery, batch: Batch, call: Call) -> None:
 
 
 def _answer(transport: Transport, call: Call) -> Sent | None:
-    since = call.message.sending_since
-    if call.asks and since is not None:
-        return transport.look_up(call.envelope, since)
-    return transport.send(call.envelope)
+    return ask_or_send(transport, call.envelope, call.message.sending_since if call.asks else None)
+
+
+def ask_or_send(transport: Transport, envelope: Envelope, tried_since: datetime | None) -> Sent | None:
+    """Ask what became of it where it was tried already (None: it was not), else hand it over."""
+    return transport.send(envelope) if tried_since is None else transport.look_up(envelope, tried_since)
 
 
 def close_batch(delivery: Delivery, batch: Batch) -> None:
@@ -132,15 +126,25 @@ def close_batch(delivery: Delivery, batch: Batch) -> None:
 
     Whoever dies before that leaves places which are free when they have been held for too long.
     """
-    made = [call for call in batch.ended if call.was_made]
-    errors = [call.sent.reason for call in made if call.sent is not None and call.is_failure]
-    waits = [call.sent.retry_after for call in made if call.sent is not None and call.sent.retry_after]
+    give_back(delivery, batch, [(call.sent, call.asks) for call in batch.ended if call.was_made])
+
+
+def give_back(delivery: Delivery, batch: Batch, made: Sequence[tuple[Sent | None, bool]]) -> None:
+    """The same where somebody has made the calls otherwise: each answer, and whether it was only asked."""
+    against = [sent for sent, asks in made if sent is not None and _tells_against(sent, asks=asks)]
+    waits = [sent.retry_after for sent, _ in made if sent is not None and sent.retry_after]
     answered = Answered(
-        calls=[not call.is_failure for call in made],
-        error=errors[-1] if errors else None,
+        calls=[sent is None or not _tells_against(sent, asks=asks) for sent, asks in made],
+        error=against[-1].reason if against else None,
         retry_after=max(waits, default=None),
     )
     delivery.unsettled.append(Ended(batch.transport.name, batch.holder, answered))
+
+
+def _tells_against(sent: Sent, *, asks: bool) -> bool:
+    """Something against the provider, rather than about one recipient; that it has nothing is an answer."""
+    bad = (Outcome.UNKNOWN,) if asks else (Outcome.LATER, Outcome.UNKNOWN)
+    return sent.outcome in bad and sent.about_provider
 
 
 def settle(delivery: Delivery) -> None:

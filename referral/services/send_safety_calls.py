@@ -29,14 +29,12 @@ from referral.domain.outgoing import (
     provider_key,
     retry_delay,
 )
-from referral.domain.providers import Answered
 from referral.services.batches import Delivery
 from referral.services.call_on_duty import call_on_duty
-from referral.services.calls import Batch, open_batch, settle
+from referral.services.calls import ask_or_send, give_back, open_batch, settle
 from referral.storage import audit, clinics, documents, on_call, resources
 from referral.storage.db import Session
 from referral.storage.on_call import HeldCall, SafetyCall
-from referral.storage.providers import Ended
 
 log = structlog.get_logger(__name__)
 _SUBJECT: Final = "A safety task waits"
@@ -59,17 +57,16 @@ def send_safety_calls(delivery: Delivery, clinic_id: str) -> int:
     """Queue what has become due, and send; returns how many calls were made. Safe to run twice."""
     with delivery.database.transaction(clinic_id) as session:
         call_on_duty(session, delivery.now())
+        due = on_call.due_channels(session, delivery.now())
     made, shut = 0, set[Channel]()
-    while made < _MOST:
-        with delivery.database.transaction(clinic_id) as session:
-            open_ones = [one for one in on_call.due_channels(session, delivery.now()) if one not in shut]
-        if not open_ones:
-            return made
-        for channel in open_ones:
+    while due and made < _MOST:
+        for channel in due:
             sent = _send_one(delivery, clinic_id, channel)
             made += sent
             if not sent:
                 shut.add(channel)
+        with delivery.database.transaction(clinic_id) as session:
+            due = [one for one in on_call.due_channels(session, delivery.now()) if one not in shut]
     return made
 
 
@@ -85,7 +82,8 @@ def _send_one(delivery: Delivery, clinic_id: str, channel: Channel) -> bool:
         if claimed is not None:
             sent = _answer(batch.transport, claimed)
     finally:
-        _close(delivery, batch, claimed, sent)
+        give_back(delivery, batch, [(sent, claimed.asks)] if claimed is not None else [])
+        settle(delivery)
     if claimed is None:
         return False
     with delivery.database.transaction(clinic_id) as session:
@@ -165,24 +163,10 @@ def _draw(delivery: Delivery, session: Session, held: HeldCall, now: datetime) -
 def _answer(transport: Transport, claimed: _Claimed) -> Sent | None:
     """Outside of any transaction; nothing is raised."""
     try:
-        if claimed.asks and claimed.call.sending_since is not None:
-            return transport.look_up(claimed.envelope, claimed.call.sending_since)
-        return transport.send(claimed.envelope)
+        return ask_or_send(transport, claimed.envelope, claimed.call.sending_since if claimed.asks else None)
     except Exception as error:
         log.exception("safety-call.failed", call=str(claimed.call.id), provider=transport.name)
         return Sent(Outcome.UNKNOWN, reason=f"internal error ({type(error).__name__})")
-
-
-def _close(delivery: Delivery, batch: Batch, claimed: _Claimed | None, sent: Sent | None) -> None:
-    """The provider's place is free again, and what it was like is told."""
-    bad = sent is not None and sent.about_provider and sent.outcome in (Outcome.LATER, Outcome.UNKNOWN)
-    answered = Answered(
-        calls=[not bad] if claimed is not None else [],
-        error=sent.reason if sent is not None and bad else None,
-        retry_after=sent.retry_after if sent is not None else None,
-    )
-    delivery.unsettled.append(Ended(batch.transport.name, batch.holder, answered))
-    settle(delivery)
 
 
 def _record(
