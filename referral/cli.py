@@ -294,7 +294,6 @@ def _announce(settings: Settings, accounts: str | None) -> None:
 def _demo_accounts(settings: Settings) -> str:
     """Make the invented clinic unless it is there; return a table of its accounts."""
     from referral.bootstrap import build_runtime
-    from referral.cli_demo import add_courses
     from referral.services.demo import ACCOUNTS, SLUG, ensure_demo
     from referral.storage import clinics
 
@@ -304,6 +303,8 @@ def _demo_accounts(settings: Settings) -> str:
         clinic_id = ensure_demo(session, runtime.now())
     # The gate goes by the database's time: under another clock a course has no past.
     if is_new and settings.pretend_now_file is None:
+        from referral.cli_demo import add_courses
+
         add_courses(runtime, clinic_id)
     runtime.close()
     width = max(len(account.email) for account in ACCOUNTS)
