@@ -45,6 +45,11 @@ class Consented:
     at: datetime
 
 
+def has_agreed(word: Consented | None) -> bool:
+    """Nothing said is no yes, nor is what was taken back."""
+    return word is not None and word.decision is ConsentDecision.GRANTED
+
+
 def stops(kind: MessageKind, withdrawn: Collection[ConsentScope]) -> bool:
     """Whether a message of this kind must not leave. A link that the patient has just asked for may."""
     if kind is MessageKind.PATIENT_LINK:

@@ -14,8 +14,10 @@ from referral.domain.course import (
     PLAUSIBLE_DIASTOLIC,
     PLAUSIBLE_DOSE,
     Dose,
+    Ending,
     Plan,
     SessionState,
+    StopReason,
     TreatmentSession,
     Vital,
     VitalKind,
@@ -33,6 +35,11 @@ FIELD_OF: Final = {
     VitalKind.OXYGEN_SATURATION: "saturation",
     VitalKind.RESPIRATORY_RATE: "breaths",
 }
+
+
+# What the order of a course says once that has ended (HL7 request-status).
+STATUS_OF: Final = {Ending.COMPLETED: "completed", Ending.STOPPED: "revoked"}
+NONE_GIVEN: Final = "No session was completed; a course without one is stopped, with its reason."
 
 
 def _require(issues: Iterator[Issue]) -> None:
@@ -110,6 +117,12 @@ def _of_session(session: TreatmentSession, now: datetime) -> Iterator[Issue]:
         yield from _not_ahead(session.ended_at, max(now, session.started_at), "ended_at")
         if session.ended_at < session.started_at - _SLACK:
             yield Issue("It cannot end before it has started.", ("ended_at",), "value")
+
+
+def check_ending(ending: Ending, reason: StopReason | None) -> None:
+    """Raises InvalidInput for a course that was stopped, and nobody says why."""
+    if ending is Ending.STOPPED and reason is None:
+        raise InvalidInput(Issue("Why was it stopped early?", ("stop_reason",), "required"))
 
 
 def per_kilogram(milligrams: Decimal, kilograms: Decimal) -> Decimal:

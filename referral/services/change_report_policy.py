@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from referral.domain.audit import Action, Actor, AuditEntry
 from referral.domain.errors import InvalidInput, Issue
@@ -22,7 +22,7 @@ def change_report_policy(session: Session, actor: Actor, new: ReportPolicy, now:
     """
     _check(new)
     hold(session, "report-policy")
-    kept = {
+    kept: dict[str, Any] = {
         "unasked": sorted(new.unasked),
         "within": {occasion.value: new.within[occasion] for occasion in Occasion},
         "mid_course_from": new.mid_course_from,
@@ -35,10 +35,8 @@ def change_report_policy(session: Session, actor: Actor, new: ReportPolicy, now:
         action=Action.UPDATE,
         subtype="report-policy",
         detail={
-            "unasked": sorted(new.unasked),
+            **kept,
             "within": [f"{one}: {new.within[one]}" for one in Occasion],
-            "mid_course_from": new.mid_course_from,
-            "needs_consent": new.needs_consent,
             "at": now.isoformat(),
         },
     )

@@ -16,7 +16,14 @@ from referral.domain.course import (
     TreatmentSession,
     Vital,
 )
-from referral.domain.course_rules import check_dose, check_session, check_vital
+from referral.domain.course_rules import (
+    NONE_GIVEN,
+    STATUS_OF,
+    check_dose,
+    check_ending,
+    check_session,
+    check_vital,
+)
 from referral.domain.errors import InvalidInput, Issue, NotFound, TransitionRefused
 from referral.domain.records import Order
 from referral.services.course import course_of
@@ -85,11 +92,9 @@ def _check_end(
             "What has ended stays ended. Make a new order, and correct how this one ended."
         )
     found = course_of(session, order.id)
-    if made.ending is Ending.STOPPED and made.reason is None:
-        raise InvalidInput(Issue("Why was it stopped early?", ("stop_reason",), "required"))
+    check_ending(made.ending, made.reason)
     if made.ending is Ending.COMPLETED and not found.given:
-        text = "No session was completed; a course without one is stopped, with its reason."
-        raise InvalidInput(Issue(text, ("ending",), "value"))
+        raise InvalidInput(Issue(NONE_GIVEN, ("ending",), "value"))
     last = max((one.started_at for one in found.sessions), default=made.ended_at)
     if moved and not last <= made.ended_at <= now:
         text = "Not before its last session, and not in the future."
@@ -98,6 +103,6 @@ def _check_end(
 
 def _end_otherwise(session: Session, order: Order, made: Ended, now: datetime) -> None:
     """Completed or stopped: the order says the same."""
-    status = "completed" if made.ending is Ending.COMPLETED else "revoked"
+    status = STATUS_OF[made.ending]
     if orders.set_status(session, order.id, status):
         resources.amend(session, "ServiceRequest", order.id, {"status": status}, now)

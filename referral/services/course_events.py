@@ -14,6 +14,7 @@ from typing import Final
 
 from referral.domain.audit import Actor
 from referral.domain.course import Candidacy, Decided, Ended, SessionState, SideEffect, TreatmentSession
+from referral.domain.course_rules import STATUS_OF
 from referral.domain.follow_up import Outcome
 from referral.domain.records import Order
 from referral.domain.report_rules import Occasion, Withheld, is_mid_course
@@ -24,7 +25,7 @@ from referral.storage import follow_ups
 from referral.storage.db import Session
 
 # An order that never was one has no course that could be closed.
-_OVER: Final = frozenset({"completed", "revoked"})
+_OVER: Final = frozenset(STATUS_OF.values())
 
 
 def decided(session: Session, actor: Actor, order: Order, decision: Decided, now: datetime) -> None:

@@ -16,7 +16,7 @@ from referral.domain.course import (
     Plan,
     StopReason,
 )
-from referral.domain.course_rules import check_plan
+from referral.domain.course_rules import NONE_GIVEN, STATUS_OF, check_ending, check_plan
 from referral.domain.errors import InvalidInput, Issue, TransitionRefused
 from referral.domain.records import Order
 from referral.services.course import course_of
@@ -148,18 +148,17 @@ def end_course(
 ) -> Ended:
     """The course is over: the order ends with it. Refused while a session is under way."""
     order = _usable(session, order_id)
-    if ending is Ending.STOPPED and reason is None:
-        raise InvalidInput(Issue("Why was it stopped early?", ("stop_reason",), "required"))
+    check_ending(ending, reason)
     found = course_of(session, order_id)
     if found.under_way is not None:
         raise TransitionRefused("A session is still under way. Finish or abort it first.")
     if ending is Ending.COMPLETED and not found.given:
-        raise TransitionRefused("No session was completed; a course without one is stopped, with its reason.")
+        raise TransitionRefused(NONE_GIVEN)
     written = stamp(session, actor, order, now, words=words)
     end = Ended(
         ending=ending, reason=reason if ending is Ending.STOPPED else None, ended_at=now, stamp=written
     )
-    end_order(session, actor, order_id, "completed" if ending is Ending.COMPLETED else "revoked", now)
+    end_order(session, actor, order_id, STATUS_OF[ending], now)
     keep(session, actor, order, [end], now)
     tell(session, actor, order, end, now)
     return end

@@ -15,7 +15,7 @@ from typing import Final
 from referral.domain import report_rules as rules
 from referral.domain.audit import Action, Actor, AuditEntry
 from referral.domain.calendar import BusinessCalendar, Hours
-from referral.domain.consent import ConsentDecision, ConsentScope
+from referral.domain.consent import ConsentDecision, ConsentScope, has_agreed
 from referral.domain.life import Standing
 from referral.domain.outgoing import SWITCHED
 from referral.domain.records import Clinician, Order, Referral
@@ -187,7 +187,7 @@ def _withheld(
     word = said.get(ConsentScope.RECOMMENDER)
     if word is not None and word.decision is ConsentDecision.WITHDRAWN:
         return Withheld.CONSENT
-    if policy.needs_consent and (word is None or word.decision is not ConsentDecision.GRANTED):
+    if policy.needs_consent and not has_agreed(word):
         return Withheld.CONSENT
     return None if rules.is_wanted(occasion, _wishes(session, answer), policy) else Withheld.NOT_WANTED
 

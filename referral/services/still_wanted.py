@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
-from referral.domain.consent import ConsentDecision, Consented, ConsentScope, stops
+from referral.domain.consent import ConsentDecision, Consented, ConsentScope, has_agreed, stops
 from referral.domain.contacts import should_turn
 from referral.domain.credential import CODE_LIFETIME
 from referral.domain.life import Standing
@@ -90,9 +90,8 @@ def sort(session: Session, batch: Sequence[Held], now: datetime) -> Sorted:
 def _refuses(said: Mapping[ConsentScope, Consented], kind: MessageKind, *, needs: bool) -> bool:
     """Where the clinic needs a consent for reports, one that was taken back as an error holds them, too."""
     withdrawn = {scope for scope, word in said.items() if word.decision is ConsentDecision.WITHDRAWN}
-    word = said.get(ConsentScope.RECOMMENDER)
-    agreed = word is not None and word.decision is ConsentDecision.GRANTED
-    return stops(kind, withdrawn) or (needs and kind in REPORTS and not agreed)
+    lacks = needs and kind in REPORTS and not has_agreed(said.get(ConsentScope.RECOMMENDER))
+    return lacks or stops(kind, withdrawn)
 
 
 def _patients_written_to(

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from referral.domain.audit import Action, Actor, AuditEntry
 from referral.domain.errors import NotFound, TransitionRefused
-from referral.domain.outgoing import NOT_LEFT, MessageState
+from referral.domain.outgoing import NOT_LEFT, REACHED
 from referral.services.still_wanted import cancel
 from referral.storage import audit, course_reports, orders, outbox, referrals
 from referral.storage.db import Session
@@ -28,7 +28,7 @@ def tell_report(session: Session, actor: Actor, order_id: str, report_id: str, n
     if not report.may_be_told:
         raise TransitionRefused("This report is not to be told to this clinician.", "told")
     message = outbox.get(session, report.message_id, lock=True) if report.message_id else None
-    if message is not None and message.state in (MessageState.ACCEPTED, MessageState.DELIVERED):
+    if message is not None and message.state in REACHED:
         raise TransitionRefused("This report has arrived meanwhile.", "told")
     if message is not None and message.state in NOT_LEFT:
         cancel(session, [message], now)

@@ -20,6 +20,7 @@ from referral.storage.db import Session
 _CONTACT: Final = tables.on_call_contact
 _CALL: Final = tables.safety_call
 _CONTACT_FIELDS: Final = tuple(OnCallContact.__slots__)
+_CONTACTS: Final = select(*(_CONTACT.c[name] for name in _CONTACT_FIELDS))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,9 +65,9 @@ def _to_call(row: Any) -> SafetyCall:
 def contacts(session: Session) -> list[OnCallContact]:
     """Those of today, in the order in which they are told."""
     rows = session.connection.execute(
-        select(*(_CONTACT.c[name] for name in _CONTACT_FIELDS))
-        .where(_CONTACT.c.clinic_id == session.clinic, _CONTACT.c.ended_at.is_(None))
-        .order_by(_CONTACT.c.place, _CONTACT.c.created_at, _CONTACT.c.id)
+        _CONTACTS.where(_CONTACT.c.clinic_id == session.clinic, _CONTACT.c.ended_at.is_(None)).order_by(
+            _CONTACT.c.place, _CONTACT.c.created_at, _CONTACT.c.id
+        )
     )
     return [_to_contact(row) for row in rows]
 
@@ -74,9 +75,7 @@ def contacts(session: Session) -> list[OnCallContact]:
 def contacts_by_id(session: Session, ids: Iterable[str]) -> dict[str, OnCallContact]:
     """Also those that have ended."""
     rows = session.connection.execute(
-        select(*(_CONTACT.c[name] for name in _CONTACT_FIELDS)).where(
-            _CONTACT.c.clinic_id == session.clinic, _CONTACT.c.id.in_(list(ids))
-        )
+        _CONTACTS.where(_CONTACT.c.clinic_id == session.clinic, _CONTACT.c.id.in_(list(ids)))
     )
     return {contact.id: contact for contact in map(_to_contact, rows)}
 
