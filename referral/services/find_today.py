@@ -48,8 +48,6 @@ from referral.storage.outbox import Message
 from referral.storage.referrals import Told, newest
 from referral.storage.waiting import Waiting
 
-__all__ = ["COUNTED", "NOT_DELIVERED", "Attention", "Coming", "Reason", "Today", "find_today"]
-
 _CHAIRS: Final = 15
 _RELEASES: Final = 30
 # Counting ends here; the board says "or more".

@@ -11,11 +11,12 @@ from referral.domain.follow_up import Outcome
 from referral.domain.report_rules import Occasion
 from referral.embedded import Engines
 from referral.letters.render import Renderer
+from referral.services.attention import Reason
 from referral.services.course import courses_of
 from referral.services.deliver_messages import deliver_due
 from referral.services.demo import ensure_demo
 from referral.services.demo_courses import add_demo_courses
-from referral.services.find_today import Reason, find_today
+from referral.services.find_today import find_today
 from referral.storage import course_reports, follow_ups, orders, referrals
 from referral.storage.db import Database
 from referral.storage.demo_history import dating_back

@@ -11,9 +11,10 @@ from referral.domain.errors import StaleVersion, TransitionRefused
 from referral.domain.outgoing import MessageKind
 from referral.domain.records import Referral
 from referral.domain.reminders import Audience, Ladder, Rung, Step
+from referral.services.attention import Reason
 from referral.services.change_ladder import change_ladder
 from referral.services.find_escalations import attend
-from referral.services.find_today import Reason, find_today
+from referral.services.find_today import find_today
 from referral.services.send_reminders import send_reminders
 from referral.storage import clinics, orders, outbox, referrals
 from tests.database import NOW, ClinicFixture

@@ -13,7 +13,8 @@ from referral.domain.errors import InvalidInput, TransitionRefused
 from referral.domain.follow_up import FollowUp, Outcome
 from referral.domain.outgoing import MessageKind
 from referral.domain.records import Referral
-from referral.services.find_today import Reason, find_today
+from referral.services.attention import Reason
+from referral.services.find_today import find_today
 from referral.services.follow_up import follow_up_due, record_outcome
 from referral.services.keep_course import keep, stamp
 from referral.services.treat import record_consultation, start_treatment

@@ -13,9 +13,10 @@ from referral.domain.errors import Forbidden, InvalidInput, NotFound, StaleVersi
 from referral.domain.outgoing import MessageKind
 from referral.domain.records import Bar, Contact, Referral
 from referral.services.ask_clinic import ask_clinic
+from referral.services.attention import Reason
 from referral.services.close_referral import cancel_referral
 from referral.services.find_calls import find_calls, list_calls, open_call
-from referral.services.find_today import Reason, find_today
+from referral.services.find_today import find_today
 from referral.services.keep_directory import verify_contact
 from referral.services.log_call import log_call, log_own_call
 from referral.services.queue_call import queue_call

@@ -15,8 +15,9 @@ from referral.domain.codes import BusinessStatus, Channel, Role
 from referral.domain.outgoing import MessageState
 from referral.domain.records import Bar, Contact, Referral
 from referral.letters.render import Renderer
+from referral.services.attention import Reason
 from referral.services.deliver_messages import deliver_due
-from referral.services.find_today import Reason, find_today
+from referral.services.find_today import find_today
 from referral.services.take_report import Report, take_report
 from referral.storage import contacts, directory, outbox, provider_polls, referrals, resources, tables
 from tests.database import NOW, ClinicFixture

@@ -19,8 +19,9 @@ from referral.domain.outgoing import MessageKind, MessageState
 from referral.domain.records import Referral
 from referral.services.ask_clinic import ask_clinic
 from referral.services.attach_fax import attach_fax, file_fax
+from referral.services.attention import Reason
 from referral.services.close_referral import cancel_referral
-from referral.services.find_today import Reason, find_today
+from referral.services.find_today import find_today
 from referral.services.hold_ladder import HeldFor, hold
 from referral.services.keep_consent import say_consent
 from referral.services.move_ladder import pause_request, resume_request

@@ -8,7 +8,8 @@ from referral.domain.codes import Channel, Role
 from referral.domain.credential import PAUSE
 from referral.domain.outgoing import MessageKind, MessageState
 from referral.services.ask_clinic import ask_clinic
-from referral.services.find_today import Reason, find_today
+from referral.services.attention import Reason
+from referral.services.find_today import find_today
 from referral.services.resend import resend
 from referral.services.send_reminders import send_reminders
 from referral.storage import referrals, tables

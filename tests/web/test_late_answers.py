@@ -13,7 +13,8 @@ from referral.domain.codes import Channel, Decision, Role
 from referral.domain.errors import InvalidInput, TransitionRefused
 from referral.domain.fax import FaxSource, FaxState
 from referral.domain.late_answer import CameBy
-from referral.services.find_today import Reason, find_today
+from referral.services.attention import Reason
+from referral.services.find_today import find_today
 from referral.services.judge_recommendation import revoke_recommendation
 from referral.services.record_answer import Call, record_answer
 from referral.services.take_fax import Reading, read_due

@@ -13,7 +13,8 @@ from referral.domain.codes import Channel, Role
 from referral.domain.errors import TransitionRefused
 from referral.domain.outgoing import MessageKind, MessageState
 from referral.services.ask_clinic import ask_clinic
-from referral.services.find_today import Reason, find_today
+from referral.services.attention import Reason
+from referral.services.find_today import find_today
 from referral.services.request_recommendation import NewRequest, request_recommendation
 from referral.services.resend import resend
 from referral.services.write_to_clinician import write_to_clinician

@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from referral.domain.outgoing import MessageKind
 from referral.domain.policy import Indication
+from referral.services.attention import Attention, Reason
 from referral.services.classify_indication import (
     CodeEffect,
     closed_by_undoing,
@@ -20,7 +21,7 @@ from referral.services.classify_indication import (
 from referral.services.find_bookings import Seat
 from referral.services.find_overrides import REPORT_DAYS, count_overrides
 from referral.services.find_provider_troubles import Trouble, find_provider_troubles
-from referral.services.find_today import COUNTED, Attention, Coming, Reason, Today, find_today
+from referral.services.find_today import COUNTED, Coming, Today, find_today
 from referral.storage import clinics, on_call
 from referral.storage.course_reports import Followed
 from referral.storage.policies import CodeInUse
