@@ -74,6 +74,13 @@ class Twelve:
         """Whoever is written to about each of the courses."""
         for order in (self.pages.order, self.fhir.order):
             self.mail(self.reports.number_of(order), subject, count)
+        # A mail is there before its row says so, and that takes the time of the clock, which goes on next.
+        eventually(lambda: not self._in_hand(), 60)
+
+    def _in_hand(self) -> int:
+        with self.service.database() as owner:
+            found = owner.execute("SELECT count(*) FROM message WHERE state IN ('rendering', 'sending')")
+            return int(found.fetchall()[0][0])
 
     def come_to(self, moment: datetime, subject: str, count: int = 1) -> None:
         """Nothing leaves in the night before; then one letter about each course does."""
