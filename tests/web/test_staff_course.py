@@ -219,3 +219,19 @@ def treat(page: Page) -> None:
     page.get_by_role("link", name="124/78").tap()
     expect(page.get_by_role("heading", name="A vital sign")).to_be_visible()
     look(page, "record")
+
+
+def test_a_second_session_of_the_day_has_to_be_meant(
+    nurse: Desk, clinic: ClinicFixture, order: Order
+) -> None:
+    path, page = begun(nurse, order), f"/orders/{order.id}/course"
+    nurse.post(f"{path}/dose", {"milligrams": "35", "kilograms": "70"})
+    nurse.post(f"{path}/finish", {"state": "completed", "discharge": "yes", "ride": "yes"})
+    assert nurse.status == 200, nurse.text
+    nurse.get(page)
+    nurse.post(f"{page}/start", START)
+    assert nurse.status == 400
+    assert 'id="another-error"' in nurse.page
+    assert len(read(clinic, order).sessions) == 1
+    nurse.post(f"{page}/start", {**START, "another": "yes"})
+    assert len(read(clinic, order).sessions) == 2

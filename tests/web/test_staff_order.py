@@ -58,7 +58,7 @@ def test_treatment_is_refused_with_every_reason_and_allowed_when_they_are_met(
     assert starts(clinic, referral.order_id) == 1
 
 
-def test_a_double_click_starts_one_infusion_and_the_next_showing_another(
+def test_a_double_click_starts_one_infusion_and_a_second_of_the_day_has_to_be_meant(
     nico: Desk, clinic: ClinicFixture, referral: Referral
 ) -> None:
     path = f"/orders/{referral.order_id}"
@@ -71,8 +71,11 @@ def test_a_double_click_starts_one_infusion_and_the_next_showing_another(
         done = list(clicks.map(lambda _: nico.client.post(f"{path}/start", data=form), range(3)))
     assert any(answer.status_code == 200 for answer in done)
     assert starts(clinic, referral.order_id) == 1
-    nico.get(path)
+    assert "A second infusion today is meant" in nico.get(path)
     nico.post(f"{path}/start")
+    assert (nico.status, starts(clinic, referral.order_id)) == (400, 1)
+    assert "Tick this if a second one is meant." in nico.text
+    nico.post(f"{path}/start", {"another": "yes"})
     assert starts(clinic, referral.order_id) == 2
 
 

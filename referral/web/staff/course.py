@@ -45,6 +45,7 @@ from referral.web.staff.course_report_view import report_lines, take_told
 from referral.web.staff.course_view import code_of
 from referral.web.staff.frame import clock_of, done, form_of, key_id, new_key, show, version_of
 from referral.web.staff.order import note_refusal
+from referral.web.staff.second_start import is_known
 from referral.web.staff.steps import Shown, Steps, Typed, take
 
 router: Final = APIRouter()
@@ -163,7 +164,7 @@ def _start(visitor: Visitor, order_id: str, typed: Typed) -> str:
     """The key of the form names the start, so that a second click is the same one."""
     read = Reader(typed, clock_of(visitor))
     id = key_id(visitor, f"session/{order_id}", read.text("form_key"))
-    if any(start.id == id for start in orders.starts(visitor.session, order_id)):
+    if is_known(visitor, order_id, id, typed):
         return "session-started"
     measured = _measured(read, visitor, Phase.BEFORE, id)
     if not read.ticked("physician_present"):

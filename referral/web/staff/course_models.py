@@ -60,6 +60,7 @@ class CoursePage:
     consulted: bool
     gate: Gate
     sessions: tuple[SessionRow, ...]
+    started_today: str
     between: tuple[EffectRow, ...]
     under_way: Link | None
     form: Form

@@ -39,6 +39,7 @@ from referral.web.staff.course_models import (
     VitalRow,
 )
 from referral.web.staff.models import Badge, Choice, Fact, Link
+from referral.web.staff.second_start import started_today
 
 COLUMNS: Final = (
     (VitalKind.BLOOD_PRESSURE, "Blood pressure"),
@@ -93,6 +94,7 @@ def course_page(
         consulted=course.consulted_at is not None,
         gate=story.gate(view.state, clock),
         sessions=tuple(_row(order.id, n, one, clock) for n, one in enumerate(course.sessions, 1)),
+        started_today=started_today(view.starts, clock),
         between=effect_rows(course.between, clock),
         under_way=Link("Go to the session", session_href(order.id, running.id)) if running else None,
         form=form,

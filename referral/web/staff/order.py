@@ -39,6 +39,7 @@ from referral.web.staff.frame import (
 )
 from referral.web.staff.lists import show_list
 from referral.web.staff.order_view import order_page
+from referral.web.staff.second_start import is_known
 from referral.web.staff.steps import Shown, Steps, Typed, take
 
 router: Final = APIRouter()
@@ -132,8 +133,7 @@ def _start(visitor: Visitor, order_id: str, typed: Typed) -> str:
     """The key of the form names the start, so that a second click is the same one."""
     order = orders.get(visitor.session, order_id)
     document = {"id": key_id(visitor, f"start/{order_id}", typed.get("form_key", ""))}
-    known = {start.id for start in orders.starts(visitor.session, order_id)}
-    if document["id"] not in known:
+    if not is_known(visitor, order_id, document["id"], typed):
         start_treatment(visitor.session, visitor.actor, order_id, order.patient_id, visitor.now, document)
     return "started"
 

@@ -23,6 +23,7 @@ from referral.web.staff.life_view import life_section
 from referral.web.staff.models import Badge, Fact, Link
 from referral.web.staff.request_models import OrderPage, Requirement, Start
 from referral.web.staff.rows import request_row
+from referral.web.staff.second_start import started_today
 
 _STATUS: Final = {
     "on-hold": "On hold until the gate opens",
@@ -48,6 +49,7 @@ def order_page(visitor: Visitor, view: OrderView, clock: Clock, form: Form, fail
         requirements=(_consultation(view, clock, actions), _recommendation(visitor, view, clock)),
         requests=tuple(request_row(f, present.titled(f.clinician), clock) for f in state.requests),
         starts=_starts(view, clock),
+        started_today=started_today(view.starts, clock),
         form=form,
         actions=actions,
         unclassified=tuple(

@@ -268,6 +268,7 @@ class OrderPage:
     requirements: tuple[Requirement, ...]
     requests: tuple[RequestRow, ...]
     starts: tuple[Start, ...]
+    started_today: str
     form: Form
     actions: tuple[str, ...] = ()
     unclassified: tuple[CodeChoices, ...] = ()
