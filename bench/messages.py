@@ -4,8 +4,9 @@ One worker as the service starts it, with its two processes, and one provider on
 Valkey with durability as in production. In the same run: no-op jobs of procrastinate on the same PostgreSQL
 and no-op tasks of bare Celery on the same Valkey, each with two processes.
 
-MESSAGES, COST, LETTERS, JOBS, MOST (open requests of the sweep) and MEMORY (messages of the memory figure)
-make it shorter; PART=cost,rate,letters,others,sweep,memory chooses. BENCH_MEMORY=100000 is the memory alone.
+MESSAGES, COST, LETTERS, JOBS, MOST (open requests of the sweep) and MEMORY (messages of the memory figure,
+after three tenths as many that warm it) make it shorter; PART=cost,rate,letters,others,sweep,memory chooses.
+BENCH_MEMORY=100000 is the memory alone.
 """
 
 from __future__ import annotations
@@ -214,18 +215,25 @@ def pss(pid: int) -> int:
 
 
 def measure_memory(engines: Engines, settings: Settings, clinic_id: str) -> None:
-    """Warm after a tenth; then the largest of the rest against the warm size."""
+    """The largest size in MEMORY messages against the one before them, after as many as warm it.
+
+    Calls of 48 at once scatter what they hold over the heap, which grows to its high-water mark in the first
+    30,000 messages and stays there; a leak would go on, and also show in the second half alone.
+    """
     count = accepted(engines)
-    before, step = count(), MEMORY // 10
+    before, step, warm = count(), MEMORY // 10, 3
     sizes: list[int] = []
     with provider() as peer, worker(settings, peer) as process:
-        for number in range(10):
+        for number in range(warm + 10):
             first = 3_000_001 + number * step
             write_messages(engines.admin_url, clinic_id, step, first=first)
             wait_for(lambda done=before + (number + 1) * step: count() >= done)  # type: ignore[misc]
             sizes.append(pss(process.pid))
             print(f"  after {(number + 1) * step} messages: {sizes[-1] / 1024:.1f} MiB", flush=True)
-    figure("worker-memory-growth-percent", 100 * (max(sizes[1:]) / sizes[0] - 1), "<= 5")
+    sizes = sizes[warm - 1 :]
+    for name, first in (("growth", 0), ("growth-of-the-later-half", len(sizes) // 2)):
+        percent = 100 * (max(sizes[first + 1 :]) / sizes[first] - 1)
+        figure(f"worker-memory-{name}-percent", percent, "as it is" if first else "<= 5")
 
 
 def main() -> None:
