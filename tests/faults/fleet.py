@@ -31,7 +31,13 @@ import httpx
 import psycopg
 
 from referral.domain.codes import Channel
-from referral.domain.outgoing import NOT_LEFT, ONLY_WHILE_OPEN, MessageKind, MessageState
+from referral.domain.outgoing import (
+    NOT_LEFT,
+    ONLY_WHILE_OPEN,
+    MessageKind,
+    MessageState,
+    provider_key,
+)
 from referral.domain.records import Contact, Referral
 from referral.embedded import Engines
 from referral.embedded.processes import is_alive
@@ -110,10 +116,15 @@ def seed_of(name: str) -> int:
 
 
 class Clock:
-    """A file that every process takes for now; a thread writes it twenty times a second."""
+    """A file that every process takes for now; a thread writes it twenty times a second.
+
+    `stood_still` is the longest time in seconds for which it did not: then nothing on this machine went on,
+    and leases of sixty seconds may have run out under whoever was at work.
+    """
 
     def __init__(self, file: Path, start: datetime) -> None:
         self.file = file
+        self.stood_still = 0.0
         self._begun = time.monotonic()
         self._start = start
         self._stop = threading.Event()
@@ -138,8 +149,11 @@ class Clock:
         unfinished.replace(self.file)
 
     def _go(self) -> None:
+        last = time.monotonic()
         while not self._stop.wait(0.05):
             self._write()
+            now = time.monotonic()
+            self.stood_still, last = max(self.stood_still, now - last), now
 
 
 @dataclass
@@ -334,6 +348,14 @@ class Fleet:
             (id, Channel(channel), MessageState(state), generation)
             for id, channel, state, generation in found
         ]
+
+    def doubled(self) -> list[tuple[Any, ...]]:
+        """What the provider accepted more than once: how often, and all that the database knows of it."""
+        counts = {key: count for key, count in self.provider.state()["per_key"].items() if count > 1}
+        with self.admin() as connection:
+            found = connection.execute("SELECT id, generation, to_jsonb(m) FROM message m").fetchall()
+        keys = {str(provider_key(id, generation)): row for id, generation, row in found}
+        return [(key, count, keys.get(key)) for key, count in counts.items()]
 
     def drain(self, seconds: float) -> None:
         """Until nothing is in hand or waits any more."""

@@ -51,7 +51,7 @@ def judge(fleet: Fleet) -> str:
     assert len(rows) == fleet.queued
     ends = Counter(row[2] for row in rows)
     # Nothing twice: to a provider that can be asked by its key, and to a mail server by the Message-ID.
-    assert state["duplicates"] == 0, f"{state['duplicates']} doubled"
+    assert fleet.doubled() == [], f"stood still for {fleet.clock.stood_still} s"
     assert {id: count for id, count in mails.items() if count > 1} == {}
     # Nothing lost: what is told to be sent was accepted; what was accepted is told, or a person's matter.
     counted = Counter(row[1] for row in rows if row[2] in SENT)
