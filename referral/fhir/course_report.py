@@ -8,12 +8,16 @@ from datetime import date, datetime
 from html import escape
 from typing import Any, Final
 
+from referral.domain.course import Ending, StopReason
+from referral.domain.course_rules import STATUS_OF
 from referral.domain.report_rules import Occasion
 from referral.fhir.elements import Resource, concept, instant
 from referral.fhir.systems import DEFAULT, LOINC, OBSERVATION_CATEGORY, LocalSystems
 
 REPORT: Final = concept(LOINC, "34133-9", "Summary of episode note")
 CONSULT: Final = concept(LOINC, "11488-4", "Consult note")
+# The whole system of the values of ServiceRequest.status.
+REQUEST_STATUS: Final = "http://hl7.org/fhir/request-status"
 _LANGUAGE: Final = "en-US"
 _SURVEY: Final = concept(OBSERVATION_CATEGORY, "survey", "Survey")
 _IDENTIFYING: Final[tuple[str, ...]] = (
@@ -58,7 +62,7 @@ class Part:
 class ReportDocument:
     """`id` is the report's. `patient` is the stored Patient, of which only what identifies is passed on.
 
-    `clinic` is a Reference by identifier, with its name.
+    `clinic` is a Reference by identifier, with its name. `ending` is None while the course goes on.
     """
 
     id: str
@@ -68,6 +72,8 @@ class ReportDocument:
     first_on: date | None
     last_on: date | None
     order_id: str
+    ending: Ending | None
+    stop_reason: StopReason | None
     patient: dict[str, Any]
     clinic: Resource
     parts: Sequence[Part]
@@ -84,6 +90,8 @@ def document_bundle(report: ReportDocument, base_url: str, *, local: LocalSystem
         name: day.isoformat() for name, day in (("start", report.first_on), ("end", report.last_on)) if day
     }
     event: Resource = {"detail": [_order(report, local)]}
+    if report.ending is not None:
+        event["code"] = _how_it_ended(report.ending, report.stop_reason, local)
     composition: Resource = {
         "resourceType": "Composition",
         "id": report.id,
@@ -120,6 +128,13 @@ def document_bundle(report: ReportDocument, base_url: str, *, local: LocalSystem
             {"fullUrl": f"{base_url}/{one['resourceType']}/{one['id']}", "resource": one} for one in every
         ],
     }
+
+
+def _how_it_ended(ending: Ending, reason: StopReason | None, local: LocalSystems) -> list[Resource]:
+    """The status that the order has got, and why; as on the order itself."""
+    status = STATUS_OF[ending]
+    said = [concept(REQUEST_STATUS, status, status.capitalize())]
+    return said + ([local.concept("course-stop-reason", reason.value)] if reason else [])
 
 
 def _order(report: ReportDocument, local: LocalSystems) -> Resource:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
+from enum import StrEnum
 from typing import ClassVar
 
+from referral.domain.course import Ending, StopReason
 from referral.domain.report_rules import Occasion
 from referral.domain.scales import FORMS, Scale
 from referral.letters.content import ClinicianLetter, LetterProblem, settle
@@ -74,15 +76,38 @@ class MedicationChange:
         settle(self, {"what": 160})
 
 
+class Visiting(StrEnum):
+    """How far the follow-up visit is. BY is the last day promised, PASSED a day without an answer."""
+
+    PLANNED = "planned"
+    BY = "by"
+    AGREED = "agreed"
+    PASSED = "passed"
+    SEEN = "seen"
+    LOST = "lost"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NextVisit:
-    """Who sees the patient next; `on` None where no day is agreed."""
+    """Who sees the patient after the course; `on` is None where no day is known: PLANNED and LOST."""
 
     who: str
     on: date | None
+    state: Visiting
 
     def __post_init__(self) -> None:
         settle(self, {"who": 120})
+        if (self.on is None) != (self.state in (Visiting.PLANNED, Visiting.LOST)):
+            raise LetterProblem("on belongs to a visit whose day is known, and only there.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CourseEnd:
+    """How the course has ended, and on which day; `reason` where it was stopped early."""
+
+    ending: Ending
+    reason: StopReason | None
+    on: date
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +115,8 @@ class ReportLetter(ClinicianLetter):
     """Sessions, scores before and after, medication, who sees the patient next.
 
     `treats` says what was decided where the occasion is the decision, and is None otherwise. `planned` None
-    where no number was planned; `first_on` and `last_on` None before the first session.
+    where no number was planned; `first_on` and `last_on` None before the first session; `end` None while the
+    course goes on.
     `summary` and `event` are the clinic's own words; `event` is what happened where the occasion is an
     adverse event, and stands on top.
     """
@@ -110,6 +136,7 @@ class ReportLetter(ClinicianLetter):
     series: tuple[Series, ...]
     medication: tuple[MedicationChange, ...]
     next_visit: NextVisit | None
+    end: CourseEnd | None = None
     treats: bool | None = None
     summary: str = ""
     event: str = ""

@@ -12,6 +12,7 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from referral.domain.codes import ClinicianKind
+from referral.domain.course import Ending as CourseEnding
 from referral.domain.language import Language
 from referral.domain.report_rules import Occasion
 from referral.domain.scales import Scale
@@ -27,11 +28,13 @@ from referral.letters.notices import (
     ThankYouLetter,
 )
 from referral.letters.report import (
+    CourseEnd,
     MedicationChange,
     NextVisit,
     ReportLetter,
     Score,
     Series,
+    Visiting,
 )
 
 CLINIC: Final = Letterhead(
@@ -222,18 +225,13 @@ def _report(language: Language) -> dict[str, Any]:
     words = {
         Language.ENGLISH: (
             ("sertraline raised from 100 mg to 150 mg daily", "lorazepam stopped"),
-            (
-                "Blood pressure rose to 152/94 in the second session and settled without treatment. "
-                "Mild dissociation each time, gone within an hour. Sleep is better since the third "
-                "week."
-            ),
+            "Mild dissociation each time, gone within an hour. Sleep is better since the third week.",
         ),
         Language.SPANISH: (
             ("sertralina aumentada de 100 mg a 150 mg al día", "lorazepam suspendido"),
             (
-                "La presión arterial subió a 152/94 en la segunda sesión y se normalizó sin "
-                "tratamiento. Disociación leve en cada sesión, resuelta en menos de una hora. Duerme "
-                "mejor desde la tercera semana."
+                "Disociación leve en cada sesión, resuelta en menos de una hora. Duerme mejor desde la "
+                "tercera semana."
             ),
         ),
     }
@@ -255,7 +253,8 @@ def _report(language: Language) -> dict[str, Any]:
             MedicationChange(on=date(2026, 9, 4), what=raised),
             MedicationChange(on=date(2026, 9, 11), what=stopped),
         ),
-        "next_visit": NextVisit(who="Chidi A. Okafor, MD", on=date(2026, 10, 2)),
+        "next_visit": NextVisit(who="Chidi A. Okafor, MD", on=date(2026, 12, 2), state=Visiting.AGREED),
+        "end": CourseEnd(ending=CourseEnding.COMPLETED, reason=None, on=date(2026, 9, 21)),
         "summary": summary,
     }
 
@@ -278,14 +277,14 @@ def _before(language: Language) -> dict[str, Any]:
     """Nothing has been given yet."""
     first = _report(language)["series"]
     series = tuple(replace(one, scores=one.scores[:1]) for one in first)
-    none = {"given": 0, "first_on": None, "last_on": None, "medication": (), "summary": ""}
+    none = {"given": 0, "first_on": None, "last_on": None, "medication": (), "summary": "", "end": None}
     return {**none, "series": series, "occasion": Occasion.DECISION, "treats": True}
 
 
 def _middle(language: Language) -> dict[str, Any]:
     first = _report(language)["series"]
     series = tuple(replace(one, scores=one.scores[:2]) for one in first)
-    half = {"given": 3, "last_on": date(2026, 9, 8), "summary": "", "series": series}
+    half = {"given": 3, "last_on": date(2026, 9, 8), "summary": "", "series": series, "end": None}
     return {**half, "occasion": Occasion.MID_COURSE}
 
 
@@ -297,11 +296,16 @@ def _adverse(language: Language) -> dict[str, Any]:
     return {**_middle(language), "occasion": Occasion.ADVERSE_EVENT, "event": words[language]}
 
 
+def _closing(language: Language) -> dict[str, Any]:
+    seen = replace(_report(language)["next_visit"], on=date(2026, 10, 2), state=Visiting.SEEN)
+    return {"occasion": Occasion.CLOSURE, "next_visit": seen, "summary": ""}
+
+
 # Reports to recommenders by their occasion; of the end it is the one among KINDS.
 REPORTS: Final[Mapping[str, Callable[[Language], dict[str, Any]]]] = {
     "report-decision": _before,
     "report-mid-course": _middle,
     "report-end-of-course": lambda _language: {},
     "report-adverse-event": _adverse,
-    "report-closure": lambda _language: {"occasion": Occasion.CLOSURE},
+    "report-closure": _closing,
 }

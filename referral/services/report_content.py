@@ -9,8 +9,9 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from referral.domain.course import Course, Severity
+from referral.domain.course_words import ENDING, STOP_REASON
 from referral.domain.errors import NotFound
-from referral.domain.follow_up import Outcome
+from referral.domain.follow_up import FollowUp, Outcome
 from referral.domain.language import Language, phrase
 from referral.domain.report_rules import Occasion
 from referral.domain.scales import FORMS, Scale, ScaleScore
@@ -18,7 +19,7 @@ from referral.domain.side_effects import worded
 from referral.fhir.course_report import Part, ReportDocument, Total, document_bundle
 from referral.fhir.elements import reference
 from referral.fhir.questionnaire import answers_from_response
-from referral.letters.report import RANGES, NextVisit, ReportLetter, Score, Series
+from referral.letters.report import RANGES, CourseEnd, NextVisit, ReportLetter, Score, Series, Visiting
 from referral.services.course import course_of
 from referral.services.letter_content import Asked, about_patient, indication_words
 from referral.services.publish import clinic_ref
@@ -75,7 +76,8 @@ def report_content(
         last_on=given[-1] if given else None,
         series=_all_series(totals, zone),
         medication=(),
-        next_visit=_next_visit(session, asked),
+        next_visit=_next_visit(session, asked, now.astimezone(zone).date()),
+        end=_end(found, as_of, zone),
         treats=report.treats,
         event=_event(session, report, found, asked.language, zone),
         summary=_words_of_end(session, found) if report.occasion is Occasion.END_OF_COURSE else "",
@@ -123,13 +125,18 @@ def _words_of_end(session: Session, found: Course) -> str:
     return documents.get(session, found.end.stamp.words_id).content.decode()[:_LONGEST]
 
 
-def _next_visit(session: Session, asked: Asked) -> NextVisit | None:
+def _end(found: Course, as_of: datetime, zone: ZoneInfo) -> CourseEnd | None:
+    end = found.end
+    if end is None or end.ended_at > as_of:
+        return None
+    return CourseEnd(ending=end.ending, reason=end.reason, on=end.ended_at.astimezone(zone).date())
+
+
+def _next_visit(session: Session, asked: Asked, today: date) -> NextVisit | None:
     """Who sees the patient next, as the clinician has committed to in the form, or has said since."""
     visit = follow_ups.of_referral(session, asked.referral.id)
-    if visit is not None and visit.outcome in (Outcome.LOST, Outcome.NOT_OURS):
-        return None
-    if visit is not None and (visit.outcome_on or visit.moved_to):
-        return NextVisit(who=asked.clinician.name, on=visit.outcome_on or visit.moved_to)
+    if visit is not None:
+        return _promised(visit, asked, today)
     answers = [one for one in standings.of_referral(session, asked.referral.id) if one.is_positive]
     kept = resources.find(session, "QuestionnaireResponse", answers[-1].response_id) if answers else None
     raw = answers_from_response(kept.document) if kept is not None else {}
@@ -137,7 +144,24 @@ def _next_visit(session: Session, asked: Asked) -> NextVisit | None:
         return None
     who, within = asked.clinician.name, next(iter(raw.get("next-visit", [])), "")
     text = say(asked.language, _WITHIN[within], who=who) if within in _WITHIN else who
-    return NextVisit(who=text, on=None)
+    return NextVisit(who=text, on=None, state=Visiting.PLANNED)
+
+
+def _promised(visit: FollowUp, asked: Asked, today: date) -> NextVisit | None:
+    """None for an office that does not treat this patient any more: somebody else has to."""
+    who = asked.clinician.name
+    if visit.outcome is Outcome.NOT_OURS:
+        return None
+    if visit.outcome is Outcome.LOST:
+        return NextVisit(who=who, on=None, state=Visiting.LOST)
+    if visit.outcome_on is not None:
+        return NextVisit(who=who, on=visit.outcome_on, state=Visiting.SEEN)
+    if visit.due_on is not None and visit.due_on < today:
+        return NextVisit(who=who, on=visit.due_on, state=Visiting.PASSED)
+    if visit.moved_to is not None:
+        return NextVisit(who=who, on=visit.moved_to, state=Visiting.AGREED)
+    text = say(asked.language, _WITHIN[visit.within], who=who)
+    return NextVisit(who=text, on=visit.due_on, state=Visiting.BY if visit.due_on else Visiting.PLANNED)
 
 
 # ---- The same for machines
@@ -173,6 +197,8 @@ def _bundle(
         order_id=asked.order.id,
         patient=patient,
         clinic=dict(reference(clinic_ref(session))),
+        ending=letter.end.ending if letter.end else None,
+        stop_reason=letter.end.reason if letter.end else None,
         parts=tuple(_parts(letter, made)),
     )
     return document_bundle(document, f"{base_url}/fhir")
@@ -184,7 +210,8 @@ def _parts(letter: ReportLetter, totals: Sequence[Total]) -> Iterable[Part]:
     if letter.treats is not None:
         said = "We have decided to treat." if letter.treats else "We have decided not to treat."
         yield Part("51847-2", "Evaluation + Plan note", "Decision", (said,))
-    yield Part("47519-4", "History of Procedures Document", "Infusions given", (_given(letter),))
+    said_of_course = (_given(letter), *([_ended(letter.end)] if letter.end else []))
+    yield Part("47519-4", "History of Procedures Document", "Infusions given", said_of_course)
     if letter.series:
         said_of = tuple(_series(one) for one in letter.series)
         yield Part("47420-5", "Functional status assessment note", "Scores", said_of, tuple(totals))
@@ -211,6 +238,11 @@ def _given(letter: ReportLetter) -> str:
     return f"{count}, from {_day(letter.first_on)} to {_day(letter.last_on)}."
 
 
+def _ended(end: CourseEnd) -> str:
+    why = f" Reason: {STOP_REASON[end.reason]}." if end.reason else ""
+    return f"{ENDING[end.ending]} on {_day(end.on)}.{why}"
+
+
 def _series(series: Series) -> str:
     first, last = series.scores[0], series.scores[-1]
     if len(series.scores) == 1:
@@ -221,4 +253,12 @@ def _series(series: Series) -> str:
 def _next(visit: NextVisit | None) -> str:
     if visit is None:
         return "Nobody yet."
-    return f"{visit.who}, {_day(visit.on)}." if visit.on else f"{visit.who}; no day agreed yet."
+    day = _day(visit.on) if visit.on else ""
+    return {
+        Visiting.PLANNED: f"{visit.who}; no day agreed yet.",
+        Visiting.BY: f"{visit.who}, by {day}.",
+        Visiting.AGREED: f"{visit.who}, {day}.",
+        Visiting.PASSED: f"{visit.who}, until {day}; not known whether the patient was seen.",
+        Visiting.SEEN: f"{visit.who}; patient seen on {day}.",
+        Visiting.LOST: f"{visit.who}, who has lost contact with the patient.",
+    }[visit.state]

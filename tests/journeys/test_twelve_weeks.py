@@ -93,6 +93,8 @@ REPORTS: Final = (
         said=(
             "Report at the end of the course",
             "12 of 12 planned, from January 12, 2027 to March 30, 2027",
+            "Course Completed, March 30, 2027",
+            ", within 3 months, by June 29, 2027",
             "19 January 11, 2027 4 March 30, 2027 −15",
         ),
         totals=(19, 11, 4),
@@ -104,7 +106,7 @@ REPORTS: Final = (
         due_at=denver(7, 15, 17),
         subject="A report",
         type=_SUMMARY,
-        said=("Closing report", "12 of 12 planned", ", June 28, 2027"),
+        said=("Closing report", "12 of 12 planned", "Course Completed", ", patient seen on June 28, 2027"),
         totals=(19, 11, 4),
     ),
 )

@@ -93,7 +93,7 @@ SAYS: Final[dict[str, dict[Language, tuple[str, ...]]]] = {
                 "GAD-7 (0–21) 14",
                 "PCL-5 (0–80) 41",
             ),
-            *("September 4, 2026: sertraline raised from 100 mg to 150 mg daily", "rose to 152/94"),
+            *("September 4, 2026: sertraline raised from 100 mg to 150 mg daily", "gone within an hour"),
         ),
         ES: (
             *(
@@ -101,7 +101,10 @@ SAYS: Final[dict[str, dict[Language, tuple[str, ...]]]] = {
                 "2 de octubre de 2026",
             ),
             *("PHQ-9 (0–27) 19 31 de agosto de 2026 7 21 de septiembre de 2026 −12", "PCL-5 (0–80) 41"),
-            *("4 de septiembre de 2026: sertralina aumentada de 100 mg a 150 mg al día", "subió a 152/94"),
+            *(
+                "4 de septiembre de 2026: sertralina aumentada de 100 mg a 150 mg al día",
+                "resuelta en menos de una hora",
+            ),
         ),
     },
 }

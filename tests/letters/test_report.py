@@ -11,13 +11,22 @@ from typing import Any
 import pikepdf
 import pytest
 
+from referral.domain.course import Ending, StopReason
 from referral.domain.language import Language
 from referral.domain.report_rules import Occasion
 from referral.domain.scales import Scale
 from referral.letters.content import LetterProblem
 from referral.letters.plot import plot
 from referral.letters.render import Renderer
-from referral.letters.report import MedicationChange, ReportLetter, Score, Series
+from referral.letters.report import (
+    CourseEnd,
+    MedicationChange,
+    NextVisit,
+    ReportLetter,
+    Score,
+    Series,
+    Visiting,
+)
 from referral.letters.samples import sample
 from tests.letters import pdf
 from tests.letters.conftest import Drawn
@@ -105,6 +114,47 @@ def test_nothing_measured_and_nobody_next_is_said(renderer: Renderer) -> None:
     assert "Nobody yet. Please tell us who sees the patient next." in shown
     assert "None that we know of." in shown
     assert "Scores before and after" not in shown
+
+
+@pytest.mark.parametrize(
+    ("visit", "words"),
+    [
+        (Visiting.PLANNED, "Next visit Dr. Lee, no day agreed yet"),
+        (Visiting.BY, "Next visit Dr. Lee, by September 1, 2026"),
+        (Visiting.AGREED, "Next visit Dr. Lee, September 1, 2026"),
+        (Visiting.PASSED, "until September 1, 2026. Please tell us whether the patient was seen."),
+        (Visiting.SEEN, "Follow-up visit Dr. Lee, patient seen on September 1, 2026"),
+        (Visiting.LOST, "Follow-up visit Dr. Lee, who has lost contact with the patient"),
+    ],
+)
+def test_a_visit_is_told_as_far_as_it_is_known(renderer: Renderer, visit: Visiting, words: str) -> None:
+    day = None if visit in (Visiting.PLANNED, Visiting.LOST) else FIRST
+    letter = report(next_visit=NextVisit(who="Dr. Lee", on=day, state=visit))
+    assert words in pdf.text(renderer.letter(letter).pdf)
+    with pytest.raises(LetterProblem, match="day is known"):
+        NextVisit(who="Dr. Lee", on=None if day else FIRST, state=visit)
+
+
+@pytest.mark.parametrize(
+    ("language", "ending", "reason", "words"),
+    [
+        (EN, Ending.COMPLETED, None, "Course Completed, September 1, 2026"),
+        (EN, Ending.STOPPED, StopReason.NO_RESPONSE, "Course Stopped early, September 1, 2026 (no response)"),
+        (
+            ES,
+            Ending.STOPPED,
+            StopReason.ADVERSE_EVENT,
+            "Tratamiento Interrumpido antes de lo previsto, 1 de septiembre de 2026 (un evento adverso)",
+        ),
+    ],
+)
+def test_how_the_course_ended_is_said(
+    renderer: Renderer, language: Language, ending: Ending, reason: StopReason | None, words: str
+) -> None:
+    end = CourseEnd(ending=ending, reason=reason, on=FIRST)
+    assert words in pdf.text(renderer.letter(report(language, end=end)).pdf)
+    going_on = pdf.text(renderer.letter(report(language, end=None)).pdf)
+    assert words.partition(",")[0] not in going_on
 
 
 def test_a_decision_and_an_adverse_event_stand_on_top(renderer: Renderer) -> None:

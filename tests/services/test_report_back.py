@@ -7,6 +7,7 @@ import re
 import uuid
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -16,6 +17,7 @@ import pytest
 from referral.channels.base import Outcome
 from referral.domain.consent import ConsentDecision, Consented, ConsentScope
 from referral.domain.course import Ending, Severity, StopReason
+from referral.domain.language import Language
 from referral.domain.outgoing import MessageKind, MessageState
 from referral.domain.records import Referral
 from referral.domain.report_rules import Occasion, Withheld
@@ -26,6 +28,7 @@ from referral.letters.seal import Sealer, verify
 from referral.services import report_back
 from referral.services.account_disclosures import account_disclosures
 from referral.services.deliver_messages import deliver_due
+from referral.services.follow_up import record_outcome
 from referral.services.keep_calendar import close_days
 from referral.services.keep_consent import say_consent
 from referral.services.record_course import decide_candidacy, end_course, plan_course
@@ -38,13 +41,15 @@ from referral.storage import (
     consents,
     course_reports,
     documents,
+    follow_ups,
     orders,
     outbox,
     resources,
     scales,
 )
-from referral.storage.course_reports import Followed
+from referral.storage.course_reports import CourseReport, Followed
 from referral.storage.db import Session
+from referral.translation import long_date
 from tests.database import NOW, ClinicFixture
 from tests.letters import pdf
 from tests.letters.test_report import alternatives
@@ -314,6 +319,108 @@ def test_a_course_tells_of_itself_with_its_scores(clinic: ClinicFixture, rendere
         if entry["resource"]["resourceType"] == "Observation"
     ]
     assert totals == [("44261-6", 19), ("44261-6", 7)]
+
+
+def stopped(clinic: ClinicFixture, referral: Referral) -> CourseReport:
+    """One session was given, no response was seen; the report of the end is owed."""
+    order_id, actor = referral.order_id, clinic.actor
+    with clinic.transaction() as session:
+        record_consultation(session, actor, order_id, NOW - timedelta(days=1), NOW)
+        whole_session(session, clinic, orders.get(session, order_id))
+    with clinic.transaction() as session:
+        end_course(session, actor, order_id, Ending.STOPPED, StopReason.NO_RESPONSE, now())
+    with clinic.transaction() as session:
+        return next(
+            one.report
+            for one in course_reports.of_referral(session, referral.id)
+            if one.report.occasion is Occasion.END_OF_COURSE
+        )
+
+
+def said_in(
+    clinic: ClinicFixture, renderer: Renderer, report: CourseReport, at: datetime
+) -> tuple[str, dict[str, Any]]:
+    """The text of its letter and the Composition of its document, sent at `at`."""
+    with clinic.transaction() as session:
+        report_back.send_due_reports(session, at)
+    deliver_due(delivery(clinic, renderer, at, email=Provider()), clinic.id)
+    with clinic.transaction() as session:
+        found = course_reports.of_referral(session, report.referral_id)
+        (letter_id,) = [one.letter_id for one in found if one.report.id == report.id]
+        kept = documents.get(session, str(letter_id)).content
+        bundle = msgspec.json.decode(documents.get(session, f"{letter_id}-fhir").content)
+    assert issues_in(bundle) == []
+    return pdf.text(kept), bundle["entry"][0]["resource"]
+
+
+def paragraphs(composition: dict[str, Any], title: str) -> str:
+    return str(next(one["text"]["div"] for one in composition["section"] if one["title"] == title))
+
+
+def test_how_the_course_ended_and_by_when_the_patient_is_seen_is_told_on_paper_and_by_fhir(
+    clinic: ClinicFixture, renderer: Renderer
+) -> None:
+    report = stopped(clinic, recommended(clinic, reports="end-of-course"))
+    ended = report.happened_at.astimezone(DENVER).date()
+    said, composition = said_in(clinic, renderer, report, report.queue_at)
+    day, last = (long_date(Language.ENGLISH, one) for one in (ended, ended + timedelta(days=28)))
+    assert f"Course Stopped early, {day} (no response)" in said
+    assert f"Next visit Chidi Okafor, within 4 weeks, by {last}" in said
+    assert f"<p>Stopped early on {day}. Reason: No response.</p>" in paragraphs(
+        composition, "Infusions given"
+    )
+    assert f"<p>Chidi Okafor, within 4 weeks, by {last}.</p>" in paragraphs(composition, "Next visit")
+    codes = [one["coding"][0] for one in composition["event"][0]["code"]]
+    assert [one["code"] for one in codes] == ["revoked", "no-response"]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "days", "letter", "document"),
+    [
+        ("seen", 0, "Follow-up visit Chidi Okafor, patient seen on {day}", "patient seen on {day}."),
+        ("lost", None, "Follow-up visit Chidi Okafor, who has lost contact", "who has lost contact"),
+    ],
+)
+def test_a_closing_report_tells_of_the_visit_that_was_and_names_no_next_one(
+    clinic: ClinicFixture, renderer: Renderer, outcome: str, days: int | None, letter: str, document: str
+) -> None:
+    referral = recommended(clinic)
+    report = stopped(clinic, referral)
+    # In business hours of the office.
+    at = report.queue_at.astimezone(DENVER).replace(hour=10)
+    day = at.date() - timedelta(days=days) if days is not None else None
+    with clinic.transaction() as session:
+        visit = follow_ups.of_referral(session, referral.id)
+        assert visit is not None
+        record_outcome(session, clinic.actor, visit.id, outcome, day, at)
+    with clinic.transaction() as session:
+        closing = next(
+            one.report
+            for one in course_reports.of_referral(session, referral.id)
+            if one.report.occasion is Occasion.CLOSURE
+        )
+    said, composition = said_in(clinic, renderer, closing, closing.queue_at)
+    shown = long_date(Language.ENGLISH, day) if day else ""
+    assert letter.format(day=shown) in said
+    assert "Next visit" not in said
+    assert document.format(day=shown) in paragraphs(composition, "Next visit")
+
+
+def test_a_day_that_has_passed_is_no_next_visit(clinic: ClinicFixture, renderer: Renderer) -> None:
+    """A serious event becomes known when the promised day is over, and nobody has said what became of it."""
+    referral = recommended(clinic)
+    report = stopped(clinic, referral)
+    late = (report.queue_at + timedelta(days=60)).astimezone(DENVER).replace(hour=10)
+    with clinic.transaction() as session:
+        notice(session, clinic.actor, referral.order_id, replace(SEIZURE, noticed_at=late), late)
+        (event,) = [
+            one.report
+            for one in course_reports.of_referral(session, referral.id)
+            if one.report.occasion is Occasion.ADVERSE_EVENT
+        ]
+    said, composition = said_in(clinic, renderer, event, late)
+    assert re.search(r"until \w+ \d+, \d+\. Please tell us whether the patient was seen\.", said)
+    assert "not known whether the patient was seen" in paragraphs(composition, "Next visit")
 
 
 def score(session: Session, referral: Referral, scale: str, total: int, at: datetime) -> None:
