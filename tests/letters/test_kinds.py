@@ -86,7 +86,8 @@ SAYS: Final[dict[str, dict[Language, tuple[str, ...]]]] = {
         EN: (
             *(
                 "6 of 6 planned, from September 1, 2026 to September 18, 2026",
-                "Chidi A. Okafor, MD, October 2, 2026",
+                "Course Completed, September 21, 2026",
+                "Chidi A. Okafor, MD, December 2, 2026",
             ),
             *(
                 "PHQ-9 (0–27) 19 August 31, 2026 7 September 21, 2026 −12",
@@ -98,7 +99,7 @@ SAYS: Final[dict[str, dict[Language, tuple[str, ...]]]] = {
         ES: (
             *(
                 "6 de 6 previstas, del 1 de septiembre de 2026 al 18 de septiembre de 2026",
-                "2 de octubre de 2026",
+                "2 de diciembre de 2026",
             ),
             *("PHQ-9 (0–27) 19 31 de agosto de 2026 7 21 de septiembre de 2026 −12", "PCL-5 (0–80) 41"),
             *(
