@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 from fastapi import FastAPI
-from fastapi.staticfiles import StaticFiles
 from fastapi_offline import FastAPIOffline
 
 from referral import __version__
@@ -35,6 +33,7 @@ from referral.web import (
     portal,
     verify,
 )
+from referral.web.assets import Assets
 from referral.web.cors import CdsCors
 from referral.web.fhir_path import FhirPath
 from referral.web.live import Live
@@ -74,7 +73,7 @@ def create_app(runtime: Runtime) -> FastAPI:
     app.add_middleware(FhirPath)
     app.add_middleware(Frame)
     app.add_middleware(AccessLog)
-    app.mount("/static", StaticFiles(directory=Path(__file__).with_name("static")), name="static")
+    app.mount("/static", Assets(), name="static")
     errors.register(app)
     # Routes are tried one after the other: systems, which call in bulk, come before people.
     for router in (

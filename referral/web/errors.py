@@ -10,6 +10,7 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import RedirectResponse, Response
 
 from referral.bootstrap import Runtime
@@ -221,6 +222,11 @@ def _unreadable(request: Request, error: Exception) -> Response:
     return _answer(request, 400, issues)
 
 
+def _gone(_: Request, __: Exception) -> Response:
+    """Who left while sending reads no answer; it is no bug of ours either."""
+    return Response(status_code=400)
+
+
 def _bug(request: Request, error: Exception) -> Response:
     log.error("request.failed", kind=type(error).__name__, exc_info=error)
     text = phrase(
@@ -236,4 +242,5 @@ def register(app: FastAPI) -> None:
     app.add_exception_handler(errors.ReferralError, _refusal)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(RequestValidationError, _unreadable)
+    app.add_exception_handler(ClientDisconnect, _gone)
     app.add_exception_handler(Exception, _bug)

@@ -93,6 +93,27 @@ def test_what_staff_send_is_made_once(place: Place) -> None:
     assert (after["consultation"], after["treatment_start"]) == (1, 1)
 
 
+def test_after_back_nothing_is_ticked_that_nobody_chose(place: Place) -> None:
+    # Given a form filled in by type-ahead, and a receptionist who looks at another page
+    with place.clinic.transaction() as session:
+        people.clinician(session, place.clinic)
+        people.patient(session, place.clinic)
+    page = place.sit(Role.FRONT_DESK, "Robin Desk").page
+    page.goto("/requests/new")
+    take(page, "Find a patient", "Nguyễn")
+    take(page, "Find an indication", "F33.2")
+    take(page, "Find a clinician", "Okafor")
+    expect(page.locator("[data-picked] input:checked")).to_have_count(3)
+    page.get_by_role("link", name="Calls").first.click()
+    page.wait_for_url("**/calls")
+    # When she comes back
+    page.go_back()
+    # Then the form is empty: nobody new is asked for instead of those that she had chosen
+    page.wait_for_url("**/requests/new")
+    expect(page.get_by_role("combobox", name="Find a clinician")).to_be_visible()
+    expect(page.locator("[data-picked] input:checked")).to_have_count(0)
+
+
 def test_what_a_clinician_sends_is_made_once(place: Place) -> None:
     # Given a clinician on a telephone, who clicks twice on everything
     case = make_case(place.clinic)

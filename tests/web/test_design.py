@@ -9,8 +9,9 @@ from typing import Final
 import pytest
 
 from referral.domain.codes import Role
+from referral.web.assets import STATIC
 from referral.web.pages import TEMPLATES
-from referral.web.staff.tokens import PAIRS, STATIC, contrast, tokens
+from referral.web.staff.tokens import PAIRS, contrast, tokens
 from tests.database import ClinicFixture
 from tests.web.desk import OpenDesk
 

@@ -66,6 +66,26 @@ def test_every_answer_is_protected_that_to_a_bug_too(clinic: ClinicFixture, path
     assert "Quillfeather" not in response.text
 
 
+def test_who_leaves_while_sending_is_no_bug(clinic: ClinicFixture) -> None:
+    came: list[Message] = [
+        {"type": "http.disconnect"},
+        {"type": "http.request", "body": b"email=a", "more_body": True},
+    ]
+    answer: list[Message] = []
+
+    async def receive() -> Message:
+        return came.pop()
+
+    async def send(message: Message) -> None:
+        answer.append(message)
+
+    headers = [(b"content-type", b"application/x-www-form-urlencoded"), (b"content-length", b"100")]
+    scope = {"type": "http", "http_version": "1.1", "method": "POST", "scheme": "http", "path": "/sign-in"}
+    rest = {"raw_path": b"/sign-in", "query_string": b"", "headers": headers, "server": ("testserver", 80)}
+    asyncio.run(application(clinic)({**scope, **rest, "client": ("127.0.0.1", 1)}, receive, send))
+    assert answer[0]["status"] == 400
+
+
 @pytest.mark.parametrize("charset", ["utf-7", "unicode_escape", "raw_unicode_escape"])
 @pytest.mark.parametrize("path", ["/sign-in", "/request/code", "/request/fresh-link"])
 def test_text_that_is_no_unicode_is_refused(clinic: ClinicFixture, path: str, charset: str) -> None:

@@ -6,10 +6,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import Final
 
-STATIC: Final = Path(__file__).resolve().parents[1] / "static"
+from referral.web.assets import STATIC
+
 _DARK: Final = "@media screen and (prefers-color-scheme: dark)"
 _DECLARED: Final = re.compile(r"--([\w-]+):\s*([^;]+);")
 # WCAG 2.2: 1.4.3 for words, 1.4.11 for the edges of fields and what has the focus.

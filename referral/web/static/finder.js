@@ -17,8 +17,11 @@ class Finder {
     this.newcomer = root.querySelector(".newcomer-choice");
     this.items = [];
     this.active = -1;
+    this.stale = false;
     this.build();
     this.listen();
+    // Typed while this script was on its way.
+    if (this.input.value && this.input === document.activeElement) this.later();
   }
 
   build() {
@@ -33,6 +36,7 @@ class Finder {
     this.input.ariaAutoComplete = "list";
     this.input.ariaExpanded = "false";
     this.input.setAttribute("aria-controls", this.list.id);
+    for (const box of this.picked.querySelectorAll("input")) ownOnly(box);
   }
 
   listen() {
@@ -50,13 +54,22 @@ class Finder {
     });
   }
 
+  // What is shown answers what stood here before: the keyboard takes none of it.
   later() {
-    clearTimeout(this.timer);
+    this.forget();
+    this.stale = true;
+    this.move(-1);
     this.timer = setTimeout(() => this.search(), PAUSE);
   }
 
-  async search() {
+  // An answer that is still on its way belongs to other words, or to a list that was closed.
+  forget() {
+    clearTimeout(this.timer);
     this.running?.abort();
+  }
+
+  async search() {
+    this.forget();
     const query = this.input.value.trim();
     if (!query && !this.root.dataset.recent) return this.close();
     this.running = new AbortController();
@@ -82,6 +95,7 @@ class Finder {
   }
 
   show(query, found) {
+    this.stale = false;
     this.items = found.items.slice();
     if (this.newcomer && query) {
       this.items.push({ value: "new", label: `${this.root.dataset.newcomer}: ${query}`, detail: "Not in the list", warning: "" });
@@ -117,17 +131,17 @@ class Finder {
   }
 
   key(event) {
-    const open = !this.list.hidden;
+    const open = !this.list.hidden && !this.stale;
     const steps = { ArrowDown: 1, ArrowUp: -1 };
     if (event.key in steps) {
       event.preventDefault();
       if (open) this.move((this.active + steps[event.key] + this.items.length) % this.items.length);
-      else this.search();
+      else if (!this.stale) this.search();
     } else if (event.key === "Enter") {
       // Enter in a search box never sends the form.
       event.preventDefault();
       if (open && this.active >= 0) this.pick(this.items[this.active]);
-    } else if (event.key === "Escape" && open) {
+    } else if (event.key === "Escape" && !this.list.hidden) {
       event.preventDefault();
       this.close();
     }
@@ -144,7 +158,8 @@ class Finder {
   }
 
   close() {
-    clearTimeout(this.timer);
+    this.forget();
+    this.stale = false;
     this.list.hidden = true;
     this.input.ariaExpanded = "false";
     this.input.removeAttribute("aria-activedescendant");
@@ -165,7 +180,7 @@ class Finder {
     const known = [...this.picked.querySelectorAll("input")].find((box) => box.value === item.value);
     if (known) return known;
     const choice = this.root.querySelector("template").content.cloneNode(true).firstElementChild;
-    const box = choice.querySelector("input");
+    const box = ownOnly(choice.querySelector("input"));
     box.value = item.value;
     choice.querySelector(".choice__label").textContent = item.label;
     choice.querySelector(".choice__detail").textContent = item.detail || "";
@@ -197,6 +212,13 @@ class Finder {
     }
     given.focus();
   }
+}
+
+// After Back a browser ticks boxes by their order, and knows nothing of those that a script had added: it would
+// take another one for the chosen one. Told off, it brings none back, as with all that is typed here.
+function ownOnly(box) {
+  box.autocomplete = "off";
+  return box;
 }
 
 function span(name, text) {

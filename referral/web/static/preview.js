@@ -23,7 +23,9 @@ export function enhancePreview(form) {
     }
   }
 
+  // An answer that is still on its way belongs to what stood here before.
   function later() {
+    running?.abort();
     clearTimeout(timer);
     timer = setTimeout(refresh, PAUSE);
   }

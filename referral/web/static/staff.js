@@ -28,12 +28,14 @@ function unfold() {
 addEventListener("hashchange", unfold);
 unfold();
 
-// A second click on the same button sends nothing; coming back to the page makes it live again.
+// A second click on the same button sends nothing. The page lives again when somebody comes back to it, and
+// after a while when it is still there: sending was stopped, or the network was gone.
+const ANSWERED = 15_000;
 addEventListener("submit", (event) => {
   const form = event.target;
   if (form.target || form.method !== "post") return;
-  if (form.dataset.sent) event.preventDefault();
-  form.dataset.sent = "yes";
+  if (Date.now() - form.dataset.sent < ANSWERED) event.preventDefault();
+  else form.dataset.sent = Date.now();
 });
 addEventListener("pageshow", () => {
   for (const form of document.forms) delete form.dataset.sent;
