@@ -14,6 +14,7 @@ import jinja2
 import segno
 from markupsafe import Markup
 
+from referral.domain.form import BY_LINK_ID, items_for
 from referral.domain.language import Language
 from referral.domain.scales import Scale
 from referral.letters.content import (
@@ -141,6 +142,7 @@ class Layout:
     at_most: int
 
 
+EARLIER_TREATMENTS: Final = BY_LINK_ID["prior-treatments"]
 LAYOUTS: Final[Mapping[type[Letter], Layout]] = {
     RequestLetter: Layout("request.html.j2", 2, 2),
     ReminderLetter: Layout("reminder.html.j2", 2, 2),
@@ -163,6 +165,17 @@ class Tight:
 
 
 AT_EASE: Final = Tight()
+
+
+def set_first(letter: Letter) -> Tight:
+    """How a letter is tried first: a form that never keeps to its page at ease is not laid out so in vain.
+
+    That is every one in Spanish, and the one that asks about earlier treatments.
+    """
+    if not isinstance(letter, RequestLetter):
+        return AT_EASE
+    in_english = letter.language is Language.ENGLISH
+    return Tight(form=not in_english or EARLIER_TREATMENTS in items_for(letter.clinician_kind))
 
 
 def letter_html(letter: Letter, fonts: FontSet, style: str = "screen", *, tight: Tight = AT_EASE) -> str:

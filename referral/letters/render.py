@@ -76,16 +76,16 @@ class Renderer:
             html = markup.letter_html(letter, self._fonts, style, tight=tight)
             return self._engine.letter(html, sheet, assets, at_most)
 
-        drawn = at_ease = draw(markup.AT_EASE, layout.pages)
-        if not at_ease.pdf:
-            drawn = draw(_too_long(at_ease), layout.pages)
-        # What does not fit where it is meant to even so is set at ease, if it may take more.
-        if not drawn.pdf and at_ease.pages <= layout.at_most:
-            drawn = draw(markup.AT_EASE, layout.at_most)
+        tight = markup.set_first(letter)
+        drawn = first = draw(tight, layout.pages)
+        if not first.pdf:
+            drawn = draw(_tighter(tight, first), layout.pages)
+        # What does not fit where it is meant to even so is set as at first, if it may take more.
+        if not drawn.pdf and first.pages <= layout.at_most:
+            drawn = draw(tight, layout.at_most)
         if not drawn.pdf:
             raise LetterProblem(
-                f"The letter takes {at_ease.pages} pages instead of {layout.at_most};"
-                " shorten its longest text."
+                f"The letter takes {first.pages} pages instead of {layout.at_most}; shorten its longest text."
             )
         return RenderedDocument(drawn.pdf, hashlib.sha256(drawn.pdf).hexdigest(), drawn.pages)
 
@@ -174,10 +174,10 @@ def _identifier(html: str, fhir: bytes) -> bytes:
     return hashlib.sha256(html.encode() + b"\0" + fhir).hexdigest()[:32].encode()
 
 
-def _too_long(drawn: Laid) -> markup.Tight:
-    """Which part takes more than the one page that is meant for it. A form begins on a page of its own."""
+def _tighter(tight: markup.Tight, drawn: Laid) -> markup.Tight:
+    """With the part that takes more than its one page set smaller. A form begins on a page of its own."""
     form_begins = drawn.parts[1] if len(drawn.parts) > 1 else drawn.pages + 1
-    return markup.Tight(letter=form_begins > 2, form=form_begins < drawn.pages)
+    return markup.Tight(letter=form_begins > 2, form=tight.form or form_begins < drawn.pages)
 
 
 def texts_of(value: Any, name: str = "letter") -> Iterator[tuple[str, str]]:

@@ -14,9 +14,10 @@ from PIL import Image
 
 from referral.domain.codes import ClinicianKind
 from referral.domain.form import BY_LINK_ID, items_for
+from referral.domain.language import Language
 from referral.letters.content import LetterProblem
-from referral.letters.markup import Tight, letter_html
-from referral.letters.render import Renderer, Style, _too_long
+from referral.letters.markup import AT_EASE, Tight, letter_html, set_first
+from referral.letters.render import Renderer, Style, _tighter
 from tests.letters import pdf
 from tests.letters.conftest import Draw
 from tests.letters.samples import CLINIC, letter
@@ -182,7 +183,22 @@ def test_only_the_page_that_is_too_full_is_set_smaller(
     # The engine is imported when there is a renderer, since fonts are chosen before.
     from referral.letters.engine import Laid
 
-    assert _too_long(Laid(b"", pages, parts)) == tight
+    assert _tighter(AT_EASE, Laid(b"", pages, parts)) == tight
+    assert _tighter(Tight(form=True), Laid(b"", pages, parts)) == replace(tight, form=True)
+
+
+@pytest.mark.parametrize("language", Language)
+@pytest.mark.parametrize("kind", ClinicianKind)
+def test_a_form_is_set_at_ease_where_it_keeps_to_its_page_so(
+    renderer: Renderer, language: Language, kind: ClinicianKind
+) -> None:
+    """What is left out is only what would have been laid out in vain."""
+    asked = letter(language=language, clinician_kind=kind)
+    at_ease = renderer._engine.letter(
+        letter_html(asked, renderer._fonts), renderer._sheet("screen", CLINIC.accent), at_most=1
+    )
+    form_begins = at_ease.parts[1]
+    assert set_first(asked) == Tight(form=at_ease.pages > form_begins)
 
 
 def test_a_full_first_page_leaves_the_form_as_it_is(renderer: Renderer, draw: Draw) -> None:
