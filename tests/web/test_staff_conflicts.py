@@ -11,8 +11,10 @@ import pytest
 from referral.domain.codes import Channel, ClientKind, Role
 from referral.domain.records import Referral
 from referral.services.keep_chairs import add_chair
+from referral.services.keep_on_call import add_on_call
 from referral.services.smart_clients import NewClient, register_client
 from referral.storage import directory, outbox, referrals
+from referral.storage.db import Session
 from tests.database import NOW, ClinicFixture
 from tests.services import people
 from tests.test_rules import policies, routes
@@ -123,6 +125,34 @@ _OVER = {
         "12:00 PM to 5:00 PM",
         Role.MEDICAL_DIRECTOR,
     ),
+    "the plan of a course": Written(
+        "/orders/{order}/course",
+        "/orders/{order}/course/plan",
+        {"planned_sessions": "6", "spacing_days": "3"},
+        {"planned_sessions": "8", "spacing_days": "7"},
+        "every 3 days",
+        "every 7 days",
+        Role.CLINICIAN,
+    ),
+    "the wait for the next one on call": Written(
+        "/settings/on-call",
+        "/settings/on-call",
+        {"wait": "10"},
+        {"wait": "30"},
+        'value="10" checked',
+        'value="30" checked',
+        Role.MEDICAL_DIRECTOR,
+    ),
+    "who is told first": Written(
+        "/settings/on-call",
+        "/settings/on-call/first",
+        {"contact": "{on_call}"},
+        {"contact": "{on_call}"},
+        "1 · at once",
+        "1 · at once",
+        Role.MEDICAL_DIRECTOR,
+        other="/settings/on-call/remove",
+    ),
     "office-hours-cleared": Written(
         "/directory/{clinician}/hours",
         "/directory/{clinician}/hours",
@@ -201,11 +231,22 @@ def about(clinic: ClinicFixture, referral: Referral) -> dict[str, str]:
             "patient": referral.patient_id,
             "clinician": referral.clinician_id,
             "fax": next(contact.id for contact in known if contact.channel is Channel.FAX),
+            "order": referral.order_id,
+            "on_call": _on_call(session, clinic),
             "message": str(message.id),
             "chair": add_chair(session, clinic.actor, "The blue one", NOW).id,
             "system": register_client(session, clinic.actor, _SYSTEM, None, NOW).client.id,
             "user": add_person(clinic, Role.FRONT_DESK, "Uma Somebody").id,
         }
+
+
+def _on_call(session: Session, clinic: ClinicFixture) -> str:
+    """The second of two."""
+    with_mail = [
+        add_on_call(session, clinic.actor, name, "email", f"{name}@clinic.example", NOW).id
+        for name in ("day", "night")
+    ]
+    return with_mail[-1]
 
 
 def _two_of(clinic: ClinicFixture, role: Role, open_desk: OpenDesk) -> tuple[Desk, Desk]:
@@ -225,18 +266,19 @@ def test_what_has_no_version_is_not_written_over_either(
     page, path = form.page.format(**about), form.path.format(**about)
     other, shown_at = (form.other or form.path).format(**about), (form.shown_at or form.page).format(**about)
     robin, kim = _two_of(clinic, form.role, open_desk)
+    first, second = ({k: v.format(**about) for k, v in sent.items()} for sent in (form.first, form.second))
     robin.get(page)
     kim.get(page)
-    kim.post(path, form.first)
+    kim.post(path, first)
     assert kim.status == 200
-    text = robin.post(other, form.second)
+    text = robin.post(other, second)
     assert robin.status == 409
     assert "Somebody was faster" in text
     assert ", by Robin Desk, " in text
     assert PASSWORD not in robin.page
     assert form.says in kim.get(shown_at) + kim.page
     # Having read it, the second may go on, and their double click is not told of itself.
-    robin.post(other, form.second)
+    robin.post(other, second)
     assert robin.status == 200
     assert form.then in kim.get(shown_at) + kim.page
 
@@ -309,7 +351,8 @@ _APART: Final = {
         /directory/{clinician_id}/contacts/{contact_id}/{step} /directory/{clinician_id}/hours/clear
         /directory/{clinician_id}/hours/closed-days /directory/{clinician_id}/language
         /outbox/{message_id}/{step} /patients/{patient_id}/consent /patients/{patient_id}/mobile
-        /settings/hours /settings/hours/closed-days /systems/{client_id}/keys /users/rules
+        /settings/hours /settings/hours/closed-days /settings/on-call /settings/on-call/first
+        /settings/on-call/remove /systems/{client_id}/keys /users/rules
         /users/{user_id}/enable /users/{user_id}/role
         /users/{user_id}/second-factor /users/{user_id}/set-up""",
     "it names what was seen, by its id or digest": """
@@ -318,12 +361,12 @@ _APART: Final = {
         /bookings /chairs /directory/new /directory/register/add /directory/{clinician_id}/contacts
         /orders/{order_id}/override /orders/{order_id}/scales/ask /orders/{order_id}/scales/{scale}
         /orders/{order_id}/sessions/{session_id}/{step} /patients/{patient_id}/tell /print /requests/new
-        /requests/{referral_id}/transcribe /systems/new /uploads/{referral_id} /users/new""",
+        /requests/{referral_id}/transcribe /settings/on-call/contacts /systems/new
+        /uploads/{referral_id} /users/new""",
     "it is done once by the state of what it is about, and the second is refused": """
         /overrides/{override_id}/{step} /print/{batch_id}/letters/{message_id}/came-back
         /print/{batch_id}/letters/{message_id}/put-back /restore /safety/{task_id}""",
-    "it says what is on call or reported next; the newest word counts, and the audit says whose it was": """
-        /settings/on-call /settings/on-call/contacts /settings/on-call/first /settings/on-call/remove
+    "it says what is reported next; the newest word counts, and the audit says whose it was": """
         /settings/reports""",
     "it shuts a door, which nobody is held up at": """
         /systems/{client_id}/remove /users/{user_id}/disable /users/{user_id}/sessions/end""",

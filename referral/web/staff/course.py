@@ -37,9 +37,11 @@ from referral.services.record_session import (
 )
 from referral.storage import course as courses
 from referral.storage import documents, orders
+from referral.storage.audit import Subject
 from referral.web.dependencies import PostedDep, Visitor, staff
 from referral.web.policy import Permission
 from referral.web.staff import course_view
+from referral.web.staff.conflict import refuse_if_others_changed
 from referral.web.staff.course_form import Reader
 from referral.web.staff.course_report_view import report_lines, take_told
 from referral.web.staff.course_view import code_of
@@ -143,6 +145,8 @@ def _plan(visitor: Visitor, order_id: str, typed: Typed) -> str:
     if days is None:
         read.need("spacing_days", "How many days between them?")
     read.done()
+    written_by = ("course-plan", "course-changed")
+    refuse_if_others_changed(visitor, typed, Subject(f"ServiceRequest/{order_id}", subtypes=written_by))
     plan_course(visitor.session, visitor.actor, order_id, sessions or 0, days or 0, visitor.now)
     return "course-planned"
 

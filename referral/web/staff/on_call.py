@@ -10,17 +10,19 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from referral.domain.codes import Channel
-from referral.domain.errors import InvalidInput, TransitionRefused
+from referral.domain.errors import InvalidInput, StaleVersion, TransitionRefused
 from referral.domain.on_call import CHANNELS, WAITS, OnCallContact
 from referral.services.call_on_duty import wait_of
 from referral.services.keep_on_call import add_on_call, remove_on_call, set_wait, tell_first
 from referral.storage import on_call
+from referral.storage.audit import Subject
 from referral.storage.db import attempt
 from referral.web.dependencies import PostedDep, Visitor, staff
-from referral.web.form import Form
+from referral.web.form import Conflict, Form
 from referral.web.policy import Permission
 from referral.web.staff import present
-from referral.web.staff.frame import done, errors_of, form_of, show, texts
+from referral.web.staff.conflict import CONFLICT, conflict_of, refuse_if_others_changed
+from referral.web.staff.frame import clock_of, done, errors_of, form_of, show, texts
 from referral.web.staff.models import Choice
 
 router: Final = APIRouter()
@@ -28,6 +30,8 @@ See = Annotated[Visitor, staff(Permission.SEE_POLICY)]
 Change = Annotated[Visitor, staff(Permission.CHANGE_POLICY)]
 _HREF: Final = "/settings/on-call"
 _NONE: Final[Mapping[str, str]] = {}
+# Whom, in which order, how long: each of it says something about the others.
+_LIST: Final = Subject(subtypes=("on-call-changed",))
 _BY: Final = {Channel.SMS: "Text message", Channel.EMAIL: "E-mail"}
 
 
@@ -65,9 +69,12 @@ def show_on_call(request: Request, visitor: See) -> Response:
 def save_wait(request: Request, visitor: Change, posted: PostedDep) -> Response:
     """How long until the next one is told."""
     typed = texts(posted)
-    return _try(
-        request, visitor, typed, lambda: set_wait(visitor.session, visitor.actor, typed.get("wait", ""))
-    )
+
+    def act() -> None:
+        refuse_if_others_changed(visitor, typed, _LIST)
+        set_wait(visitor.session, visitor.actor, typed.get("wait", ""))
+
+    return _try(request, visitor, typed, act)
 
 
 @router.post("/settings/on-call/contacts")
@@ -85,17 +92,25 @@ def add(request: Request, visitor: Change, posted: PostedDep) -> Response:
 @router.post("/settings/on-call/remove")
 def remove(request: Request, visitor: Change, posted: PostedDep) -> Response:
     """Off the list."""
-    id = texts(posted).get("contact", "")
-    return _try(
-        request, visitor, _NONE, lambda: remove_on_call(visitor.session, visitor.actor, id, visitor.now)
-    )
+    typed = texts(posted)
+
+    def act() -> None:
+        refuse_if_others_changed(visitor, typed, _LIST)
+        remove_on_call(visitor.session, visitor.actor, typed.get("contact", ""), visitor.now)
+
+    return _try(request, visitor, typed, act)
 
 
 @router.post("/settings/on-call/first")
 def make_first(request: Request, visitor: Change, posted: PostedDep) -> Response:
     """To the top of the list."""
-    id = texts(posted).get("contact", "")
-    return _try(request, visitor, _NONE, lambda: tell_first(visitor.session, visitor.actor, id))
+    typed = texts(posted)
+
+    def act() -> None:
+        refuse_if_others_changed(visitor, typed, _LIST)
+        tell_first(visitor.session, visitor.actor, typed.get("contact", ""))
+
+    return _try(request, visitor, typed, act)
 
 
 def _try(request: Request, visitor: Visitor, typed: Mapping[str, str], act: Callable[[], object]) -> Response:
@@ -105,6 +120,11 @@ def _try(request: Request, visitor: Visitor, typed: Mapping[str, str], act: Call
             act()
     except (InvalidInput, TransitionRefused) as error:
         return _page(request, visitor, typed, errors_of(error, {}, "name"), 400)
+    except StaleVersion as error:
+        # What a button carries is nothing that anybody has typed.
+        own = {name: value for name, value in typed.items() if name != "contact"}
+        conflict = conflict_of(visitor, clock_of(visitor), error, own, _LIST)
+        return _page(request, visitor, own, _NONE, CONFLICT, conflict)
     return done(visitor, _HREF, "on-call-saved")
 
 
@@ -114,6 +134,7 @@ def _page(
     typed: Mapping[str, str],
     errors: Mapping[str, str],
     status: int = 200,
+    conflict: Conflict | None = None,
 ) -> Response:
     may, wait = visitor.may(Permission.CHANGE_POLICY), wait_of(visitor.session)
     found = on_call.contacts(visitor.session)
@@ -126,7 +147,7 @@ def _page(
         wait=wait,
         waits=tuple(Choice(str(one), f"{one} minutes", checked=one == wait) for one in WAITS),
         channels=tuple(Choice(one, _BY[one], checked=one == chosen) for one in CHANNELS),
-        form=form_of(visitor, {"wait": str(wait), **typed}, errors),
+        form=form_of(visitor, {"wait": str(wait), **typed}, errors, conflict=conflict),
         may=may,
         unsent=_unsent(visitor, {one.channel for one in found}),
     )
