@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable
 from typing import Final
 
-from starlette.concurrency import run_in_threadpool
+from anyio import CapacityLimiter, to_thread
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 
@@ -16,6 +16,11 @@ from referral.web.staff.documents import pdf_response
 
 # What is drawn depends on the address alone until the letterhead changes, which a browser asks for.
 _AGAIN: Final = {"Cache-Control": "private, no-cache"}
+
+
+# Threads of their own: whoever waits for a drawing (they are made one by one) takes none of those in
+# which pages are answered.
+_THREADS: Final = CapacityLimiter(2)
 
 
 class DrawnLater(Response):
@@ -29,7 +34,7 @@ class DrawnLater(Response):
         self._make = make
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        response = await run_in_threadpool(self._make)
+        response = await to_thread.run_sync(self._make, limiter=_THREADS)
         await response(scope, receive, send)
 
 
