@@ -8,9 +8,9 @@ from functools import cache
 from itertools import islice
 from typing import Final
 
+from referral.domain.folding import folded
 from referral.domain.policy import ICD_10_CM, Indication, IndicationClass, Policy
 from referral.services.icd_10_cm import read_codes
-from referral.storage.projections import folded
 
 # What people type → what the book calls it; any one of the words on the right will do.
 _SYNONYMS: Final[dict[str, tuple[str, ...]]] = {
@@ -54,6 +54,8 @@ _COMMON: Final = (
 )
 _COMMONNESS: Final = {code: place for place, code in enumerate(_COMMON)}
 _LOCK: Final = threading.Lock()
+# Whether this process has begun to read the codes.
+BEGUN: Final = threading.Event()
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +77,7 @@ class Found:
 
 @cache
 def _entries() -> tuple[Entry, ...]:
-    return tuple(
-        Entry(code, description, folded(f"{code} {description}; {others}"))
-        for code, description, others in read_codes()
-    )
+    return tuple(Entry(*row) for row in read_codes())
 
 
 @cache
@@ -93,7 +92,13 @@ def entries() -> tuple[Entry, ...]:
 
 
 def warm_up() -> None:
-    """Begin to read the codes, so that the first search finds them ready."""
+    """Begin to read the codes, so that the first search finds them ready; once per process.
+
+    The pages before a search call it, from the door on: a process that serves no people does not pay.
+    """
+    if BEGUN.is_set():
+        return
+    BEGUN.set()
     threading.Thread(target=entries, name="icd-10-cm", daemon=True).start()
 
 

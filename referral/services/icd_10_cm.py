@@ -1,4 +1,4 @@
-"""Prints ICD-10-CM as `code, tab, description, tab, other names`, one leaf code a line.
+"""Prints ICD-10-CM as `code, tab, description, tab, what is searched`, one leaf code a line.
 
 A program of its own: the library builds the whole tree, which takes over a second and 150 MB that the web
 process then neither waits for nor keeps.
@@ -8,18 +8,33 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
 from typing import Final
+
+from referral.domain.folding import folded
 
 # A hundred thousand codes take two seconds; whoever waits longer is better told so.
 _PATIENCE: Final = 60
 
 
-def read_codes() -> list[tuple[str, str, str]]:
-    """(code, description, other names) of every code that a patient can have, in the order of the book."""
+def read_codes() -> Iterator[tuple[str, str, str]]:
+    """(code, description, all its wording as it is compared) of every code that a patient can have.
+
+    In the order of the book, as the program prints it: none of it is kept twice.
+    """
     command = [sys.executable, "-m", "referral.services.icd_10_cm"]
-    done = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=_PATIENCE, check=True)
-    rows = (line.split("\t") for line in done.stdout.splitlines())
-    return [(code, description, others) for code, description, others in rows]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, encoding="utf-8") as child:
+        impatience = threading.Timer(_PATIENCE, child.kill)
+        impatience.start()
+        try:
+            for line in child.stdout or ():
+                code, description, searched = line.rstrip("\n").split("\t")
+                yield code, description, searched
+        finally:
+            impatience.cancel()
+    if child.returncode != 0:
+        raise subprocess.CalledProcessError(child.returncode, command)
 
 
 def _print_codes() -> None:
@@ -27,7 +42,8 @@ def _print_codes() -> None:
 
     for code in book.get_all_codes(True):
         if book.is_leaf(code):
-            texts = (code, book.get_description(code), "; ".join(book.get_inclusion_term(code)))
+            description, others = book.get_description(code), "; ".join(book.get_inclusion_term(code))
+            texts = (code, description, folded(f"{code} {description}; {others}"))
             sys.stdout.write("\t".join(" ".join(text.split()) for text in texts) + "\n")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
@@ -11,6 +10,7 @@ from typing import Any, Final
 from sqlalchemy import Table, Text, cast, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
+from referral.domain.folding import folded
 from referral.domain.records import Clinician, Contact
 from referral.domain.time_zones import time_zone_of
 from referral.fhir import patient as patient_mapping
@@ -23,12 +23,6 @@ from referral.storage.tables import clinic, clinician, contact, patient, resourc
 
 # An index of PostgreSQL takes no more than a third of a page.
 _LONGEST_SEARCH_NAME: Final = 600
-
-
-def folded(words: str) -> str:
-    """How names are compared: lower case, without accents, single spaces."""
-    plain = "".join(c for c in unicodedata.normalize("NFKD", words) if not unicodedata.combining(c))
-    return " ".join(plain.casefold().split())
 
 
 def project(session: Session, document: dict[str, Any]) -> None:

@@ -11,9 +11,9 @@ from typing import Any, Final
 from sqlalchemy import select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
+from referral.domain.folding import folded
 from referral.domain.nppes import PERSON, Registered
 from referral.storage.db import Session
-from referral.storage.projections import folded
 from referral.storage.tables import npi_import, npi_record
 
 # Between the texts of a list on their way through COPY; no name holds it.

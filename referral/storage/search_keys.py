@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement
 
-from referral.storage.projections import folded
+from referral.domain.folding import folded
 
 _NPI: Final = re.compile(r"[0-9]{10}")
 _DATE: Final = re.compile(

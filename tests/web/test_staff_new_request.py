@@ -11,6 +11,7 @@ from referral.domain.codes import ClinicianKind
 from referral.domain.outgoing import MessageKind
 from referral.domain.policy import ICD_10_CM
 from referral.domain.records import Clinician, Patient
+from referral.services import find_indications
 from referral.storage import audit, directory, orders, outbox, referrals
 from tests.database import ClinicFixture
 from tests.services import people
@@ -299,3 +300,18 @@ def test_a_code_outside_clinic_policy_is_sent_but_said_to_be_blocked(
     robin.get("/requests/new")
     text = send(robin, chosen(known, f"{ICD_10_CM}|R52"))
     assert "Indication not classified: Pain, unspecified (R52)" in text
+
+
+def test_the_codes_are_read_before_anybody_searches_for_one(
+    clinic: ClinicFixture, open_desk: OpenDesk
+) -> None:
+    desk = open_desk(clinic)
+    for page in ("/", "/requests/new"):
+        find_indications.BEGUN.clear()
+        desk.get(page)
+        assert find_indications.BEGUN.is_set(), page
+    # At the door already, where somebody types a password for longer than it takes.
+    desk.client.cookies.clear()
+    find_indications.BEGUN.clear()
+    desk.get("/sign-in")
+    assert find_indications.BEGUN.is_set()

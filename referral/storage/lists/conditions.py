@@ -8,9 +8,9 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Select, Table, and_, false, select, true, union
 
+from referral.domain.folding import folded
 from referral.storage.lists.keyset import Asked, Condition
 from referral.storage.people_search import matching
-from referral.storage.projections import folded
 
 _MOST_WORDS: Final = 6
 _NUMBER: Final = re.compile(r"(?:r-)?(?:(20\d\d)-)?(\d{1,7})")

@@ -12,6 +12,7 @@ from referral.bootstrap import Runtime
 from referral.domain.device import device_words
 from referral.services import demo
 from referral.services.accounts import LONGEST_PASSWORD, TOO_MANY, prove
+from referral.services.find_indications import warm_up
 from referral.services.sign_in import STEP_LIFETIME, Came, begin_session
 from referral.services.sign_in import sign_out as end
 from referral.storage import clinics
@@ -41,6 +42,7 @@ _STEPS: Final = {"code": "/sign-in/code", "enrol": "/sign-in/enrol"}
 @router.get("/sign-in", dependencies=[public("whoever wants to sign in is not signed in yet")])
 def show_sign_in(request: Request, runtime: RuntimeDep, session: SessionDep) -> Response:
     """Whoever is signed in already goes on."""
+    warm_up()
     if signed_in(request, runtime, session) is not None:
         return RedirectResponse("/", 303)
     return _page(runtime, session, Form(), local_path(query_of(request, "next")))

@@ -19,6 +19,7 @@ from referral.services.classify_indication import (
     newest_classification,
 )
 from referral.services.find_bookings import Seat
+from referral.services.find_indications import warm_up
 from referral.services.find_overrides import REPORT_DAYS, count_overrides
 from referral.services.find_provider_troubles import Trouble, find_provider_troubles
 from referral.services.find_today import COUNTED, Coming, Today, find_today
@@ -96,6 +97,7 @@ def show_today(request: Request, visitor: SignedIn) -> Response:
 
 def show_board(request: Request, visitor: Visitor, refused: str = "", status: int = 200) -> Response:
     """The board as it is now; `refused` says why a click on it did nothing."""
+    warm_up()
     clock = clock_of(visitor)
     today = find_today(visitor.session, visitor.actor, clock.today, visitor.now)
     page = replace(
