@@ -9,14 +9,26 @@ from pathlib import Path
 import pytest
 
 from referral.letters.render import Renderer
+from tests.letters.one_of_each import OneOfEach
 from tests.smtp import Mailbox, smtp_server
 
 
 @pytest.fixture(scope="session")
-def renderer() -> Iterator[Renderer]:
-    """One for all tests of a process: the first letter costs as much as five."""
+def fonts_folder() -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="referral-fonts-") as folder:
-        yield Renderer(Path(folder))
+        yield Path(folder)
+
+
+@pytest.fixture(scope="session")
+def renderer(fonts_folder: Path) -> Renderer:
+    """One for all tests of a process: the first letter costs as much as five."""
+    return Renderer(fonts_folder)
+
+
+@pytest.fixture(scope="session")
+def one_of_each(fonts_folder: Path) -> Renderer:
+    """For tests to whom the pages of a letter make no difference."""
+    return OneOfEach(fonts_folder)
 
 
 @pytest.fixture

@@ -56,9 +56,8 @@ def deliver(clinic: ClinicFixture, renderer: Renderer, now: datetime = NOW) -> N
     deliver_due(delivery(clinic, renderer, now, post=PrintTransport()), clinic.id)
 
 
-@pytest.fixture
-def letters(clinic: ClinicFixture, renderer: Renderer) -> list[Referral]:
-    """Three requests to clinicians who have nothing but a postal address, drawn and waiting for paper."""
+def three(clinic: ClinicFixture, renderer: Renderer) -> list[Referral]:
+    """Requests to clinicians who have nothing but a postal address, drawn and waiting for paper."""
     places = ("Denver, CO 80203", "Boston, MA 02114-1931", "Aurora, CO 80010")
     made = [
         asked(clinic, family=f"Clinician {n}", npi="", address=("22 Myrtle Street", place), **BY_POST)
@@ -66,6 +65,17 @@ def letters(clinic: ClinicFixture, renderer: Renderer) -> list[Referral]:
     ]
     deliver(clinic, renderer)
     return made
+
+
+@pytest.fixture
+def letters(clinic: ClinicFixture, one_of_each: Renderer) -> list[Referral]:
+    return three(clinic, one_of_each)
+
+
+@pytest.fixture
+def drawn(clinic: ClinicFixture, renderer: Renderer) -> list[Referral]:
+    """For whoever looks at the pages."""
+    return three(clinic, renderer)
 
 
 def messages(clinic: ClinicFixture, referral: Referral) -> list[Message]:
@@ -86,11 +96,11 @@ def confirm(clinic: ClinicFixture, now: datetime = LATER) -> int:
 
 
 def test_a_letter_by_post_waits_for_a_person_and_is_not_delivered_yet(
-    clinic: ClinicFixture, letters: list[Referral], renderer: Renderer
+    clinic: ClinicFixture, letters: list[Referral], one_of_each: Renderer
 ) -> None:
     (message,) = messages(clinic, letters[0])
     assert (message.channel, message.state) == (Channel.POST, MessageState.BY_HAND)
-    deliver(clinic, renderer, NOW + timedelta(hours=3))
+    deliver(clinic, one_of_each, NOW + timedelta(hours=3))
     assert messages(clinic, letters[0]) == [message]  # nobody claims it
     with clinic.transaction() as session:
         assert referrals.get(session, letters[0].id).delivered_at is None
@@ -100,7 +110,7 @@ def test_a_letter_by_post_waits_for_a_person_and_is_not_delivered_yet(
 
 
 def test_a_batch_is_a_list_and_the_letters_sorted_by_sheets_and_zip_each_on_its_own_sheet(
-    clinic: ClinicFixture, letters: list[Referral], renderer: Renderer
+    clinic: ClinicFixture, drawn: list[Referral], renderer: Renderer
 ) -> None:
     whole = printed(clinic, renderer)
     assert pdf.problems(whole) == ""
@@ -114,12 +124,12 @@ def test_a_batch_is_a_list_and_the_letters_sorted_by_sheets_and_zip_each_on_its_
     ]
     order = [pages[0].index(f"Clinician {n}") for n in (1, 2, 0)]
     assert order == sorted(order)
-    for words in ("Batch 1", "3 letters on 3 sheets", "02114-1931", letters[0].number, "☐"):
+    for words in ("Batch 1", "3 letters on 3 sheets", "02114-1931", drawn[0].number, "☐"):
         assert words in pages[0]
 
 
 def test_the_list_names_no_patient_and_no_illness(
-    clinic: ClinicFixture, letters: list[Referral], renderer: Renderer
+    clinic: ClinicFixture, drawn: list[Referral], renderer: Renderer
 ) -> None:
     top = pdf.text(printed(clinic, renderer), 1).casefold()
     for secret in ("maria", "nguy", "1986", "depress", "f33", "ketamine", "infusion", "patient", "psychiat"):
@@ -127,11 +137,11 @@ def test_the_list_names_no_patient_and_no_illness(
 
 
 def test_what_is_printed_twice_has_the_same_bytes_and_they_are_the_stored_ones(
-    clinic: ClinicFixture, letters: list[Referral], renderer: Renderer
+    clinic: ClinicFixture, drawn: list[Referral], renderer: Renderer
 ) -> None:
     first = printed(clinic, renderer)
     assert printed(clinic, renderer) == first
-    (message,) = messages(clinic, letters[1])
+    (message,) = messages(clinic, drawn[1])
     with clinic.transaction() as session:
         again = print_one(session, clinic.actor, BATCH, str(message.id))
         stored = documents.get(session, str(message.envelope_id))
@@ -144,9 +154,9 @@ def test_what_is_printed_twice_has_the_same_bytes_and_they_are_the_stored_ones(
 
 
 def test_who_prints_sees_patients_and_that_is_on_record(
-    clinic: ClinicFixture, letters: list[Referral], renderer: Renderer
+    clinic: ClinicFixture, letters: list[Referral], one_of_each: Renderer
 ) -> None:
-    printed(clinic, renderer)
+    printed(clinic, one_of_each)
     with clinic.transaction() as session:
         for referral in letters:
             found = [row.subtype for row in audit.find(session, patient_id=referral.patient_id)]
@@ -154,9 +164,9 @@ def test_who_prints_sees_patients_and_that_is_on_record(
 
 
 def test_the_ladder_counts_from_the_day_that_the_letter_was_mailed(
-    clinic: ClinicFixture, letters: list[Referral], renderer: Renderer
+    clinic: ClinicFixture, letters: list[Referral], one_of_each: Renderer
 ) -> None:
-    printed(clinic, renderer)
+    printed(clinic, one_of_each)
     assert confirm(clinic) == 3
     (message,) = messages(clinic, letters[0])
     assert (message.state, message.sent_for_real) == (MessageState.ACCEPTED, True)
@@ -174,14 +184,14 @@ def test_the_ladder_counts_from_the_day_that_the_letter_was_mailed(
 
 
 def test_a_second_click_makes_no_second_batch_and_mails_nothing_again(
-    clinic: ClinicFixture, letters: list[Referral], renderer: Renderer
+    clinic: ClinicFixture, letters: list[Referral], one_of_each: Renderer
 ) -> None:
     with clinic.transaction() as session:
         first = make_batch(session, clinic.actor, BATCH, NOW)
         assert make_batch(session, clinic.actor, BATCH, NOW) == first
     with clinic.transaction() as session, pytest.raises(TransitionRefused, match="Nothing waits"):
         make_batch(session, clinic.actor, BATCH.replace("0b", "1b"), NOW)
-    printed(clinic, renderer)
+    printed(clinic, one_of_each)
     confirm(clinic)
     with pytest.raises(TransitionRefused):
         confirm(clinic, LATER + timedelta(minutes=1))
@@ -216,30 +226,30 @@ def answer(clinic: ClinicFixture, referral: Referral) -> None:
 
 
 def test_what_was_answered_before_printing_is_not_printed(
-    clinic: ClinicFixture, letters: list[Referral], renderer: Renderer
+    clinic: ClinicFixture, drawn: list[Referral], renderer: Renderer
 ) -> None:
-    answer(clinic, letters[0])
+    answer(clinic, drawn[0])
     whole = printed(clinic, renderer)
-    assert letters[0].number not in pdf.text(whole)
+    assert drawn[0].number not in pdf.text(whole)
     assert len(pikepdf.open(io.BytesIO(whole)).pages) == 6
 
 
 def test_what_was_answered_between_batch_and_print_is_left_out_and_shown_as_taken_out(
-    clinic: ClinicFixture, letters: list[Referral], renderer: Renderer
+    clinic: ClinicFixture, drawn: list[Referral], renderer: Renderer
 ) -> None:
     with clinic.transaction() as session:
         make_batch(session, clinic.actor, BATCH, NOW)
-    answer(clinic, letters[1])
+    answer(clinic, drawn[1])
     with clinic.transaction() as session:
         taken = [one.referral.id for one in find_batch(session, BATCH).letters if one.taken_out]
-    assert taken == [letters[1].id]
-    assert letters[1].number not in pdf.text(printed(clinic, renderer))
+    assert taken == [drawn[1].id]
+    assert drawn[1].number not in pdf.text(printed(clinic, renderer))
 
 
 def test_what_was_answered_after_printing_is_taken_out_and_never_called_mailed(
-    clinic: ClinicFixture, letters: list[Referral], renderer: Renderer
+    clinic: ClinicFixture, letters: list[Referral], one_of_each: Renderer
 ) -> None:
-    printed(clinic, renderer)
+    printed(clinic, one_of_each)
     with clinic.transaction() as session:
         shown = find_batch(session, BATCH).mark
     with clinic.transaction() as session:
@@ -260,9 +270,9 @@ def test_what_was_answered_after_printing_is_taken_out_and_never_called_mailed(
 
 
 def test_a_batch_of_which_nothing_is_left_is_closed_by_hand(
-    clinic: ClinicFixture, letters: list[Referral], renderer: Renderer
+    clinic: ClinicFixture, letters: list[Referral], one_of_each: Renderer
 ) -> None:
-    printed(clinic, renderer)
+    printed(clinic, one_of_each)
     with clinic.transaction() as session, pytest.raises(TransitionRefused, match="still wait"):
         close_batch(session, clinic.actor, BATCH, LATER)
     for referral in letters:
@@ -275,9 +285,9 @@ def test_a_batch_of_which_nothing_is_left_is_closed_by_hand(
 
 
 def test_what_was_not_mailed_comes_with_the_next_batch(
-    clinic: ClinicFixture, letters: list[Referral], renderer: Renderer
+    clinic: ClinicFixture, letters: list[Referral], one_of_each: Renderer
 ) -> None:
-    printed(clinic, renderer)
+    printed(clinic, one_of_each)
     (message,) = messages(clinic, letters[1])
     with clinic.transaction() as session:
         put_back(session, clinic.actor, BATCH, str(message.id), NOW)
@@ -300,15 +310,15 @@ def test_nothing_is_called_mailed_before_it_was_printed(
 
 
 def test_another_clinics_batch_is_not_there(
-    clinic: ClinicFixture, other_clinic: ClinicFixture, letters: list[Referral], renderer: Renderer
+    clinic: ClinicFixture, other_clinic: ClinicFixture, letters: list[Referral], one_of_each: Renderer
 ) -> None:
-    printed(clinic, renderer)
+    printed(clinic, one_of_each)
     (message,) = messages(clinic, letters[0])
     with other_clinic.transaction() as session:
         actor = other_clinic.actor
         for act in (
             lambda: find_batch(session, BATCH),
-            lambda: print_letters(session, actor, BATCH, renderer, NOW),
+            lambda: print_letters(session, actor, BATCH, one_of_each, NOW),
             lambda: print_one(session, actor, BATCH, str(message.id)),
             lambda: confirm_mailed(session, actor, BATCH, "", NOW),
             lambda: put_back(session, actor, BATCH, str(message.id), NOW),
@@ -320,31 +330,31 @@ def test_another_clinics_batch_is_not_there(
 
 
 def test_a_reminder_on_paper_stops_when_the_request_is_answered(
-    clinic: ClinicFixture, letters: list[Referral], renderer: Renderer
+    clinic: ClinicFixture, letters: list[Referral], one_of_each: Renderer
 ) -> None:
-    printed(clinic, renderer)
+    printed(clinic, one_of_each)
     confirm(clinic)
     with clinic.transaction() as session:
         due = referrals.get(session, letters[0].id).next_step_at
         assert due is not None
         send_reminders(session, due)
-    deliver(clinic, renderer, due)
+    deliver(clinic, one_of_each, due)
     answer(clinic, letters[0])
     states = {m.kind: m.state for m in messages(clinic, letters[0])}
     assert states[MessageKind.REMINDER] is MessageState.CANCELLED
 
 
 def test_a_reminder_on_paper_that_was_stopped_before_it_was_mailed_comes_later(
-    clinic: ClinicFixture, letters: list[Referral], renderer: Renderer
+    clinic: ClinicFixture, letters: list[Referral], one_of_each: Renderer
 ) -> None:
     """It lay with the letters to print when the request was paused: the rung is climbed once more."""
-    printed(clinic, renderer)
+    printed(clinic, one_of_each)
     confirm(clinic)
     with clinic.transaction() as session:
         due = referrals.get(session, letters[0].id).next_step_at
         assert due is not None
         send_reminders(session, due)
-    deliver(clinic, renderer, due)
+    deliver(clinic, one_of_each, due)
     with clinic.transaction() as session:
         before = referrals.get(session, letters[0].id)
         until = (due + timedelta(days=6)).date()
@@ -393,11 +403,11 @@ def test_notices_and_records_by_post_have_an_address_for_the_window(
 
 
 def test_a_letter_that_comes_back_is_sent_by_another_channel(
-    clinic: ClinicFixture, renderer: Renderer
+    clinic: ClinicFixture, one_of_each: Renderer
 ) -> None:
     referral = asked(clinic, email="", fax="")
-    deliver(clinic, renderer)
-    printed(clinic, renderer)
+    deliver(clinic, one_of_each)
+    printed(clinic, one_of_each)
     (letter,) = messages(clinic, referral)
     with clinic.transaction() as session, pytest.raises(TransitionRefused, match="was not mailed"):
         take_returned_letter(session, clinic.actor, BATCH, str(letter.id), LATER)
@@ -419,13 +429,15 @@ def test_a_letter_that_comes_back_is_sent_by_another_channel(
     assert [m.channel for m in messages(clinic, referral) if m.state is MessageState.QUEUED] == [Channel.FAX]
 
 
-def test_staff_send_again_by_post(clinic: ClinicFixture, letters: list[Referral], renderer: Renderer) -> None:
-    printed(clinic, renderer)
+def test_staff_send_again_by_post(
+    clinic: ClinicFixture, letters: list[Referral], one_of_each: Renderer
+) -> None:
+    printed(clinic, one_of_each)
     confirm(clinic)
     with clinic.transaction() as session:
         current = referrals.get(session, letters[0].id)
         resend(session, clinic.actor, current.id, current.version, "post", LATER)
-    deliver(clinic, renderer, LATER)
+    deliver(clinic, one_of_each, LATER)
     with clinic.transaction() as session:
         assert [one.referral.id for one in find_pile(session).letters] == [letters[0].id]
 
@@ -456,10 +468,10 @@ def test_a_zip_is_the_last_of_its_address(address: str, zip_code: str) -> None:
 
 
 def test_five_hundred_letters_are_joined_in_a_few_seconds(
-    clinic: ClinicFixture, letters: list[Referral]
+    clinic: ClinicFixture, drawn: list[Referral]
 ) -> None:
     """About one second of a quiet core; the bound leaves room for a machine that is shared."""
-    (message,) = messages(clinic, letters[0])
+    (message,) = messages(clinic, drawn[0])
     with clinic.transaction() as session:
         stored = documents.get(session, str(message.envelope_id)).content
     started = time.process_time()
@@ -469,14 +481,14 @@ def test_five_hundred_letters_are_joined_in_a_few_seconds(
 
 
 def test_nothing_is_printed_after_a_restore_before_the_clinic_is_reopened(
-    clinic: ClinicFixture, letters: list[Referral], renderer: Renderer
+    clinic: ClinicFixture, letters: list[Referral], one_of_each: Renderer
 ) -> None:
     """What a backup says waits for paper may be in the mail since."""
-    printed(clinic, renderer)
+    printed(clinic, one_of_each)
     (message,) = messages(clinic, letters[0])
     tries: list[Callable[[Session], object]] = [
         lambda s: make_batch(s, clinic.actor, str(uuid.uuid4()), NOW),
-        lambda s: print_letters(s, clinic.actor, BATCH, renderer, NOW),
+        lambda s: print_letters(s, clinic.actor, BATCH, one_of_each, NOW),
         lambda s: print_one(s, clinic.actor, BATCH, str(message.id)),
     ]
     with closed(clinic):
