@@ -15,13 +15,14 @@ from referral.cli_accounts import ClinicOption, enter
 from referral.cli_sign_in import PasswordStdin, ask_password, sign_in
 from referral.domain.errors import ReferralError
 from referral.domain.outgoing import MessageState
+from referral.storage.outbox import Message
 
 if TYPE_CHECKING:
     from referral.bootstrap import Runtime
     from referral.domain.audit import Actor
     from referral.domain.codes import Channel
     from referral.storage.db import Session
-    from referral.storage.outbox import Message
+    from referral.storage.on_call import CalledContact
 
 outbox = typer.Typer(
     name="outbox",
@@ -31,6 +32,8 @@ outbox = typer.Typer(
 
 _AGE = re.compile(r"(\d{1,6})([mhd])")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
+# What a message to whoever is on call is called: it has no kind of its own.
+_ON_CALL = "on-call"
 IdsArgument = Annotated[list[str], typer.Argument(help="Ids, as `referral outbox list` shows them.")]
 ByOption = Annotated[str, typer.Option("--by", help="The account (e-mail address) of whoever decides this.")]
 
@@ -50,13 +53,13 @@ def list_messages(
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most so many, the newest.")] = 100,
     clinic: ClinicOption = None,
 ) -> None:
-    """Messages on a line each, newest first.
+    """Messages on a line each, newest first; then those to whoever is on call about safety tasks.
 
-    Id, when it was decided, state, kind, channel, provider, generation, tries, request, last reason.
+    Id, when it was decided, state, kind, channel, provider, generation, tries, request or task, last reason.
     """
     age = _age(older_than)
     with _working(clinic) as (runtime, session, actor):
-        from referral.services.find_stuck_messages import list_for_operator
+        from referral.services.find_stuck_messages import calls_for_operator, list_for_operator
 
         by = _providers(runtime)
         if provider is not None and provider not in by.values():
@@ -64,8 +67,9 @@ def list_messages(
         channels = [channel for channel, name in by.items() if provider in (None, name)]
         before = runtime.now() - age
         found = list_for_operator(session, actor, state or None, channels, before, limit)
-    for message in found:
-        typer.echo("\t".join(_row(message, by)))
+        called = calls_for_operator(session, state or None, channels, before, limit)
+    for row in (*(_row(message, by) for message in found), *(_call_row(one, by) for one in called)):
+        typer.echo("\t".join(row))
 
 
 @outbox.command("show")
@@ -76,7 +80,12 @@ def show_message(message_id: str, clinic: ClinicOption = None) -> None:
 
         message = show_for_operator(session, actor, message_id)
         by = _providers(runtime)
-    for name, value in (
+    for name, value in _facts(message, by) if isinstance(message, Message) else _call_facts(message, by):
+        typer.echo(f"{name + ':':12}{value}")
+
+
+def _facts(message: Message, by: dict[Channel, str]) -> tuple[tuple[str, object], ...]:
+    return (
         ("id", message.id),
         ("request", message.referral_id),
         ("kind", f"{message.kind} {message.ordinal}"),
@@ -91,8 +100,26 @@ def show_message(message_id: str, clinic: ClinicOption = None) -> None:
         ("letter", message.letter_id or "-"),
         ("reference", message.provider_reference or "-"),
         ("reason", message.last_error or "-"),
-    ):
-        typer.echo(f"{name + ':':12}{value}")
+    )
+
+
+def _call_facts(called: CalledContact, by: dict[Channel, str]) -> tuple[tuple[str, object], ...]:
+    """Of a message to whoever is on call."""
+    call, channel = called.call, called.contact.channel
+    return (
+        ("id", call.id),
+        ("task", call.task_id),
+        ("kind", f"{_ON_CALL} {call.step}"),
+        ("channel", f"{channel}, by {by[channel]}"),
+        ("contact", call.contact_id),
+        ("state", call.state),
+        ("tries", f"{call.tries}, claimed {call.attempts} times, workers lost {call.crashes}"),
+        ("decided", call.created_at.isoformat(timespec="seconds")),
+        ("due", call.not_before.isoformat(timespec="seconds")),
+        ("ended", call.finished_at.isoformat(timespec="seconds") if call.finished_at else "-"),
+        ("reference", call.provider_reference or "-"),
+        ("reason", call.last_error or "-"),
+    )
 
 
 @outbox.command("retry")
@@ -199,6 +226,22 @@ def _row(message: Message, by: dict[Channel, str]) -> tuple[str, ...]:
         str(message.tries),
         message.referral_id,
         message.last_error or "-",
+    )
+
+
+def _call_row(called: CalledContact, by: dict[Channel, str]) -> tuple[str, ...]:
+    call, channel = called.call, called.contact.channel
+    return (
+        str(call.id),
+        call.created_at.isoformat(timespec="seconds"),
+        call.state,
+        _ON_CALL,
+        channel,
+        by[channel],
+        "1",
+        str(call.tries),
+        call.task_id,
+        call.last_error or "-",
     )
 
 

@@ -16,10 +16,15 @@ from referral.domain.outgoing import MessageState
 from referral.letters.render import Renderer
 from referral.services.accounts import NewUser, add_user
 from referral.services.deliver_messages import deliver_due
-from referral.storage import clinics, outbox, tables
+from referral.services.keep_on_call import add_on_call
+from referral.services.raise_safety import raise_safety
+from referral.services.send_safety_calls import send_safety_calls
+from referral.storage import clinics, on_call, outbox, tables
+from referral.storage.on_call import SafetyCall
 from tests.database import MASTER_KEY, NOW, ClinicFixture, Clock
 from tests.processes import referral
 from tests.services import conftest as letters
+from tests.services import people
 from tests.services.sending import Provider, asked, delivery
 
 PASSWORD = "correct horse battery staple"
@@ -70,6 +75,26 @@ def one_message(clinic: ClinicFixture, renderer: Renderer, outcome: Outcome) -> 
         work.now.forward(120)
 
 
+def called(clinic: ClinicFixture, renderer: Renderer) -> SafetyCall:
+    """Whoever is on call was told of a safety task."""
+    with clinic.transaction() as session:
+        add_on_call(session, clinic.actor, "Dr. Whitcombe", "sms", "3035550101", NOW)
+        task = raise_safety(
+            session,
+            clinic.actor,
+            patient_id=people.patient(session, clinic).id,
+            order_id=None,
+            source="QuestionnaireResponse/q",
+            answer=2,
+            now=NOW,
+        )
+    assert task is not None
+    assert send_safety_calls(delivery(clinic, renderer, sms=Provider()), clinic.id) == 1
+    with clinic.transaction() as session:
+        (call,) = on_call.of_tasks(session, [task.id])[task.id]
+    return call
+
+
 def state_of(clinic: ClinicFixture, message: outbox.Message) -> tuple[str, int]:
     with clinic.transaction() as session:
         found = outbox.get(session, message.id)
@@ -93,6 +118,18 @@ def test_messages_are_listed_shown_and_decided_about(
     _, shown, _ = command("show", str(message.id), "--clinic", slug)
     assert re.search(r"^state: +unknown$", shown, re.MULTILINE)
     for word in ("Okafor", "Nguy", "beaconhill", "@", "303-555"):
+        assert word not in said + shown, word
+
+    call = called(clinic, renderer)
+    code, said, _ = command("list", "--clinic", slug, "--state", "accepted", "--provider", "outbox")
+    assert code == 0
+    lines = [line.split("\t") for line in said.splitlines()]
+    assert [line[0] for line in lines] == [str(other.id), str(call.id)]
+    assert lines[1][2:6] == ["accepted", "on-call", "sms", "outbox"]
+    assert len(lines[1]) == 10
+    _, shown, _ = command("show", str(call.id), "--clinic", slug)
+    assert re.search(rf"^task: +{call.task_id}$", shown, re.MULTILINE)
+    for word in ("Whitcombe", "Nguy", "555"):
         assert word not in said + shown, word
 
     code, said, why = command("retry", str(message.id), str(other.id), *by, typed=PASSWORD)

@@ -22,6 +22,8 @@ from referral.services.note_shown import note_shown
 from referral.storage import audit, contacts, directory, documents, outbox, provider_events, referrals
 from referral.storage.db import Session
 from referral.storage.lists import messages
+from referral.storage.lists import on_call as on_call_list
+from referral.storage.on_call import CalledContact
 from referral.storage.outbox import Message
 
 FILTERS: Final[dict[str, tuple[MessageState, ...]]] = {
@@ -60,6 +62,13 @@ def list_messages(session: Session, actor: Actor, view: View, now: datetime) -> 
     shown = _about(session, list(page.rows))
     note_shown(session, actor, view.noted("messages"), (sent.patient.id for sent in shown), list="messages")
     return page.of(shown)
+
+
+def list_calls(session: Session, actor: Actor, view: View, now: datetime) -> Page[CalledContact]:
+    """Messages to whoever is on call, as list_messages(). They name no patient, and neither does the list."""
+    page = on_call_list.listed(session, view, FILTERS, now)
+    note_shown(session, actor, view.noted("messages"), (), list="on-call")
+    return page
 
 
 def _about(session: Session, found: list[Message]) -> list[Sent]:

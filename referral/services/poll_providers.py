@@ -57,10 +57,13 @@ def _take(polling: Polling, clinic_id: str) -> list[Waiting]:
         return []
     now = polling.now()
     with polling.database.transaction(clinic_id) as session:
+        calls = provider_polls.due_calls(session, channels, now, _BATCH)
+        for one in calls:
+            provider_polls.note_call_asked(session, one.message_id, now + asked_again(one.asked + 1))
         waiting = provider_polls.due(session, channels, now, _BATCH)
         for one in waiting:
             provider_polls.note_asked(session, one.message_id, now + asked_again(one.asked + 1))
-    return waiting
+    return [*calls, *waiting]
 
 
 def _ask_safely(polling: Polling, clinic_id: str, one: Waiting) -> None:

@@ -22,8 +22,9 @@ from referral.channels.returned_mail import MOST_BYTES, News, ReturnedMail, Unre
 from referral.domain.errors import ReferralError
 from referral.domain.outgoing import provider_key
 from referral.services.take_report import Report, take_report
-from referral.storage import clinics, mode, outbox, referrals, returned_mail
+from referral.storage import clinics, mode, on_call, outbox, referrals, returned_mail
 from referral.storage.db import Database, Session
+from referral.storage.on_call import SafetyCall
 from referral.storage.outbox import Message
 
 log = structlog.get_logger(__name__)
@@ -135,7 +136,7 @@ def _act(reading: Reading, content: bytes, digest: str, came_at: datetime) -> Ne
             report = _report(about, digest, came_at)
             if report is not None:
                 take_report(session, report, now)
-            elif about.mail.news in _NOTES:
+            elif about.mail.news in _NOTES and isinstance(message, Message):
                 _note(session, about.mail, message, now)
     return outcome
 
@@ -154,14 +155,18 @@ def _read(returns: ReturnAddresses, content: bytes) -> _About | Ignored:
     return _About(mail, returned) if returned is not None else Ignored.FORGED
 
 
-def _enter_clinic_of(session: Session, returned: Returned) -> Message | None:
-    """The message, with its clinic entered; None where there is none. No other clinic's rows are seen."""
+def _enter_clinic_of(session: Session, returned: Returned) -> Message | SafetyCall | None:
+    """The message, with its clinic entered; None where there is none. No other clinic's rows are seen.
+
+    Also one to whoever is on call.
+    """
     for clinic in clinics.every(session):
         if returned.is_of(clinic.id):
             if clinic.id in mode.restoring(session):
                 raise _NotNow
             session.enter_clinic(clinic.id)
-            message = outbox.get(session, returned.message_id)
+            id = returned.message_id
+            message = outbox.get(session, id) or on_call.get(session, id)
             if message is not None:
                 return message
     return None

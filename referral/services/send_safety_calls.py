@@ -17,7 +17,6 @@ import structlog
 
 from referral.channels import email
 from referral.channels.base import Envelope, Outcome, Sent, Transport, UnusableAddress
-from referral.domain.audit import Action, Actor, AuditEntry
 from referral.domain.codes import Channel
 from referral.domain.outgoing import (
     DOUBT,
@@ -32,7 +31,8 @@ from referral.domain.outgoing import (
 from referral.services.batches import Delivery
 from referral.services.call_on_duty import call_on_duty
 from referral.services.calls import ask_or_send, give_back, open_batch, settle
-from referral.storage import audit, clinics, documents, on_call, resources
+from referral.services.end_safety_call import end_safety_call
+from referral.storage import clinics, documents, on_call, resources
 from referral.storage.db import Session
 from referral.storage.on_call import HeldCall, SafetyCall
 
@@ -110,16 +110,16 @@ def _held(
     call = held.call
     was_left = call.state is MessageState.SENDING
     if not held.is_wanted and not was_left:
-        _end(session, call, MessageState.CANCELLED, None, now)
+        end_safety_call(session, call, MessageState.CANCELLED, None, now)
         return None
     crashes = call.crashes + (was_left and not call.in_doubt)
     if crashes >= MAX_CRASHES:
-        _end(session, call, MessageState.UNKNOWN, _POISON, now)
+        end_safety_call(session, call, MessageState.UNKNOWN, _POISON, now)
         return None
     try:
         envelope_id = call.envelope_id or _draw(delivery, session, held, now)
     except UnusableAddress as error:
-        _end(session, call, MessageState.FAILED, str(error), now)
+        end_safety_call(session, call, MessageState.FAILED, str(error), now)
         return None
     after = replace(
         call,
@@ -139,6 +139,8 @@ def _held(
         content=kept.content,
         key=provider_key(call.id, 1),
         content_type=kept.content_type,
+        # Where its provider tells what became of it, as of every message; there is one generation.
+        reports_to=f"{delivery.base_url}/hooks/{transport.name}/{session.clinic}/{call.id}.1",
     )
     is_known = transport.repeatable and held.is_wanted and now - (after.sending_since or now) < KEY_KEPT
     return _Claimed(after, envelope, asks=was_left and not is_known)
@@ -174,12 +176,12 @@ def _record(
 ) -> None:
     call, now = claimed.call, delivery.now()
     if sent is None:
-        _end(session, call, MessageState.UNKNOWN, call.last_error or _CANNOT_SAY, now)
+        end_safety_call(session, call, MessageState.UNKNOWN, call.last_error or _CANNOT_SAY, now)
     elif sent.outcome in (Outcome.ACCEPTED, Outcome.BY_HAND):
         values = {"provider_reference": sent.reference, "sent_for_real": transport.is_real}
-        _end(session, call, MessageState.ACCEPTED, None, now, **values)
+        end_safety_call(session, call, MessageState.ACCEPTED, None, now, **values)
     elif sent.outcome is Outcome.REFUSED:
-        _end(session, call, MessageState.FAILED, sent.reason or "it was refused", now)
+        end_safety_call(session, call, MessageState.FAILED, sent.reason or "it was refused", now)
     else:
         _later(delivery, session, claimed, sent, now)
 
@@ -190,7 +192,7 @@ def _later(delivery: Delivery, session: Session, claimed: _Claimed, sent: Sent, 
     reason = sent.reason or "the provider did not answer"
     in_doubt = sent.outcome is Outcome.UNKNOWN
     if tries >= MAX_TRIES:
-        _end(session, call, MessageState.UNKNOWN if in_doubt else MessageState.DEAD, reason, now)
+        end_safety_call(session, call, MessageState.UNKNOWN if in_doubt else MessageState.DEAD, reason, now)
         return
     delay = retry_delay(tries, delivery.fraction())
     values: dict[str, Any] = {"tries": tries, "last_error": reason}
@@ -201,21 +203,3 @@ def _later(delivery: Delivery, session: Session, claimed: _Claimed, sent: Sent, 
     due = now + max(delay, sent.retry_after or delay)
     values |= {"state": MessageState.QUEUED, "not_before": due, "sending_since": None}
     on_call.change(session, call, **values)
-
-
-def _end(
-    session: Session, call: SafetyCall, state: MessageState, error: str | None, now: datetime, **values: Any
-) -> None:
-    """Once; where it has reached nobody, the next contact is told at once."""
-    ended = on_call.change(session, call, state=state, finished_at=now, last_error=error, **values)
-    if not ended:
-        return
-    entry = AuditEntry(
-        action=Action.EXECUTE,
-        subtype="safety-called",
-        entity=f"Task/{call.task_id}",
-        detail={"step": call.step, "state": state, "contact": call.contact_id},
-    )
-    audit.record(session, Actor(session.clinic, "system", "worker"), entry)
-    if state is not MessageState.ACCEPTED:
-        call_on_duty(session, now, {call.task_id})

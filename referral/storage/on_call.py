@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import select, text, update
+from sqlalchemy import and_, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
 from referral.domain.codes import Channel
@@ -39,6 +39,7 @@ class SafetyCall:
     not_before: datetime
     sending_since: datetime | None
     envelope_id: str | None
+    provider_reference: str | None
     last_error: str | None
     sent_for_real: bool
     created_at: datetime
@@ -47,6 +48,22 @@ class SafetyCall:
 
 _FIELDS: Final = tuple(SafetyCall.__slots__)
 _COLUMNS: Final = tuple(_CALL.c[name] for name in _FIELDS)
+
+
+@dataclass(frozen=True, slots=True)
+class CalledContact:
+    """A message with whom it went to, who may be on call no longer."""
+
+    call: SafetyCall
+    contact: OnCallContact
+
+
+CALL_COLUMNS: Final = (*_COLUMNS, *(_CONTACT.c[name] for name in _CONTACT_FIELDS))
+
+
+def to_called(row: Any) -> CalledContact:
+    """Of CALL_COLUMNS."""
+    return CalledContact(_to_call(row[: len(_FIELDS)]), _to_contact(row[len(_FIELDS) :]))
 
 
 def _to_contact(row: Any) -> OnCallContact:
@@ -144,6 +161,13 @@ def put(session: Session, task_id: str, step: int, contact_id: str, now: datetim
     return made is not None
 
 
+def get(session: Session, id: uuid.UUID, *, lock: bool = False) -> SafetyCall | None:
+    """One of them, None where there is none of this id in this clinic."""
+    query = select(*_COLUMNS).where(_CALL.c.clinic_id == session.clinic, _CALL.c.id == id)
+    row = session.connection.execute(query.with_for_update(key_share=True) if lock else query).one_or_none()
+    return _to_call(row) if row is not None else None
+
+
 def of_tasks(session: Session, task_ids: Iterable[str]) -> dict[str, list[SafetyCall]]:
     """What was sent about each of these tasks, oldest first."""
     found: dict[str, list[SafetyCall]] = {id: [] for id in task_ids}
@@ -156,6 +180,33 @@ def of_tasks(session: Session, task_ids: Iterable[str]) -> dict[str, list[Safety
         for call in map(_to_call, rows):
             found[call.task_id].append(call)
     return found
+
+
+def find(
+    session: Session,
+    *,
+    id: uuid.UUID | None = None,
+    states: Iterable[MessageState] | None = None,
+    channels: Iterable[Channel] | None = None,
+    before: datetime | None = None,
+    limit: int | None = None,
+) -> list[CalledContact]:
+    """Newest first; None for all."""
+    query = (
+        select(*CALL_COLUMNS)
+        .join(_CONTACT, and_(_CONTACT.c.clinic_id == _CALL.c.clinic_id, _CONTACT.c.id == _CALL.c.contact_id))
+        .where(_CALL.c.clinic_id == session.clinic)
+        .order_by(_CALL.c.created_at.desc(), _CALL.c.id.desc())
+    )
+    if id is not None:
+        query = query.where(_CALL.c.id == id)
+    if states is not None:
+        query = query.where(_CALL.c.state.in_(list(states)))
+    if channels is not None:
+        query = query.where(_CONTACT.c.channel.in_(list(channels)))
+    if before is not None:
+        query = query.where(_CALL.c.created_at <= before)
+    return [to_called(row) for row in session.connection.execute(query.limit(limit))]
 
 
 def cancel_waiting(session: Session, task_id: str, now: datetime) -> None:

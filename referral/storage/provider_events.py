@@ -1,12 +1,13 @@
-"""What providers have told about messages: each event is taken once."""
+"""What providers have told about messages, also those to whoever is on call: each event is taken once."""
 
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import func, select
+from sqlalchemy import func, or_, select
 from sqlalchemy.dialects.postgresql import insert
 
 from referral.storage import tables
@@ -25,18 +26,19 @@ def add(
     *,
     provider: str,
     event_id: str,
-    message_id: uuid.UUID,
+    about: Mapping[str, uuid.UUID],
     fate: str,
     reason: str | None,
     at: datetime,
     now: datetime,
 ) -> bool:
-    """False where this event has been taken before."""
+    """False where this event has been taken before. `about` is a `message_id`, or the `call_id` of a call."""
     values = {
         "clinic_id": session.clinic,
         "provider": provider,
         "event_id": event_id,
-        "message_id": message_id,
+        "message_id": about.get("message_id"),
+        "call_id": about.get("call_id"),
         "fate": fate,
         "reason": reason,
         "at": at,
@@ -45,9 +47,10 @@ def add(
     return session.connection.scalar(_ADD, values) is not None
 
 
-def count(session: Session, message_id: uuid.UUID) -> int:
-    """How many events about this message have been kept."""
-    kept = select(func.count()).where(_TABLE.c.clinic_id == session.clinic, _TABLE.c.message_id == message_id)
+def count(session: Session, id: uuid.UUID) -> int:
+    """How many events about this message, or call, have been kept."""
+    about = or_(_TABLE.c.message_id == id, _TABLE.c.call_id == id)
+    kept = select(func.count()).where(_TABLE.c.clinic_id == session.clinic, about)
     return int(session.connection.scalar(kept) or 0)
 
 

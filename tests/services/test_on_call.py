@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import email
+import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -12,17 +13,19 @@ from threading import Barrier
 
 import pytest
 
-from referral.channels.base import Envelope, Outcome, Sent
+from referral.channels.base import Envelope, Fate, Outcome, Progress, Sent
 from referral.domain.errors import InvalidInput, TransitionRefused
 from referral.domain.on_call import OnCallContact
 from referral.domain.outgoing import LEASE, MessageState
 from referral.letters.render import Renderer
 from referral.services.course_events import serious_event
 from referral.services.keep_on_call import add_on_call, remove_on_call, set_wait, tell_first
+from referral.services.poll_providers import Polling, poll_providers
 from referral.services.raise_safety import raise_safety, settle_safety
 from referral.services.record_session import notice
 from referral.services.send_safety_calls import send_safety_calls
-from referral.storage import audit, documents, on_call, orders, safety_tasks
+from referral.services.take_report import Report, take_report
+from referral.storage import audit, documents, on_call, orders, provider_events, safety_tasks
 from referral.storage.on_call import SafetyCall
 from tests.database import NOW, ClinicFixture
 from tests.services import people
@@ -267,3 +270,80 @@ def test_who_is_on_call_and_in_which_order(
             add_on_call(session, clinic.actor, "One more", "sms", f"303555019{number}", NOW)
         with pytest.raises(TransitionRefused):
             add_on_call(session, clinic.actor, "Too many", "sms", "3035550177", NOW)
+
+
+def told_by_provider(clinic: ClinicFixture, call: SafetyCall, fate: Fate, at: datetime, event: str) -> bool:
+    report = Report("scripted", event, call.id, fate, "switched off", at, reference="ref", generation=1)
+    with clinic.transaction() as session:
+        return take_report(session, report, at)
+
+
+def test_what_the_provider_says_reaches_the_message_and_a_failure_tells_the_next_at_once(
+    clinic: ClinicFixture, first: OnCallContact, second: OnCallContact, send: Send
+) -> None:
+    task_id, text, mail = raised(clinic), Provider(), Provider()
+    send(NIGHT, sms=text, email=mail)
+    (sent,) = text.sent
+    (call,) = calls(clinic, task_id)
+    assert sent.reports_to == f"https://portal.example/hooks/scripted/{clinic.id}/{call.id}.1"
+    soon = NIGHT + timedelta(minutes=1)
+    for _ in range(2):  # the same event counts once
+        told_by_provider(clinic, call, Fate.FAILED, soon, "e1")
+    failed, due = calls(clinic, task_id)
+    assert (failed.state, failed.last_error) == (MessageState.FAILED, "switched off")
+    assert (due.contact_id, due.state) == (second.id, MessageState.QUEUED)
+    # Long before the second's time has come
+    assert send(soon, sms=text, email=mail) == 1
+    assert [one.address for one in mail.sent] == [second.address]
+    with clinic.transaction() as session:
+        assert provider_events.count(session, call.id) == 1
+    # A late "delivered" is the stronger word; a failure after it is not believed.
+    assert told_by_provider(clinic, call, Fate.DELIVERED, soon, "e2")
+    assert not told_by_provider(clinic, call, Fate.FAILED, soon, "e3")
+    assert [one.state for one in calls(clinic, task_id)] == [MessageState.DELIVERED, MessageState.ACCEPTED]
+
+
+def test_what_another_clinic_or_nobody_has_sent_changes_nothing(
+    clinic: ClinicFixture, other_clinic: ClinicFixture, first: OnCallContact, send: Send
+) -> None:
+    task_id = raised(clinic)
+    send(NIGHT, sms=Provider())
+    (call,) = calls(clinic, task_id)
+    assert not told_by_provider(other_clinic, call, Fate.FAILED, NIGHT, "e1")
+    assert not told_by_provider(clinic, replace(call, id=uuid.uuid4()), Fate.FAILED, NIGHT, "e2")
+    assert not told_by_provider(clinic, call, Fate.PENDING, NIGHT, "e3")
+    assert [one.state for one in calls(clinic, task_id)] == [MessageState.ACCEPTED]
+
+
+class Forgetful(Provider):
+    """It calls nobody, and has to be asked."""
+
+    fate = Fate.PENDING
+    asked = 0
+
+    def progress(self, reference: str) -> Progress:
+        assert reference == self.reference
+        self.asked += 1
+        return Progress(self.fate, "switched off")
+
+
+def test_a_provider_that_does_not_call_is_asked(
+    clinic: ClinicFixture, first: OnCallContact, second: OnCallContact, send: Send, renderer: Renderer
+) -> None:
+    task_id, text = raised(clinic), Forgetful()
+    send(NIGHT, sms=text)
+
+    def poll(minutes: int) -> int:
+        made = delivery(clinic, renderer, NIGHT + timedelta(minutes=minutes), sms=text)
+        return poll_providers(
+            Polling(database=made.database, channels=made.channels, now=made.now), clinic.id
+        )
+
+    # After three minutes, and then after six more.
+    assert [poll(2), poll(4), poll(5)] == [0, 1, 0]
+    text.fate = Fate.FAILED
+    assert poll(11) == 1
+    assert text.asked == 2
+    failed, due = calls(clinic, task_id)
+    assert (failed.state, due.contact_id) == (MessageState.FAILED, second.id)
+    assert poll(60) == 0

@@ -15,22 +15,26 @@ import httpx
 import pytest
 
 from referral.channels.signatures import body_signature, twilio_signature
-from referral.domain.codes import Channel
+from referral.domain.codes import Channel, Role
 from referral.domain.outgoing import MessageKind, MessageState, provider_key
 from referral.domain.providers import Limits
 from referral.domain.records import Contact
 from referral.letters.render import Renderer
 from referral.services.deliver_messages import Delivery, deliver_due
+from referral.services.keep_on_call import add_on_call
 from referral.services.poll_providers import Polling, poll_providers
 from referral.services.queue_message import queue_message
-from referral.storage import directory, documents, outbox, tables
+from referral.services.raise_safety import raise_safety
+from referral.services.send_safety_calls import send_safety_calls
+from referral.storage import directory, documents, on_call, outbox, tables
 from referral.web.app import create_app
 from referral.web.hooks import _AT_ONCE
 from tests.database import NOW, ClinicFixture, Clock
 from tests.provider import PASSWORD, SECRET, FakeProvider, provider_server
+from tests.services import people
 from tests.services.conftest import renderer  # noqa: F401 - the fixture
 from tests.services.restoring import closed
-from tests.services.sending import asked
+from tests.services.sending import asked, delivery
 from tests.web.client import runtime as runtime_of
 from tests.web.desk import OpenDesk
 from tests.web.portal_case import serve
@@ -117,6 +121,42 @@ def case_of(clinic: ClinicFixture, renderer: Renderer, **changes: str) -> Iterat
 def case(clinic: ClinicFixture, renderer: Renderer) -> Iterator[Case]:  # noqa: F811
     with case_of(clinic, renderer) as made:
         yield made
+
+
+def test_what_is_told_of_a_message_to_whoever_is_on_call_reaches_it(case: Case, open_desk: OpenDesk) -> None:
+    with case.clinic.transaction() as session:
+        add_on_call(session, case.clinic.actor, "Dr. Whitcombe", "sms", "3035550101", NOW)
+        add_on_call(session, case.clinic.actor, "Night shift", "email", "night@harborlight.example", NOW)
+        task = raise_safety(
+            session,
+            case.clinic.actor,
+            patient_id=people.patient(session, case.clinic).id,
+            order_id=None,
+            source="QuestionnaireResponse/q",
+            answer=2,
+            now=NOW,
+        )
+    assert task is not None
+    made = delivery(case.clinic, case.renderer, sms=case.runtime.channels.transport(Channel.SMS))
+    assert send_safety_calls(made, case.clinic.id) == 1
+    with case.clinic.transaction() as session:
+        (call,) = on_call.of_tasks(session, [task.id])[task.id]
+    here, named = case.here(call.id, "sms"), str(call.provider_reference)
+    # Not signed for this address: whoever made it up is not believed.
+    assert case.provider.tell(named, "undelivered", at=NOW, to=here, secret="guessed") == 403
+    assert case.provider.tell(named, "undelivered", at=NOW, to=here) == 204
+    with case.clinic.transaction() as session:
+        states = [one.state for one in on_call.of_tasks(session, [task.id])[task.id]]
+    assert states == [MessageState.FAILED, MessageState.QUEUED]
+    assert case.events() == 1
+    desk = open_desk(case.clinic)
+    assert "Not delivered" in desk.get("/outbox/on-call")
+    assert f"/safety/{task.id}" not in desk.page
+    director = open_desk(case.clinic, Role.MEDICAL_DIRECTOR)
+    director.get("/outbox/on-call?state=failed")
+    assert f"/safety/{task.id}" in director.page
+    assert "Dr. Whitcombe" in director.page
+    assert "Night shift" not in director.page
 
 
 @pytest.mark.parametrize(

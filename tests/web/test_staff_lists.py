@@ -21,8 +21,8 @@ from tests.web.desk import Desk, OpenDesk
 
 LISTS = {
     Role.FRONT_DESK: (
-        *("/requests", "/orders", "/patients", "/directory", "/outbox", "/calls", "/fax-inbox"),
-        *("/bookings/all", "/recommendations", "/print/batches"),
+        *("/requests", "/orders", "/patients", "/directory", "/outbox", "/outbox/on-call", "/calls"),
+        *("/fax-inbox", "/bookings/all", "/recommendations", "/print/batches"),
     ),
     Role.MEDICAL_DIRECTOR: ("/reviews", "/overrides"),
     Role.ADMIN: ("/systems",),

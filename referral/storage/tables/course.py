@@ -8,6 +8,7 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    Date,
     ForeignKeyConstraint,
     Index,
     Integer,
@@ -154,6 +155,14 @@ course_effect = _versions(
     time_column("noticed_at"),
     CheckConstraint("severity IN ('mild', 'moderate', 'severe')", name="severity"),
     sessions_required=False,
+)
+
+# What it was is the words.
+course_medication = _versions(
+    "course_medication",
+    column_of("changed_on", Date),
+    CheckConstraint("words_id IS NOT NULL", name="worded"),
+    session=False,
 )
 
 # `id` is that of the order: a course ends once, and what is said of it can be corrected.

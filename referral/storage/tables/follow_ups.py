@@ -42,11 +42,17 @@ follow_up = Table(
     ),
     ForeignKeyConstraint(["clinic_id", "clinician_id"], ["clinician.clinic_id", "clinician.id"]),
     CheckConstraint("within IN ('2-weeks', '4-weeks', '3-months')", name="within"),
-    CheckConstraint("outcome IN ('seen', 'lost', 'not-ours')", name="outcome"),
+    CheckConstraint("outcome IN ('seen', 'lost', 'not-ours', 'superseded')", name="outcome"),
     CheckConstraint("num_nulls(outcome, settled_at, settled_by) IN (0, 3)", name="settled"),
     CheckConstraint("(outcome_on IS NOT NULL) = (outcome IS NOT DISTINCT FROM 'seen')", name="seen_on"),
-    # One promise for a request: a renewal repeats it and makes none.
-    Index("uq_follow_up_referral", "clinic_id", "referral_id", unique=True),
+    # One promise for a request: a renewal repeats it, an amended answer replaces it.
+    Index(
+        "uq_follow_up_referral",
+        "clinic_id",
+        "referral_id",
+        unique=True,
+        postgresql_where=text("outcome IS DISTINCT FROM 'superseded'"),
+    ),
     Index("ix_follow_up_order", "clinic_id", "order_id"),
     Index("ix_follow_up_open", "clinic_id", "due_on", postgresql_where=text("settled_at IS NULL")),
 )

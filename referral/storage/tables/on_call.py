@@ -71,6 +71,8 @@ safety_call = Table(
     flag_column("sent_for_real"),
     time_column("created_at"),
     time_column("finished_at", nullable=True),
+    count_column("asked"),
+    time_column("ask_at", nullable=True),
     PrimaryKeyConstraint("clinic_id", "id"),
     # A second sweep queues nothing.
     UniqueConstraint("clinic_id", "task_id", "step"),
@@ -78,14 +80,23 @@ safety_call = Table(
     ForeignKeyConstraint(["clinic_id", "contact_id"], ["on_call_contact.clinic_id", "on_call_contact.id"]),
     ForeignKeyConstraint(["clinic_id", "envelope_id"], ["document.clinic_id", "document.id"]),
     CheckConstraint(
-        "state IN ('queued', 'sending', 'accepted', 'failed', 'unknown', 'cancelled', 'dead')", name="state"
+        "state IN ('queued', 'sending', 'accepted', 'delivered', 'failed', 'unknown', 'cancelled', 'dead')",
+        name="state",
     ),
     CheckConstraint("(state IN ('queued', 'sending')) = (finished_at IS NULL)", name="finished"),
-    CheckConstraint("state NOT IN ('sending', 'accepted') OR envelope_id IS NOT NULL", name="bytes"),
+    CheckConstraint(
+        "state NOT IN ('sending', 'accepted', 'delivered') OR envelope_id IS NOT NULL", name="bytes"
+    ),
     Index(
         "ix_safety_call_due",
         "clinic_id",
         "not_before",
         postgresql_where=text("state IN ('queued', 'sending')"),
+    ),
+    Index(
+        "ix_safety_call_no_news",
+        "clinic_id",
+        "finished_at",
+        postgresql_where=text("state = 'accepted' AND sent_for_real"),
     ),
 )

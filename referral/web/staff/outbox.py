@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
 
 from fastapi import APIRouter, Request
@@ -10,24 +11,33 @@ from starlette.responses import Response
 from referral.domain.errors import ReferralError
 from referral.domain.listing import Page, View
 from referral.services.cancel_message import cancel_message
-from referral.services.find_messages import Sent, list_messages, open_message
+from referral.services.find_messages import Sent, list_calls, list_messages, open_message
 from referral.services.message_decision import DECISIONS
 from referral.services.park_message import park_message
 from referral.services.retry_message import retry_message
 from referral.storage.audit import Subject
 from referral.storage.db import Session
+from referral.storage.on_call import CalledContact
 from referral.web.dependencies import PostedDep, Visitor
 from referral.web.policy import Permission
 from referral.web.staff import present
 from referral.web.staff.clock import Clock
 from referral.web.staff.frame import EVERYTHING, Ask, SeeWork, clock_of, form_of, show
 from referral.web.staff.list_models import OutboxPage, Row
-from referral.web.staff.lists import file_of, list_page, wants_file
+from referral.web.staff.lists import Cell, file_of, list_page, show_list, wants_file
 from referral.web.staff.message_view import message_page
 from referral.web.staff.models import Link
 from referral.web.staff.rows import is_living, message_row
 from referral.web.staff.steps import Shown, Steps, Typed, guarded, take
-from referral.web.staff.work_lists import OUTBOX, WRITTEN, message_cells, message_line
+from referral.web.staff.work_lists import (
+    ON_CALL,
+    OUTBOX,
+    WRITTEN,
+    called_cells,
+    called_line,
+    message_cells,
+    message_line,
+)
 
 router: Final = APIRouter()
 
@@ -45,6 +55,23 @@ def show_outbox(request: Request, visitor: SeeWork) -> Response:
     listed = list_page(request, visitor, OUTBOX, find, lambda sent: _row(visitor, sent, clock))
     page = OutboxPage(_unsent_channels(visitor), listed)
     return show(request, visitor, "staff/outbox.html.j2", "outbox", page, follows=EVERYTHING)
+
+
+@router.get("/outbox/on-call")
+def show_calls(request: Request, visitor: SeeWork) -> Response:
+    """Messages to whoever is on call, newest first: accepted, delivered, or not."""
+    clock, sees_task = clock_of(visitor), visitor.may(Permission.SEE_ANSWER)
+
+    def find(session: Session, view: View) -> Page[CalledContact]:
+        return list_calls(session, visitor.actor, view, visitor.now)
+
+    def row(one: CalledContact) -> Row:
+        return called_line(one, clock, sees_task=sees_task)
+
+    def cells(one: CalledContact) -> Iterator[Cell]:
+        return called_cells(one, clock)
+
+    return show_list(request, visitor, ON_CALL, find, row, cells, "outbox")
 
 
 def _row(visitor: Visitor, sent: Sent, clock: Clock) -> Row:

@@ -54,6 +54,7 @@ _CALL: Final = {
     MessageState.QUEUED: Badge("waiting", "About to leave"),
     MessageState.SENDING: Badge("waiting", "Just leaving"),
     MessageState.ACCEPTED: Badge("open", "Sent"),
+    MessageState.DELIVERED: Badge("open", "Delivered"),
     MessageState.FAILED: Badge("closed", "Not delivered", "warning"),
     MessageState.UNKNOWN: Badge("closed", "Nobody knows", "warning"),
     MessageState.DEAD: Badge("closed", "Given up", "warning"),
@@ -260,8 +261,14 @@ def _happened(view: SafetyView, clock: Clock) -> str:
 
 
 def _call_line(call: SafetyCall, contact: OnCallContact, clock: Clock) -> CallLine:
-    badge = _CALL[call.state]
-    if call.state is MessageState.ACCEPTED and not call.sent_for_real:
-        badge = Badge("neutral", "Kept here, not sent", "outbox")
     by = present.CHANNEL[contact.channel]
-    return CallLine(clock.moment(call.finished_at or call.created_at), f"{contact.name}, by {by}", badge)
+    return CallLine(
+        clock.moment(call.finished_at or call.created_at), f"{contact.name}, by {by}", call_badge(call)
+    )
+
+
+def call_badge(call: SafetyCall) -> Badge:
+    """How far a message to whoever is on call is."""
+    if call.state is MessageState.ACCEPTED and not call.sent_for_real:
+        return Badge("neutral", "Kept here, not sent", "outbox")
+    return _CALL[call.state]

@@ -7,9 +7,11 @@ from typing import Final
 
 from referral.domain.calls import CallReason
 from referral.domain.codes import Channel
+from referral.domain.on_call import OnCallContact
 from referral.services.find_bookings import Seat
 from referral.services.find_calls import Call
 from referral.services.find_messages import Sent
+from referral.storage.on_call import CalledContact
 from referral.web.staff import present
 from referral.web.staff.booking_view import booking_row
 from referral.web.staff.call_view import call_row
@@ -18,6 +20,7 @@ from referral.web.staff.clock import Clock
 from referral.web.staff.list_models import Day, Empty, Filter, Row, Shape
 from referral.web.staff.lists import Cell
 from referral.web.staff.models import Link, MessageRow
+from referral.web.staff.scale_view import call_badge
 
 CALLS: Final = Shape(
     path="/calls",
@@ -87,6 +90,7 @@ OUTBOX: Final = Shape(
     title="Outbox",
     intro="Every message to a clinician or a patient, as the recipient gets it.",
     columns=("Message", "Sent by", "To", "State", "Time", "Clinician", "Patient", "Request"),
+    actions=(Link("To whoever is on call", "/outbox/on-call"),),
     search="Recipient or request number",
     filters=(
         Filter(
@@ -146,6 +150,76 @@ def message_cells(sent: Sent, clock: Clock) -> Iterator[Cell]:
     yield from (present.address_of(sent.contact), present.message_badge(message).text)
     yield clock.moment(message.finished_at or message.created_at).iso
     yield from (present.titled(sent.clinician), present.named(sent.patient), sent.referral.number)
+
+
+ON_CALL: Final = Shape(
+    path="/outbox/on-call",
+    one="message",
+    title="To whoever is on call",
+    intro="Messages about safety tasks, each to one contact; they say no more than that somebody is needed.",
+    columns=("To", "Sent by", "Address", "State", "Time", "Reason", "Task"),
+    search="Name or address",
+    filters=(
+        Filter(
+            name="state",
+            label="State",
+            options=(
+                ("", "All"),
+                ("waiting", "On their way"),
+                ("sent", "Sent"),
+                ("failed", "Not delivered"),
+                ("parked", "Nobody knows, or given up"),
+                ("cancelled", "Not needed any more"),
+            ),
+            main=True,
+        ),
+        Filter(
+            name="channel",
+            label="Sent by",
+            options=(
+                ("", "All"),
+                *((one.value, present.CHANNEL[one].capitalize()) for one in (Channel.SMS, Channel.EMAIL)),
+            ),
+            main=True,
+        ),
+    ),
+    sorts=(("", "Newest first"), ("oldest", "Oldest first")),
+    empty=Empty(
+        title="Nobody on call was told of anything.",
+        text="A sign of self-harm or a serious adverse event makes the first message at once.",
+        link=Link("Outbox", "/outbox"),
+    ),
+    no_match="Look for fewer letters, or for every state and channel.",
+    actions=(Link("Outbox", "/outbox"),),
+)
+
+
+def called_line(one: CalledContact, clock: Clock, *, sees_task: bool) -> Row:
+    """The task, where whoever looks may see it: it names the patient."""
+    call, contact, href = one.call, one.contact, f"/safety/{one.call.task_id}"
+    when = clock.moment(call.finished_at or call.created_at)
+    return Row(
+        title=contact.name,
+        href=href if sees_task else "",
+        lead=when,
+        detail=f"{present.CHANNEL[contact.channel]} to {_address(contact)}",
+        badges=(call_badge(call),),
+        sentence=(call.last_error or "").strip().capitalize(),
+        action=Link("Safety task", href) if sees_task else None,
+        about=f"{contact.name}, {when.text}",
+    )
+
+
+def _address(contact: OnCallContact) -> str:
+    return present.phone(contact.address) if contact.channel is Channel.SMS else contact.address
+
+
+def called_cells(one: CalledContact, clock: Clock) -> Iterator[Cell]:
+    """As ON_CALL.columns."""
+    call, contact = one.call, one.contact
+    yield from (contact.name, present.CHANNEL[contact.channel], _address(contact), call_badge(call).text)
+    yield clock.moment(call.finished_at or call.created_at).iso
+    yield from (call.last_error or "", call.task_id)
 
 
 BOOKINGS: Final = Shape(
