@@ -126,6 +126,15 @@ def together(lane: Lane, crashes: int) -> int:
     return {0: DRAWN_TOGETHER[lane], 1: min(8, DRAWN_TOGETHER[lane])}.get(crashes, 1)
 
 
+# How many are looked into together after a death: the first time these, afterwards each by itself.
+_ASKED_TOGETHER: Final = 8
+
+
+def asked_together(crashes: int) -> int:
+    """How many messages to hand over, or to ask about, at once that have lost a worker `crashes` times."""
+    return _ASKED_TOGETHER if crashes <= 1 else 1
+
+
 def makes_sense(kind: MessageKind, *, is_open: bool, stands: bool) -> bool:
     """Whether a message may still go out: its request is open, or answered with what still stands."""
     if kind in WHILE_STANDING and stands:

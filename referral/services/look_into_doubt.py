@@ -13,7 +13,7 @@ from datetime import datetime
 
 import structlog
 
-from referral.domain.outgoing import KEY_KEPT, LEASE, MAX_CRASHES, MessageState
+from referral.domain.outgoing import KEY_KEPT, LEASE, MAX_CRASHES, MessageState, asked_together
 from referral.services import note_delivery
 from referral.services.batches import Delivery, Work, write_together
 from referral.services.calls import Batch, Call
@@ -46,11 +46,20 @@ def claim_doubtful(delivery: Delivery, clinic_id: str, batch: Batch) -> tuple[li
     """As send_batch.claim() for what is in state `sending` and due to be looked into."""
     now = delivery.now()
     with delivery.database.transaction(clinic_id) as session:
-        held = dispatch.left_sending(session, batch.channel, now, batch.places)
+        held = _alike(dispatch.left_sending(session, batch.channel, now, batch.places))
         doubts = _sorted(delivery, session, batch, held, now)
         dispatch.write(session, doubts.changes)
     write_together(delivery, clinic_id, doubts.parked, _park(delivery), _trouble)
     return doubts.calls, [one.message for one in held]
+
+
+def _alike(held: Sequence[Held]) -> Sequence[Held]:
+    """Fewer at once the more often their workers have died, as in drawing: innocent ones outlive it."""
+    if all(one.message.in_doubt for one in held):
+        return held
+    crashes = held[0].message.crashes
+    same = [one for one in held if one.message.crashes == crashes]
+    return same[: asked_together(crashes + 1)]
 
 
 def _sorted(

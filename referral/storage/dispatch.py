@@ -55,7 +55,7 @@ _URGENT: Final = _due(
 )
 _LEFT_DRAWING: Final = _due("m.state = 'rendering' AND m.lease_until < :now", "m.crashes, m.lease_until")
 _LEFT_SENDING: Final = _due(
-    "m.state = 'sending' AND m.channel = :channel AND m.lease_until < :now", "m.lease_until"
+    "m.state = 'sending' AND m.channel = :channel AND m.lease_until < :now", "m.crashes, m.lease_until"
 )
 _AGAIN: Final = text(
     f"SELECT {_MESSAGE}, {_REFERRAL} {_FROM} AND m.id = ANY (CAST(:ids AS uuid[])) {_HELD_HERE}"
@@ -96,7 +96,7 @@ def left_drawing(session: Session, now: datetime, limit: int) -> list[Held]:
 
 
 def left_sending(session: Session, channel: Channel, now: datetime, limit: int) -> list[Held]:
-    """Those whose worker died during the call, and those that are in doubt and due to be looked into."""
+    """Those whose worker died during the call, and those in doubt that are due; the fewest crashes first."""
     return _held(session, _LEFT_SENDING, channel=channel, now=now, limit=limit)
 
 

@@ -626,3 +626,33 @@ def test_a_message_whose_worker_dies_three_times_in_the_call_is_parked_as_unknow
     provider = Asked(repeatable=True)
     deliver_due(sms(clinic, renderer, provider, MORNING), clinic.id)
     assert (states(clinic), provider.sent) == ({MessageState.UNKNOWN}, [])
+
+
+@pytest.mark.parametrize(("crashes", "sizes"), [(0, [8, 3]), (1, [1] * 11)])
+def test_who_was_in_hand_when_workers_died_is_looked_into_among_ever_fewer(
+    clinic: ClinicFixture, renderer: Renderer, crashes: int, sizes: list[int]
+) -> None:
+    """Whoever takes its workers down takes few others along, and in the end none."""
+    left_in_the_middle(clinic, renderer, 11)
+    held: list[frozenset[uuid.UUID]] = []
+
+    class Watched(Asked):
+        def look_up(self, envelope: Envelope, since: datetime) -> Sent | None:
+            held.append(frozenset(m.id for m in texts(clinic) if m.crashes == crashes + 1 and is_sending(m)))
+            super().look_up(envelope, since)
+            return Sent(Outcome.ACCEPTED, reference=str(envelope.key))
+
+    def is_sending(message: outbox.Message) -> bool:
+        return message.state is MessageState.SENDING
+
+    with clinic.transaction() as session:
+        session.connection.execute(
+            update(tables.message).where(tables.message.c.clinic_id == clinic.id).values(crashes=crashes)
+        )
+    provider = Watched()
+    provider.at_once = 20
+    deliver_due(sms(clinic, renderer, provider, MORNING), clinic.id)
+    assert len(provider.asked) == 11
+    batches = sorted(set(held), key=lambda one: -len(one))
+    assert [len(one) for one in batches] == sizes
+    assert states(clinic) == {MessageState.ACCEPTED}
