@@ -36,7 +36,10 @@ def add(session: Session, new: FollowUp) -> bool:
     added: Any = session.connection.execute(
         insert(_TABLE)
         .values(clinic_id=session.clinic, **{name: getattr(new, name) for name in _FIELDS})
-        .on_conflict_do_nothing(index_elements=["clinic_id", "referral_id"])
+        .on_conflict_do_nothing(
+            index_elements=["clinic_id", "referral_id"],
+            index_where=text("outcome IS DISTINCT FROM 'superseded'"),
+        )
         .returning(literal_column("1"))
     )
     return added.one_or_none() is not None
