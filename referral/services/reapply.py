@@ -22,6 +22,7 @@ from referral.domain.referral import Event
 from referral.services import publish
 from referral.services.close_referral import close_referral
 from referral.services.keep_consent import say_consent
+from referral.services.raise_safety import settle_safety
 from referral.services.refresh_gate import refresh_order
 from referral.services.void_recommendation import void
 from referral.storage import (
@@ -35,6 +36,7 @@ from referral.storage import (
     referrals,
     resources,
     restored,
+    safety_tasks,
     standings,
 )
 from referral.storage.db import Session
@@ -58,6 +60,8 @@ class _Work:
     actor: Actor
     now: datetime
     findings: Findings
+    # Safety tasks of which the stream says what was done.
+    seen_to: frozenset[str] = frozenset()
 
 
 def reapply(session: Session, actor: Actor, events: Iterable[SafetyEvent], now: datetime) -> Findings:
@@ -65,8 +69,9 @@ def reapply(session: Session, actor: Actor, events: Iterable[SafetyEvent], now: 
 
     What was sent comes first: its place is taken then, when a later step would queue the same message again.
     """
-    work = _Work(session, actor, now, Findings())
     kept = sorted(events, key=lambda event: event.kind != "sent")
+    seen_to = frozenset(event.subject for event in kept if event.kind == "safety-settled")
+    work = _Work(session, actor, now, Findings(), seen_to)
     for event in kept:
         apply = _APPLY.get(event.kind)
         if apply is not None:
@@ -246,6 +251,30 @@ def _consented(work: _Work, event: SafetyEvent) -> None:
         work.findings.done["consent-withdrawn"] += 1
 
 
+def _safety_raised(work: _Work, event: SafetyEvent) -> None:
+    """The sign itself is nowhere else: whoever has not seen to it yet has to be told of it here."""
+    if safety_tasks.find(work.session, event.subject) is None:
+        rest = "write into the chart what was done" if event.subject in work.seen_to else "see to it now"
+        work.findings.lost.append(
+            f"Patient {event.detail['patient_id']}: a safety task of {_when(event)} is lost; {rest}."
+        )
+
+
+def _safety_settled(work: _Work, event: SafetyEvent) -> None:
+    """Somebody has seen to it: nobody is paged again. The words are lost, and are asked for."""
+    task = safety_tasks.find(work.session, event.subject)
+    if task is None or task.settled_at is not None:
+        return
+    who, action = event.detail["settled_by"], str(event.detail["action"])
+    note = f"Written down on {_when(event)} by user {who}, before the restore. The words are lost."
+    settle_safety(work.session, work.actor, task.id, action, note, work.now)
+    work.findings.done["safety-settled"] += 1
+    work.findings.lost.append(
+        f"Patient {task.patient_id}: what was done about a safety task ({action}) was written down on "
+        f"{_when(event)} by user {who}; the words are lost, write them into the chart."
+    )
+
+
 def _when(event: SafetyEvent) -> str:
     return f"{event.at:%Y-%m-%d %H:%M} UTC"
 
@@ -266,4 +295,6 @@ _APPLY: Final[dict[str, Callable[[_Work, SafetyEvent], None]]] = {
     "order-ended": _order_ended,
     "contact-barred": _barred,
     "consent": _consented,
+    "safety-raised": _safety_raised,
+    "safety-settled": _safety_settled,
 }

@@ -19,6 +19,7 @@ from referral.domain.outgoing import Lane, MessageKind, MessageState
 from referral.domain.policy import Policy
 from referral.domain.records import Bar, Order, Referral
 from referral.domain.reminders import Ladder
+from referral.domain.scales import SafetyTask
 from referral.letters.render import Renderer
 from referral.services.close_referral import cancel_referral
 from referral.services.confirm_contact import number_is_wrong
@@ -26,10 +27,13 @@ from referral.services.deliver_messages import deliver_due
 from referral.services.enter_portal import Caller, send_fresh_link
 from referral.services.judge_recommendation import review_recommendation, revoke_recommendation
 from referral.services.keep_consent import say_consent
+from referral.services.keep_on_call import add_on_call
+from referral.services.raise_safety import raise_safety, settle_safety
 from referral.services.reconcile import Newer, StreamSaysNothing
 from referral.services.refresh_gate import read_decision
 from referral.services.restore_mode import BY_HAND, COPIED, ELSEWHERE, MISSING, OLDER, enter
 from referral.services.send_reminders import send_reminders
+from referral.services.send_safety_calls import send_safety_calls
 from referral.services.smart_clients import NewClient, change_keys, register_client
 from referral.services.treat import record_consultation, start_treatment
 from referral.storage import (
@@ -41,11 +45,13 @@ from referral.storage import (
     directory,
     dispatch,
     mode,
+    on_call,
     orders,
     outbox,
     referrals,
     resources,
     safety_events,
+    safety_tasks,
     tables,
 )
 from referral.storage import (
@@ -687,3 +693,55 @@ def test_codes_that_wait_are_cancelled(installation: Installation) -> None:
         parked = restored_rows.park_messages(session, "a test", NOW)
     assert [kind for _, _, kind in parked] == [MessageKind.REQUEST]
     assert states(installation.clinic, referral)["identity-code/1"] == MessageState.CANCELLED
+
+
+def in_danger(clinic: ClinicFixture, source: str) -> SafetyTask:
+    with clinic.transaction() as session:
+        task = raise_safety(
+            session,
+            clinic.actor,
+            patient_id=people.patient(session, clinic).id,
+            order_id=None,
+            source=f"QuestionnaireResponse/{source}",
+            answer=2,
+            now=NOW,
+        )
+    assert task is not None
+    return task
+
+
+def test_a_safety_task_that_was_seen_to_pages_nobody_again_and_one_that_was_not_does(
+    installation: Installation, renderer: Renderer
+) -> None:
+    clinic = installation.clinic
+    with clinic.transaction() as session:
+        add_on_call(session, clinic.actor, "Dr. Whitcombe", "sms", "3035550101", NOW)
+    done, waits = in_danger(clinic, "done"), in_danger(clinic, "waits")
+    copy = installation.backup()
+    clinic, words = installation.clinic, "Spoke with her for half an hour; her sister stays tonight."
+    with clinic.transaction() as session:
+        settle_safety(session, clinic.actor, done.id, "spoke-safe", words, NOW)
+    later, seen_later = in_danger(clinic, "later"), in_danger(clinic, "seen-later")
+    with clinic.transaction() as session:
+        settle_safety(session, clinic.actor, seen_later.id, "emergency", words, NOW)
+    clinic = restored(installation, copy)
+    report = installation.reconcile()
+    assert report.done["safety-settled"] == 1
+    lost = [line for line in report.lost if "safety task" in line]
+    assert len(lost) == 3
+    said = {
+        one.patient_id: line for one in (done, later, seen_later) for line in lost if one.patient_id in line
+    }
+    assert "the words are lost" in said[done.patient_id]
+    assert said[later.patient_id].endswith("is lost; see to it now.")
+    assert said[seen_later.patient_id].endswith("is lost; write into the chart what was done.")
+    text = Provider()
+    with clinic.transaction() as session:
+        assert [one.id for one in safety_tasks.waiting(session)] == [waits.id]
+    assert send_safety_calls(delivery(clinic, renderer, sms=text), clinic.id) == 0
+    installation.reopen()
+    assert send_safety_calls(delivery(clinic, renderer, sms=text), clinic.id) == 1
+    with clinic.transaction() as session:
+        calls = on_call.of_tasks(session, [done.id, waits.id])
+    assert [one.state for one in calls[done.id]] == [MessageState.CANCELLED]
+    assert [one.state for one in calls[waits.id]] == [MessageState.ACCEPTED]

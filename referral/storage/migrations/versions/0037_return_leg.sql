@@ -47,3 +47,10 @@ ALTER TABLE course_medication ENABLE ROW LEVEL SECURITY;
 ALTER TABLE course_medication FORCE ROW LEVEL SECURITY;
 CREATE POLICY own_clinic ON course_medication USING (clinic_id = current_clinic());
 GRANT SELECT, INSERT ON course_medication TO referral_app;
+
+-- The exported stream knows of safety tasks (docs/adr/0008): what was seen to pages nobody again after a restore.
+CREATE TRIGGER note_safety_raised AFTER INSERT ON safety_task FOR EACH ROW
+    EXECUTE FUNCTION note_safety('safety-raised', 'id', 'patient_id', 'order_id');
+CREATE TRIGGER note_safety AFTER UPDATE OF settled_at ON safety_task FOR EACH ROW
+    WHEN (OLD.settled_at IS NULL AND NEW.settled_at IS NOT NULL)
+    EXECUTE FUNCTION note_safety('safety-settled', 'id', 'patient_id', 'action', 'settled_by');
