@@ -25,20 +25,29 @@ OVERDUE_AFTER: Final = 7
 
 
 class Outcome(StrEnum):
-    """What became of the visit. MOVED is another day, and the promise goes on from there."""
+    """What became of the visit. MOVED is another day, and the promise goes on from there.
+
+    SUPERSEDED is said by nobody: the clinician has answered anew about this order.
+    """
 
     SEEN = "seen"
     MOVED = "moved"
     LOST = "lost"
     NOT_OURS = "not-ours"
+    SUPERSEDED = "superseded"
 
 
+# What an office or the clinic can say.
 OUTCOMES: Final = {
     Outcome.SEEN: phrase("The patient was seen"),
     Outcome.MOVED: phrase("The visit has another day"),
     Outcome.LOST: phrase("The patient did not come, and we have lost contact"),
     Outcome.NOT_OURS: phrase("We do not treat this patient any more"),
 }
+
+
+# Every way in which a promise changes.
+CHANGES: Final = {**OUTCOMES, Outcome.SUPERSEDED: "A newer answer says who sees the patient next"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,12 @@ from referral.domain.follow_up import FollowUp, Outcome
 from referral.fhir.elements import Ref, Resource, instant, reference
 from referral.fhir.systems import DEFAULT, LocalSystems
 
-_STATUS: Final = {Outcome.SEEN: "completed", Outcome.LOST: "failed", Outcome.NOT_OURS: "rejected"}
+_STATUS: Final = {
+    Outcome.SEEN: "completed",
+    Outcome.LOST: "failed",
+    Outcome.NOT_OURS: "rejected",
+    Outcome.SUPERSEDED: "cancelled",
+}
 
 
 def task(promise: FollowUp, *, requester: Ref, local: LocalSystems = DEFAULT) -> Resource:

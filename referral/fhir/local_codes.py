@@ -544,7 +544,7 @@ SYSTEMS: Final[dict[str, System]] = {
     ),
     "follow-up-outcome": System(
         "What became of a follow-up visit.",
-        {code.value: Code(text, f"{text}.") for code, text in follow_up.OUTCOMES.items()},
+        {code.value: Code(text, f"{text}.") for code, text in follow_up.CHANGES.items()},
     ),
     "subscription-client": System(
         "Which client made a Subscription; its codes are the ids of clients, and none is listed.",

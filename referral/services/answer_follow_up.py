@@ -7,7 +7,7 @@ from datetime import date, datetime
 
 from referral.domain.audit import Action, Actor, AuditEntry
 from referral.domain.errors import CredentialUnusable
-from referral.domain.follow_up import FollowUp
+from referral.domain.follow_up import FollowUp, Outcome
 from referral.domain.life import Purpose
 from referral.domain.outgoing import MessageKind
 from referral.domain.report_rules import recommenders
@@ -23,7 +23,8 @@ def promised_by(session: Session, found: PortalSession) -> FollowUp | None:
     """The visit that came with the answer which this session may look after; None without one.
 
     The visit outlives the recommendation: who has the link to it says what became of it also where the answer
-    does not count any more, unless it has turned out to be nobody's.
+    does not count any more, unless it has turned out to be nobody's. One that a newer answer has replaced is
+    asked about no more.
     """
     credential = credentials.get(session, found.selector)
     if credential is None or found.identified_at is None:
@@ -33,7 +34,8 @@ def promised_by(session: Session, found: PortalSession) -> FollowUp | None:
         reads = usable and credential.purpose is Purpose.STANDING
         if not reads or not recommenders(standings.of_referral(session, credential.referral_id)):
             return None
-    return follow_ups.of_referral(session, credential.referral_id)
+    visit = follow_ups.of_referral(session, credential.referral_id)
+    return None if visit is not None and visit.outcome is Outcome.SUPERSEDED else visit
 
 
 def is_asked_about(session: Session, found: PortalSession) -> bool:

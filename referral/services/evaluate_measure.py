@@ -38,7 +38,7 @@ def evaluate_measure(
     Raises as require_measure() does.
     """
     require_measure(by, name)
-    found = next(one for one in find_measures(session, *period, now) if one.name == name)
+    (found,) = find_measures(session, *period, now, {name})
     entry = AuditEntry(action=Action.EXECUTE, subtype="evaluate-measure", entity=f"Measure/{name}")
     audit.record(session, by.actor, entry)
     return report_of(session, found, now)

@@ -12,7 +12,7 @@ from referral.domain.audit import Action, Actor, AuditEntry
 from referral.domain.codes import Channel
 from referral.domain.consent import ConsentScope
 from referral.domain.errors import InvalidInput, Issue, NotFound, TransitionRefused
-from referral.domain.follow_up import REMIND_AHEAD, FollowUp, Outcome, promised
+from referral.domain.follow_up import OUTCOMES, REMIND_AHEAD, FollowUp, Outcome, promised
 from referral.domain.language import phrase
 from referral.domain.outgoing import MessageKind
 from referral.fhir import follow_up as mapping
@@ -43,7 +43,12 @@ _LONGEST_MOVE: Final = timedelta(days=366)
 def promise(
     session: Session, actor: Actor, given: NewRecommendation, answers: Answers, now: datetime
 ) -> None:
-    """Keep what a positive answer promises; nothing where it names no visit."""
+    """Keep what a positive answer promises; nothing where it names no visit.
+
+    What the same clinician has promised for this order before, and what is still open, it replaces.
+    """
+    if answers.is_positive:
+        _supersede(session, actor, given, now)
     found = promised(answers)
     if found is None:
         return
@@ -62,6 +67,17 @@ def promise(
         resources.create(session, [mapping.task(made, requester=clinic_ref(session))], now)
         _record(session, actor, made, "follow-up-promised", Action.CREATE)
         count_visits(session, made.order_id, now)
+
+
+def _supersede(session: Session, actor: Actor, given: NewRecommendation, now: datetime) -> None:
+    """Ended as what it is; the newer one counts its own day."""
+    for one in follow_ups.of_order(session, given.order_id):
+        if one.clinician_id != given.clinician_id or one.referral_id == given.referral_id:
+            continue
+        referrals.get(session, one.referral_id, lock=True)
+        held = follow_ups.find(session, one.id, lock=True)
+        if held is not None and held.settled_at is None:
+            _settle(session, actor, held, Outcome.SUPERSEDED, None, now)
 
 
 def count_visits(session: Session, order_id: str, now: datetime) -> None:
@@ -139,22 +155,34 @@ def record_outcome(
     held = follow_ups.find(session, id, lock=True) or known
     if held.settled_at is not None:
         raise TransitionRefused(phrase("What became of this visit is on record already."), "Task.status")
-    if outcome not in set(Outcome):
+    if outcome not in set(OUTCOMES):
         raise InvalidInput(Issue(phrase("Please choose what became of the visit."), ("outcome",), "required"))
     said = Outcome(outcome)
     _check_day(said, day, clinic_calendar(session).local_date(now))
     if said is Outcome.MOVED:
-        values: dict[str, Any] = {"moved_to": day, "due_on": day, "reminded_at": None, "asked_at": None}
-    else:
-        seen = day if said is Outcome.SEEN else None
-        values = {"outcome": said, "outcome_on": seen, "settled_at": now, "settled_by": actor.id}
+        moved = {"moved_to": day, "due_on": day, "reminded_at": None, "asked_at": None}
+        return _change(session, actor, held, said, moved, now)
+    changed = _settle(session, actor, held, said, day if said is Outcome.SEEN else None, now)
+    course_events.visit_settled(session, actor, orders.get(session, held.order_id), now)
+    return changed
+
+
+def _settle(
+    session: Session, actor: Actor, held: FollowUp, outcome: Outcome, seen_on: date | None, now: datetime
+) -> FollowUp:
+    values = {"outcome": outcome, "outcome_on": seen_on, "settled_at": now, "settled_by": actor.id}
+    return _change(session, actor, held, outcome, values, now)
+
+
+def _change(
+    session: Session, actor: Actor, held: FollowUp, said: Outcome, values: dict[str, Any], now: datetime
+) -> FollowUp:
+    """Row, Task, timeline and audit row. The caller holds the request and the promise."""
     follow_ups.change(session, held.id, **values)
     changed = replace(held, **values)
     resources.amend(session, "Task", held.id, mapping.changes(changed, now), now)
     referrals.note(session, held.referral_id, "follow-up-outcome", actor.id, now, outcome=said)
     _record(session, actor, changed, "follow-up-outcome", Action.UPDATE, outcome=said)
-    if changed.settled_at is not None:
-        course_events.visit_settled(session, actor, orders.get(session, held.order_id), now)
     return changed
 
 

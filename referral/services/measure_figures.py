@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import Final
@@ -20,6 +21,7 @@ DATED: Final = "follow-up-date"
 SEEN: Final = "follow-up-seen"
 DAYS: Final = "follow-up-days"
 CMS50: Final = "cms50"
+EVERY: Final = (REPORTED, DATED, SEEN, DAYS, CMS50)
 _DAY: Final = timedelta(days=1)
 
 
@@ -33,28 +35,35 @@ class Measured:
     counted: Proportion | Spread
 
 
-def find_measures(session: Session, first: date, last: date, now: datetime) -> tuple[Measured, ...]:
-    """Courses by their end in the period; CMS50 over the calendar year of `last`, as it is defined."""
+def find_measures(
+    session: Session, first: date, last: date, now: datetime, names: Collection[str] = EVERY
+) -> tuple[Measured, ...]:
+    """Courses by their end in the period; CMS50 over the calendar year of `last`, as it is defined.
+
+    Only those of `names` are counted; the three of visits are one statement.
+    """
     calendar = clinic_calendar(session)
 
     def starts(day: date) -> datetime:
         return calendar.at(day, time(0))
 
     period = Period(starts(first), starts(last + _DAY))
+    counted: dict[str, Proportion | Spread] = {}
+    if REPORTED in names:
+        counted[REPORTED] = measures.reported(session, period)
+    if not {DATED, SEEN, DAYS}.isdisjoint(names):
+        zone, today = clinics.current(session).time_zone, calendar.local_date(now)
+        visits = measures.visits(session, period, zone, today)
+        counted |= {DATED: visits.dated, SEEN: visits.seen, DAYS: visits.days}
     begins, ends = date(last.year, 1, 1), date(last.year, 12, 31)
-    year = Period(starts(begins), starts(ends + _DAY))
-    looped = measures.cms50(session, year, starts(date(last.year, 11, 1)))
-    zone, today = clinics.current(session).time_zone, calendar.local_date(now)
-    visits = measures.visits(session, period, zone, today)
-    of_courses: dict[str, Proportion | Spread] = {
-        REPORTED: measures.reported(session, period),
-        DATED: visits.dated,
-        SEEN: visits.seen,
-        DAYS: visits.days,
-    }
-    return (
-        *(Measured(name=name, first=first, last=last, counted=found) for name, found in of_courses.items()),
-        Measured(name=CMS50, first=begins, last=ends, counted=looped),
+    if CMS50 in names:
+        year = Period(starts(begins), starts(ends + _DAY))
+        counted[CMS50] = measures.cms50(session, year, starts(date(last.year, 11, 1)))
+    days = {name: (begins, ends) if name == CMS50 else (first, last) for name in counted}
+    return tuple(
+        Measured(name=name, first=days[name][0], last=days[name][1], counted=found)
+        for name, found in counted.items()
+        if name in names
     )
 
 

@@ -135,6 +135,11 @@ def _end(found: Course, as_of: datetime, zone: ZoneInfo) -> CourseEnd | None:
 def _next_visit(session: Session, asked: Asked, today: date) -> NextVisit | None:
     """Who sees the patient next, as the clinician has committed to in the form, or has said since."""
     visit = follow_ups.of_referral(session, asked.referral.id)
+    if visit is not None and visit.outcome is Outcome.SUPERSEDED:
+        same = [
+            v for v in follow_ups.of_order(session, visit.order_id) if v.clinician_id == visit.clinician_id
+        ]
+        visit = same[-1]
     if visit is not None:
         return _promised(visit, asked, today)
     answers = [one for one in standings.of_referral(session, asked.referral.id) if one.is_positive]
@@ -148,9 +153,9 @@ def _next_visit(session: Session, asked: Asked, today: date) -> NextVisit | None
 
 
 def _promised(visit: FollowUp, asked: Asked, today: date) -> NextVisit | None:
-    """None for an office that does not treat this patient any more: somebody else has to."""
+    """None for an office that does not treat this patient any more, or promises nothing now."""
     who = asked.clinician.name
-    if visit.outcome is Outcome.NOT_OURS:
+    if visit.outcome in (Outcome.NOT_OURS, Outcome.SUPERSEDED):
         return None
     if visit.outcome is Outcome.LOST:
         return NextVisit(who=who, on=None, state=Visiting.LOST)

@@ -113,6 +113,7 @@ _VISITS: Final = text("""
                   min(f.outcome_on) FILTER (WHERE f.outcome_on >= ended.ended_on) - ended.ended_on AS days
              FROM ended
              LEFT JOIN follow_up f ON f.clinic_id = :clinic AND f.order_id = ended.order_id
+              AND f.outcome IS DISTINCT FROM 'superseded'
               AND NOT EXISTS (SELECT FROM recommendation_void x WHERE x.clinic_id = :clinic
                               AND x.recommendation_id = f.recommendation_id
                               AND x.cause IN ('denied', 'entered-in-error'))

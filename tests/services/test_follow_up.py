@@ -18,7 +18,7 @@ from referral.services.find_today import find_today
 from referral.services.follow_up import follow_up_due, record_outcome
 from referral.services.keep_course import keep, stamp
 from referral.services.treat import record_consultation, start_treatment
-from referral.storage import follow_ups, orders, outbox, resources
+from referral.storage import directory, follow_ups, orders, outbox, referrals, resources
 from tests.database import NOW, ClinicFixture
 from tests.services import people
 
@@ -197,3 +197,50 @@ def test_who_promises_nothing_is_not_asked(clinic: ClinicFixture) -> None:
         asked = people.asked_once(session, clinic)
         people.respond_with(session, clinic, asked, people.answers(next_visit="none"))
         assert follow_ups.of_referral(session, asked.id) is None
+
+
+def answer_anew(clinic: ClinicFixture, about: Referral, **changes: str) -> Referral:
+    """Asked once more about the same order, the same clinician answers otherwise."""
+    with clinic.transaction() as session:
+        clinician = directory.get_clinician(session, about.clinician_id)
+        (again,) = people.ask(session, clinic, orders.get(session, about.order_id), clinician)
+        people.respond_with(session, clinic, again, people.answers(**changes))
+    return again
+
+
+def test_an_amended_answer_replaces_the_promise_that_is_open(
+    clinic: ClinicFixture, treated: Referral
+) -> None:
+    old = named(clinic, treated)
+    new = promise(clinic, answer_anew(clinic, treated, next_visit="2-weeks", medication_adjuster="other"))
+    assert (new.within, new.adjuster, new.settled_at) == ("2-weeks", "other", None)
+    assert new.due_on is not None
+    replaced = promise(clinic, treated)
+    assert (replaced.id, replaced.outcome, replaced.settled_at) == (old.id, Outcome.SUPERSEDED, NOW)
+    told = task(clinic, old.id)
+    assert (told["status"], told["statusReason"]["coding"][0]["code"]) == ("cancelled", "superseded")  # type: ignore[index]
+    assert task(clinic, new.id)["status"] == "accepted"
+    with clinic.transaction() as session:
+        events = [one for one in referrals.events(session, treated.id) if one.event == "follow-up-outcome"]
+        assert [one.detail["outcome"] for one in events] == ["moved", "superseded"]
+        assert [one.id for one in follow_ups.unasked_until(session, date(2027, 12, 31))] == [new.id]
+    # Nobody says so of a visit, neither on the portal nor at the desk.
+    with clinic.transaction() as session, pytest.raises(InvalidInput):
+        record_outcome(session, clinic.actor, new.id, "superseded", None, NOW)
+
+
+def test_a_new_answer_that_promises_nothing_ends_it_and_another_clinicians_does_not(
+    clinic: ClinicFixture, treated: Referral
+) -> None:
+    with clinic.transaction() as session:
+        lee = people.clinician(
+            session, clinic, given="Hannah", family="Lee", npi="9000000023", email="l@lee.example"
+        )
+        (other,) = people.ask(session, clinic, orders.get(session, treated.order_id), lee)
+        people.respond_with(session, clinic, other)
+    assert promise(clinic, treated).settled_at is None
+    again = answer_anew(clinic, treated, next_visit="none")
+    with clinic.transaction() as session:
+        assert follow_ups.of_referral(session, again.id) is None
+    assert promise(clinic, treated).outcome is Outcome.SUPERSEDED
+    assert promise(clinic, other).settled_at is None

@@ -9,7 +9,7 @@ from itertools import chain, repeat
 from typing import Any, Final
 
 import pytest
-from sqlalchemy import insert, update
+from sqlalchemy import event, insert, update
 
 from referral.domain.codes import ClinicianKind, Decision, Strength
 from referral.domain.consent import ConsentDecision, Consented, ConsentScope
@@ -82,7 +82,8 @@ COURSES: Final = (
     Same(3, IN_OCTOBER, "accepted", LAST_HOUR, visit="seen", days=-3),
     Same(3, IN_OCTOBER, "failed", IN_MAY, visit="ahead"),  # 3/0/0    3/3    3/3/0/3
     Same(1, IN_OCTOBER, "ready", IN_MAY, decision="not-recommended"),  # 1/0/0    1/1    1/0/0/0
-    Same(1, IN_OCTOBER, "refused", IN_MAY),  # 0/0/1    1/1    1/0/0/0    a no while it was on its way
+    # 0/0/1    1/1    1/0/0/0    a no while it was on its way; a newer answer has replaced the promise
+    Same(1, IN_OCTOBER, "refused", IN_MAY, visit="superseded"),
     Same(4, IN_OCTOBER, "consent", IN_MAY, visit="passed"),  # 0/0/4    4/4    4/4/0/0
     Same(2, IN_OCTOBER, "not-wanted", IN_MAY, visit="lost"),  # 0/0/2    2/2    2/2/0/0
     Same(1, IN_OCTOBER, "not-wanted", IN_MAY, visit="not-ours"),  # 0/0/1    1/1    1/1/0/0
@@ -189,7 +190,7 @@ def promised(session: Session, referral: Referral, row: Same) -> None:
     if not row.visit:
         return
     end = (row.ended or IN_OCTOBER).date()
-    settled = row.visit in ("seen", "lost", "not-ours")
+    settled = row.visit in ("seen", "lost", "not-ours", "superseded")
     made = FollowUp(
         id=str(uuid.uuid4()),
         recommendation_id="given",
@@ -283,6 +284,23 @@ def test_fifty_courses_are_counted_as_by_hand(clinic: ClinicFixture, measured: d
         "measure-population": 17,
         "measure-observation": 17,
     }
+
+
+@pytest.mark.parametrize(
+    ("name", "counted"),
+    [(REPORTED, {"course_report"}), (SEEN, {"follow_up"}), (DATED, {"follow_up"}), (CMS50, {"consultation"})],
+)
+def test_one_measure_is_counted_without_the_others(
+    clinic: ClinicFixture, name: str, counted: set[str]
+) -> None:
+    """By the tables that are read: each measure has one of its own."""
+    with clinic.transaction() as session:
+        said: list[str] = []
+        event.listen(session.connection, "before_cursor_execute", lambda *given: said.append(given[2]))
+        found = find_measures(session, *OCTOBER, NOW, {name})
+    read = " ".join(said)
+    assert [one.name for one in found] == [name]
+    assert {one for one in ("course_report", "follow_up", "consultation") if f" {one} " in read} == counted
 
 
 def test_what_was_said_last_of_an_end_counts(clinic: ClinicFixture) -> None:

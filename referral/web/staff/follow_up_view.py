@@ -28,6 +28,7 @@ _DONE: Final = {
     Outcome.SEEN: Badge("open", "Seen"),
     Outcome.LOST: Badge("closed", "Lost"),
     Outcome.NOT_OURS: Badge("closed", "Not their patient"),
+    Outcome.SUPERSEDED: Badge("neutral", "Replaced by a newer answer"),
 }
 
 

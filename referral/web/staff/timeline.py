@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from referral.domain.calls import CallOutcome, CallReason
 from referral.domain.codes import Channel, Decision
-from referral.domain.follow_up import OUTCOMES, Outcome
+from referral.domain.follow_up import CHANGES, Outcome
 from referral.domain.life import Cause
 from referral.domain.outgoing import MessageKind
 from referral.domain.report_rules import Occasion, Withheld
@@ -239,7 +239,7 @@ _DETAILS: Final[dict[str, Callable[[_Detail, RequestView, Clock], str]]] = {
     "renewed": _on_day("until", "valid until"),
     "report-owed": lambda detail, _view, _clock: present.OCCASION[Occasion(detail["occasion"])],
     "report-told": lambda detail, _view, _clock: present.OCCASION[Occasion(detail["occasion"])],
-    "follow-up-outcome": lambda detail, _view, _clock: OUTCOMES[Outcome(detail["outcome"])].lower(),
+    "follow-up-outcome": lambda detail, _view, _clock: CHANGES[Outcome(detail["outcome"])].lower(),
     "report-withheld": lambda detail, _view, _clock: (
         f"{present.OCCASION[Occasion(detail['occasion'])]}: {present.WITHHELD[Withheld(detail['why'])]}"
     ),
