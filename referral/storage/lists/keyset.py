@@ -1,7 +1,8 @@
 """One way to read a list: filters and an order become one statement that begins where a page has ended.
 
 The place is the values of the sort keys of a row, so a far page costs as much as the first one, and what is
-added or taken away meanwhile moves nothing. It gives no right to anything, so it is not signed.
+added or taken away meanwhile moves nothing. It gives no right to anything; it is sealed with the clinic's key
+since a sort key may be a name, and addresses are written down by proxies and browsers.
 """
 
 from __future__ import annotations
@@ -15,12 +16,15 @@ from datetime import date, datetime
 from typing import Any, Final, Generic, TypeVar
 
 import msgspec
+from cryptography.exceptions import InvalidTag
 from sqlalchemy import ColumnElement, Select, func, literal, select, tuple_
 
 from referral.domain.listing import COUNTED, Page, View
+from referral.storage import clinics
 from referral.storage.db import PLANNED_ANEW, Session, flush
 
 _LONGEST: Final = 4000
+_PURPOSE: Final = "place-in-a-list"
 _BIGGEST: Final = 2**63
 
 _Row = TypeVar("_Row")
@@ -72,7 +76,7 @@ def read(session: Session, listing: Listing[_Row], view: View, now: datetime) ->
         if value or filter in listing.always:
             found = condition(Asked(session, value, now))
             query = query if found is None else query.where(found)
-    place = _read_place(view.before or view.after, name, sort)
+    place = _read_place(session, view.before or view.after, name, sort)
     backwards = place is not None and bool(view.before)
     rows = _rows(session, query, sort, place, view.size + 1, backwards=backwards)
     if not rows and place is not None and not view.export:
@@ -85,8 +89,8 @@ def read(session: Session, listing: Listing[_Row], view: View, now: datetime) ->
     earlier, later = (more, True) if backwards else (place is not None, more)
     return Page(
         rows=tuple(listing.to_row(row) for row in shown),
-        before=_place(name, sort, shown[0]) if shown and earlier else "",
-        after=_place(name, sort, shown[-1]) if shown and later else "",
+        before=_place(session, name, sort, shown[0]) if shown and earlier else "",
+        after=_place(session, name, sort, shown[-1]) if shown and later else "",
         count=None if view.export else _count_of(session, query, shown, all_shown=place is None and not more),
     )
 
@@ -124,25 +128,27 @@ def _count(session: Session, query: Select[Any]) -> int:
 # ---- The place where a page ends
 
 
-def _place(name: str, sort: Sort, row: Any) -> str:
+def _place(session: Session, name: str, sort: Sort, row: Any) -> str:
     values = [getattr(row, f"key_{number}") for number in range(len(sort.keys))]
     body = msgspec.json.encode([name, *(_plain(value) for value in values)])
-    return base64.urlsafe_b64encode(body).decode().rstrip("=")
+    sealed = session.vault.seal(clinics.get(session, session.clinic).wrapped_key, body, _PURPOSE)
+    return base64.urlsafe_b64encode(sealed).decode().rstrip("=")
 
 
 def _plain(value: Any) -> str:
     return value.isoformat() if isinstance(value, (date, datetime)) else str(value)
 
 
-def _read_place(text: str, name: str, sort: Sort) -> tuple[Any, ...] | None:
+def _read_place(session: Session, text: str, name: str, sort: Sort) -> tuple[Any, ...] | None:
     """None for what no page of this list has told in this order: then the list begins anew."""
     if not text or len(text) > _LONGEST:
         return None
     try:
         raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
-        found, *values = msgspec.json.decode(raw, type=list[str])
+        body = session.vault.open(clinics.get(session, session.clinic).wrapped_key, raw, _PURPOSE)
+        found, *values = msgspec.json.decode(body, type=list[str])
         place = tuple(_value(key, value) for key, value in zip(sort.keys, values, strict=True))
-    except (binascii.Error, msgspec.DecodeError, ValueError):
+    except (binascii.Error, InvalidTag, msgspec.DecodeError, ValueError):
         return None
     return place if found == name else None
 
