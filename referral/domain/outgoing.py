@@ -72,6 +72,8 @@ WITH_LINK: Final = frozenset(
 )
 # Reports of a course to whoever recommended it. On paper they are the report itself, else a link to it.
 REPORTS: Final = frozenset({MessageKind.REPORT, MessageKind.SAFETY_REPORT})
+# Those whose paper repeats what a clinician has answered or written, or what was measured in a course.
+WITH_NARRATIVE: Final = REPORTS | {MessageKind.THANK_YOU, MessageKind.CONVERSATION}
 # What must not go out any more once the ladder stands still or has been moved.
 REMINDERS: Final = frozenset({MessageKind.REMINDER})
 # Those whose link comes with a letter about the request.

@@ -13,7 +13,7 @@ from referral.domain.audit import Actor
 from referral.domain.errors import NotFound
 from referral.domain.ids import is_uuid
 from referral.domain.listing import Page, View
-from referral.domain.outgoing import MessageState
+from referral.domain.outgoing import WITH_NARRATIVE, MessageState
 from referral.domain.records import Clinician, Patient, Referral
 from referral.services.note_shown import note_shown
 from referral.storage import directory, outbox, print_batches, referrals
@@ -53,6 +53,11 @@ class Letter:
         return self.patient.address if self.patient is not None else self.clinician.address
 
     @property
+    def narrative(self) -> bool:
+        """It repeats what a clinician has answered, or what was measured: not for the front desk."""
+        return self.message.kind in WITH_NARRATIVE
+
+    @property
     def wanted(self) -> bool:
         return self.message.state is MessageState.BY_HAND
 
@@ -85,10 +90,15 @@ class Letter:
 
 @dataclass(frozen=True, slots=True)
 class Pile:
-    """What waits to be printed, and the newest batches with what became of their letters."""
+    """What waits to be printed, and the newest batches with what became of their letters.
+
+    `answers` of the letters that wait repeat narrative: they are batched apart, and not in `letters`.
+    """
 
     letters: tuple[Letter, ...]
     count: int
+    answers: tuple[Letter, ...]
+    answers_count: int
     batches: tuple[tuple[Batch, dict[PaperFate, int]], ...]
 
 
@@ -102,6 +112,11 @@ class OpenedBatch:
         return tuple(letter for letter in self.letters if letter.waits)
 
     @property
+    def narrative(self) -> bool:
+        """Whether it is for somebody who may read answers."""
+        return any(letter.narrative for letter in self.letters)
+
+    @property
     def mark(self) -> str:
         """Tells a page that shows these waiting letters from one that shows others."""
         ids = " ".join(str(letter.message.id) for letter in self.waiting)
@@ -110,12 +125,17 @@ class OpenedBatch:
 
 def find_pile(session: Session) -> Pile:
     """Names no patient, so it leaves no audit row of one."""
-    found = letters_of(session, print_batches.waiting(session, LARGEST))
+    found, answers = (
+        letters_of(session, print_batches.waiting(session, LARGEST, narrative=narrative))
+        for narrative in (False, True)
+    )
     batches = print_batches.recent(session, _RECENT)
     fates = print_batches.fates(session, [batch.id for batch in batches])
     return Pile(
         tuple(found),
-        print_batches.count_waiting(session),
+        print_batches.count_waiting(session, narrative=False),
+        tuple(answers),
+        print_batches.count_waiting(session, narrative=True),
         tuple((batch, fates[batch.id]) for batch in batches),
     )
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Protocol
+from typing import Final, Protocol
 from zoneinfo import ZoneInfo
 
 from referral.channels import print_batch
 from referral.channels.print_batch import Sheets
 from referral.domain.audit import Action, Actor, AuditEntry
-from referral.domain.errors import InvalidInput, Issue, NotFound, StaleVersion, TransitionRefused
+from referral.domain.errors import Forbidden, InvalidInput, Issue, NotFound, StaleVersion, TransitionRefused
 from referral.domain.outgoing import WHILE_STANDING, MessageState, makes_sense
 from referral.letters.content import Manifest, ManifestRow
 from referral.services import note_delivery, publish
@@ -23,6 +23,9 @@ from referral.services.note_shown import note_shown
 from referral.storage import audit, clinics, documents, mode, outbox, print_batches, referrals, standings
 from referral.storage.db import Session, hold
 from referral.storage.print_batches import Batch, Item, PaperFate
+
+# What is said to who may not read answers.
+FOR_CLINICAL_STAFF: Final = "These letters repeat what clinicians have answered. Clinical staff print them."
 
 
 class ManifestRenderer(Protocol):
@@ -36,17 +39,20 @@ class Drawn(Protocol):
     def pdf(self) -> bytes: ...
 
 
-def make_batch(session: Session, actor: Actor, batch_id: str, now: datetime) -> Batch:
-    """Of everything that waits, at most 500 letters. The same id twice gives the same batch.
+def make_batch(
+    session: Session, actor: Actor, batch_id: str, now: datetime, *, narrative: bool = False
+) -> Batch:
+    """Of all that waits, at most 500 letters: those with narrative, or the others.
 
-    What is not wanted any more ends here. Refuses where nothing waits.
+    The same id twice gives the same batch. What is not wanted any more ends here. Refuses where
+    nothing waits.
     """
     _refuse_while_restoring(session)
     hold(session, "print")
     made = print_batches.get(session, batch_id)
     if made is not None:
         return made
-    found = letters_of(session, print_batches.waiting(session, LARGEST))
+    found = letters_of(session, print_batches.waiting(session, LARGEST, narrative=narrative))
     for letter in found:
         _end_unwanted(session, letter, now)
     wanted = [letter for letter in letters_of(session, [one.message.id for one in found]) if letter.wanted]
@@ -103,14 +109,22 @@ def _in_order(session: Session, letters: Iterable[Letter]) -> list[Item]:
 
 
 def print_letters(
-    session: Session, actor: Actor, batch_id: str, renderer: ManifestRenderer, now: datetime
+    session: Session,
+    actor: Actor,
+    batch_id: str,
+    renderer: ManifestRenderer,
+    now: datetime,
+    *,
+    may_read_answers: bool = False,
 ) -> tuple[Batch, bytes]:
     """One PDF: the list on top, then each letter that still waits, on sheets of its own.
 
-    The same bytes each time, but for letters that were taken out, put back or mailed in between.
+    The same bytes each time, but for letters that were taken out, put back or mailed in between. Forbidden
+    where one of them repeats narrative and `may_read_answers` is not given (docs/adr/0038).
     """
     _refuse_while_restoring(session)
     opened = _locked(session, batch_id)
+    _refuse_narrative(opened.letters, may_read_answers=may_read_answers)
     _take_out(session, actor, opened, now)
     waiting = opened.waiting
     if not waiting:
@@ -123,11 +137,19 @@ def print_letters(
     return opened.batch, print_batch.join([manifest, *bodies], f"Batch {opened.batch.number}")
 
 
-def print_one(session: Session, actor: Actor, batch_id: str, message_id: str) -> bytes:
-    """The stored bytes of one letter that still waits, for one that jammed."""
+def _refuse_narrative(letters: Iterable[Letter], *, may_read_answers: bool) -> None:
+    if not may_read_answers and any(letter.narrative for letter in letters):
+        raise Forbidden(FOR_CLINICAL_STAFF)
+
+
+def print_one(
+    session: Session, actor: Actor, batch_id: str, message_id: str, *, may_read_answers: bool = False
+) -> bytes:
+    """The stored bytes of one letter that still waits, for one that jammed; Forbidden as its batch is."""
     _refuse_while_restoring(session)
     opened = _locked(session, batch_id)
     letter = _one(opened, message_id)
+    _refuse_narrative((letter,), may_read_answers=may_read_answers)
     (body,) = _stored(session, (letter,))
     note_shown(session, actor, "print-letter", (letter.referral.patient_id,))
     return body

@@ -12,7 +12,7 @@ from typing import Any, Final
 from sqlalchemy import and_, bindparam, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from referral.domain.outgoing import MessageState
+from referral.domain.outgoing import WITH_NARRATIVE, MessageState
 from referral.storage import tables
 from referral.storage.db import Session, one_of
 
@@ -91,23 +91,34 @@ def _unbatched() -> Any:
     return and_(one_of(_MESSAGE.c.state, [MessageState.BY_HAND]), ~in_a_batch)
 
 
-def waiting(session: Session, limit: int) -> list[uuid.UUID]:
-    """Messages that wait to be printed and are in no batch, oldest first."""
+def _told(*, narrative: bool) -> Any:
+    kinds = one_of(_MESSAGE.c.kind, sorted(WITH_NARRATIVE))
+    return kinds if narrative else ~kinds
+
+
+def waiting(session: Session, limit: int, *, narrative: bool) -> list[uuid.UUID]:
+    """Messages that wait to be printed and are in no batch, oldest first: with narrative, or without."""
     query = (
         select(_MESSAGE.c.id)
-        .where(_MESSAGE.c.clinic_id == session.clinic, _unbatched())
+        .where(_MESSAGE.c.clinic_id == session.clinic, _unbatched(), _told(narrative=narrative))
         .order_by(_MESSAGE.c.created_at, _MESSAGE.c.id)
         .limit(limit)
     )
     return list(session.connection.scalars(query))
 
 
-COUNT_WAITING: Final = select(func.count()).where(_MESSAGE.c.clinic_id == bindparam("clinic"), _unbatched())
+# In no batch yet, by whether they repeat narrative.
+COUNT_WAITING: Final = {
+    narrative: select(func.count()).where(
+        _MESSAGE.c.clinic_id == bindparam("clinic"), _unbatched(), _told(narrative=narrative)
+    )
+    for narrative in (False, True)
+}
 
 
-def count_waiting(session: Session) -> int:
+def count_waiting(session: Session, *, narrative: bool) -> int:
     """In no batch yet."""
-    return int(session.connection.scalar(COUNT_WAITING, {"clinic": session.clinic}) or 0)
+    return int(session.connection.scalar(COUNT_WAITING[narrative], {"clinic": session.clinic}) or 0)
 
 
 def count_open(session: Session) -> int:

@@ -19,13 +19,14 @@ from referral.storage.safety_tasks import COUNT_SIGNS
 class Waiting:
     """Faxes without a request, calls that are due, letters to print, signs of self-harm.
 
-    `restoring` as the gate sees it.
+    `answers` are letters, too, with narrative: for who may read answers. `restoring` as the gate sees it.
     """
 
     restoring: bool
     faxes: int
     calls: int
     letters: int
+    answers: int = 0
     signs: int = 0
 
 
@@ -33,7 +34,8 @@ _WAITING: Final = select(
     func.is_restoring(),
     COUNT_INBOX.scalar_subquery(),
     COUNT_DUE.scalar_subquery(),
-    COUNT_WAITING.scalar_subquery(),
+    COUNT_WAITING[False].scalar_subquery(),
+    COUNT_WAITING[True].scalar_subquery(),
     COUNT_SIGNS.scalar_subquery(),
 )
 

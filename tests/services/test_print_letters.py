@@ -15,7 +15,7 @@ import pytest
 from referral.channels import print_batch
 from referral.channels.print_batch import PrintTransport, Sheets
 from referral.domain.codes import Channel
-from referral.domain.errors import NotFound, StaleVersion, TransitionRefused
+from referral.domain.errors import Forbidden, NotFound, StaleVersion, TransitionRefused
 from referral.domain.listing import View
 from referral.domain.outgoing import MessageKind, MessageState
 from referral.domain.records import Bar, Contact, Referral
@@ -400,6 +400,43 @@ def test_notices_and_records_by_post_have_an_address_for_the_window(
     assert pdf.text(record, 2) == ""
     assert "Record of an answer" in pdf.text(record, 3)
     assert pdf.problems(record) == ""
+
+
+def test_what_repeats_an_answer_is_batched_apart_and_printed_by_who_may_read_it(
+    clinic: ClinicFixture, letters: list[Referral], one_of_each: Renderer
+) -> None:
+    printed(clinic, one_of_each)
+    confirm(clinic)
+    with clinic.transaction() as session:
+        current = referrals.get(session, letters[0].id)
+        cancel_referral(session, clinic.actor, current.id, current.version, "not-needed", LATER)
+    answer(clinic, letters[1])
+    deliver(clinic, one_of_each, LATER)
+    (notice,) = (m for m in messages(clinic, letters[0]) if m.kind is MessageKind.CANCELLED)
+    (thanks,) = (m for m in messages(clinic, letters[1]) if m.kind is MessageKind.THANK_YOU)
+    ours, theirs = BATCH.replace("0b", "1b"), BATCH.replace("0b", "2b")
+    with clinic.transaction() as session:
+        pile = find_pile(session)
+        assert ([one.message.id for one in pile.letters], pile.count) == ([notice.id], 1)
+        assert ([one.message.id for one in pile.answers], pile.answers_count) == ([thanks.id], 1)
+        make_batch(session, clinic.actor, ours, LATER)
+        make_batch(session, clinic.actor, theirs, LATER, narrative=True)
+        assert [one.message.id for one in find_batch(session, ours).letters] == [notice.id]
+        assert [one.message.id for one in find_batch(session, theirs).letters] == [thanks.id]
+        assert find_batch(session, theirs).narrative
+    with clinic.transaction() as session:
+        for act in (
+            lambda: print_letters(session, clinic.actor, theirs, one_of_each, LATER),
+            lambda: print_one(session, clinic.actor, theirs, str(thanks.id)),
+        ):
+            with pytest.raises(Forbidden):
+                act()
+    with clinic.transaction() as session:
+        _, whole = print_letters(session, clinic.actor, theirs, one_of_each, LATER, may_read_answers=True)
+        one = print_one(session, clinic.actor, theirs, str(thanks.id), may_read_answers=True)
+        assert one.startswith(b"%PDF")
+        assert whole.startswith(b"%PDF")
+        assert print_letters(session, clinic.actor, ours, one_of_each, LATER)[1].startswith(b"%PDF")
 
 
 def test_a_letter_that_comes_back_is_sent_by_another_channel(

@@ -11,6 +11,7 @@ import pytest
 
 from referral.channels.print_batch import PrintTransport
 from referral.domain.codes import Role
+from referral.domain.outgoing import MessageKind
 from referral.domain.records import Referral
 from referral.letters.render import Renderer
 from referral.services.close_referral import cancel_referral
@@ -18,6 +19,7 @@ from referral.services.deliver_messages import deliver_due
 from referral.storage import outbox, referrals
 from tests.database import NOW, ClinicFixture
 from tests.letters import pdf
+from tests.services import people
 from tests.services.sending import asked, delivery
 from tests.web.client import application
 from tests.web.desk import Desk, desk
@@ -150,6 +152,48 @@ def test_staff_cannot_read_the_letter_elsewhere_while_its_link_lives(
     robin.get(f"/documents/{message.letter_id}")
     assert robin.status == 403
     assert "To be printed and mailed" in robin.get("/outbox")
+
+
+def test_letters_with_answers_are_for_clinical_staff(
+    robin: Desk, clinic: ClinicFixture, letters: list[Referral], renderer: Renderer
+) -> None:
+    robin.get("/print")
+    robin.post("/print")
+    print_it(robin)
+    robin.post(f"{robin.path}/mailed")
+    with clinic.transaction() as session:
+        people.respond_with(session, clinic, letters[0])
+        other = referrals.get(session, letters[1].id)
+        cancel_referral(session, clinic.actor, other.id, other.version, "not-needed", NOW)
+    deliver_due(delivery(clinic, renderer, post=PrintTransport()), clinic.id)
+    # The front desk sees that one waits, and neither makes a batch of it nor opens one.
+    text = robin.get("/print")
+    assert "Print 1 waiting" in text
+    assert "Make a batch of 1" in text
+    assert "which clinical staff print" in text
+    assert "with answers" not in text
+    assert robin.client.post("/print", data={**robin.hidden(), "answers": "yes"}).status_code == 403
+    nurse = desk(str(robin.client.base_url), clinic, Role.CLINICIAN)
+    with nurse.client:
+        text = nurse.get("/print")
+        assert "Print 2 waiting" in text
+        assert "Make a batch of 1 with answers" in text
+        nurse.post("/print", answers="yes")
+        batch = nurse.path
+        record = pdf.text(print_it(nurse))
+        assert letters[0].number in record
+        assert letters[1].number not in record
+    text = robin.get(batch)
+    assert "Clinical staff print this batch" in text
+    assert "Print again" not in text
+    with clinic.transaction() as session:
+        (thanks,) = (
+            m for m in outbox.find(session, referral_id=letters[0].id) if m.kind is MessageKind.THANK_YOU
+        )
+    for path in (f"{batch}/pdf", f"{batch}/letters/{thanks.id}/pdf"):
+        assert robin.client.post(path, data=robin.hidden()).status_code == 403
+    # Putting it into the mail is anybody's work.
+    assert "The letters are in the mail" in robin.post(f"{batch}/mailed")
 
 
 def test_who_sends_no_letters_prints_none(robin: Desk, clinic: ClinicFixture) -> None:

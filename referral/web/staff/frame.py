@@ -115,8 +115,14 @@ def show(
 
 def _counts(visitor: Visitor, counted: Waiting) -> dict[str, int]:
     """What waits for a person, for the navigation of who may see to it."""
-    found = {"faxes": counted.faxes, "calls": counted.calls, "print": counted.letters}
+    letters = letters_for(visitor, counted)
+    found = {"faxes": counted.faxes, "calls": counted.calls, "print": letters}
     return {place: count for place, count in found.items() if count and visitor.may(_PLACES[place])}
+
+
+def letters_for(visitor: Visitor, counted: Waiting) -> int:
+    """Letters that this visitor may print: those with narrative only who may read answers."""
+    return counted.letters + (counted.answers if visitor.may(Permission.SEE_ANSWER) else 0)
 
 
 def done(visitor: Visitor, href: str, notice: str) -> RedirectResponse:

@@ -12,11 +12,12 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from referral.domain.audit import Actor
-from referral.domain.errors import ReferralError
+from referral.domain.errors import Forbidden, ReferralError
 from referral.domain.listing import Page, View
 from referral.letters.render import Renderer
 from referral.services.find_paper import find_batch, find_pile, list_batches
 from referral.services.print_letters import (
+    FOR_CLINICAL_STAFF,
     close_batch,
     confirm_mailed,
     make_batch,
@@ -80,11 +81,18 @@ def show_batches(request: Request, visitor: Print) -> Response:
 
 @router.post("/print")
 def make(request: Request, visitor: Print, posted: PostedDep) -> Response:
-    """One batch of all that waits; a second click of the same page leads to the same batch."""
-    batch_id = key_id(visitor, "print", texts(posted).get("form_key", ""))
+    """One batch of all that waits; a second click of the same page leads to the same batch.
+
+    Letters with narrative are a batch of their own, for who may read answers.
+    """
+    typed = texts(posted)
+    narrative = bool(typed.get("answers"))
+    if narrative and not visitor.may(Permission.SEE_ANSWER):
+        raise Forbidden(FOR_CLINICAL_STAFF)
+    batch_id = key_id(visitor, "print-answers" if narrative else "print", typed.get("form_key", ""))
     try:
         with attempt(visitor.session):
-            batch = make_batch(visitor.session, visitor.actor, batch_id, visitor.now)
+            batch = make_batch(visitor.session, visitor.actor, batch_id, visitor.now, narrative=narrative)
     except ReferralError as error:
         shown = Shown(errors={"batch": str(error)}, failed="batch", status=status_of(error))
         return _pile(request, visitor, shown)
@@ -93,7 +101,8 @@ def make(request: Request, visitor: Print, posted: PostedDep) -> Response:
 
 def _pile(request: Request, visitor: Visitor, shown: Shown) -> Response:
     form = form_of(visitor, {}, shown.errors, key=new_key())
-    page = pile_page(find_pile(visitor.session), form, _users(visitor), clock_of(visitor))
+    may_read = visitor.may(Permission.SEE_ANSWER)
+    page = pile_page(find_pile(visitor.session), form, _users(visitor), clock_of(visitor), may_read=may_read)
     return show(request, visitor, "staff/print.html.j2", "print", page, shown.status, follows=EVERYTHING)
 
 
@@ -106,7 +115,8 @@ def show_batch(request: Request, batch_id: str, visitor: Print) -> Response:
 def _batch(request: Request, visitor: Visitor, batch_id: str, shown: Shown) -> Response:
     opened = find_batch(visitor.session, batch_id)
     form = form_of(visitor, {}, shown.errors, conflict=shown.conflict)
-    page = batch_page(opened, form, _users(visitor), clock_of(visitor))
+    may_read = visitor.may(Permission.SEE_ANSWER)
+    page = batch_page(opened, form, _users(visitor), clock_of(visitor), may_read=may_read)
     follows = (f"print-batch/{batch_id}",)
     return show(request, visitor, "staff/print_batch.html.j2", "print", page, shown.status, follows=follows)
 
@@ -116,7 +126,10 @@ def print_all(request: Request, batch_id: str, visitor: Print) -> Response:
     """The whole batch as one PDF; asked for again, it is the same."""
     request.state.entity = f"print-batch/{batch_id}"
     renderer = _renderer(visitor.runtime.settings.data_dir / "fonts")
-    batch, pdf = print_letters(visitor.session, visitor.actor, batch_id, renderer, visitor.now)
+    may_read = visitor.may(Permission.SEE_ANSWER)
+    batch, pdf = print_letters(
+        visitor.session, visitor.actor, batch_id, renderer, visitor.now, may_read_answers=may_read
+    )
     return pdf_response(pdf, f"batch-{batch.number}")
 
 
@@ -124,7 +137,9 @@ def print_all(request: Request, batch_id: str, visitor: Print) -> Response:
 def print_again(request: Request, batch_id: str, message_id: str, visitor: Print) -> Response:
     """One letter that jammed: its stored bytes."""
     request.state.entity = f"Communication/{message_id}"
-    return pdf_response(print_one(visitor.session, visitor.actor, batch_id, message_id), "letter")
+    may_read = visitor.may(Permission.SEE_ANSWER)
+    letter = print_one(visitor.session, visitor.actor, batch_id, message_id, may_read_answers=may_read)
+    return pdf_response(letter, "letter")
 
 
 @router.post("/print/{batch_id}/letters/{message_id}/put-back")

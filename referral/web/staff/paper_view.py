@@ -27,6 +27,7 @@ class PaperRow:
     detail: str = ""
     href: str = ""
     may_return: bool = False
+    may_print: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,18 +42,28 @@ class BatchRow:
 
 @dataclass(frozen=True, slots=True)
 class PilePage:
-    """`count` is how many letters wait, `taken` how many the next batch takes."""
+    """`count` is how many letters wait, `taken` how many the next batch takes.
+
+    `answers` are those with narrative, which are a batch of their own; `may_read`: this reader prints them.
+    """
 
     form: Form
     count: int
     taken: int
     rows: tuple[PaperRow, ...]
+    answers_count: int
+    answers_taken: int
+    answers: tuple[PaperRow, ...]
+    may_read: bool
     batches: tuple[BatchRow, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class BatchPage:
-    """`waiting` letters are still to be mailed, `sheets` their paper. `mark` says which ones were shown."""
+    """`waiting` letters are still to be mailed, `sheets` their paper. `mark` says which ones were shown.
+
+    `may_print` is False where they repeat narrative that this reader may not read.
+    """
 
     form: Form
     number: int
@@ -67,6 +78,7 @@ class BatchPage:
     taken_out: int
     rows: tuple[PaperRow, ...]
     is_closed: bool
+    may_print: bool
 
 
 _FATE = {
@@ -77,18 +89,22 @@ _FATE = {
 }
 
 
-def pile_page(pile: Pile, form: Form, users: dict[str, str], clock: Clock) -> PilePage:
+def pile_page(pile: Pile, form: Form, users: dict[str, str], clock: Clock, *, may_read: bool) -> PilePage:
     """What waits, and the newest batches."""
     return PilePage(
         form=form,
         count=pile.count,
         taken=len(pile.letters),
         rows=tuple(_row(letter, clock) for letter in pile.letters),
+        answers_count=pile.answers_count,
+        answers_taken=len(pile.answers),
+        answers=tuple(_row(letter, clock) for letter in pile.answers),
+        may_read=may_read,
         batches=tuple(batch_row(batch, fates, users, clock) for batch, fates in pile.batches),
     )
 
 
-def _row(letter: Letter, clock: Clock, batch: str = "") -> PaperRow:
+def _row(letter: Letter, clock: Clock, batch: str = "", *, may_print: bool = True) -> PaperRow:
     message, item = letter.message, letter.item
     badge = _badge(letter)
     return PaperRow(
@@ -101,6 +117,7 @@ def _row(letter: Letter, clock: Clock, batch: str = "") -> PaperRow:
         detail=_detail(letter),
         href=f"{batch}/letters/{message.id}" if batch and (letter.waits or letter.may_return) else "",
         may_return=letter.may_return,
+        may_print=may_print,
     )
 
 
@@ -153,9 +170,12 @@ def _batch_badge(batch: Batch) -> Badge:
     return Badge("waiting", "Printed, to be mailed" if batch.printed_at else "To be printed")
 
 
-def batch_page(opened: OpenedBatch, form: Form, users: dict[str, str], clock: Clock) -> BatchPage:
+def batch_page(
+    opened: OpenedBatch, form: Form, users: dict[str, str], clock: Clock, *, may_read: bool
+) -> BatchPage:
     """One batch in the order of its sheets."""
     batch, href = opened.batch, f"/print/{opened.batch.id}"
+    may_print = may_read or not opened.narrative
     return BatchPage(
         form=form,
         number=batch.number,
@@ -168,6 +188,7 @@ def batch_page(opened: OpenedBatch, form: Form, users: dict[str, str], clock: Cl
         mark=opened.mark,
         printed=clock.moment(batch.printed_at) if batch.printed_at else None,
         taken_out=sum(letter.taken_out for letter in opened.letters),
-        rows=tuple(_row(letter, clock, href) for letter in opened.letters),
+        rows=tuple(_row(letter, clock, href, may_print=may_print) for letter in opened.letters),
         is_closed=batch.closed_at is not None,
+        may_print=may_print,
     )

@@ -34,7 +34,7 @@ from referral.web.staff.call_view import call_row
 from referral.web.staff.classify_models import Classified, CodeChoices
 from referral.web.staff.classify_view import classified_notice, code_choices
 from referral.web.staff.clock import Clock
-from referral.web.staff.frame import EVERYTHING, SignedIn, clock_of, query_of, show
+from referral.web.staff.frame import EVERYTHING, SignedIn, clock_of, letters_for, query_of, show
 from referral.web.staff.models import (
     AttentionRow,
     Badge,
@@ -138,7 +138,7 @@ def _page(visitor: Visitor, today: Today, clock: Clock) -> TodayPage:
             Count("orders blocked", today.blocked, "/orders?state=blocked"),
             Count("orders ready to treat", today.ready, "/orders?state=open"),
             Count("messages on their way", today.messages_waiting, "/outbox?state=waiting"),
-            *_paper_count(today),
+            *_paper_count(visitor, today),
             *_emergency_count(visitor),
         ),
         infusions=tuple(_infusion(visitor, coming, clock) for coming in today.infusions),
@@ -173,9 +173,9 @@ def _effects(visitor: Visitor, today: Today) -> dict[Indication, CodeEffect]:
     return look_at_codes(visitor.session, policy, codes, visitor.now)
 
 
-def _paper_count(today: Today) -> tuple[Count, ...]:
+def _paper_count(visitor: Visitor, today: Today) -> tuple[Count, ...]:
     """Nothing by post leaves by itself."""
-    count = today.waiting.letters
+    count = letters_for(visitor, today.waiting)
     return (Count(f"letter{'' if count == 1 else 's'} to print and mail", count, "/print"),) if count else ()
 
 
