@@ -179,7 +179,7 @@ def test_an_ordinary_user_is_told_in_one_sentence_what_to_install(checkout: Path
     assert sentence.startswith(
         "Please install these first: sudo apt-get install --no-install-recommends python3-venv"
     )
-    assert {"chromium", "qpdf", "libpango-1.0-0"} < set(sentence.split())
+    assert {"chromium-headless-shell", "qpdf", "libpango-1.0-0"} < set(sentence.split())
     assert "zlib1g" not in sentence.split()
 
 

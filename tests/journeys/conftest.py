@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
+from tests.browser import run_chromium
 from tests.journeys import desk
 from tests.journeys.service import Service, last_business_morning, run_service
 
-_ARGUMENTS = (
-    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-)
 SignIn = Callable[[str], Page]
 NewContext = Callable[..., BrowserContext]
 
@@ -34,10 +31,8 @@ def service() -> Iterator[Service]:
 def browser() -> Iterator[Browser]:
     """Ends with its module: Playwright leaves an event loop running in the thread that others use as well."""
     expect.set_options(timeout=40_000)
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=list(_ARGUMENTS))
-        yield chromium
-        chromium.close()
+    with run_chromium() as launched:
+        yield launched
 
 
 @pytest.fixture

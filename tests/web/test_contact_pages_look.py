@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page
 
 from referral.domain.codes import Channel
 from referral.domain.outgoing import MessageState
 from referral.domain.records import Bar, Experience, Lesson
 from referral.services.keep_contact import NewContact, keep_contact
 from referral.storage import contacts, directory
+from tests.browser import run_chromium
 from tests.database import NOW, ClinicFixture
 from tests.journeys.looking import look
 from tests.services import people
@@ -25,13 +26,11 @@ def page(clinic: ClinicFixture, open_desk: OpenDesk) -> Iterator[Page]:
     """Of somebody of the front desk."""
     robin = open_desk(clinic)
     base = str(robin.client.base_url)
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
+    with run_chromium() as chromium:
         context = chromium.new_context(base_url=base)
         token = robin.client.cookies["referral_staff"]
         context.add_cookies([{"name": "referral_staff", "value": token, "url": base}])
         yield context.new_page()
-        chromium.close()
 
 
 def test_contacts_and_messages_are_calm_on_a_telephone_and_on_a_desk(

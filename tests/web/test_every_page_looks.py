@@ -13,9 +13,10 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Request, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Request
 
 from referral.storage.db import Database
+from tests.browser import run_chromium
 from tests.database import make_clinic
 from tests.journeys.looking import violations
 from tests.web.busy import furnish_a_busy_day
@@ -44,10 +45,8 @@ def everybody(database: Database) -> Iterator[Visits]:
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
-        yield browser
-        browser.close()
+    with run_chromium() as launched:
+        yield launched
 
 
 class Onlooker:

@@ -12,7 +12,7 @@ import httpx
 import pikepdf
 import pytest
 from playwright.sync_api import Browser as Chromium
-from playwright.sync_api import BrowserContext, Page, sync_playwright
+from playwright.sync_api import BrowserContext, Page
 
 from referral.domain.codes import Role
 from referral.domain.credential import Minted, mint
@@ -30,6 +30,7 @@ from referral.services.treat import record_consultation, start_treatment
 from referral.services.write_to_clinician import write_to_clinician
 from referral.storage import clinics, contacts, documents, outbox, patient_links, referrals, resources
 from referral.translation import say
+from tests.browser import run_chromium
 from tests.database import NOW, ClinicFixture
 from tests.journeys.looking import look
 from tests.services.bookings import slot
@@ -44,10 +45,8 @@ _GUESTS = [("es-MX", "dark")]
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Chromium]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
-        yield browser
-        browser.close()
+    with run_chromium() as launched:
+        yield launched
 
 
 @pytest.fixture

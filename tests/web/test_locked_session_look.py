@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import BrowserContext, Page, expect
 
 from referral.domain.codes import Role
 from referral.services.accounts import NewUser, add_user
+from tests.browser import run_chromium
 from tests.database import ClinicFixture, Clock
 from tests.journeys.looking import look
 from tests.web.client import application
@@ -33,8 +34,7 @@ def sign_in(clinic: ClinicFixture, clock: Clock) -> Iterator[SignIn]:
             email = f"{name}-{clinic.id}@clinic.example"
             new = NewUser(email=email, name=f"{name.title()} Example", role=role, password=PASSWORD)
             add_user(session, clinic.actor, new)
-    with serve(application(clinic, clock)) as address, sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
+    with serve(application(clinic, clock)) as address, run_chromium() as chromium:
 
         def come(name: str, script: bool) -> Page:
             context: BrowserContext = chromium.new_context(base_url=address, java_script_enabled=script)
@@ -48,7 +48,6 @@ def sign_in(clinic: ClinicFixture, clock: Clock) -> Iterator[SignIn]:
             return page
 
         yield come
-        chromium.close()
 
 
 def test_the_lock_comes_over_the_page_and_what_was_typed_stays_under_it(

@@ -7,12 +7,13 @@ from collections.abc import Iterator
 from datetime import date
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from referral.domain.codes import Channel
 from referral.domain.credential import Minted
 from referral.domain.language import Language
 from referral.translation import say
+from tests.browser import run_chromium
 from tests.database import ClinicFixture
 from tests.journeys.looking import violations
 from tests.web.portal_case import BORN, DETAILS, PORTAL, Case, make_case
@@ -30,10 +31,8 @@ _FLAGS = [name for name, value in DETAILS.items() if value == "no"]
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium")
-        yield browser
-        browser.close()
+    with run_chromium() as launched:
+        yield launched
 
 
 @pytest.fixture

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
 from referral.domain.codes import Role
+from tests.browser import run_chromium
 from tests.database import ClinicFixture
 from tests.journeys.looking import look
 from tests.nppes import clinician
@@ -25,14 +26,12 @@ __all__ = ["empty_register"]
 def page(clinic: ClinicFixture, empty_register: None) -> Iterator[Page]:
     with (
         serve(application(clinic, nppes_url="http://127.0.0.1:1/api/")) as address,
-        sync_playwright() as playwright,
+        run_chromium() as chromium,
     ):
-        chromium = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
         context = chromium.new_context(base_url=address)
         token = desk(address, clinic, Role.FRONT_DESK).client.cookies["referral_staff"]
         context.add_cookies([{"name": "referral_staff", "value": token, "url": address}])
         yield context.new_page()
-        chromium.close()
 
 
 def test_the_register_is_looked_through_and_chosen_from_by_keyboard(

@@ -7,11 +7,12 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page
 
 from referral.domain.codes import Role
 from referral.services.raise_safety import raise_safety
 from referral.storage import course_reports
+from tests.browser import run_chromium
 from tests.database import NOW, ClinicFixture
 from tests.journeys.looking import look
 from tests.services import people
@@ -24,13 +25,11 @@ def page(clinic: ClinicFixture, open_desk: OpenDesk) -> Iterator[Page]:
     """Of the medical director."""
     elena = open_desk(clinic, Role.MEDICAL_DIRECTOR)
     base = str(elena.client.base_url)
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
+    with run_chromium() as chromium:
         context = chromium.new_context(base_url=base)
         token = elena.client.cookies["referral_staff"]
         context.add_cookies([{"name": "referral_staff", "value": token, "url": base}])
         yield context.new_page()
-        chromium.close()
 
 
 def late(clinic: ClinicFixture) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
 from referral.domain.codes import Role
 from referral.domain.course import Course, Ended, SessionState, Vital
 from referral.domain.records import Order
 from referral.services.course import course_of
 from referral.storage import course
+from tests.browser import run_chromium
 from tests.database import ClinicFixture
 from tests.journeys.looking import look
 from tests.services.bookings import open_order
@@ -157,8 +158,7 @@ def test_how_a_course_ended_is_corrected_and_both_versions_are_shown(
 def test_a_nurses_session_on_a_tablet(clinic: ClinicFixture, open_desk: OpenDesk, order: Order) -> None:
     nurse = open_desk(clinic, Role.CLINICIAN)
     base = str(nurse.client.base_url)
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
+    with run_chromium() as chromium:
         context = chromium.new_context(base_url=base, viewport={"width": 768, "height": 1024}, has_touch=True)
         token = nurse.client.cookies["referral_staff"]
         context.add_cookies([{"name": "referral_staff", "value": token, "url": base}])
@@ -167,7 +167,6 @@ def test_a_nurses_session_on_a_tablet(clinic: ClinicFixture, open_desk: OpenDesk
         page.goto(f"/orders/{order.id}/course")
         look(page, "course")
         treat(page)
-        chromium.close()
     found = read(clinic, order)
     (done,) = found.sessions
     assert (done.state, done.supervisor) == (SessionState.COMPLETED, "Elena Whitcombe, MD")

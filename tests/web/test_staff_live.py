@@ -9,13 +9,14 @@ from dataclasses import dataclass
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from referral.domain.codes import Role
 from referral.domain.records import Referral
 from referral.services.move_ladder import hold_request, resume_request
 from referral.storage import referrals
 from referral.web.live import BEAT, LOOK, MOST_STREAMS
+from tests.browser import run_chromium
 from tests.database import ClinicFixture, Clock
 from tests.journeys.looking import look
 from tests.services import people
@@ -175,10 +176,8 @@ def test_a_page_that_was_loaded_before_a_change_is_told_when_it_begins_to_listen
 
 @pytest.fixture
 def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
-        yield chromium
-        chromium.close()
+    with run_chromium() as launched:
+        yield launched
 
 
 def sit(browser: Browser, address: str, clinic: ClinicFixture) -> Page:
