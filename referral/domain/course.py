@@ -6,7 +6,7 @@ Everything is a version: what was corrected stays readable, with who has changed
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import Final
@@ -205,6 +205,18 @@ class SideEffect:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MedicationChange:
+    """A change of other medication during the course; what it was are the words of its stamp.
+
+    `id` is its Observation.
+    """
+
+    id: str
+    changed_on: date
+    stamp: Stamp
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TreatmentSession:
     """One session; `id` is its Procedure and `started_at` the database's time of the start.
 
@@ -249,7 +261,7 @@ class Ended:
 class Course:
     """A whole course; sessions and events are oldest first. `planned` and `spacing_days` are None if unknown.
 
-    `between` are side effects that were noticed outside of any session.
+    `between` are side effects that were noticed outside of any session; `medication` is by day.
     """
 
     order_id: str
@@ -260,6 +272,7 @@ class Course:
     decision: Decided | None
     sessions: tuple[TreatmentSession, ...]
     between: tuple[SideEffect, ...]
+    medication: tuple[MedicationChange, ...]
     end: Ended | None
 
     @property

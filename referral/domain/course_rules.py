@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
@@ -15,6 +15,7 @@ from referral.domain.course import (
     PLAUSIBLE_DOSE,
     Dose,
     Ending,
+    MedicationChange,
     Plan,
     SessionState,
     StopReason,
@@ -37,6 +38,8 @@ FIELD_OF: Final = {
 }
 
 
+# What a report has room for: a line or two.
+LONGEST_CHANGE: Final = 160
 # What the order of a course says once that has ended (HL7 request-status).
 STATUS_OF: Final = {Ending.COMPLETED: "completed", Ending.STOPPED: "revoked"}
 NONE_GIVEN: Final = "No session was completed; a course without one is stopped, with its reason."
@@ -117,6 +120,20 @@ def _of_session(session: TreatmentSession, now: datetime) -> Iterator[Issue]:
         yield from _not_ahead(session.ended_at, max(now, session.started_at), "ended_at")
         if session.ended_at < session.started_at - _SLACK:
             yield Issue("It cannot end before it has started.", ("ended_at",), "value")
+
+
+def check_medication(change: MedicationChange, words: str, today: date) -> None:
+    """Raises InvalidInput where nobody says what was changed, or its day has not come at the clinic."""
+    _require(_of_medication(change, words, today))
+
+
+def _of_medication(change: MedicationChange, words: str, today: date) -> Iterator[Issue]:
+    if not words:
+        yield Issue("What was changed?", ("medication_words",), "required")
+    if len(words) > LONGEST_CHANGE:
+        yield Issue(f"At most {LONGEST_CHANGE} characters, please.", ("medication_words",), "too-long")
+    if change.changed_on > today:
+        yield Issue("This day has not come yet.", ("changed_on",), "value")
 
 
 def check_ending(ending: Ending, reason: StopReason | None) -> None:

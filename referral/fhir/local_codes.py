@@ -132,6 +132,7 @@ AUDIT_WORDS: Final = {
     "course-decision": "It was decided whether the patient is a candidate",
     "course-dose": "A dose was recorded",
     "course-effect": "A side effect was recorded",
+    "course-medication": "A change of medication was recorded",
     "course-plan": "A course was planned",
     "course-session": "A session was recorded",
     "course-stopped-early": "A course was stopped early",

@@ -30,6 +30,9 @@ RANGES: Mapping[Scale, ScaleRange] = {
 }
 
 
+MOST_CHANGES = 12
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Score:
     """One total. `after_sessions` counts the infusions given by then; 0 is before the course."""
@@ -143,8 +146,9 @@ class ReportLetter(ClinicianLetter):
 
     def __post_init__(self) -> None:
         ClinicianLetter.__post_init__(self)
-        if len(self.series) > len(RANGES) or len(self.medication) > 12:
-            raise LetterProblem("A report has room for each scale once and for 12 changes of medication.")
+        if len(self.series) > len(RANGES) or len(self.medication) > MOST_CHANGES:
+            text = f"A report has room for each scale once and for {MOST_CHANGES} changes of medication."
+            raise LetterProblem(text)
         if (self.occasion is Occasion.ADVERSE_EVENT) != bool(self.event):
             raise LetterProblem("event belongs to a report of an adverse event, and only there.")
         if (self.occasion is Occasion.DECISION) != (self.treats is not None):

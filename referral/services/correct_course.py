@@ -12,6 +12,7 @@ from referral.domain.course import (
     Dose,
     Ended,
     Ending,
+    MedicationChange,
     SideEffect,
     TreatmentSession,
     Vital,
@@ -21,17 +22,19 @@ from referral.domain.course_rules import (
     STATUS_OF,
     check_dose,
     check_ending,
+    check_medication,
     check_session,
     check_vital,
 )
 from referral.domain.errors import InvalidInput, Issue, NotFound, TransitionRefused
 from referral.domain.records import Order
+from referral.services.calendars import clinic_calendar
 from referral.services.course import course_of
-from referral.services.keep_course import keep, require_version, stamp, tell
+from referral.services.keep_course import keep, require_version, stamp, tell, words_of
 from referral.storage import course, orders, resources
 from referral.storage.db import Session
 
-_T = TypeVar("_T", TreatmentSession, Dose, Vital, SideEffect, Ended)
+_T = TypeVar("_T", TreatmentSession, Dose, Vital, SideEffect, MedicationChange, Ended)
 
 
 def correct(
@@ -50,7 +53,7 @@ def correct(
 
     A session that was an error is no session of the course; its start stays in the database. A side effect
     that turns out to be serious is told as a serious one. The end of a course has the id of its order, and is
-    never an error: nothing brings back an order that has ended.
+    never an error: nothing brings back an order that has ended. `words` among `changes` replace those before.
     """
     if why is None:
         raise InvalidInput(Issue("Why is it changed?", ("why",), "required"))
@@ -65,15 +68,11 @@ def correct(
     if newest is None:
         raise NotFound(f"Nothing with id {id} was recorded.")
     require_version(newest, shown)
-    written = stamp(session, actor, order, now, before=newest, why=why)
+    words = str(changes.pop("words", ""))
+    written = stamp(session, actor, order, now, before=newest, why=why, words=words)
     made = replace(before, **changes, stamp=written)
-    if isinstance(made, Vital):
-        check_vital(made, now)
-    elif isinstance(made, Dose):
-        check_dose(made, now)
-    elif isinstance(made, TreatmentSession):
-        check_session(made, now)
-    elif isinstance(made, Ended):
+    _check(session, made, words, now)
+    if isinstance(made, Ended) and isinstance(before, Ended):
         moved = made.ended_at != before.ended_at
         _check_end(session, order, made, now, in_error=in_error, moved=moved)
         _end_otherwise(session, order, made, now)
@@ -82,6 +81,18 @@ def correct(
     if newly and not in_error:
         tell(session, actor, order, made, now)
     return made
+
+
+def _check(session: Session, made: Any, words: str, now: datetime) -> None:
+    if isinstance(made, Vital):
+        check_vital(made, now)
+    elif isinstance(made, Dose):
+        check_dose(made, now)
+    elif isinstance(made, TreatmentSession):
+        check_session(made, now)
+    elif isinstance(made, MedicationChange):
+        said = words or words_of(session, made.stamp)
+        check_medication(made, said, clinic_calendar(session).local_date(now))
 
 
 def _check_end(

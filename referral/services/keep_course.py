@@ -12,6 +12,7 @@ from referral.domain.course import (
     Decided,
     Dose,
     Ended,
+    MedicationChange,
     Plan,
     SideEffect,
     Stamp,
@@ -34,6 +35,7 @@ _SUBTYPE: Final[dict[type, str]] = {
     Dose: "course-dose",
     Vital: "course-vital",
     SideEffect: "course-effect",
+    MedicationChange: "course-medication",
     Ended: "course",
 }
 
@@ -63,6 +65,11 @@ def stamp(
         )
     version = before.version + 1 if before else 1
     return Stamp(version=version, recorded_by=actor.id, recorded_at=now, why=why, words_id=words_id)
+
+
+def words_of(session: Session, stamp: Stamp) -> str:
+    """What was written with a version, "" where nothing was."""
+    return documents.get(session, stamp.words_id).content.decode() if stamp.words_id else ""
 
 
 def require_version(newest: Stamp, shown: int | None) -> None:
@@ -115,7 +122,7 @@ def _note(session: Session, actor: Actor, order: Order, one: Recorded) -> None:
 
 
 def tell(session: Session, actor: Actor, order: Order, one: Recorded, now: datetime) -> None:
-    """Those who follow a course hear of what has happened; of plans, doses and vital signs they do not."""
+    """Those who follow a course hear of what has happened; not of plans, doses, vital signs, medication."""
     if isinstance(one, Decided):
         course_events.decided(session, actor, order, one, now)
     elif isinstance(one, TreatmentSession):

@@ -10,6 +10,7 @@ from referral.domain.course import (
     Decided,
     Dose,
     Ended,
+    MedicationChange,
     Plan,
     SideEffect,
     Stamp,
@@ -18,6 +19,7 @@ from referral.domain.course import (
 )
 from referral.domain.records import Order
 from referral.fhir import course as mapping
+from referral.fhir import medication_change
 from referral.fhir.elements import Resource, coding
 from referral.fhir.provenance import Agent, provenance
 from referral.fhir.service_request import PLANNED_SESSIONS
@@ -41,6 +43,7 @@ def type_of(recorded: Recorded) -> str:
         Dose: "MedicationAdministration",
         Vital: "Observation",
         SideEffect: "AdverseEvent",
+        MedicationChange: "Observation",
         Ended: "ServiceRequest",
     }[type(recorded)]
 
@@ -73,11 +76,13 @@ def course(
 
 
 def _document(one: Recorded, order: Order, in_error: bool) -> Resource:
-    """What has a resource of its own: doses, vital signs and side effects."""
+    """What has a resource of its own: doses, vital signs, side effects and changes of medication."""
     if isinstance(one, Dose):
         made = mapping.administration(one, order.patient_id)
     elif isinstance(one, Vital):
         made = observation(one, order.patient_id)
+    elif isinstance(one, MedicationChange):
+        made = medication_change.observation(one, order.id, order.patient_id)
     elif isinstance(one, SideEffect):
         made = mapping.adverse_event(one, order.patient_id)
     else:
@@ -97,7 +102,9 @@ def _changes(one: Recorded, order: Order, in_error: bool) -> dict[str, Any]:
     if isinstance(one, Ended):
         return end_changes(one)
     made = _document(one, order, in_error)
-    return {name: value for name, value in made.items() if name not in ("resourceType", "id")}
+    changes = {name: value for name, value in made.items() if name not in ("resourceType", "id")}
+    # Words of a client that were corrected here are not what counts any more.
+    return changes | {"valueString": None} if isinstance(one, MedicationChange) else changes
 
 
 def plan_changes(plan: Plan) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 
 from referral.domain.audit import Actor
 from referral.domain.course import (
@@ -13,16 +13,18 @@ from referral.domain.course import (
     Decided,
     Ended,
     Ending,
+    MedicationChange,
     Plan,
     StopReason,
 )
-from referral.domain.course_rules import NONE_GIVEN, STATUS_OF, check_ending, check_plan
+from referral.domain.course_rules import NONE_GIVEN, STATUS_OF, check_ending, check_medication, check_plan
 from referral.domain.errors import InvalidInput, Issue, TransitionRefused
 from referral.domain.records import Order
+from referral.services.calendars import clinic_calendar
 from referral.services.course import course_of
 from referral.services.end_order import end_order
 from referral.services.keep_course import keep, require_version, stamp, tell
-from referral.storage import course, orders
+from referral.storage import course, orders, resources
 from referral.storage.db import Session
 
 
@@ -134,6 +136,32 @@ def _check(said: NewDecision) -> None:
         issues = [Issue("Why not, or not yet?", ("reason",), "required")]
     if issues:
         raise InvalidInput(*issues)
+
+
+def note_medication(
+    session: Session,
+    actor: Actor,
+    order_id: str,
+    words: str,
+    changed_on: date,
+    now: datetime,
+    *,
+    id: str = "",
+) -> MedicationChange:
+    """Another medication was changed during the course, as somebody of the clinic has heard or decided.
+
+    Reports tell it. What is sent twice with the same `id` is kept once.
+    """
+    order = orders.get(session, order_id, lock=True)
+    known = course.newest(session, MedicationChange, id) if id else None
+    if known is not None:
+        return known[1]
+    said = " ".join(words.split())
+    written = stamp(session, actor, order, now, words=said)
+    made = MedicationChange(id=id or resources.new_id(), changed_on=changed_on, stamp=written)
+    check_medication(made, said, clinic_calendar(session).local_date(now))
+    keep(session, actor, order, [made], now)
+    return made
 
 
 def end_course(

@@ -19,11 +19,22 @@ from referral.domain.side_effects import worded
 from referral.fhir.course_report import Part, ReportDocument, Total, document_bundle
 from referral.fhir.elements import reference
 from referral.fhir.questionnaire import answers_from_response
-from referral.letters.report import RANGES, CourseEnd, NextVisit, ReportLetter, Score, Series, Visiting
+from referral.letters.report import (
+    MOST_CHANGES,
+    RANGES,
+    CourseEnd,
+    MedicationChange,
+    NextVisit,
+    ReportLetter,
+    Score,
+    Series,
+    Visiting,
+)
 from referral.services.course import course_of
+from referral.services.keep_course import words_of
 from referral.services.letter_content import Asked, about_patient, indication_words
 from referral.services.publish import clinic_ref
-from referral.storage import documents, follow_ups, resources, scales, standings
+from referral.storage import follow_ups, resources, scales, standings
 from referral.storage.course_reports import CourseReport
 from referral.storage.db import Session
 from referral.translation import long_date, say
@@ -75,7 +86,7 @@ def report_content(
         first_on=given[0] if given else None,
         last_on=given[-1] if given else None,
         series=_all_series(totals, zone),
-        medication=(),
+        medication=_medication(session, found, as_of.astimezone(zone).date()),
         next_visit=_next_visit(session, asked, now.astimezone(zone).date()),
         end=_end(found, as_of, zone),
         treats=report.treats,
@@ -114,15 +125,18 @@ def _event(session: Session, report: CourseReport, found: Course, language: Lang
         said.append(say(language, "During infusion number %(number)s", number=place))
     else:
         said.append(say(language, "Between two infusions"))
-    words = documents.get(session, event.stamp.words_id).content.decode() if event.stamp.words_id else ""
-    return "\n".join([*said, words]).strip()[:_LONGEST]
+    return "\n".join([*said, words_of(session, event.stamp)]).strip()[:_LONGEST]
 
 
 def _words_of_end(session: Session, found: Course) -> str:
     """What the clinic has written when the course ended."""
-    if found.end is None or found.end.stamp.words_id is None:
-        return ""
-    return documents.get(session, found.end.stamp.words_id).content.decode()[:_LONGEST]
+    return words_of(session, found.end.stamp)[:_LONGEST] if found.end is not None else ""
+
+
+def _medication(session: Session, found: Course, until: date) -> tuple[MedicationChange, ...]:
+    """The newest, as many as a report has room for."""
+    changes = [one for one in found.medication if one.changed_on <= until][-MOST_CHANGES:]
+    return tuple(MedicationChange(on=one.changed_on, what=words_of(session, one.stamp)) for one in changes)
 
 
 def _end(found: Course, as_of: datetime, zone: ZoneInfo) -> CourseEnd | None:

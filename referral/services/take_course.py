@@ -15,6 +15,7 @@ from referral.domain.course import (
     Dose,
     Ended,
     Ending,
+    MedicationChange,
     Plan,
     SessionState,
     SideEffect,
@@ -23,19 +24,20 @@ from referral.domain.course import (
     TreatmentSession,
     Vital,
 )
-from referral.domain.course_rules import check_dose, check_vital
+from referral.domain.course_rules import check_dose, check_medication, check_vital
 from referral.domain.errors import InvalidInput, Issue, NotFound, TransitionRefused
 from referral.domain.records import Order
 from referral.fhir import course as mapping
-from referral.fhir import request_reading
+from referral.fhir import medication_change, request_reading
 from referral.fhir.elements import codings, every
 from referral.fhir.intervals import BEGINNING
 from referral.fhir.systems import DEFAULT, STATUS_REASON
 from referral.fhir.treatment import subject_of
 from referral.fhir.vital_signs import vital_from
+from referral.services.calendars import clinic_calendar
 from referral.services.client_write import ClientWrite
 from referral.services.course import course_of
-from referral.services.keep_course import keep, stamp, tell
+from referral.services.keep_course import keep, stamp, tell, words_of
 from referral.storage import course, orders, workflow_records
 from referral.storage.course import Recorded
 
@@ -53,11 +55,13 @@ def _same(one: Recorded, other: Recorded) -> bool:
     return bool(replace(one, **parts) == replace(other, **parts))
 
 
-def _next(write: ClientWrite, order: Order, before: Recorded | None, *, goes_on: bool = False) -> Stamp:
+def _next(
+    write: ClientWrite, order: Order, before: Recorded | None, *, goes_on: bool = False, words: str = ""
+) -> Stamp:
     """Of what the client has sent; what only goes on is no correction."""
     last = before.stamp if before is not None else None
     why = None if last is None or goes_on else ChangeReason.SENT_ANEW
-    return stamp(write.session, write.actor, order, write.now, before=last, why=why)
+    return stamp(write.session, write.actor, order, write.now, before=last, why=why, words=words)
 
 
 def _keep(write: ClientWrite, order: Order, one: Recorded, *, in_error: bool = False) -> None:
@@ -267,9 +271,54 @@ def _note_dose(write: ClientWrite, order: Order, session_id: str) -> None:
 def note_part(write: ClientWrite) -> None:
     """After an Observation or an AdverseEvent was stored: what it adds to a course. Others add nothing."""
     if write.type == "Observation":
-        _note_vital(write)
+        if not _note_medication(write):
+            _note_vital(write)
     elif write.type == "AdverseEvent":
         _note_effect(write)
+
+
+def _note_medication(write: ClientWrite) -> bool:
+    """Whether an Observation is about a change of medication; of an order, it is one of its course."""
+    found = course.newest(write.session, MedicationChange, write.id)
+    if found is None and not medication_change.is_one(write.document):
+        return False
+    order = _order_of_change(write, found[0] if found else None)
+    if order is None:
+        return True
+    orders.get(write.session, order.id, lock=True)
+    said = medication_change.said_by(write.document)
+    if said is None or not medication_change.is_one(write.document):
+        _mark_error(write, order, found)
+        return True
+    day, words = said
+    before = found[1] if found else None
+    kept = words_of(write.session, before.stamp) if before else ""
+    if not (words or kept):
+        return True
+    stands = before is not None and found is not None and not found[2]
+    if stands and before is not None and (before.changed_on, words or kept) == (day, kept):
+        return True
+    made = MedicationChange(
+        id=write.id, changed_on=day, stamp=_next(write, order, before, words=words if words != kept else "")
+    )
+    try:
+        check_medication(made, words or kept, clinic_calendar(write.session).local_date(write.now))
+    except InvalidInput as error:
+        raise _checked(write, error) from error
+    _keep(write, order, made)
+    return True
+
+
+def _order_of_change(write: ClientWrite, known: str | None) -> Order | None:
+    """The order that it was recorded under, or is based on; else the only one of the patient in use."""
+    named, patient_id = medication_change.order_named(write.document), subject_of(write.document)
+    order = orders.find_by_id(write.session, known or named or "")
+    if order is None:
+        in_use = orders.find(write.session, patient_id=patient_id) if patient_id else []
+        order = in_use[0] if len(in_use) == 1 else None
+    if order is not None and order.patient_id != patient_id:
+        raise TransitionRefused("The order that this belongs to is another patient's.", "Observation.subject")
+    return order
 
 
 def _note_vital(write: ClientWrite) -> None:

@@ -22,6 +22,7 @@ from referral.domain.course import (
     Dose,
     Ended,
     Ending,
+    MedicationChange,
     Phase,
     Plan,
     SessionState,
@@ -41,7 +42,7 @@ from referral.storage.db import Session
 _T = TypeVar("_T")
 
 # A recorded value of any kind; what it is decides where it is kept.
-Recorded = Plan | Decided | TreatmentSession | Dose | Vital | SideEffect | Ended
+Recorded = Plan | Decided | TreatmentSession | Dose | Vital | SideEffect | MedicationChange | Ended
 _TABLES: Final[dict[type[Any], Table]] = {
     Plan: tables.course_plan,
     Decided: tables.course_decision,
@@ -49,6 +50,7 @@ _TABLES: Final[dict[type[Any], Table]] = {
     Dose: tables.course_dose,
     Vital: tables.course_vital,
     SideEffect: tables.course_effect,
+    MedicationChange: tables.course_medicine,
     Ended: tables.course_end,
 }
 _ENUMS: Final[dict[tuple[type[Any], str], type[StrEnum]]] = {
@@ -166,17 +168,18 @@ _CONSULTED: Final = (
 
 
 def courses(session: Session, placed: Iterable[Order]) -> dict[str, Course]:
-    """The courses of these orders, by order, read with nine statements however many there are."""
+    """The courses of these orders, by order, read with ten statements however many there are."""
     of = {order.id: order for order in placed}
     ids = list(of)
     given = {"clinic": session.clinic, "ids": ids}
     consulted = {row[0]: row[1] for row in session.connection.execute(_CONSULTED, given)}
     plans, decided, ended = (_by_order(_read(session, kind, ids)) for kind in (Plan, Decided, Ended))
-    effects = _by_order(_read(session, SideEffect, ids))
+    effects, changes = (_by_order(_read(session, kind, ids)) for kind in (SideEffect, MedicationChange))
     sessions = _sessions(session, ids, effects)
     found = {}
     for id, order in of.items():
         plan = _last(Plan, plans[id])
+        medication = [_value(MedicationChange, row) for row in changes[id]]
         between = [_value(SideEffect, row) for row in effects[id] if row.session_id is None]
         found[id] = Course(
             order_id=id,
@@ -187,6 +190,7 @@ def courses(session: Session, placed: Iterable[Order]) -> dict[str, Course]:
             decision=_last(Decided, sorted(decided[id], key=lambda row: row.recorded_at)),
             sessions=tuple(sessions[id]),
             between=tuple(sorted(between, key=lambda one: (one.noticed_at, one.id))),
+            medication=tuple(sorted(medication, key=lambda one: (one.changed_on, one.id))),
             end=_last(Ended, ended[id]),
         )
     return found

@@ -11,6 +11,9 @@ from referral.domain.course import Candidacy, Course, Ending, SessionState, Stop
 from referral.fhir.elements import instant
 from referral.fhir.systems import BASE
 from referral.services.course import course_of
+from referral.services.keep_course import words_of
+from referral.services.record_course import note_medication
+from tests.database import NOW
 from tests.fhir_api.client import FhirClient, Json
 from tests.fhir_api.people import INFUSION, Referred, condition, consultation, order, patient, transaction
 from tests.fhir_api.test_access import limited
@@ -255,6 +258,66 @@ def test_an_event_without_a_session_belongs_to_the_only_order_in_use(treated: Tr
     mark = own("entered-in-error", valueBoolean=True)
     assert treated.fhir.put(f"AdverseEvent/{made['id']}", {**made, "modifierExtension": [mark]}).status == 200
     assert treated.course().serious_events == ()
+
+
+def changed(treated: Treated, words: str = "sertraline 100 mg to 150 mg", **more: object) -> Json:
+    return {
+        "resourceType": "Observation",
+        "status": "final",
+        "basedOn": [{"reference": treated.order}],
+        "code": coded(LOINC, "10160-0"),
+        "effectiveDateTime": "2026-11-02",
+        "valueString": words,
+        **treated.about(),
+        **more,
+    }
+
+
+def test_a_change_of_medication_is_one_of_the_course_and_its_corrections_are_versions(
+    treated: Treated,
+) -> None:
+    fhir = treated.fhir
+    made = fhir.create(changed(treated))
+    (change,) = treated.course().medication
+    assert (change.id, change.changed_on.isoformat()) == (made["id"], made["effectiveDateTime"])
+    # The same again is no version; other words are one.
+    assert fhir.put(f"Observation/{made['id']}", made).status == 200
+    assert treated.course().medication[0].stamp.version == 1
+    assert fhir.put(f"Observation/{made['id']}", {**made, "valueString": "lorazepam stopped"}).status == 200
+    assert treated.course().medication[0].stamp.version == 2
+    with treated.fhir.clinic.transaction() as session:
+        assert words_of(session, treated.course().medication[0].stamp) == "lorazepam stopped"
+    assert fhir.put(f"Observation/{made['id']}", {**made, "status": "entered-in-error"}).status == 200
+    assert treated.course().medication == ()
+
+
+def test_a_change_without_words_is_none_and_what_cannot_be_is_refused(treated: Treated) -> None:
+    fhir = treated.fhir
+    other = {"subject": {"reference": f"Patient/{fhir.create(patient())['id']}"}}
+    for document in (
+        {**changed(treated), **other},
+        changed(treated, "x" * 161),
+        changed(treated, effectiveDateTime="2999-01-01"),
+    ):
+        assert fhir.post("Observation", document).status == 422
+    silent = {name: value for name, value in changed(treated).items() if name != "valueString"}
+    fhir.create(silent)
+    assert treated.course().medication == ()
+
+
+def test_what_staff_write_of_a_change_is_masked(treated: Treated) -> None:
+    fhir = treated.fhir
+    with fhir.clinic.transaction() as session:
+        order_id = treated.order.rpartition("/")[2]
+        day = NOW.date()
+        made = note_medication(session, fhir.clinic.actor, order_id, "lorazepam stopped", day, NOW)
+    told = fhir.get(f"Observation/{made.id}").body
+    assert told["dataAbsentReason"]["coding"][0]["code"] == "masked"
+    assert "lorazepam" not in str(told)
+    # Sent back as it was read, it loses nothing.
+    assert fhir.put(f"Observation/{made.id}", told).status == 200
+    (change,) = treated.course().medication
+    assert change.stamp.version == 1
 
 
 def test_a_client_without_the_scope_writes_and_reads_nothing_of_it(treated: Treated) -> None:

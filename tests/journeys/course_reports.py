@@ -35,6 +35,7 @@ _ROWS: Final = {
     "course_dose": "s.started_at, drug, milligrams, per_kilogram, x.started_at, stopped_at",
     "course_vital": "s.started_at, kind, value, diastolic, phase, taken_at",
     "course_effect": "s.started_at, code, severity, serious, noticed_at",
+    "course_medicine": "changed_on",
     "course_end": "ending, reason, ended_at",
 }
 _SCORES: Final = (

@@ -48,6 +48,7 @@ class Course(Protocol):
     def stop(self) -> None: ...
     def finish(self) -> None: ...
     def seizure_at_home(self) -> None: ...
+    def change_medication(self, day: str, words: str) -> None: ...
     def end(self) -> None: ...
 
 
@@ -166,6 +167,9 @@ class ByPages:
 
     def seizure_at_home(self) -> None:
         self._on_course("event", effect=SEIZURE, severity="severe")
+
+    def change_medication(self, day: str, words: str) -> None:
+        self._on_course("medication", changed_on=day, medication_words=words)
 
     def end(self) -> None:
         self._on_course("end", ending="completed")
@@ -343,6 +347,19 @@ class ByFhir:
 
     def seizure_at_home(self) -> None:
         self._adverse(SEIZURE, "severe", "Serious")
+
+    def change_medication(self, day: str, words: str) -> None:
+        self.create(
+            {
+                "resourceType": "Observation",
+                "status": "final",
+                "basedOn": [{"reference": self.order}],
+                "code": coded(LOINC, "10160-0"),
+                "subject": {"reference": self.patient},
+                "effectiveDateTime": day,
+                "valueString": words,
+            }
+        )
 
     def stop(self) -> None:
         period = {**self._dose["effectivePeriod"], "end": self.now}

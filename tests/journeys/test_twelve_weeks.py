@@ -66,6 +66,7 @@ REPORTS: Final = (
             "Report of a serious adverse event",
             "Seizure. Severe. February 12, 2027, 16:55 Between two infusions",
             "5 of 12 planned, from January 12, 2027 to February 9, 2027",
+            "Medication changes during the course",
         ),
         totals=(19,),
     ),
@@ -80,6 +81,7 @@ REPORTS: Final = (
             "Report at mid-course",
             "6 of 12 planned, from January 12, 2027 to February 16, 2027",
             "19 January 11, 2027 11 February 16, 2027 −8",
+            "February 11, 2027: sertraline 100 mg to 150 mg",
         ),
         totals=(19, 11),
     ),
@@ -94,6 +96,7 @@ REPORTS: Final = (
             "Report at the end of the course",
             "12 of 12 planned, from January 12, 2027 to March 30, 2027",
             "Course Completed, March 30, 2027",
+            "February 11, 2027: sertraline 100 mg to 150 mg",
             ", within 3 months, by June 29, 2027",
             "19 January 11, 2027 4 March 30, 2027 −15",
         ),
@@ -117,6 +120,7 @@ COUNTED: Final = {
     "course_dose": 12,
     "course_vital": 108,
     "course_effect": 3,
+    "course_medicine": 1,
     "course_end": 1,
     "scale_score": 3,
     "follow_up": 1,
@@ -222,6 +226,7 @@ def come_to_the_middle(twelve: Twelve, tablet: Drawn) -> None:
     twelve.pages.at_the_tablet(tablet)
     for course in twelve.both:
         course.seizure_at_home()
+        course.change_medication("2027-02-11", "sertraline 100 mg to 150 mg")
     # Before the long weekend, not after it
     twelve.all_hear("Please read today")
     twelve.session(6, tablet)

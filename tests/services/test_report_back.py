@@ -16,7 +16,8 @@ import pytest
 
 from referral.channels.base import Outcome
 from referral.domain.consent import ConsentDecision, Consented, ConsentScope
-from referral.domain.course import Ending, Severity, StopReason
+from referral.domain.course import ChangeReason, Ending, MedicationChange, Severity, StopReason
+from referral.domain.errors import InvalidInput
 from referral.domain.language import Language
 from referral.domain.outgoing import MessageKind, MessageState
 from referral.domain.records import Referral
@@ -27,11 +28,13 @@ from referral.letters.render import REPORT_ATTACHMENT, Renderer
 from referral.letters.seal import Sealer, verify
 from referral.services import report_back
 from referral.services.account_disclosures import account_disclosures
+from referral.services.correct_course import correct
+from referral.services.course import course_of
 from referral.services.deliver_messages import deliver_due
 from referral.services.follow_up import record_outcome
 from referral.services.keep_calendar import close_days
 from referral.services.keep_consent import say_consent
-from referral.services.record_course import decide_candidacy, end_course, plan_course
+from referral.services.record_course import decide_candidacy, end_course, note_medication, plan_course
 from referral.services.record_session import NewEffect, notice
 from referral.services.report_back import News
 from referral.services.treat import record_consultation
@@ -372,6 +375,36 @@ def test_how_the_course_ended_and_by_when_the_patient_is_seen_is_told_on_paper_a
     assert f"<p>Chidi Okafor, within 4 weeks, by {last}.</p>" in paragraphs(composition, "Next visit")
     codes = [one["coding"][0] for one in composition["event"][0]["code"]]
     assert [one["code"] for one in codes] == ["revoked", "no-response"]
+
+
+def test_changes_of_medication_are_told_as_they_were_corrected(
+    clinic: ClinicFixture, renderer: Renderer
+) -> None:
+    referral = recommended(clinic, reports="end-of-course")
+    order_id, actor, day = referral.order_id, clinic.actor, NOW.date()
+    with clinic.transaction() as session:
+        raised, wrong, later = (
+            note_medication(session, actor, order_id, words, on, now())
+            for words, on in (
+                ("sertraline 100 mg to 150 mg", day),
+                ("lorazepam stopped", day),
+                ("lithium 300 mg started", now().astimezone(DENVER).date()),
+            )
+        )
+        with pytest.raises(InvalidInput, match="has not come yet"):
+            note_medication(session, actor, order_id, "x", now().date() + timedelta(days=2), now())
+        why = ChangeReason.TYPING_ERROR
+        correct(session, actor, MedicationChange, raised.id, why, now(), words="sertraline 50 mg to 100 mg")
+        correct(session, actor, MedicationChange, wrong.id, ChangeReason.WRONG_PLACE, now(), in_error=True)
+        assert [one.id for one in course_of(session, order_id).medication] == [raised.id, later.id]
+    report = stopped(clinic, referral)
+    said, composition = said_in(clinic, renderer, report, report.queue_at)
+    assert f"{long_date(Language.ENGLISH, day)}: sertraline 50 mg to 100 mg" in said
+    assert "lithium 300 mg started" in said
+    for gone in ("150 mg", "lorazepam", "None that we know of"):
+        assert gone not in said
+    told = paragraphs(composition, "Medication changes")
+    assert f"<p>{long_date(Language.ENGLISH, day)}: sertraline 50 mg to 100 mg</p>" in told
 
 
 @pytest.mark.parametrize(

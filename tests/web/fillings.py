@@ -101,6 +101,7 @@ FILLINGS: Final[dict[str, Filling]] = {
     ),
     "/safety/*": Filling({"action": "spoke-safe", "note": ODD}, (ODD,), at="/safety/*"),
     "/orders/*/course/event": Filling(_SICK),
+    "/orders/*/course/medication": Filling({"medication_words": ODD, "changed_on": "2026-11-02"}, (ODD,)),
     "/orders/*/course/plan": Filling({"planned_sessions": "6", "spacing_days": "3"}),
     "/orders/*/course/decide": Filling(
         {

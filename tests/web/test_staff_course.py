@@ -108,6 +108,32 @@ def test_a_correction_shows_both_versions_and_who(nurse: Desk, clinic: ClinicFix
     assert read(clinic, order).sessions[0].vitals == ()
 
 
+def test_a_change_of_medication_is_recorded_once_shown_and_corrected(
+    nurse: Desk, clinic: ClinicFixture, order: Order
+) -> None:
+    path = f"/orders/{order.id}/course/medication"
+    nurse.post(path, {"medication_words": "", "changed_on": ""})
+    assert nurse.status == 400
+    for name in ("medication_words", "changed_on"):
+        assert f'id="{name}-error"' in nurse.page
+    form = {**nurse.hidden(), "medication_words": "sertraline 100 mg to 150 mg", "changed_on": "2026-11-02"}
+    for _ in range(2):
+        nurse.client.post(path, data=form)
+    (change,) = read(clinic, order).medication
+    nurse.get(f"/orders/{order.id}/course")
+    assert "sertraline 100 mg to 150 mg" in nurse.text
+    record = f"/records/medication/{change.id}"
+    nurse.get(record)
+    assert 'value="sertraline 100 mg to 150 mg"' in nurse.page
+    corrected = {"medication_words": "sertraline 50 mg to 100 mg", "changed_on": "2026-11-01"}
+    nurse.post(f"{record}/correct", {**corrected, "why": "typing-error"})
+    assert "Nov 1" in nurse.text
+    assert "sertraline 50 mg to 100 mg" in nurse.text
+    assert "sertraline 100 mg to 150 mg" in nurse.text
+    nurse.post(f"{record}/error", {"why": "wrong-place"})
+    assert read(clinic, order).medication == ()
+
+
 def test_candidacy_plan_and_end(nurse: Desk, clinic: ClinicFixture, order: Order) -> None:
     base = f"/orders/{order.id}/course"
     nurse.post(f"{base}/decide", {"decision": "candidate"})

@@ -158,8 +158,8 @@ course_effect = _versions(
 )
 
 # What it was is the words.
-course_medication = _versions(
-    "course_medication",
+course_medicine = _versions(
+    "course_medicine",
     column_of("changed_on", Date),
     CheckConstraint("words_id IS NOT NULL", name="worded"),
     session=False,

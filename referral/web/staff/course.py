@@ -23,7 +23,14 @@ from referral.domain.course import (
 from referral.domain.errors import NotFound, ReferralError
 from referral.services.course import course_of, read_course
 from referral.services.find_orders import find_order
-from referral.services.record_course import NewDecision, decide_candidacy, end_course, plan_course
+from referral.services.keep_course import words_of
+from referral.services.record_course import (
+    NewDecision,
+    decide_candidacy,
+    end_course,
+    note_medication,
+    plan_course,
+)
 from referral.services.record_session import (
     Finished,
     Measured,
@@ -40,6 +47,7 @@ from referral.storage import documents, orders
 from referral.storage.audit import Subject
 from referral.web.dependencies import PostedDep, Visitor, staff
 from referral.web.policy import Permission
+from referral.web.questions import typed_day
 from referral.web.staff import course_view
 from referral.web.staff.conflict import refuse_if_others_changed
 from referral.web.staff.course_form import Reader
@@ -107,6 +115,10 @@ def _course(request: Request, visitor: Visitor, order_id: str, shown: Shown) -> 
     page = replace(
         course_view.course_page(view, found, clock_of(visitor), form, actions),
         reports=report_lines(visitor, order_id, clock_of(visitor)),
+        medication=tuple(
+            course_view.change_row(one, words_of(visitor.session, one.stamp), clock_of(visitor))
+            for one in found.medication
+        ),
     )
     return show(request, visitor, "staff/course.html.j2", "orders", page, shown.status)
 
@@ -114,7 +126,9 @@ def _course(request: Request, visitor: Visitor, order_id: str, shown: Shown) -> 
 def _actions(visitor: Visitor, status: str) -> tuple[str, ...]:
     if not visitor.may(Permission.START_TREATMENT):
         return ()
-    return ("decide", "plan", "start", "event", "end") if status in orders.USABLE else ("event",)
+    if status in orders.USABLE:
+        return ("decide", "plan", "start", "event", "medication", "end")
+    return ("event", "medication")
 
 
 def _decide(visitor: Visitor, order_id: str, typed: Typed) -> str:
@@ -208,6 +222,20 @@ def _between(visitor: Visitor, order_id: str, typed: Typed) -> str:
     return _effect(visitor, order_id, typed, None)
 
 
+def _medication(visitor: Visitor, order_id: str, typed: Typed) -> str:
+    read = Reader(typed, clock_of(visitor))
+    day = typed_day(read.text("changed_on"))
+    if day is None:
+        read.need("changed_on", "On which day?")
+    if not read.text("medication_words"):
+        read.need("medication_words", "What was changed?")
+    read.done()
+    id = key_id(visitor, f"medication/{order_id}", read.text("form_key"))
+    day, words = day or clock_of(visitor).today, read.text("medication_words")
+    note_medication(visitor.session, visitor.actor, order_id, words, day, visitor.now, id=id)
+    return "medication-noted"
+
+
 def _end(visitor: Visitor, order_id: str, typed: Typed) -> str:
     read = Reader(typed, clock_of(visitor))
     ending = code_of(Ending, read.text("ending"))
@@ -225,6 +253,7 @@ _COURSE_STEPS: Final[Steps] = {
     "plan": (Permission.START_TREATMENT, _plan),
     "start": (Permission.START_TREATMENT, _start),
     "event": (Permission.START_TREATMENT, _between),
+    "medication": (Permission.START_TREATMENT, _medication),
     "end": (Permission.START_TREATMENT, _end),
     "told": (Permission.START_TREATMENT, take_told),
 }

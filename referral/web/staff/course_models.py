@@ -31,6 +31,15 @@ class EffectRow:
 
 
 @dataclass(frozen=True, slots=True)
+class ChangeRow:
+    """A change of medication; `href` leads to where it is corrected."""
+
+    when: When
+    text: str
+    href: str
+
+
+@dataclass(frozen=True, slots=True)
 class ReportLine:
     """A report to somebody who recommended the treatment; `id` is set where it waits for somebody's call."""
 
@@ -47,7 +56,7 @@ class ReportLine:
 
 @dataclass(frozen=True, slots=True)
 class CoursePage:
-    """`actions`: decide, plan, start, event, end. `under_way` is the session that runs, if one does."""
+    """`actions`: decide, plan, start, event, medication, end. `under_way` is the session that runs."""
 
     patient: Link
     order: Link
@@ -73,6 +82,7 @@ class CoursePage:
     picks: tuple[Choice, ...]
     severities: tuple[Choice, ...]
     reports: tuple[ReportLine, ...] = ()
+    medication: tuple[ChangeRow, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

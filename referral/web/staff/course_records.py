@@ -14,6 +14,7 @@ from referral.domain.course import (
     Dose,
     Ended,
     Ending,
+    MedicationChange,
     Phase,
     Severity,
     SideEffect,
@@ -25,6 +26,7 @@ from referral.domain.errors import NotFound, ReferralError
 from referral.domain.side_effects import BY_CODE, worded
 from referral.services.correct_course import correct
 from referral.services.course import read_course
+from referral.services.keep_course import words_of
 from referral.storage import accounts, directory
 from referral.storage import course as courses
 from referral.web.dependencies import PostedDep, Visitor, staff
@@ -46,6 +48,7 @@ _KINDS: Final[dict[str, type[Any]]] = {
     "dose": Dose,
     "effect": SideEffect,
     "session": TreatmentSession,
+    "medication": MedicationChange,
     "end": Ended,
 }
 _TITLES: Final = {
@@ -53,6 +56,7 @@ _TITLES: Final = {
     "dose": "A dose",
     "effect": "A side effect",
     "session": "How a session ended",
+    "medication": "A change of medication",
     "end": "How the course ended",
 }
 
@@ -87,7 +91,7 @@ def _found(visitor: Visitor, kind: str, record_id: str) -> tuple[str, Any, bool]
 def _page_of(visitor: Visitor, kind: str, record_id: str) -> str:
     """The page that it stands on."""
     order_id, value, _ = _found(visitor, kind, record_id)
-    session_id = None if kind in ("session", "end") else value.session_id
+    session_id = None if kind in ("session", "medication", "end") else value.session_id
     if session_id is None:
         return f"/orders/{order_id}/course"
     return course_view.session_href(order_id, session_id)
@@ -102,12 +106,16 @@ def _record(request: Request, visitor: Visitor, ids: tuple[str, str], shown: Sho
     users = {id: user.name for id, user in accounts.get_users(visitor.session).items()}
     clock, back = clock_of(visitor), _page_of(visitor, kind, record_id)
     typed = {**_values(value, clock), **shown.typed}
+    if isinstance(value, MedicationChange):
+        typed.setdefault("medication_words", words_of(visitor.session, value.stamp))
     page = RecordPage(
         title=_TITLES[kind],
         back=Link("Session" if "/sessions/" in back else "Course", back),
         patient=Link(present.named(patient), f"/patients/{patient.id}"),
         href=course_view.record_href(kind, record_id),
-        versions=course_view.version_rows([(one.stamp, _said(one, clock)) for one in said], users, clock),
+        versions=course_view.version_rows(
+            [(one.stamp, _line(visitor, one, clock)) for one in said], users, clock
+        ),
         kind=kind,
         form=form_of(visitor, typed, shown.errors, str(value.stamp.version), conflict=shown.conflict),
         may=visitor.may(Permission.START_TREATMENT) and not in_error,
@@ -123,6 +131,8 @@ def _record(request: Request, visitor: Visitor, ids: tuple[str, str], shown: Sho
 
 def _values(value: Any, clock: Clock) -> dict[str, str]:
     """What the form shows at first."""
+    if isinstance(value, MedicationChange):
+        return {"changed_on": value.changed_on.isoformat()}
     if isinstance(value, Ended):
         first = {"ending": value.ending.value, "stop_reason": value.reason.value if value.reason else ""}
         return {**first, "ended_on": clock.local(value.ended_at).isoformat()}
@@ -146,6 +156,12 @@ def _values(value: Any, clock: Clock) -> dict[str, str]:
         "discharge": "yes" if value.discharge_met else "no",
         "ride": "yes" if value.ride_home else "no",
     }
+
+
+def _line(visitor: Visitor, value: Any, clock: Clock) -> str:
+    if isinstance(value, MedicationChange):
+        return f"{clock.day(value.changed_on).text}: {words_of(visitor.session, value.stamp)}"
+    return _said(value, clock)
 
 
 def _said(value: Any, clock: Any) -> str:
@@ -184,9 +200,18 @@ def _end_changes(value: Ended, read: Reader, clock: Clock) -> dict[str, Any]:
     return {"ending": ending, "reason": reason, "ended_at": at.astimezone(UTC)}
 
 
+def _medication_changes(read: Reader) -> dict[str, Any]:
+    day, words = typed_day(read.text("changed_on")), " ".join(read.text("medication_words").split())
+    if day is None:
+        read.need("changed_on", "On which day?")
+    if not words:
+        read.need("medication_words", "What was changed?")
+    return {"changed_on": day, "words": words}
+
+
 def _changes(value: Any, read: Reader, clock: Clock) -> dict[str, Any]:
-    if isinstance(value, Ended):
-        return _end_changes(value, read, clock)
+    if isinstance(value, MedicationChange | Ended):
+        return _end_changes(value, read, clock) if isinstance(value, Ended) else _medication_changes(read)
     if isinstance(value, Vital):
         changes: dict[str, Any] = {"value": read.whole("value")}
         if value.diastolic is not None:

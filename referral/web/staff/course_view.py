@@ -15,6 +15,7 @@ from referral.domain.course import (
     Decided,
     Dose,
     Ending,
+    MedicationChange,
     Phase,
     SessionState,
     SideEffect,
@@ -29,6 +30,7 @@ from referral.web.form import Form
 from referral.web.staff import present, story
 from referral.web.staff.clock import Clock
 from referral.web.staff.course_models import (
+    ChangeRow,
     CoursePage,
     DoseRow,
     EffectRow,
@@ -189,6 +191,11 @@ def effect_rows(effects: Iterable[SideEffect], clock: Clock) -> tuple[EffectRow,
         )
         for one in effects
     )
+
+
+def change_row(one: MedicationChange, words: str, clock: Clock) -> ChangeRow:
+    """A change of medication with what was written of it."""
+    return ChangeRow(clock.day(one.changed_on), words, record_href("medication", one.id))
 
 
 def session_page(

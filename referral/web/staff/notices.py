@@ -82,6 +82,7 @@ NOTICES: Final = {
     "dose-kept": Notice("open", "The dose is recorded"),
     "dose-stopped": Notice("open", "The infusion has stopped"),
     "effect-noted": Notice("open", "The side effect is recorded"),
+    "medication-noted": Notice("open", "The change of medication is recorded", "Reports tell it."),
     "serious-noted": Notice("waiting", "The serious event is recorded", "Tell the medical director as well."),
     "session-completed": Notice("open", "The session is completed"),
     "session-aborted": Notice("waiting", "The session is recorded as aborted"),

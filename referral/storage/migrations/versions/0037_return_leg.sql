@@ -22,7 +22,7 @@ DROP INDEX uq_follow_up_referral;
 CREATE UNIQUE INDEX uq_follow_up_referral ON follow_up (clinic_id, referral_id) WHERE outcome IS DISTINCT FROM 'superseded';
 
 -- Changes of medication during a course (docs/adr/0037); the words are an encrypted document.
-CREATE TABLE course_medication (
+CREATE TABLE course_medicine (
     clinic_id UUID NOT NULL,
     id TEXT NOT NULL,
     version INTEGER DEFAULT 1 NOT NULL,
@@ -34,19 +34,19 @@ CREATE TABLE course_medication (
     why TEXT,
     recorded_by TEXT NOT NULL,
     recorded_at TIMESTAMP WITH TIME ZONE NOT NULL,
-    CONSTRAINT pk_course_medication PRIMARY KEY (clinic_id, id, version),
-    CONSTRAINT ck_course_medication_worded CHECK (words_id IS NOT NULL),
-    CONSTRAINT fk_course_medication_clinic_id_patient_id_order_id_infusion_order FOREIGN KEY(clinic_id, patient_id, order_id) REFERENCES infusion_order (clinic_id, patient_id, id),
-    CONSTRAINT fk_course_medication_clinic_id_words_id_document FOREIGN KEY(clinic_id, words_id) REFERENCES document (clinic_id, id),
-    CONSTRAINT ck_course_medication_version CHECK (version > 0),
-    CONSTRAINT ck_course_medication_why CHECK (why IN ('typing-error', 'later-known', 'wrong-place', 'reviewed', 'sent-anew')),
-    CONSTRAINT ck_course_medication_first CHECK (version > 1 OR why IS NULL)
+    CONSTRAINT pk_course_medicine PRIMARY KEY (clinic_id, id, version),
+    CONSTRAINT ck_course_medicine_worded CHECK (words_id IS NOT NULL),
+    CONSTRAINT fk_course_medicine_clinic_id_patient_id_order_id_infusion_order FOREIGN KEY(clinic_id, patient_id, order_id) REFERENCES infusion_order (clinic_id, patient_id, id),
+    CONSTRAINT fk_course_medicine_clinic_id_words_id_document FOREIGN KEY(clinic_id, words_id) REFERENCES document (clinic_id, id),
+    CONSTRAINT ck_course_medicine_version CHECK (version > 0),
+    CONSTRAINT ck_course_medicine_why CHECK (why IN ('typing-error', 'later-known', 'wrong-place', 'reviewed', 'sent-anew')),
+    CONSTRAINT ck_course_medicine_first CHECK (version > 1 OR why IS NULL)
 );
-CREATE INDEX ix_course_medication_clinic_id_order_id ON course_medication (clinic_id, order_id);
-ALTER TABLE course_medication ENABLE ROW LEVEL SECURITY;
-ALTER TABLE course_medication FORCE ROW LEVEL SECURITY;
-CREATE POLICY own_clinic ON course_medication USING (clinic_id = current_clinic());
-GRANT SELECT, INSERT ON course_medication TO referral_app;
+CREATE INDEX ix_course_medicine_clinic_id_order_id ON course_medicine (clinic_id, order_id);
+ALTER TABLE course_medicine ENABLE ROW LEVEL SECURITY;
+ALTER TABLE course_medicine FORCE ROW LEVEL SECURITY;
+CREATE POLICY own_clinic ON course_medicine USING (clinic_id = current_clinic());
+GRANT SELECT, INSERT ON course_medicine TO referral_app;
 
 -- The exported stream knows of safety tasks (docs/adr/0008): what was seen to pages nobody again after a restore.
 CREATE TRIGGER note_safety_raised AFTER INSERT ON safety_task FOR EACH ROW
