@@ -14,21 +14,16 @@ from tests.smtp import Mailbox, smtp_server
 
 
 @pytest.fixture(scope="session")
-def fonts_folder() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="referral-fonts-") as folder:
-        yield Path(folder)
-
-
-@pytest.fixture(scope="session")
-def renderer(fonts_folder: Path) -> Renderer:
+def renderer() -> Iterator[Renderer]:
     """One for all tests of a process: the first letter costs as much as five."""
-    return Renderer(fonts_folder)
+    with tempfile.TemporaryDirectory(prefix="referral-fonts-") as folder:
+        yield Renderer(Path(folder))
 
 
 @pytest.fixture(scope="session")
-def one_of_each(fonts_folder: Path) -> Renderer:
+def one_of_each(renderer: Renderer) -> Renderer:
     """For tests to whom the pages of a letter make no difference."""
-    return OneOfEach(fonts_folder)
+    return OneOfEach(renderer._fonts.folder)
 
 
 @pytest.fixture
