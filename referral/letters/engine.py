@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from threading import Lock
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Literal
 from warnings import catch_warnings, simplefilter
 
 from weasyprint import CSS, HTML, Attachment, Document
@@ -21,6 +21,11 @@ from weasyprint.urls import FatalURLFetchingError, URLFetcher, URLFetcherRespons
 
 from referral.letters import markup
 from referral.letters.content import LetterProblem
+
+# A letter is tagged for screen readers; a record is kept for years as well.
+Variant = Literal["pdf/ua-1", "pdf/a-3a"]
+LETTER: Final = "pdf/ua-1"
+RECORD: Final = "pdf/a-3a"
 
 _LOADS_NOTHING: Final = "The letter tried to load something; letters are self-contained."
 
@@ -64,18 +69,33 @@ class Asset:
     body: bytes
 
 
-class Laid(NamedTuple):
-    """A finished letter. `parts` are the pages on which its main headings stand, the first page being 1.
+NO_ASSETS: Final[Mapping[str, Asset]] = {}
 
-    `pdf` is empty where it took more pages than were asked for.
+
+@dataclass(frozen=True, slots=True)
+class Laid:
+    """A letter on its pages, to be looked at and then written or thrown away. Made by `Engine.lay`.
+
+    `assets` are kept because some of them are only asked for while it is written.
     """
 
-    pdf: bytes
-    pages: int
-    parts: tuple[int, ...]
+    document: Document
+    html: str
+    assets: Mapping[str, Asset]
 
+    @property
+    def pages(self) -> int:
+        return len(self.document.pages)
 
-NO_ASSETS: Final[Mapping[str, Asset]] = {}
+    @property
+    def parts(self) -> tuple[int, ...]:
+        """The pages on which its main headings stand, the first page being 1."""
+        return tuple(
+            number
+            for number, page in enumerate(self.document.pages, 1)
+            for level, *_ in page.bookmarks
+            if level == 1
+        )
 
 
 class RefusingFetcher(URLFetcher):  # type: ignore[misc]  # WeasyPrint has no type hints
@@ -151,40 +171,36 @@ class Engine:
         with self._refusing():
             return CSS(string=text, font_config=self._fonts, url_fetcher=self._fetcher)
 
-    def letter(
-        self, html: str, css: CSS, assets: Mapping[str, Asset] = NO_ASSETS, at_most: int | None = None
+    def lay(
+        self, html: str, css: CSS, assets: Mapping[str, Asset] = NO_ASSETS, variant: Variant = LETTER
     ) -> Laid:
-        """A tagged PDF/UA-1; what takes more than `at_most` pages is only laid out, to be set in another way.
+        """Two thirds of the work: whoever tries several settings writes only the one that is taken.
+
+        `variant` is the way in which it will be written: LETTER by `write`, RECORD by `write_record`.
+        """
+        with self._refusing(assets):
+            source = HTML(string=html, url_fetcher=self._fetcher, base_url=None)
+            document = source.render(
+                stylesheets=[css], font_config=self._fonts, cache={}, pdf_variant=variant
+            )
+            return Laid(document, html, assets)
+
+    def write(self, laid: Laid) -> bytes:
+        """A tagged PDF/UA-1.
 
         Without a file identifier, which PDF/UA does not ask for: writing one compresses every stream twice.
         """
-        with self._refusing(assets):
-            document = self._lay_out(html, css, "pdf/ua-1")
-            fits = at_most is None or len(document.pages) <= at_most
-            written = document.write_pdf(pdf_variant="pdf/ua-1", finisher=_finisher(html)) if fits else b""
-            parts = [
-                number
-                for number, page in enumerate(document.pages, 1)
-                for level, *_ in page.bookmarks
-                if level == 1
-            ]
-            return Laid(written, len(document.pages), tuple(parts))
+        with self._refusing(laid.assets):
+            written: bytes = laid.document.write_pdf(pdf_variant=LETTER, finisher=_finisher(laid.html))
+            return written
 
-    def record(
-        self,
-        html: str,
-        css: CSS,
-        identifier: bytes,
-        attached: AttachedFile,
-        assets: Mapping[str, Asset] = NO_ASSETS,
-    ) -> tuple[bytes, int]:
+    def write_record(self, laid: Laid, identifier: bytes, attached: AttachedFile) -> bytes:
         """A PDF/A-3a that is PDF/UA-1 as well, with one file attached.
 
         `identifier` is the file's, which PDF/A asks for; WeasyPrint's own would differ each time.
         """
-        with self._refusing(assets):
-            document = self._lay_out(html, css, "pdf/a-3a")
-            metadata = document.metadata
+        with self._refusing(laid.assets):
+            metadata = laid.document.metadata
             write_xmp = metadata.generate_rdf_metadata
             metadata.generate_rdf_metadata = lambda *a: write_xmp(*a).replace(
                 b"</rdf:RDF>", _PDFUA + b"</rdf:RDF>"
@@ -202,14 +218,10 @@ class Engine:
             with catch_warnings():
                 # WeasyPrint leaves the file of the colour profile to the garbage collector.
                 simplefilter("ignore", ResourceWarning)
-                written = document.write_pdf(
-                    pdf_variant="pdf/a-3a", pdf_identifier=identifier, finisher=_finisher(html)
+                written: bytes = laid.document.write_pdf(
+                    pdf_variant=RECORD, pdf_identifier=identifier, finisher=_finisher(laid.html)
                 )
-            return written, len(document.pages)
-
-    def _lay_out(self, html: str, css: CSS, variant: str) -> Document:
-        source = HTML(string=html, url_fetcher=self._fetcher, base_url=None)
-        return source.render(stylesheets=[css], font_config=self._fonts, cache={}, pdf_variant=variant)
+            return written
 
     @contextmanager
     def _refusing(self, assets: Mapping[str, Asset] = NO_ASSETS) -> Iterator[None]:

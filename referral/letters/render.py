@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import gc
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, is_dataclass, replace
 from datetime import UTC
 from pathlib import Path
@@ -70,71 +70,57 @@ class Renderer:
         self._require_glyphs(letter)
         letter = replace(letter, letterhead=_in_style(letter.letterhead, style))
         sheet, assets = self._sheet(style, letter.letterhead.accent), self._assets(letter.letterhead)
-        layout = markup.LAYOUTS[type(letter)]
 
-        def draw(tight: markup.Tight, at_most: int) -> Laid:
+        def lay(tight: markup.Tight) -> Laid:
             html = markup.letter_html(letter, self._fonts, style, tight=tight)
-            return self._engine.letter(html, sheet, assets, at_most)
+            return self._engine.lay(html, sheet, assets)
 
-        tight = markup.set_first(letter)
-        drawn = first = draw(tight, layout.pages)
-        if not first.pdf:
-            drawn = draw(_tighter(tight, first), layout.pages)
-        # What does not fit where it is meant to even so is set as at first, if it may take more.
-        if not drawn.pdf and first.pages <= layout.at_most:
-            drawn = draw(tight, layout.at_most)
-        if not drawn.pdf:
-            raise LetterProblem(
-                f"The letter takes {first.pages} pages instead of {layout.at_most}; shorten its longest text."
-            )
-        return RenderedDocument(drawn.pdf, hashlib.sha256(drawn.pdf).hexdigest(), drawn.pages)
+        laid = _fitting(lay, markup.LAYOUTS[type(letter)], markup.set_first(letter))
+        return _rendered(self._engine.write(laid), laid.pages)
 
     def manifest(self, manifest: Manifest) -> RenderedDocument:
         """The list on top of a batch of letters; some hundred letters take a few pages."""
         html = markup.manifest_html(manifest, self._fonts)
-        pdf, pages, _ = self._engine.letter(html, self._sheet("manifest", DEFAULT_ACCENT))
-        if pages > MANIFEST_PAGES_AT_MOST:
-            raise LetterProblem(f"The list takes {pages} pages; make smaller batches.")
-        return RenderedDocument(pdf, hashlib.sha256(pdf).hexdigest(), pages)
+        laid = self._engine.lay(html, self._sheet("manifest", DEFAULT_ACCENT))
+        if laid.pages > MANIFEST_PAGES_AT_MOST:
+            raise LetterProblem(f"The list takes {laid.pages} pages; make smaller batches.")
+        return _rendered(self._engine.write(laid), laid.pages)
 
     def receipt(self, record: ReceiptRecord) -> RenderedDocument:
         """The record of an answer, PDF/A-3a and PDF/UA-1, its FHIR document attached; not yet sealed."""
-        from referral.letters.engine import AttachedFile
+        from referral.letters.engine import RECORD, AttachedFile
 
         html = markup.receipt_html(record, self._fonts)
         attached = AttachedFile(
             ATTACHMENT_NAME, "The answer as FHIR R4 JSON", record.fhir, record.answered_at.astimezone(UTC)
         )
         sheet = self._sheet("receipt", record.letterhead.accent)
-        assets = self._assets(record.letterhead)
-        pdf, pages = self._engine.record(html, sheet, _identifier(html, record.fhir), attached, assets)
-        if pages > RECEIPT_PAGES_AT_MOST:
-            raise LetterProblem(f"The record takes {pages} pages; at most {RECEIPT_PAGES_AT_MOST} are drawn.")
-        return RenderedDocument(pdf, hashlib.sha256(pdf).hexdigest(), pages)
+        laid = self._engine.lay(html, sheet, self._assets(record.letterhead), RECORD)
+        if laid.pages > RECEIPT_PAGES_AT_MOST:
+            raise LetterProblem(
+                f"The record takes {laid.pages} pages; at most {RECEIPT_PAGES_AT_MOST} are drawn."
+            )
+        return _rendered(
+            self._engine.write_record(laid, _identifier(html, record.fhir), attached), laid.pages
+        )
 
     def report(self, letter: ReportLetter, fhir: bytes) -> RenderedDocument:
         """A report for a chart, PDF/A-3a and PDF/UA-1, its FHIR document attached; not yet sealed.
 
         Raises LetterProblem as letter() does.
         """
-        from referral.letters.engine import AttachedFile
+        from referral.letters.engine import RECORD, AttachedFile
 
         self._require_glyphs(letter)
         attached = AttachedFile(REPORT_ATTACHMENT, "The report as FHIR R4 JSON", fhir, letter.written_at)
         sheet, assets = self._sheet("screen", letter.letterhead.accent), self._assets(letter.letterhead)
 
-        def draw(tight: markup.Tight) -> tuple[bytes, int]:
+        def lay(tight: markup.Tight) -> Laid:
             html = markup.letter_html(letter, self._fonts, tight=tight)
-            return self._engine.record(html, sheet, _identifier(html, fhir), attached, assets)
+            return self._engine.lay(html, sheet, assets, RECORD)
 
-        layout = markup.LAYOUTS[ReportLetter]
-        pdf, pages = draw(markup.AT_EASE)
-        if pages > layout.pages:
-            tighter = draw(markup.Tight(letter=True))
-            pdf, pages = tighter if tighter[1] <= layout.pages else (pdf, pages)
-        if pages > layout.at_most:
-            raise LetterProblem(f"The report takes {pages} pages; shorten its longest text.")
-        return RenderedDocument(pdf, hashlib.sha256(pdf).hexdigest(), pages)
+        laid = _fitting(lay, markup.LAYOUTS[ReportLetter], markup.AT_EASE)
+        return _rendered(self._engine.write_record(laid, _identifier(laid.html, fhir), attached), laid.pages)
 
     def warm_up(self) -> None:
         """Draw one letter and throw it away, so that the first real one is as quick as the others.
@@ -174,10 +160,29 @@ def _identifier(html: str, fhir: bytes) -> bytes:
     return hashlib.sha256(html.encode() + b"\0" + fhir).hexdigest()[:32].encode()
 
 
-def _tighter(tight: markup.Tight, drawn: Laid) -> markup.Tight:
+def _rendered(pdf: bytes, pages: int) -> RenderedDocument:
+    return RenderedDocument(pdf, hashlib.sha256(pdf).hexdigest(), pages)
+
+
+def _fitting(lay: Callable[[markup.Tight], Laid], layout: markup.Layout, tight: markup.Tight) -> Laid:
+    """As it is set first where it takes the pages that it is meant for, else tighter where that helps."""
+    first = lay(tight)
+    if first.pages <= layout.pages:
+        return first
+    tighter = lay(_tighter(tight, first.pages, first.parts))
+    if tighter.pages <= layout.pages:
+        return tighter
+    if first.pages > layout.at_most:
+        raise LetterProblem(
+            f"The letter takes {first.pages} pages instead of {layout.at_most}; shorten its longest text."
+        )
+    return first
+
+
+def _tighter(tight: markup.Tight, pages: int, parts: tuple[int, ...]) -> markup.Tight:
     """With the part that takes more than its one page set smaller. A form begins on a page of its own."""
-    form_begins = drawn.parts[1] if len(drawn.parts) > 1 else drawn.pages + 1
-    return markup.Tight(letter=form_begins > 2, form=tight.form or form_begins < drawn.pages)
+    form_begins = parts[1] if len(parts) > 1 else pages + 1
+    return markup.Tight(letter=form_begins > 2, form=tight.form or form_begins < pages)
 
 
 def texts_of(value: Any, name: str = "letter") -> Iterator[tuple[str, str]]:

@@ -87,9 +87,10 @@ def test_words_that_stay_english_are_not_read_as_spanish(drawn: Drawn, kind: str
 def test_only_what_leads_nowhere_is_taken_for_words_of_another_language(renderer: Renderer) -> None:
     words = '<p>uno <a lang="en">two</a> <a href="https://three.example/">tres</a>'
     engine = renderer._engine
-    made = engine.letter(f"<html lang=es><title>x</title><h1>x</h1>{words}", engine.stylesheet(""))
-    assert spoken(made.pdf) == ["en-US"]
-    assert languages(made.pdf, "/Link") == [""]
+    page = f"<html lang=es><title>x</title><h1>x</h1>{words}"
+    made = engine.write(engine.lay(page, engine.stylesheet("")))
+    assert spoken(made) == ["en-US"]
+    assert languages(made, "/Link") == [""]
 
 
 def test_an_answer_in_english_is_marked_in_a_spanish_record(draw: Draw) -> None:
@@ -113,5 +114,6 @@ def test_the_check_notices_what_a_screen_reader_would_stumble_over(
     renderer: Renderer, data_dir: Path, markup: str, rule: str
 ) -> None:
     engine = renderer._engine
-    made = engine.letter(f"<html lang=en><title>x</title>{markup}", engine.stylesheet(""))
-    assert rule in broken_rules(made.pdf, data_dir)
+    page = f"<html lang=en><title>x</title>{markup}"
+    made = engine.write(engine.lay(page, engine.stylesheet("")))
+    assert rule in broken_rules(made, data_dir)

@@ -69,7 +69,7 @@ def test_nothing_is_loaded_and_the_letter_is_refused(renderer: Renderer, bait: B
     body = markup.format(file=bait.secret.as_uri(), folder=bait.secret.parent.as_uri(), web=bait.web)
     page = f"<html lang=en><title>x</title>{body}"
     with pytest.raises(LetterProblem) as refusal:
-        engine.letter(page, engine.stylesheet(""))
+        engine.write(engine.lay(page, engine.stylesheet("")))
     assert "self-contained" in str(refusal.value)
     assert bait.asked == []
 
@@ -84,7 +84,7 @@ def test_after_a_refusal_the_next_letter_is_drawn(renderer: Renderer) -> None:
     engine = renderer._engine
     sheet = engine.stylesheet("")
     with pytest.raises(LetterProblem):
-        engine.letter("<img src='file:///etc/hostname'>", sheet)
-    made = engine.letter("<html lang=en><title>x</title><h1>x</h1>", sheet)
-    assert made.pdf.startswith(b"%PDF-")
-    assert made.pages == 1
+        engine.lay("<img src='file:///etc/hostname'>", sheet)
+    laid = engine.lay("<html lang=en><title>x</title><h1>x</h1>", sheet)
+    assert engine.write(laid).startswith(b"%PDF-")
+    assert laid.pages == 1

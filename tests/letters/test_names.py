@@ -68,8 +68,9 @@ def test_a_glyph_that_is_missed_while_drawing_is_refused_as_well(
 ) -> None:
     """The second line of defence: what the check of the names let pass."""
     engine = renderer._engine
+    laid = engine.lay("<html lang=en><title>x</title><h1>Zyx 😀</h1>", engine.stylesheet(""))
     with pytest.raises(LetterProblem, match="in none of the installed fonts"):
-        engine.letter("<html lang=en><title>x</title><h1>Zyx 😀</h1>", engine.stylesheet(""))
+        engine.write(laid)
     assert caplog.text == ""
 
 

@@ -176,15 +176,11 @@ def test_each_clinic_has_its_colour_except_by_fax(draw: Draw) -> None:
         (2, (1,), Tight(letter=True)),
     ],
 )
-@pytest.mark.usefixtures("renderer")
 def test_only_the_page_that_is_too_full_is_set_smaller(
     pages: int, parts: tuple[int, ...], tight: Tight
 ) -> None:
-    # The engine is imported when there is a renderer, since fonts are chosen before.
-    from referral.letters.engine import Laid
-
-    assert _tighter(AT_EASE, Laid(b"", pages, parts)) == tight
-    assert _tighter(Tight(form=True), Laid(b"", pages, parts)) == replace(tight, form=True)
+    assert _tighter(AT_EASE, pages, parts) == tight
+    assert _tighter(Tight(form=True), pages, parts) == replace(tight, form=True)
 
 
 @pytest.mark.parametrize("language", Language)
@@ -194,8 +190,8 @@ def test_a_form_is_set_at_ease_where_it_keeps_to_its_page_so(
 ) -> None:
     """What is left out is only what would have been laid out in vain."""
     asked = letter(language=language, clinician_kind=kind)
-    at_ease = renderer._engine.letter(
-        letter_html(asked, renderer._fonts), renderer._sheet("screen", CLINIC.accent), at_most=1
+    at_ease = renderer._engine.lay(
+        letter_html(asked, renderer._fonts), renderer._sheet("screen", CLINIC.accent)
     )
     form_begins = at_ease.parts[1]
     assert set_first(asked) == Tight(form=at_ease.pages > form_begins)
@@ -204,7 +200,7 @@ def test_a_form_is_set_at_ease_where_it_keeps_to_its_page_so(
 def test_a_full_first_page_leaves_the_form_as_it_is(renderer: Renderer, draw: Draw) -> None:
     """What makes the first page longer does not stand on the form."""
     long = letter(clinician_role="treating psychiatrist " * 5, planned_course="seven infusions " * 12)
-    assert renderer._engine.letter(
+    assert renderer._engine.lay(
         letter_html(long, renderer._fonts), renderer._sheet("screen", CLINIC.accent)
     ).parts == (1, 3)
     made = draw(long)
