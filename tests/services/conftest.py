@@ -21,9 +21,10 @@ def renderer() -> Iterator[Renderer]:
 
 
 @pytest.fixture(scope="session")
-def one_of_each(renderer: Renderer) -> Renderer:
-    """For tests to whom the pages of a letter make no difference."""
-    return OneOfEach(renderer._fonts.folder)
+def one_of_each() -> Iterator[Renderer]:
+    """For tests to whom the pages of a letter make no difference; some files call it their `renderer`."""
+    with tempfile.TemporaryDirectory(prefix="referral-fonts-") as folder:
+        yield OneOfEach(Path(folder))
 
 
 @pytest.fixture
