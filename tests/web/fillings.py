@@ -80,7 +80,8 @@ FILLINGS: Final[dict[str, Filling]] = {
     "/requests/*/seen-to": Filling(gone="the question is answered by now"),
     "/requests/*/renewal": Filling(),
     "/orders/*/follow-up": Filling({"visit_outcome": "seen", "visit_on": "2026-11-02"}),
-    "/orders/*/start": Filling(),
+    # The session that is under way there began today as well.
+    "/orders/*/start": Filling({"another": "yes"}),
     "/orders/*/scales/void": Filling(),
     "/orders/*/scales/ask": Filling({"scales": "phq-9"}),
     "/orders/*/scales/phq-9": Filling(
