@@ -30,7 +30,7 @@ CREATE TEMP TABLE made ON COMMIT DROP AS
     ) AS syllables;
 INSERT INTO patient (clinic_id, id, family, given, birth_date, search_name)
     SELECT '{clinic}', 'many-' || n, initcap(family), initcap(given),
-        date '1930-01-01' + (n * 7919 % 29000)::integer, family || ' ' || given FROM made;
+        date '1930-01-01' + (n::bigint * 7919 % 29000)::integer, family || ' ' || given FROM made;
 INSERT INTO search_key (clinic_id, kind, id, key)
     SELECT p.clinic_id, 'patient', p.id, key FROM made JOIN patient p
         ON p.clinic_id = '{clinic}' AND p.id = 'many-' || n, search_keys(p.search_name, '') AS key;
