@@ -4,8 +4,7 @@ Speed is CPU time of this process for whole request letters (two pages, tagged P
 name, code and link. Bare WeasyPrint is given the finished HTML of the same letters, and its style sheet and
 fonts are kept warm as ours are; both are given the same HTML, so what differs is how we drive it. They take
 turns letter by letter and in going first, so that a noisy machine and a warm cache favour neither. What
-checks, template, two QR codes and a second layout where the first took too many pages cost besides is shown
-by a second figure: the same from the values.
+checks, template and two QR codes cost besides is shown by a second figure: the same from the values.
 
 Memory is the resident memory that a process of its own has after so many letters, beside what it had when it
 was warm. All kinds of letters take turns, since a style sheet decides what is kept: WeasyPrint never frees
@@ -117,7 +116,7 @@ def compare_speed(folder: Path, rounds: int) -> tuple[float, float, float]:
 
     times: tuple[list[float], list[float], list[float]] = ([], [], [])
     for number, letter in enumerate(batch):
-        html = markup.letter_html(letter, installed)
+        html = markup.letter_html(letter, installed, tight=markup.set_first(letter))
         turns: list[Callable[[], object]] = [
             partial(ours, html),
             partial(renderer.letter, letter),
@@ -154,12 +153,15 @@ def measure_memory(folder: Path, count: int) -> list[int]:
     child = multiprocessing.get_context("spawn").Process(target=_draw_many, args=(folder, count, theirs))
     child.start()
     theirs.close()
-    seen = []
+    seen = list[int]()
+    print(f"memory in MB when warm and after each tenth of {count} letters:")
     while True:
         try:
             seen.append(ours.recv())
         except EOFError:
             break
+        print(f"{seen[-1] / 1024:.0f}", end=" ", flush=True)
+    print()
     child.join()
     return seen
 
@@ -193,8 +195,6 @@ def main() -> None:
 
 def tell_memory(memory: list[int], many: int) -> None:
     warm, last = memory[0], memory[-1]
-    print(f"memory in MB when warm and after each tenth of {many} letters:")
-    print(" ".join(f"{kilobytes / 1024:.0f}" for kilobytes in memory))
     kept = (last - warm) / many
     until = f"{(_RENEWED_AT - warm) / kept:,.0f}" if kept > 0 else "never"
     print(f"{kept:.1f} KB a letter; letters until a worker's child is renewed: {until}", flush=True)

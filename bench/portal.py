@@ -216,7 +216,7 @@ def asking() -> list[Request]:
     return [get("/request", Cookie=f"{_COOKIE}={token}") for token in os.environ[_VISITORS].split()]
 
 
-def p95(port: int, requests: Iterator[Request], count: int = 600) -> float:
+def p95(port: int, requests: Iterator[Request], count: int = 100) -> float:
     """Milliseconds, of one connection after the other."""
 
     async def measured() -> list[float]:
@@ -299,8 +299,9 @@ def main() -> None:
                 mine, theirs = (itertools.cycle(side) for side in requests[page])
                 _, _, ratio = compare((port, mine), (bare_port, theirs), rounds=ROUNDS, seconds=SECONDS)
                 figure(f"portal-{page}-vs-bare", ratio, "0.7")
-                slow = p95(port, mine) / p95(bare_port, theirs)
-                figure(f"portal-{page}-p95-times-bare", slow, "<= 1.43")
+                # In turns as well: what is slow for one of them alone is then not the machine.
+                slow = [p95(port, mine) / p95(bare_port, theirs) for _ in range(ROUNDS)]
+                figure(f"portal-{page}-p95-times-bare", statistics.median(slow), "<= 1.43")
             if "links" in PARTS:
                 figure("portal-links-apart-ms", apart(port, paths), "<= 2")
 
