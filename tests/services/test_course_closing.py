@@ -77,7 +77,7 @@ def test_the_matter_is_closed_when_it_is_known_what_became_of_the_visit(
     with clinic.transaction() as session:
         said = pdf.text(documents.get(session, str(drawn.letter_id)).content)
     day = now().date() - timedelta(days=1)
-    assert f"Chidi Okafor, {day:%B} {day.day}, {day.year}" in said
+    assert f"Chidi Okafor, patient seen on {day:%B} {day.day}, {day.year}" in said
 
 
 @pytest.mark.parametrize(("asked", "told"), [("end-of-course", False), ("mid-course", True)])
