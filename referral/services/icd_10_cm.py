@@ -6,6 +6,7 @@ process then neither waits for nor keeps.
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
@@ -49,4 +50,8 @@ def _print_codes() -> None:
 
 if __name__ == "__main__":
     sys.stdout.reconfigure(encoding="utf-8")  # type: ignore[union-attr]  # a real stream has it
-    _print_codes()
+    try:
+        _print_codes()
+    except BrokenPipeError:
+        # Whoever asked has ended meanwhile.
+        os._exit(1)
