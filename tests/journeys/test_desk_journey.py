@@ -131,7 +131,9 @@ def assert_letter(page: Page, patient: Newcomer, number: str) -> None:
 def start_from_a_page(page: Page) -> tuple[int, str]:
     """Send the form of the order page although its button is dead, as a stale page would: (status, text)."""
     token = page.locator("section#start input[name=csrf_token]").get_attribute("value")
-    answer = page.request.post(f"{page.url.partition('#')[0]}/start", form={"csrf_token": str(token)})
+    answer = page.request.post(
+        f"{page.url.partition('#')[0]}/start", form={"csrf_token": str(token), "another": "yes"}
+    )
     return answer.status, answer.text()
 
 

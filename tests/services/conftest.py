@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from referral.letters.render import Renderer
-from tests.letters.one_of_each import OneOfEach
 from tests.smtp import Mailbox, smtp_server
 
 
@@ -18,13 +17,6 @@ def renderer() -> Iterator[Renderer]:
     """One for all tests of a process: the first letter costs as much as five."""
     with tempfile.TemporaryDirectory(prefix="referral-fonts-") as folder:
         yield Renderer(Path(folder))
-
-
-@pytest.fixture(scope="session")
-def one_of_each() -> Iterator[Renderer]:
-    """For tests to whom the pages of a letter make no difference; some files call it their `renderer`."""
-    with tempfile.TemporaryDirectory(prefix="referral-fonts-") as folder:
-        yield OneOfEach(Path(folder))
 
 
 @pytest.fixture

@@ -30,12 +30,6 @@ NO, YES = ConsentDecision.WITHDRAWN, ConsentDecision.GRANTED
 MORNING = NOW + timedelta(days=1)
 
 
-@pytest.fixture
-def renderer(one_of_each: Renderer) -> Renderer:
-    """Nobody here looks at the pages."""
-    return one_of_each
-
-
 def say(
     clinic: ClinicFixture,
     referral: Referral,

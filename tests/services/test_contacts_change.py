@@ -27,12 +27,6 @@ from tests.database import NOW, ClinicFixture
 from tests.services import people, sending
 
 
-@pytest.fixture
-def renderer(one_of_each: Renderer) -> Renderer:
-    """Nobody here looks at the pages."""
-    return one_of_each
-
-
 def contact_of(session: Session, referral: Referral, channel: Channel) -> Contact:
     known = directory.get_clinician(session, referral.clinician_id).contacts
     return next(found for found in known if found.channel is channel)

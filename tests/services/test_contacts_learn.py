@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-import pytest
 from sqlalchemy import select
 
 from referral.channels.base import Outcome
@@ -21,12 +20,6 @@ from referral.storage.db import Session
 from tests.database import NOW, ClinicFixture
 from tests.services import people, sending
 from tests.smtp import Mailbox
-
-
-@pytest.fixture
-def renderer(one_of_each: Renderer) -> Renderer:
-    """Nobody here looks at the pages."""
-    return one_of_each
 
 
 def contact_of(session: Session, referral: Referral, channel: Channel) -> Contact:

@@ -44,18 +44,18 @@ def states(clinic: ClinicFixture, referral: Referral) -> list[tuple[str, str, st
 
 
 def test_a_slow_provider_is_no_crash_of_the_messages_that_wait_behind_it(
-    clinic: ClinicFixture, one_of_each: Renderer
+    clinic: ClinicFixture, renderer: Renderer
 ) -> None:
     requests = [asked(clinic) for _ in range(3)]
     provider = Provider()
-    deliver_due(delivery(clinic, one_of_each, EVENING), clinic.id)
-    work = delivery(clinic, one_of_each, EVENING + timedelta(hours=13), email=provider)
+    deliver_due(delivery(clinic, renderer, EVENING), clinic.id)
+    work = delivery(clinic, renderer, EVENING + timedelta(hours=13), email=provider)
 
     def minutes_pass_and_another_worker_comes() -> None:
         provider.then = list
         assert isinstance(work.now, Clock)
         work.now.now += timedelta(seconds=61)
-        deliver_due(delivery(clinic, one_of_each, work.now(), email=provider), clinic.id)
+        deliver_due(delivery(clinic, renderer, work.now(), email=provider), clinic.id)
 
     provider.then = minutes_pass_and_another_worker_comes
     deliver_due(work, clinic.id)
@@ -67,43 +67,43 @@ def test_a_slow_provider_is_no_crash_of_the_messages_that_wait_behind_it(
 
 
 def test_what_a_provider_has_taken_is_never_sent_again_because_noting_it_failed(
-    clinic: ClinicFixture, one_of_each: Renderer
+    clinic: ClinicFixture, renderer: Renderer
 ) -> None:
     referral = asked(clinic)
     provider = Provider(reference="no text of a database: \x00")
-    deliver_due(delivery(clinic, one_of_each, email=provider), clinic.id)
+    deliver_due(delivery(clinic, renderer, email=provider), clinic.id)
     assert message_of(clinic, referral).state is MessageState.SENDING
-    deliver_due(delivery(clinic, one_of_each, NOW + SOON, email=provider), clinic.id)
+    deliver_due(delivery(clinic, renderer, NOW + SOON, email=provider), clinic.id)
     assert message_of(clinic, referral).state is MessageState.UNKNOWN
     assert len(provider.sent) == 1
 
 
 def test_a_transport_that_raises_leaves_the_outcome_to_a_person(
-    clinic: ClinicFixture, one_of_each: Renderer
+    clinic: ClinicFixture, renderer: Renderer
 ) -> None:
     referral = asked(clinic)
     provider = Provider(then=lambda: 1 // 0)
-    deliver_due(delivery(clinic, one_of_each, email=provider), clinic.id)
-    deliver_due(delivery(clinic, one_of_each, NOW + SOON, email=provider), clinic.id)
+    deliver_due(delivery(clinic, renderer, email=provider), clinic.id)
+    deliver_due(delivery(clinic, renderer, NOW + SOON, email=provider), clinic.id)
     assert message_of(clinic, referral).state is MessageState.UNKNOWN
     assert len(provider.sent) == 1
 
 
-def test_waiting_for_the_morning_uses_up_no_try(clinic: ClinicFixture, one_of_each: Renderer) -> None:
+def test_waiting_for_the_morning_uses_up_no_try(clinic: ClinicFixture, renderer: Renderer) -> None:
     referral = asked(clinic)
-    deliver_due(delivery(clinic, one_of_each, EVENING), clinic.id)
+    deliver_due(delivery(clinic, renderer, EVENING), clinic.id)
     now = message_of(clinic, referral).not_before
     for tried in range(8):
         assert message_of(clinic, referral).state is MessageState.READY, tried
-        deliver_due(delivery(clinic, one_of_each, now, smtp_port=1), clinic.id)
+        deliver_due(delivery(clinic, renderer, now, smtp_port=1), clinic.id)
         now = max(now, message_of(clinic, referral).not_before)
     assert message_of(clinic, referral).state is MessageState.DEAD
 
 
-def test_contacts_that_all_refuse_are_each_tried_once(clinic: ClinicFixture, one_of_each: Renderer) -> None:
+def test_contacts_that_all_refuse_are_each_tried_once(clinic: ClinicFixture, renderer: Renderer) -> None:
     referral = asked(clinic)
     refusing = Provider(Outcome.REFUSED)
-    deliver_due(delivery(clinic, one_of_each, email=refusing, fax=refusing, post=refusing), clinic.id)
+    deliver_due(delivery(clinic, renderer, email=refusing, fax=refusing, post=refusing), clinic.id)
     assert [(channel, state) for _, channel, state in states(clinic, referral)] == [
         (Channel.EMAIL, MessageState.FAILED),
         (Channel.FAX, MessageState.FAILED),
@@ -112,11 +112,11 @@ def test_contacts_that_all_refuse_are_each_tried_once(clinic: ClinicFixture, one
 
 
 def test_a_reminder_that_went_another_way_leaves_the_next_rung_its_place(
-    clinic: ClinicFixture, one_of_each: Renderer
+    clinic: ClinicFixture, renderer: Renderer
 ) -> None:
     referral = asked(clinic)
     mail = Provider()
-    work = delivery(clinic, one_of_each, email=mail)
+    work = delivery(clinic, renderer, email=mail)
     assert isinstance(work.now, Clock)
     deliver_due(work, clinic.id)
     mail.outcome = Outcome.REFUSED
@@ -136,14 +136,14 @@ def test_a_reminder_that_went_another_way_leaves_the_next_rung_its_place(
 
 
 def test_an_address_that_mail_cannot_use_goes_another_way_at_once(
-    clinic: ClinicFixture, one_of_each: Renderer, mailbox: tuple[Mailbox, int]
+    clinic: ClinicFixture, renderer: Renderer, mailbox: tuple[Mailbox, int]
 ) -> None:
     referral = asked(clinic)
     with clinic.transaction() as session:
         # Nobody can type this any more; it was kept before that.
         kept = tables.contact.update().where(tables.contact.c.channel == Channel.EMAIL)
         session.connection.execute(kept.values(address="müller@beaconhill.example"))
-    deliver_due(delivery(clinic, one_of_each, smtp_port=mailbox[1]), clinic.id)
+    deliver_due(delivery(clinic, renderer, smtp_port=mailbox[1]), clinic.id)
     assert [state[1:] for state in states(clinic, referral)] == [
         (Channel.EMAIL, MessageState.FAILED),
         (Channel.FAX, MessageState.ACCEPTED),
@@ -151,12 +151,12 @@ def test_an_address_that_mail_cannot_use_goes_another_way_at_once(
 
 
 def test_a_mail_server_that_refuses_the_clinic_says_nothing_about_the_clinician(
-    clinic: ClinicFixture, one_of_each: Renderer, mailbox: tuple[Mailbox, int]
+    clinic: ClinicFixture, renderer: Renderer, mailbox: tuple[Mailbox, int]
 ) -> None:
     box, port = mailbox
     box.sender_answer = "530 sign in first"
     referral = asked(clinic)
-    deliver_due(delivery(clinic, one_of_each, smtp_port=port), clinic.id)
+    deliver_due(delivery(clinic, renderer, smtp_port=port), clinic.id)
     message = message_of(clinic, referral)
     with clinic.transaction() as session:
         contacts = directory.get_clinician(session, referral.clinician_id).contacts
@@ -168,7 +168,7 @@ def test_a_mail_server_that_refuses_the_clinic_says_nothing_about_the_clinician(
 
 
 def test_a_contact_that_is_no_longer_on_file_gets_nothing_and_another_one_does(
-    clinic: ClinicFixture, one_of_each: Renderer
+    clinic: ClinicFixture, renderer: Renderer
 ) -> None:
     referral = asked(clinic)
     with clinic.transaction() as session:
@@ -176,7 +176,7 @@ def test_a_contact_that_is_no_longer_on_file_gets_nothing_and_another_one_does(
         session.connection.execute(
             tables.contact.update().where(tables.contact.c.id == contact).values(active=False)
         )
-    deliver_due(delivery(clinic, one_of_each), clinic.id)
+    deliver_due(delivery(clinic, renderer), clinic.id)
     assert [state[1:] for state in states(clinic, referral)] == [
         (Channel.EMAIL, MessageState.FAILED),
         (Channel.FAX, MessageState.ACCEPTED),
@@ -184,7 +184,7 @@ def test_a_contact_that_is_no_longer_on_file_gets_nothing_and_another_one_does(
 
 
 def test_a_contact_that_is_withdrawn_while_its_letter_is_drawn_gets_nothing(
-    clinic: ClinicFixture, one_of_each: Renderer
+    clinic: ClinicFixture, renderer: Renderer
 ) -> None:
     referral = asked(clinic, fax="")
     message, provider = message_of(clinic, referral), Provider()
@@ -196,7 +196,7 @@ def test_a_contact_that_is_withdrawn_while_its_letter_is_drawn_gets_nothing(
             with clinic.transaction() as session:
                 contact = tables.contact.c.id == message.contact_id
                 session.connection.execute(tables.contact.update().where(contact).values(active=False))
-            return getattr(one_of_each, name)
+            return getattr(renderer, name)
 
     deliver_due(delivery(clinic, Withdrawing(), email=provider), clinic.id)  # type: ignore[arg-type]
     ended = next(m for m in messages_of(clinic, referral) if m.id == message.id)
@@ -207,22 +207,22 @@ def test_a_contact_that_is_withdrawn_while_its_letter_is_drawn_gets_nothing(
 
 
 def test_the_record_of_an_answer_is_drawn_even_where_nobody_is_told(
-    clinic: ClinicFixture, one_of_each: Renderer, mailbox: tuple[Mailbox, int]
+    clinic: ClinicFixture, renderer: Renderer, mailbox: tuple[Mailbox, int]
 ) -> None:
     box, port = mailbox
     referral = asked(clinic)
     with clinic.transaction() as session:  # the answer comes by telephone, before any letter has left
         receipt = people.respond_with(session, clinic, referral)
-    deliver_due(delivery(clinic, one_of_each, smtp_port=port), clinic.id)
+    deliver_due(delivery(clinic, renderer, smtp_port=port), clinic.id)
     with clinic.transaction() as session:
         record = documents.get(session, str(receipt.document_id))
         assert resources.find(session, "DocumentReference", str(receipt.document_id)) is not None
     assert (record.kind, box.messages) == ("receipt", [])
 
 
-def test_what_is_cancelled_says_so_in_fhir_as_well(clinic: ClinicFixture, one_of_each: Renderer) -> None:
+def test_what_is_cancelled_says_so_in_fhir_as_well(clinic: ClinicFixture, renderer: Renderer) -> None:
     referral = asked(clinic)
-    deliver_due(delivery(clinic, one_of_each, EVENING), clinic.id)
+    deliver_due(delivery(clinic, renderer, EVENING), clinic.id)
     with clinic.transaction() as session:
         cancel_referral(session, clinic.actor, referral.id, referral.version, "changed plans", NOW)
         message = only_message(session, referral)
@@ -254,15 +254,15 @@ def test_a_fresh_link_on_paper_can_be_typed_and_a_mailed_one_carries_no_code(
         assert found.referral_id == referral.id
 
 
-def test_a_code_that_has_run_out_is_not_sent_any_more(clinic: ClinicFixture, one_of_each: Renderer) -> None:
+def test_a_code_that_has_run_out_is_not_sent_any_more(clinic: ClinicFixture, renderer: Renderer) -> None:
     referral = asked(clinic)
-    deliver_due(delivery(clinic, one_of_each), clinic.id)
+    deliver_due(delivery(clinic, renderer), clinic.id)
     with clinic.transaction() as session:
         contact = directory.get_clinician(session, referral.clinician_id).contacts[0]
         queue_message(session, referral, MessageKind.IDENTITY_CODE, contact, NOW)
     provider = Provider()
     late = NOW + timedelta(minutes=10)
-    deliver_due(delivery(clinic, one_of_each, late, email=provider, fax=provider, post=provider), clinic.id)
+    deliver_due(delivery(clinic, renderer, late, email=provider, fax=provider, post=provider), clinic.id)
     assert provider.sent == []
     assert {kind: state for kind, _, state in states(clinic, referral)} == {
         MessageKind.REQUEST: MessageState.ACCEPTED,
@@ -271,7 +271,7 @@ def test_a_code_that_has_run_out_is_not_sent_any_more(clinic: ClinicFixture, one
 
 
 def test_a_letter_drawn_while_its_request_is_cancelled_leaves_no_link_behind(
-    clinic: ClinicFixture, one_of_each: Renderer
+    clinic: ClinicFixture, renderer: Renderer
 ) -> None:
     referral = asked(clinic)
 
@@ -281,7 +281,7 @@ def test_a_letter_drawn_while_its_request_is_cancelled_leaves_no_link_behind(
         def __getattr__(self, name: str) -> object:
             with clinic.transaction() as session:
                 cancel_referral(session, clinic.actor, referral.id, 1, "changed plans", NOW)
-            return getattr(one_of_each, name)
+            return getattr(renderer, name)
 
     deliver_due(delivery(clinic, Cancelling()), clinic.id)  # type: ignore[arg-type]
     with clinic.transaction() as session:

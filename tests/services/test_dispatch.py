@@ -32,12 +32,6 @@ from tests.services.sending import EVENING, Provider, delivery
 LATER = timedelta(minutes=5)
 
 
-@pytest.fixture
-def renderer(one_of_each: Renderer) -> Renderer:
-    """Nobody here looks at the pages."""
-    return one_of_each
-
-
 class Asked(Provider):
     """A provider that can be asked: `known` is what it says of a message, `asked` what it was asked about."""
 

@@ -29,12 +29,6 @@ from tests.services.sending import EVENING, Provider, asked, delivery
 LATER = NOW + timedelta(hours=1)
 
 
-@pytest.fixture
-def renderer(one_of_each: Renderer) -> Renderer:
-    """Nobody here looks at the pages."""
-    return one_of_each
-
-
 class Desk:
     """One request, whose letter goes by `mail`."""
 

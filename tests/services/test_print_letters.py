@@ -68,8 +68,8 @@ def three(clinic: ClinicFixture, renderer: Renderer) -> list[Referral]:
 
 
 @pytest.fixture
-def letters(clinic: ClinicFixture, one_of_each: Renderer) -> list[Referral]:
-    return three(clinic, one_of_each)
+def letters(clinic: ClinicFixture, renderer: Renderer) -> list[Referral]:
+    return three(clinic, renderer)
 
 
 @pytest.fixture
@@ -96,11 +96,11 @@ def confirm(clinic: ClinicFixture, now: datetime = LATER) -> int:
 
 
 def test_a_letter_by_post_waits_for_a_person_and_is_not_delivered_yet(
-    clinic: ClinicFixture, letters: list[Referral], one_of_each: Renderer
+    clinic: ClinicFixture, letters: list[Referral], renderer: Renderer
 ) -> None:
     (message,) = messages(clinic, letters[0])
     assert (message.channel, message.state) == (Channel.POST, MessageState.BY_HAND)
-    deliver(clinic, one_of_each, NOW + timedelta(hours=3))
+    deliver(clinic, renderer, NOW + timedelta(hours=3))
     assert messages(clinic, letters[0]) == [message]  # nobody claims it
     with clinic.transaction() as session:
         assert referrals.get(session, letters[0].id).delivered_at is None
@@ -154,9 +154,9 @@ def test_what_is_printed_twice_has_the_same_bytes_and_they_are_the_stored_ones(
 
 
 def test_who_prints_sees_patients_and_that_is_on_record(
-    clinic: ClinicFixture, letters: list[Referral], one_of_each: Renderer
+    clinic: ClinicFixture, letters: list[Referral], renderer: Renderer
 ) -> None:
-    printed(clinic, one_of_each)
+    printed(clinic, renderer)
     with clinic.transaction() as session:
         for referral in letters:
             found = [row.subtype for row in audit.find(session, patient_id=referral.patient_id)]
@@ -164,9 +164,9 @@ def test_who_prints_sees_patients_and_that_is_on_record(
 
 
 def test_the_ladder_counts_from_the_day_that_the_letter_was_mailed(
-    clinic: ClinicFixture, letters: list[Referral], one_of_each: Renderer
+    clinic: ClinicFixture, letters: list[Referral], renderer: Renderer
 ) -> None:
-    printed(clinic, one_of_each)
+    printed(clinic, renderer)
     assert confirm(clinic) == 3
     (message,) = messages(clinic, letters[0])
     assert (message.state, message.sent_for_real) == (MessageState.ACCEPTED, True)
@@ -184,14 +184,14 @@ def test_the_ladder_counts_from_the_day_that_the_letter_was_mailed(
 
 
 def test_a_second_click_makes_no_second_batch_and_mails_nothing_again(
-    clinic: ClinicFixture, letters: list[Referral], one_of_each: Renderer
+    clinic: ClinicFixture, letters: list[Referral], renderer: Renderer
 ) -> None:
     with clinic.transaction() as session:
         first = make_batch(session, clinic.actor, BATCH, NOW)
         assert make_batch(session, clinic.actor, BATCH, NOW) == first
     with clinic.transaction() as session, pytest.raises(TransitionRefused, match="Nothing waits"):
         make_batch(session, clinic.actor, BATCH.replace("0b", "1b"), NOW)
-    printed(clinic, one_of_each)
+    printed(clinic, renderer)
     confirm(clinic)
     with pytest.raises(TransitionRefused):
         confirm(clinic, LATER + timedelta(minutes=1))
@@ -247,9 +247,9 @@ def test_what_was_answered_between_batch_and_print_is_left_out_and_shown_as_take
 
 
 def test_what_was_answered_after_printing_is_taken_out_and_never_called_mailed(
-    clinic: ClinicFixture, letters: list[Referral], one_of_each: Renderer
+    clinic: ClinicFixture, letters: list[Referral], renderer: Renderer
 ) -> None:
-    printed(clinic, one_of_each)
+    printed(clinic, renderer)
     with clinic.transaction() as session:
         shown = find_batch(session, BATCH).mark
     with clinic.transaction() as session:
@@ -270,9 +270,9 @@ def test_what_was_answered_after_printing_is_taken_out_and_never_called_mailed(
 
 
 def test_a_batch_of_which_nothing_is_left_is_closed_by_hand(
-    clinic: ClinicFixture, letters: list[Referral], one_of_each: Renderer
+    clinic: ClinicFixture, letters: list[Referral], renderer: Renderer
 ) -> None:
-    printed(clinic, one_of_each)
+    printed(clinic, renderer)
     with clinic.transaction() as session, pytest.raises(TransitionRefused, match="still wait"):
         close_batch(session, clinic.actor, BATCH, LATER)
     for referral in letters:
@@ -285,9 +285,9 @@ def test_a_batch_of_which_nothing_is_left_is_closed_by_hand(
 
 
 def test_what_was_not_mailed_comes_with_the_next_batch(
-    clinic: ClinicFixture, letters: list[Referral], one_of_each: Renderer
+    clinic: ClinicFixture, letters: list[Referral], renderer: Renderer
 ) -> None:
-    printed(clinic, one_of_each)
+    printed(clinic, renderer)
     (message,) = messages(clinic, letters[1])
     with clinic.transaction() as session:
         put_back(session, clinic.actor, BATCH, str(message.id), NOW)
@@ -310,15 +310,15 @@ def test_nothing_is_called_mailed_before_it_was_printed(
 
 
 def test_another_clinics_batch_is_not_there(
-    clinic: ClinicFixture, other_clinic: ClinicFixture, letters: list[Referral], one_of_each: Renderer
+    clinic: ClinicFixture, other_clinic: ClinicFixture, letters: list[Referral], renderer: Renderer
 ) -> None:
-    printed(clinic, one_of_each)
+    printed(clinic, renderer)
     (message,) = messages(clinic, letters[0])
     with other_clinic.transaction() as session:
         actor = other_clinic.actor
         for act in (
             lambda: find_batch(session, BATCH),
-            lambda: print_letters(session, actor, BATCH, one_of_each, NOW),
+            lambda: print_letters(session, actor, BATCH, renderer, NOW),
             lambda: print_one(session, actor, BATCH, str(message.id)),
             lambda: confirm_mailed(session, actor, BATCH, "", NOW),
             lambda: put_back(session, actor, BATCH, str(message.id), NOW),
@@ -330,31 +330,31 @@ def test_another_clinics_batch_is_not_there(
 
 
 def test_a_reminder_on_paper_stops_when_the_request_is_answered(
-    clinic: ClinicFixture, letters: list[Referral], one_of_each: Renderer
+    clinic: ClinicFixture, letters: list[Referral], renderer: Renderer
 ) -> None:
-    printed(clinic, one_of_each)
+    printed(clinic, renderer)
     confirm(clinic)
     with clinic.transaction() as session:
         due = referrals.get(session, letters[0].id).next_step_at
         assert due is not None
         send_reminders(session, due)
-    deliver(clinic, one_of_each, due)
+    deliver(clinic, renderer, due)
     answer(clinic, letters[0])
     states = {m.kind: m.state for m in messages(clinic, letters[0])}
     assert states[MessageKind.REMINDER] is MessageState.CANCELLED
 
 
 def test_a_reminder_on_paper_that_was_stopped_before_it_was_mailed_comes_later(
-    clinic: ClinicFixture, letters: list[Referral], one_of_each: Renderer
+    clinic: ClinicFixture, letters: list[Referral], renderer: Renderer
 ) -> None:
     """It lay with the letters to print when the request was paused: the rung is climbed once more."""
-    printed(clinic, one_of_each)
+    printed(clinic, renderer)
     confirm(clinic)
     with clinic.transaction() as session:
         due = referrals.get(session, letters[0].id).next_step_at
         assert due is not None
         send_reminders(session, due)
-    deliver(clinic, one_of_each, due)
+    deliver(clinic, renderer, due)
     with clinic.transaction() as session:
         before = referrals.get(session, letters[0].id)
         until = (due + timedelta(days=6)).date()
@@ -403,15 +403,15 @@ def test_notices_and_records_by_post_have_an_address_for_the_window(
 
 
 def test_what_repeats_an_answer_is_batched_apart_and_printed_by_who_may_read_it(
-    clinic: ClinicFixture, letters: list[Referral], one_of_each: Renderer
+    clinic: ClinicFixture, letters: list[Referral], renderer: Renderer
 ) -> None:
-    printed(clinic, one_of_each)
+    printed(clinic, renderer)
     confirm(clinic)
     with clinic.transaction() as session:
         current = referrals.get(session, letters[0].id)
         cancel_referral(session, clinic.actor, current.id, current.version, "not-needed", LATER)
     answer(clinic, letters[1])
-    deliver(clinic, one_of_each, LATER)
+    deliver(clinic, renderer, LATER)
     (notice,) = (m for m in messages(clinic, letters[0]) if m.kind is MessageKind.CANCELLED)
     (thanks,) = (m for m in messages(clinic, letters[1]) if m.kind is MessageKind.THANK_YOU)
     ours, theirs = BATCH.replace("0b", "1b"), BATCH.replace("0b", "2b")
@@ -426,25 +426,25 @@ def test_what_repeats_an_answer_is_batched_apart_and_printed_by_who_may_read_it(
         assert find_batch(session, theirs).narrative
     with clinic.transaction() as session:
         for act in (
-            lambda: print_letters(session, clinic.actor, theirs, one_of_each, LATER),
+            lambda: print_letters(session, clinic.actor, theirs, renderer, LATER),
             lambda: print_one(session, clinic.actor, theirs, str(thanks.id)),
         ):
             with pytest.raises(Forbidden):
                 act()
     with clinic.transaction() as session:
-        _, whole = print_letters(session, clinic.actor, theirs, one_of_each, LATER, may_read_answers=True)
+        _, whole = print_letters(session, clinic.actor, theirs, renderer, LATER, may_read_answers=True)
         one = print_one(session, clinic.actor, theirs, str(thanks.id), may_read_answers=True)
         assert one.startswith(b"%PDF")
         assert whole.startswith(b"%PDF")
-        assert print_letters(session, clinic.actor, ours, one_of_each, LATER)[1].startswith(b"%PDF")
+        assert print_letters(session, clinic.actor, ours, renderer, LATER)[1].startswith(b"%PDF")
 
 
 def test_a_letter_that_comes_back_is_sent_by_another_channel(
-    clinic: ClinicFixture, one_of_each: Renderer
+    clinic: ClinicFixture, renderer: Renderer
 ) -> None:
     referral = asked(clinic, email="", fax="")
-    deliver(clinic, one_of_each)
-    printed(clinic, one_of_each)
+    deliver(clinic, renderer)
+    printed(clinic, renderer)
     (letter,) = messages(clinic, referral)
     with clinic.transaction() as session, pytest.raises(TransitionRefused, match="was not mailed"):
         take_returned_letter(session, clinic.actor, BATCH, str(letter.id), LATER)
@@ -466,15 +466,13 @@ def test_a_letter_that_comes_back_is_sent_by_another_channel(
     assert [m.channel for m in messages(clinic, referral) if m.state is MessageState.QUEUED] == [Channel.FAX]
 
 
-def test_staff_send_again_by_post(
-    clinic: ClinicFixture, letters: list[Referral], one_of_each: Renderer
-) -> None:
-    printed(clinic, one_of_each)
+def test_staff_send_again_by_post(clinic: ClinicFixture, letters: list[Referral], renderer: Renderer) -> None:
+    printed(clinic, renderer)
     confirm(clinic)
     with clinic.transaction() as session:
         current = referrals.get(session, letters[0].id)
         resend(session, clinic.actor, current.id, current.version, "post", LATER)
-    deliver(clinic, one_of_each, LATER)
+    deliver(clinic, renderer, LATER)
     with clinic.transaction() as session:
         assert [one.referral.id for one in find_pile(session).letters] == [letters[0].id]
 
@@ -518,14 +516,14 @@ def test_five_hundred_letters_are_joined_in_a_few_seconds(
 
 
 def test_nothing_is_printed_after_a_restore_before_the_clinic_is_reopened(
-    clinic: ClinicFixture, letters: list[Referral], one_of_each: Renderer
+    clinic: ClinicFixture, letters: list[Referral], renderer: Renderer
 ) -> None:
     """What a backup says waits for paper may be in the mail since."""
-    printed(clinic, one_of_each)
+    printed(clinic, renderer)
     (message,) = messages(clinic, letters[0])
     tries: list[Callable[[Session], object]] = [
         lambda s: make_batch(s, clinic.actor, str(uuid.uuid4()), NOW),
-        lambda s: print_letters(s, clinic.actor, BATCH, one_of_each, NOW),
+        lambda s: print_letters(s, clinic.actor, BATCH, renderer, NOW),
         lambda s: print_one(s, clinic.actor, BATCH, str(message.id)),
     ]
     with closed(clinic):

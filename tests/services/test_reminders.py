@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-import pytest
 from sqlalchemy import update
 
 from referral.domain.outgoing import MessageKind, MessageState
@@ -16,12 +15,6 @@ from referral.storage import directory, outbox, referrals, tables
 from tests.database import NOW, ClinicFixture
 from tests.services import people
 from tests.services.sending import EVENING, Provider, asked, delivery, reached
-
-
-@pytest.fixture
-def renderer(one_of_each: Renderer) -> Renderer:
-    """Nobody here looks at the pages."""
-    return one_of_each
 
 
 def test_one_request_that_cannot_be_worked_on_holds_up_nobody(clinic: ClinicFixture) -> None:

@@ -26,12 +26,6 @@ from tests.services.sending import Provider, asked, delivery, only_message
 LATER = NOW + timedelta(minutes=7)
 
 
-@pytest.fixture
-def renderer(one_of_each: Renderer) -> Renderer:
-    """Nobody here looks at the pages."""
-    return one_of_each
-
-
 def report(message_id: uuid.UUID, fate: Fate, **changes: Any) -> Report:
     values: dict[str, Any] = {
         "provider": "scripted",

@@ -68,12 +68,6 @@ from tests.storage import emergency
 __all__ = ["installation"]
 
 
-@pytest.fixture
-def renderer(one_of_each: Renderer) -> Renderer:
-    """Nobody here looks at the pages."""
-    return one_of_each
-
-
 def recommended(clinic: ClinicFixture) -> tuple[Referral, str]:
     """An order that may be treated, its request and the id of its recommendation."""
     with clinic.transaction() as session:

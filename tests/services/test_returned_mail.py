@@ -37,12 +37,6 @@ LATER = NOW + timedelta(minutes=7)
 DAY = timedelta(days=1)
 
 
-@pytest.fixture
-def renderer(one_of_each: Renderer) -> Renderer:
-    """Nobody here looks at the pages."""
-    return one_of_each
-
-
 class Mail(Provider):
     """Names what it took as a mail server does."""
 

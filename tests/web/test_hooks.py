@@ -32,7 +32,7 @@ from referral.web.hooks import _AT_ONCE
 from tests.database import NOW, ClinicFixture, Clock
 from tests.provider import PASSWORD, SECRET, FakeProvider, provider_server
 from tests.services import people
-from tests.services.conftest import one_of_each, renderer  # noqa: F401 - the fixtures
+from tests.services.conftest import renderer  # noqa: F401 - the fixture
 from tests.services.restoring import closed
 from tests.services.sending import asked, delivery
 from tests.web.client import runtime as runtime_of
@@ -118,8 +118,8 @@ def case_of(clinic: ClinicFixture, renderer: Renderer, **changes: str) -> Iterat
 
 
 @pytest.fixture
-def case(clinic: ClinicFixture, one_of_each: Renderer) -> Iterator[Case]:  # noqa: F811
-    with case_of(clinic, one_of_each) as made:
+def case(clinic: ClinicFixture, renderer: Renderer) -> Iterator[Case]:  # noqa: F811
+    with case_of(clinic, renderer) as made:
         yield made
 
 
