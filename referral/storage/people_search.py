@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Select, Table, Text, all_, bindparam, false, literal_column, select
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    Table,
+    Text,
+    all_,
+    bindparam,
+    false,
+    literal_column,
+    select,
+    text,
+)
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from referral.storage import tables
@@ -58,6 +69,37 @@ def _by_key(table: Table) -> Select[Any]:
 _BY_KEY: Final = {table.name: _by_key(table) for table in (tables.patient, tables.clinician)}
 
 
+# In a city everybody lives there: a range of that many keys is as good as any larger one.
+_COUNTED: Final = 1000
+_RAREST: Final = text(
+    """
+SELECT t.place
+  FROM unnest(CAST(:firsts AS text[]), CAST(:lasts AS text[])) WITH ORDINALITY AS t (first, last, place),
+       LATERAL (SELECT count(*) AS size
+                  FROM (SELECT FROM search_key k
+                         WHERE k.clinic_id = :clinic AND k.kind = :kind
+                           AND k.key >= t.first AND k.key < t.last
+                         LIMIT :counted) AS begun) AS s
+ ORDER BY s.size, t.place
+ LIMIT 1"""
+)
+
+
+def _rarest_first(session: Session, table: Table, tokens: list[str]) -> list[str]:
+    """The word that the fewest begin with is looked for: the longest one may be where everybody lives."""
+    if len(tokens) < 2:
+        return tokens
+    given = {
+        "clinic": session.clinic,
+        "kind": table.name,
+        "counted": _COUNTED,
+        "firsts": tokens,
+        "lasts": [last_of(token) for token in tokens],
+    }
+    rarest = tokens[session.connection.execute(_RAREST, given).scalar_one() - 1]
+    return [rarest, *(token for token in tokens if token is not rarest)]
+
+
 def closest(session: Session, table: Table, words: str, limit: int) -> tuple[Select[Any], dict[str, Any]]:
     """People whose words begin so, in the order of the index: it reads what it shows, and not all that match.
 
@@ -65,7 +107,7 @@ def closest(session: Session, table: Table, words: str, limit: int) -> tuple[Sel
     """
     asked = read_query(words)
     if asked.tokens and not asked.days and not asked.npis:
-        first, *others = asked.tokens
+        first, *others = _rarest_first(session, table, asked.tokens)
         return _BY_KEY[table.name], {
             "clinic": session.clinic,
             "first": first,

@@ -72,6 +72,19 @@ def test_lists_go_by_an_index_too(clinic: ClinicFixture, table: Table, words: st
     assert "clinic_id" in conditions(scanned, index)
 
 
+def test_the_word_that_fewest_begin_with_is_looked_for(clinic: ClinicFixture) -> None:
+    with clinic.transaction() as session:
+        for given in ("Ana", "Ben", "Zoe"):
+            people.patient(session, clinic, given=given, family="Longername")
+        for words, first in (
+            ("longername zo", "zo"),
+            ("nobody longername", "nobody"),
+            ("zo longername", "zo"),
+        ):
+            assert closest(session, tables.patient, words, 5)[1]["first"] == first, words
+        assert [one.given for one in directory.look_up_patients(session, "longername zo", 5)] == ["Zoe"]
+
+
 def test_people_are_found_by_any_words_in_any_order(
     clinic: ClinicFixture, other_clinic: ClinicFixture
 ) -> None:
