@@ -192,6 +192,8 @@ class FakeProvider:
                 if message["type"] == "lifespan.shutdown":
                     return
         body = await _read(receive)
+        if body is None:
+            return
         if scope.get("client"):
             self.connections.add(tuple(scope["client"]))
         await self._route(scope, body, send)
@@ -424,10 +426,13 @@ def _header(scope: Scope, name: bytes) -> bytes:
     return next((value for key, value in scope["headers"] if key == name), b"")
 
 
-async def _read(receive: Receive) -> bytes:
+async def _read(receive: Receive) -> bytes | None:
+    """None where it broke off: whoever died between its head and its end has asked for nothing."""
     parts = []
     while True:
         message = await receive()
+        if message["type"] == "http.disconnect":
+            return None
         parts.append(message.get("body", b""))
         if not message.get("more_body"):
             return b"".join(parts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import socket
 import threading
@@ -13,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from referral.channels.base import Envelope, Fate, Outcome, Progress
+from referral.channels.base import Envelope, Fate, Outcome, Progress, Sent
 from referral.channels.http_provider import Answer, Call, InDoubt, NotSent, Provider
 from referral.channels.provider_urls import Account
 from referral.channels.sms import TwilioSms, progress_of
@@ -153,6 +154,23 @@ def test_what_never_arrived_is_in_doubt_until_the_provider_says_that_it_has_noth
     found = channel.look_up(given, since)
     assert found is not None
     assert found.outcome is Outcome.LATER
+
+
+def test_who_dies_in_the_middle_of_handing_over_has_handed_over_nothing(provider: FakeProvider) -> None:
+    """A message looked up afterwards is not known, and is sent again: it must not count as a second one."""
+    given, transport = envelope(), sms(provider.port)
+    head = (
+        f"POST /2010-04-01/Accounts/{USER}/Messages.json HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+        f"Authorization: Basic {base64.b64encode(f'{USER}:{PASSWORD}'.encode()).decode()}\r\n"
+        f"Idempotency-Key: {given.key}\r\nContent-Length: 100\r\n\r\nTo=%2B1303"
+    )
+    with socket.create_connection(("127.0.0.1", provider.port)) as dying:
+        dying.sendall(head.encode())
+        dying.shutdown(socket.SHUT_WR)
+        assert dying.recv(1) == b""
+    assert transport.look_up(given, NOW) == Sent(Outcome.LATER, reason="the SMS provider does not know it")
+    assert transport.send(given).outcome is Outcome.ACCEPTED
+    assert (provider.submissions, dict(provider.per_key)) == (1, {str(given.key): 1})
 
 
 def test_the_same_words_sent_twice_are_told_as_two(provider: FakeProvider) -> None:
