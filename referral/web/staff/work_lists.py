@@ -83,6 +83,11 @@ def call_cells(call: Call, clock: Clock) -> Iterator[Cell]:
     yield from (clock.local(call.task.due_at).isoformat(), call.task.tries)
 
 
+def _sent_by(*channels: Channel) -> Filter:
+    options = (("", "All"), *((channel.value, present.CHANNEL[channel].capitalize()) for channel in channels))
+    return Filter(name="channel", label="Sent by", options=options, main=True)
+
+
 WRITTEN: Final = (Channel.EMAIL, Channel.FAX, Channel.SMS, Channel.POST)
 OUTBOX: Final = Shape(
     path="/outbox",
@@ -107,15 +112,7 @@ OUTBOX: Final = Shape(
             ),
             main=True,
         ),
-        Filter(
-            name="channel",
-            label="Sent by",
-            options=(
-                ("", "All"),
-                *((channel.value, present.CHANNEL[channel].capitalize()) for channel in WRITTEN),
-            ),
-            main=True,
-        ),
+        _sent_by(*WRITTEN),
     ),
     sorts=(("", "Newest first"), ("oldest", "Oldest first")),
     empty=Empty(
@@ -173,15 +170,7 @@ ON_CALL: Final = Shape(
             ),
             main=True,
         ),
-        Filter(
-            name="channel",
-            label="Sent by",
-            options=(
-                ("", "All"),
-                *((one.value, present.CHANNEL[one].capitalize()) for one in (Channel.SMS, Channel.EMAIL)),
-            ),
-            main=True,
-        ),
+        _sent_by(Channel.SMS, Channel.EMAIL),
     ),
     sorts=(("", "Newest first"), ("oldest", "Oldest first")),
     empty=Empty(
