@@ -116,7 +116,7 @@ def test_from_the_emergency_to_its_review(
     assert "Closed: treatment may not start" in started
     assert status(clinic, referral.order_id) == ("on-hold", "on-hold")
     nico.get(order)
-    assert "There is no valid recommendation" in nico.post(f"{order}/start")
+    assert "There is no valid recommendation" in nico.post(f"{order}/start", {"another": "yes"})
     assert nico.status == 422
 
     elena.get(f"/overrides/{id}")
