@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from referral.domain.audit import Actor
     from referral.domain.codes import Channel
     from referral.storage.db import Session
-    from referral.storage.on_call import CalledContact
+    from referral.storage.on_call import CalledContact, SafetyCall
 
 outbox = typer.Typer(
     name="outbox",
@@ -93,13 +93,9 @@ def _facts(message: Message, by: dict[Channel, str]) -> tuple[tuple[str, object]
         ("contact", message.contact_id),
         ("state", message.state),
         ("generation", message.generation),
-        ("tries", f"{message.tries}, claimed {message.attempts} times, workers lost {message.crashes}"),
-        ("decided", message.created_at.isoformat(timespec="seconds")),
-        ("due", message.not_before.isoformat(timespec="seconds")),
-        ("ended", message.finished_at.isoformat(timespec="seconds") if message.finished_at else "-"),
+        *_course(message),
         ("letter", message.letter_id or "-"),
-        ("reference", message.provider_reference or "-"),
-        ("reason", message.last_error or "-"),
+        *_outcome(message),
     )
 
 
@@ -113,13 +109,22 @@ def _call_facts(called: CalledContact, by: dict[Channel, str]) -> tuple[tuple[st
         ("channel", f"{channel}, by {by[channel]}"),
         ("contact", call.contact_id),
         ("state", call.state),
-        ("tries", f"{call.tries}, claimed {call.attempts} times, workers lost {call.crashes}"),
-        ("decided", call.created_at.isoformat(timespec="seconds")),
-        ("due", call.not_before.isoformat(timespec="seconds")),
-        ("ended", call.finished_at.isoformat(timespec="seconds") if call.finished_at else "-"),
-        ("reference", call.provider_reference or "-"),
-        ("reason", call.last_error or "-"),
+        *_course(call),
+        *_outcome(call),
     )
+
+
+def _course(one: Message | SafetyCall) -> tuple[tuple[str, str], ...]:
+    return (
+        ("tries", f"{one.tries}, claimed {one.attempts} times, workers lost {one.crashes}"),
+        ("decided", one.created_at.isoformat(timespec="seconds")),
+        ("due", one.not_before.isoformat(timespec="seconds")),
+        ("ended", one.finished_at.isoformat(timespec="seconds") if one.finished_at else "-"),
+    )
+
+
+def _outcome(one: Message | SafetyCall) -> tuple[tuple[str, str], ...]:
+    return ("reference", one.provider_reference or "-"), ("reason", one.last_error or "-")
 
 
 @outbox.command("retry")
@@ -215,34 +220,18 @@ def _providers(runtime: Runtime) -> dict[Channel, str]:
 
 
 def _row(message: Message, by: dict[Channel, str]) -> tuple[str, ...]:
-    return (
-        str(message.id),
-        message.created_at.isoformat(timespec="seconds"),
-        message.state,
-        message.kind,
-        message.channel,
-        by[message.channel],
-        str(message.generation),
-        str(message.tries),
-        message.referral_id,
-        message.last_error or "-",
-    )
+    about = (message.kind, message.channel, by[message.channel], str(message.generation))
+    return _columns(message, about, message.referral_id)
 
 
 def _call_row(called: CalledContact, by: dict[Channel, str]) -> tuple[str, ...]:
-    call, channel = called.call, called.contact.channel
-    return (
-        str(call.id),
-        call.created_at.isoformat(timespec="seconds"),
-        call.state,
-        _ON_CALL,
-        channel,
-        by[channel],
-        "1",
-        str(call.tries),
-        call.task_id,
-        call.last_error or "-",
-    )
+    channel = called.contact.channel
+    return _columns(called.call, (_ON_CALL, channel, by[channel], "1"), called.call.task_id)
+
+
+def _columns(one: Message | SafetyCall, about: tuple[str, ...], of: str) -> tuple[str, ...]:
+    begun = (str(one.id), one.created_at.isoformat(timespec="seconds"), one.state)
+    return (*begun, *about, str(one.tries), of, one.last_error or "-")
 
 
 @contextmanager

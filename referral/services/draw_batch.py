@@ -51,8 +51,7 @@ def draw_left(delivery: Delivery, clinic_id: str) -> list[Message]:
         held = dispatch.left_drawing(session, now, max(DRAWN_TOGETHER.values()))
         if not held:
             return []
-        crashes = held[0].message.crashes
-        same = [one for one in held if one.message.crashes == crashes]
+        crashes, same = dispatch.fewest_crashes(held)
         return same[: min(together(one.message.lane, crashes + 1) for one in same)]
 
     return _draw(delivery, clinic_id, alike)

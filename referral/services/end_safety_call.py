@@ -6,13 +6,11 @@ from datetime import datetime
 from typing import Any
 
 from referral.domain.audit import Action, Actor, AuditEntry
-from referral.domain.outgoing import MessageState
+from referral.domain.outgoing import REACHED, MessageState
 from referral.services.call_on_duty import call_on_duty
 from referral.storage import audit, on_call
 from referral.storage.db import Session
 from referral.storage.on_call import SafetyCall
-
-_TAKEN = frozenset({MessageState.ACCEPTED, MessageState.DELIVERED})
 
 
 def end_safety_call(
@@ -29,6 +27,6 @@ def end_safety_call(
         detail={"step": call.step, "state": state, "contact": call.contact_id},
     )
     audit.record(session, Actor(session.clinic, "system", "worker"), entry)
-    if state not in _TAKEN:
+    if state not in REACHED:
         call_on_duty(session, now, {call.task_id})
     return True

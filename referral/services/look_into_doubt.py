@@ -57,8 +57,7 @@ def _alike(held: Sequence[Held]) -> Sequence[Held]:
     """Fewer at once the more often their workers have died, as in drawing: innocent ones outlive it."""
     if all(one.message.in_doubt for one in held):
         return held
-    crashes = held[0].message.crashes
-    same = [one for one in held if one.message.crashes == crashes]
+    crashes, same = dispatch.fewest_crashes(held)
     return same[: asked_together(crashes + 1)]
 
 

@@ -31,7 +31,7 @@ from referral.letters.report import (
     Visiting,
 )
 from referral.services.course import course_of
-from referral.services.keep_course import words_of
+from referral.services.keep_course import words_of, words_of_each
 from referral.services.letter_content import Asked, about_patient, indication_words
 from referral.services.publish import clinic_ref
 from referral.storage import follow_ups, resources, scales, standings
@@ -136,7 +136,10 @@ def _words_of_end(session: Session, found: Course) -> str:
 def _medication(session: Session, found: Course, until: date) -> tuple[MedicationChange, ...]:
     """The newest, as many as a report has room for."""
     changes = [one for one in found.medication if one.changed_on <= until][-MOST_CHANGES:]
-    return tuple(MedicationChange(on=one.changed_on, what=words_of(session, one.stamp)) for one in changes)
+    words = words_of_each(session, (one.stamp for one in changes))
+    return tuple(
+        MedicationChange(on=one.changed_on, what=what) for one, what in zip(changes, words, strict=True)
+    )
 
 
 def _end(found: Course, as_of: datetime, zone: ZoneInfo) -> CourseEnd | None:

@@ -100,6 +100,12 @@ def left_sending(session: Session, channel: Channel, now: datetime, limit: int) 
     return _held(session, _LEFT_SENDING, channel=channel, now=now, limit=limit)
 
 
+def fewest_crashes(held: Sequence[Held]) -> tuple[int, list[Held]]:
+    """Those that have lost the fewest workers, and how many: `held` begins with one of them."""
+    crashes = held[0].message.crashes
+    return crashes, [one for one in held if one.message.crashes == crashes]
+
+
 def again(session: Session, ids: Iterable[uuid.UUID]) -> list[Held]:
     """These, as they are now; what somebody else holds is left out."""
     return _held(session, _AGAIN, ids=_array(ids))

@@ -18,7 +18,7 @@ from referral.web.dependencies import Visitor, staff
 from referral.web.policy import Permission
 from referral.web.staff.clock import Clock
 from referral.web.staff.frame import clock_of, query_of
-from referral.web.staff.list_models import Day, Empty, Filter, Row, Shape
+from referral.web.staff.list_models import NEWEST_FIRST, Day, Empty, Filter, Row, Shape
 from referral.web.staff.lists import Cell, show_list
 from referral.web.staff.models import Badge, Link
 from referral.web.staff.present import ROLE
@@ -81,7 +81,7 @@ def _shape(people: Mapping[str, str], patient: str = "") -> Shape:
         ),
         days=(Day(name="from", label="From"), Day(name="to", label="To")),
         pinned=(("patient", "Only what concerns one patient"), ("entity", "Only what concerns one record")),
-        sorts=(("", "Newest first"), ("oldest", "Oldest first")),
+        sorts=NEWEST_FIRST,
         actions=(accounting,) if patient else (),
         empty=Empty(title="Nothing was recorded yet."),
         no_match="Give the name with the date of birth, or the number of a request; or widen the days.",

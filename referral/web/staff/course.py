@@ -23,7 +23,7 @@ from referral.domain.course import (
 from referral.domain.errors import NotFound, ReferralError
 from referral.services.course import course_of, read_course
 from referral.services.find_orders import find_order
-from referral.services.keep_course import words_of
+from referral.services.keep_course import words_of, words_of_each
 from referral.services.record_course import (
     NewDecision,
     decide_candidacy,
@@ -43,7 +43,7 @@ from referral.services.record_session import (
     stop_dose,
 )
 from referral.storage import course as courses
-from referral.storage import documents, orders
+from referral.storage import orders
 from referral.storage.audit import Subject
 from referral.web.dependencies import PostedDep, Visitor, staff
 from referral.web.policy import Permission
@@ -115,9 +115,10 @@ def _course(request: Request, visitor: Visitor, order_id: str, shown: Shown) -> 
     page = replace(
         course_view.course_page(view, found, clock_of(visitor), form, actions),
         reports=report_lines(visitor, order_id, clock_of(visitor)),
-        medication=tuple(
-            course_view.change_row(one, words_of(visitor.session, one.stamp), clock_of(visitor))
-            for one in found.medication
+        medication=course_view.change_rows(
+            found.medication,
+            words_of_each(visitor.session, (one.stamp for one in found.medication)),
+            clock_of(visitor),
         ),
     )
     return show(request, visitor, "staff/course.html.j2", "orders", page, shown.status)
@@ -307,13 +308,9 @@ def _session(request: Request, visitor: Visitor, ids: tuple[str, str], shown: Sh
         clock_of(visitor),
         form,
         may=visitor.may(Permission.START_TREATMENT),
-        words=_words(visitor, one.stamp.words_id if one.stamp else None),
+        words=words_of(visitor.session, one.stamp) if one.stamp else "",
     )
     return show(request, visitor, "staff/session.html.j2", "orders", page, shown.status)
-
-
-def _words(visitor: Visitor, id: str | None) -> str:
-    return documents.get(visitor.session, id).content.decode() if id else ""
 
 
 def _vitals(visitor: Visitor, session_id: str, typed: Typed) -> str:

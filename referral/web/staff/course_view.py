@@ -193,9 +193,14 @@ def effect_rows(effects: Iterable[SideEffect], clock: Clock) -> tuple[EffectRow,
     )
 
 
-def change_row(one: MedicationChange, words: str, clock: Clock) -> ChangeRow:
-    """A change of medication with what was written of it."""
-    return ChangeRow(clock.day(one.changed_on), words, record_href("medication", one.id))
+def change_rows(
+    changes: Iterable[MedicationChange], words: Iterable[str], clock: Clock
+) -> tuple[ChangeRow, ...]:
+    """Changes of medication, each with what was written of it."""
+    return tuple(
+        ChangeRow(clock.day(one.changed_on), text, record_href("medication", one.id))
+        for one, text in zip(changes, words, strict=True)
+    )
 
 
 def session_page(

@@ -18,7 +18,7 @@ from referral.web.staff import override_view, present
 from referral.web.staff.clock import Clock
 from referral.web.staff.frame import SeeWork, clock_of
 from referral.web.staff.life_view import review_row
-from referral.web.staff.list_models import Empty, Filter, Row, Shape
+from referral.web.staff.list_models import NEWEST_FIRST, Empty, Filter, Row, Shape
 from referral.web.staff.lists import Cell, show_list
 from referral.web.staff.models import Badge, Link
 
@@ -187,7 +187,7 @@ OVERRIDES: Final = Shape(
             ),
         ),
     ),
-    sorts=(("", "Newest first"), ("oldest", "Oldest first")),
+    sorts=NEWEST_FIRST,
     empty=Empty(title="Nobody has asked for emergency access."),
     no_match="Choose another state or reason.",
 )

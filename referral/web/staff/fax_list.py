@@ -9,7 +9,7 @@ from typing import Final
 from referral.services.find_faxes import Listed
 from referral.web.staff.clock import Clock
 from referral.web.staff.fax_view import ACTION, BADGE, pages_of, sentence_of, telephone, title_of
-from referral.web.staff.list_models import Empty, Filter, Row, Shape
+from referral.web.staff.list_models import NEWEST_FIRST, Empty, Filter, Row, Shape
 from referral.web.staff.lists import Cell
 from referral.web.staff.models import Link
 
@@ -45,7 +45,7 @@ _SHAPE: Final = Shape(
             tabs=True,
         ),
     ),
-    sorts=(("", "Newest first"), ("oldest", "Oldest first")),
+    sorts=NEWEST_FIRST,
     empty=Empty(title="Nothing here.", text=_STATES[""][1]),
 )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from referral.web.staff.models import Badge, Choice, Fact, Link, When
 
@@ -36,6 +37,10 @@ class Empty:
     title: str
     text: str = ""
     link: Link | None = None
+
+
+# What most lists offer.
+NEWEST_FIRST: Final = (("", "Newest first"), ("oldest", "Oldest first"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

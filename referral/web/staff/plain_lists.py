@@ -8,7 +8,7 @@ from typing import Final
 from referral.storage.api_clients import ApiClient
 from referral.storage.print_batches import Batch, PaperFate
 from referral.web.staff.clock import Clock
-from referral.web.staff.list_models import Empty, Filter, Row, Shape
+from referral.web.staff.list_models import NEWEST_FIRST, Empty, Filter, Row, Shape
 from referral.web.staff.lists import Cell
 from referral.web.staff.models import Link
 from referral.web.staff.paper_view import batch_row
@@ -29,7 +29,7 @@ BATCHES: Final = Shape(
             main=True,
         ),
     ),
-    sorts=(("", "Newest first"), ("oldest", "Oldest first")),
+    sorts=NEWEST_FIRST,
     empty=Empty(
         title="No batch was made yet.",
         text="A batch is made of the letters that wait to be printed.",

@@ -17,7 +17,7 @@ from referral.web.staff.booking_view import booking_row
 from referral.web.staff.call_view import call_row
 from referral.web.staff.call_words import WHY
 from referral.web.staff.clock import Clock
-from referral.web.staff.list_models import Day, Empty, Filter, Row, Shape
+from referral.web.staff.list_models import NEWEST_FIRST, Day, Empty, Filter, Row, Shape
 from referral.web.staff.lists import Cell
 from referral.web.staff.models import Link, MessageRow
 from referral.web.staff.scale_view import call_badge
@@ -114,7 +114,7 @@ OUTBOX: Final = Shape(
         ),
         _sent_by(*WRITTEN),
     ),
-    sorts=(("", "Newest first"), ("oldest", "Oldest first")),
+    sorts=NEWEST_FIRST,
     empty=Empty(
         title="No messages here.",
         text="A request makes the first one within a minute.",
@@ -172,7 +172,7 @@ ON_CALL: Final = Shape(
         ),
         _sent_by(Channel.SMS, Channel.EMAIL),
     ),
-    sorts=(("", "Newest first"), ("oldest", "Oldest first")),
+    sorts=NEWEST_FIRST,
     empty=Empty(
         title="Nobody on call was told of anything.",
         text="A sign of self-harm or a serious adverse event makes the first message at once.",
