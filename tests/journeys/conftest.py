@@ -7,8 +7,10 @@ from collections.abc import Callable, Iterator
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
+from referral.storage.db import Database
 from tests.browser import run_chromium
 from tests.journeys import desk
+from tests.journeys.place import Place, Server, opening, serving
 from tests.journeys.service import Service, last_business_morning, run_service
 
 SignIn = Callable[[str], Page]
@@ -33,6 +35,20 @@ def browser() -> Iterator[Browser]:
     expect.set_options(timeout=40_000)
     with run_chromium() as launched:
         yield launched
+
+
+@pytest.fixture(scope="module")
+def server(database: Database) -> Iterator[Server]:
+    """The web part alone, for journeys that no worker takes part in."""
+    with serving(database) as made:
+        yield made
+
+
+@pytest.fixture
+def place(database: Database, server: Server, browser: Browser) -> Iterator[Place]:
+    """A clinic of its own there."""
+    with opening(database, server, browser) as made:
+        yield made
 
 
 @pytest.fixture

@@ -2,33 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 
-import pytest
-from playwright.sync_api import Browser, Page, Request, expect
+from playwright.sync_api import Page, Request, expect
 
 from referral.domain.codes import Channel, Role
 from referral.storage import referrals
-from referral.storage.db import Database
 from tests.database import NOW
 from tests.journeys import portal
 from tests.journeys.desk import take
-from tests.journeys.place import Place, Server, opening, serving
+from tests.journeys.place import Place
 from tests.services import people
 from tests.web.portal_case import BORN, make_case
-
-
-@pytest.fixture(scope="module")
-def server(database: Database) -> Iterator[Server]:
-    with serving(database) as made:
-        yield made
-
-
-@pytest.fixture
-def place(database: Database, server: Server, browser: Browser) -> Iterator[Place]:
-    with opening(database, server, browser) as made:
-        yield made
 
 
 def made(place: Place) -> dict[str, int]:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from referral.domain.calls import CallReason
 from referral.domain.codes import ClinicianKind, Role
@@ -20,12 +19,11 @@ from referral.services.ask_clinic import ask_clinic
 from referral.services.queue_call import queue_call
 from referral.services.treat import record_consultation
 from referral.storage import outbox
-from referral.storage.db import Database
 from tests.database import NOW
 from tests.journeys.answers import write_down
 from tests.journeys.keyboard import Keyboard
 from tests.journeys.looking import look, photograph
-from tests.journeys.place import Place, Row, Server, opening, serving
+from tests.journeys.place import Place, Row
 from tests.services import incoming, people
 from tests.services.conftest import renderer  # noqa: F401 - the fixture
 
@@ -37,18 +35,6 @@ _FORMS = """async (path) => {
 REASON = "Untreated mania; to be seen by the psychiatrist first."
 PASSWORD = "a quiet harbour at dawn"
 NAME = "Maria José Nguyễn"
-
-
-@pytest.fixture(scope="module")
-def server(database: Database) -> Iterator[Server]:
-    with serving(database) as made:
-        yield made
-
-
-@pytest.fixture
-def place(database: Database, server: Server, browser: Browser) -> Iterator[Place]:
-    with opening(database, server, browser) as made:
-        yield made
 
 
 def region(page: Page, name: str) -> Locator:

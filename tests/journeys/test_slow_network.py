@@ -5,33 +5,18 @@ The line is 3G as the GSM Association's guides have it for a busy cell: 400 ms t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
-import pytest
-from playwright.sync_api import Browser, Page, Route, expect
+from playwright.sync_api import Page, Route, expect
 
 from referral.domain.codes import Role
 from referral.services.accounts import NewUser, add_user
-from referral.storage.db import Database
-from tests.journeys.place import Place, Server, opening, serving
+from tests.journeys.place import Place
 from tests.journeys.test_again_journey import made, twice
 from tests.services import people
 
 PASSWORD = "a quiet harbour at dawn"
 MOST = 100_000
-
-
-@pytest.fixture(scope="module")
-def server(database: Database) -> Iterator[Server]:
-    with serving(database) as made:
-        yield made
-
-
-@pytest.fixture
-def place(database: Database, server: Server, browser: Browser) -> Iterator[Place]:
-    with opening(database, server, browser) as made:
-        yield made
 
 
 class Line:

@@ -376,9 +376,10 @@ def test_what_waits_for_a_printer_is_not_counted_as_on_its_way(
     assert (len(listed), len(to_print)) == (0, len(letters))
 
 
-def test_notices_and_records_by_post_have_an_address_for_the_window(
+def notice_and_thanks(
     clinic: ClinicFixture, letters: list[Referral], renderer: Renderer
-) -> None:
+) -> tuple[Message, Message]:
+    """One request is cancelled and one answered after their letters were mailed: what follows by post."""
     printed(clinic, renderer)
     confirm(clinic)
     with clinic.transaction() as session:
@@ -388,6 +389,13 @@ def test_notices_and_records_by_post_have_an_address_for_the_window(
     deliver(clinic, renderer, LATER)
     (notice,) = (m for m in messages(clinic, letters[0]) if m.kind is MessageKind.CANCELLED)
     (thanks,) = (m for m in messages(clinic, letters[1]) if m.kind is MessageKind.THANK_YOU)
+    return notice, thanks
+
+
+def test_notices_and_records_by_post_have_an_address_for_the_window(
+    clinic: ClinicFixture, letters: list[Referral], renderer: Renderer
+) -> None:
+    notice, thanks = notice_and_thanks(clinic, letters, renderer)
     with clinic.transaction() as session:
         told = documents.get(session, str(notice.envelope_id)).content
         record = documents.get(session, str(thanks.envelope_id)).content
@@ -405,15 +413,7 @@ def test_notices_and_records_by_post_have_an_address_for_the_window(
 def test_what_repeats_an_answer_is_batched_apart_and_printed_by_who_may_read_it(
     clinic: ClinicFixture, letters: list[Referral], renderer: Renderer
 ) -> None:
-    printed(clinic, renderer)
-    confirm(clinic)
-    with clinic.transaction() as session:
-        current = referrals.get(session, letters[0].id)
-        cancel_referral(session, clinic.actor, current.id, current.version, "not-needed", LATER)
-    answer(clinic, letters[1])
-    deliver(clinic, renderer, LATER)
-    (notice,) = (m for m in messages(clinic, letters[0]) if m.kind is MessageKind.CANCELLED)
-    (thanks,) = (m for m in messages(clinic, letters[1]) if m.kind is MessageKind.THANK_YOU)
+    notice, thanks = notice_and_thanks(clinic, letters, renderer)
     ours, theirs = BATCH.replace("0b", "1b"), BATCH.replace("0b", "2b")
     with clinic.transaction() as session:
         pile = find_pile(session)
