@@ -34,11 +34,12 @@ class Occasion(StrEnum):
 
 
 class Withheld(StrEnum):
-    """Why a report that was owed is not sent; migration 0033 has the same list."""
+    """Why a report that was owed is not sent; migration 0038 has the same list."""
 
     CONSENT = "consent"
     NOT_WANTED = "not-wanted"
     NO_CONTACT = "no-contact"
+    IN_ERROR = "in-error"
 
 
 # Told whatever the form says.

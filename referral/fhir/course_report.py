@@ -60,9 +60,10 @@ class Part:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportDocument:
-    """`id` is the report's. `patient` is the stored Patient, of which only what identifies is passed on.
+    """`id` is the report's, `corrects` that of the one that it replaces, if it does.
 
-    `clinic` is a Reference by identifier, with its name. `ending` is None while the course goes on.
+    `patient` is the stored Patient, of which only what identifies is passed on. `clinic` is a Reference by
+    identifier, with its name. `ending` is None while the course goes on.
     """
 
     id: str
@@ -72,6 +73,7 @@ class ReportDocument:
     first_on: date | None
     last_on: date | None
     order_id: str
+    corrects: str | None
     ending: Ending | None
     stop_reason: StopReason | None
     patient: dict[str, Any]
@@ -98,7 +100,7 @@ def document_bundle(report: ReportDocument, base_url: str, *, local: LocalSystem
         "language": _LANGUAGE,
         "text": _narrative([report.title]),
         "identifier": local.identifier("course-report", report.id),
-        "status": "final",
+        "status": "amended" if report.corrects else "final",
         "type": type_of(report.occasion),
         "category": [local.concept("report-occasion", report.occasion.value)],
         "subject": {"reference": f"Patient/{patient_id}"},
@@ -109,6 +111,9 @@ def document_bundle(report: ReportDocument, base_url: str, *, local: LocalSystem
         "event": [event | ({"period": period} if period else {})],
         "section": sections,
     }
+    if report.corrects is not None:
+        replaced = local.identifier("course-report", report.corrects)
+        composition["relatesTo"] = [{"code": "replaces", "targetIdentifier": replaced}]
     organization: Resource = {
         "resourceType": "Organization",
         "id": clinic_id,

@@ -120,6 +120,7 @@ class ReportLetter(ClinicianLetter):
     `treats` says what was decided where the occasion is the decision, and is None otherwise. `planned` None
     where no number was planned; `first_on` and `last_on` None before the first session; `end` None while the
     course goes on.
+    `replaces` is the day of the report that this one corrects.
     `summary` and `event` are the clinic's own words; `event` is what happened where the occasion is an
     adverse event, and stands on top.
     """
@@ -141,6 +142,7 @@ class ReportLetter(ClinicianLetter):
     next_visit: NextVisit | None
     end: CourseEnd | None = None
     treats: bool | None = None
+    replaces: date | None = None
     summary: str = ""
     event: str = ""
 

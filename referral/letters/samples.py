@@ -307,5 +307,6 @@ REPORTS: Final[Mapping[str, Callable[[Language], dict[str, Any]]]] = {
     "report-mid-course": _middle,
     "report-end-of-course": lambda _language: {},
     "report-adverse-event": _adverse,
+    "report-corrected": lambda _language: {"replaces": date(2026, 9, 22)},
     "report-closure": _closing,
 }

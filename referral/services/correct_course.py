@@ -28,9 +28,10 @@ from referral.domain.course_rules import (
 )
 from referral.domain.errors import InvalidInput, Issue, NotFound, TransitionRefused
 from referral.domain.records import Order
+from referral.services import course_events
 from referral.services.calendars import clinic_calendar
-from referral.services.course import course_of
-from referral.services.keep_course import keep, require_version, stamp, tell, words_of
+from referral.services.course import course_of, words_of
+from referral.services.keep_course import keep, require_version, stamp
 from referral.storage import course, orders, resources
 from referral.storage.db import Session
 
@@ -51,9 +52,10 @@ def correct(
 ) -> _T:
     """The next version of one thing, with `changes`; `in_error` says that it never was.
 
-    A session that was an error is no session of the course; its start stays in the database. A side effect
-    that turns out to be serious is told as a serious one. The end of a course has the id of its order, and is
-    never an error: nothing brings back an order that has ended. `words` among `changes` replace those before.
+    A session that was an error is no session of the course; its start stays in the database. Who has been
+    told of a serious event or of the end hears what is right. The end of a course has the id of its order,
+    and is never an error: nothing brings back an order that has ended. `words` among `changes` replace those
+    before.
     """
     if why is None:
         raise InvalidInput(Issue("Why is it changed?", ("why",), "required"))
@@ -77,9 +79,7 @@ def correct(
         _check_end(session, order, made, now, in_error=in_error, moved=moved)
         _end_otherwise(session, order, made, now)
     keep(session, actor, order, [made], now, in_error=in_error)
-    newly = isinstance(made, SideEffect) and isinstance(before, SideEffect) and not before.serious
-    if newly and not in_error:
-        tell(session, actor, order, made, now)
+    course_events.corrected(session, actor, order, before, made, now, in_error=in_error)
     return made
 
 

@@ -1,9 +1,9 @@
 """What has happened in a course, told once to everybody who has to follow it.
 
 Each function is called in the transaction that recorded the event, after its rows, by the one service that
-records it, whoever did it and by whichever door. A correction is no event, but a decision that becomes
-another one is, and a side effect that turns out to be serious. To refuse, raise: then nothing of it has
-happened.
+records it, whoever did it and by whichever door. A correction is an event where it changes what was told:
+a decision that becomes another one, a side effect that is serious, or was, and the end of a course. To
+refuse, raise: then nothing of it has happened.
 """
 
 from __future__ import annotations
@@ -20,8 +20,10 @@ from referral.domain.records import Order
 from referral.domain.report_rules import Occasion, Withheld, is_mid_course
 from referral.services.course import course_of
 from referral.services.raise_safety import raise_safety
+from referral.services.report_anew import report_anew
 from referral.services.report_back import News, report_back, report_policy
 from referral.storage import follow_ups
+from referral.storage.course import Recorded
 from referral.storage.db import Session
 
 # An order that never was one has no course that could be closed.
@@ -80,6 +82,32 @@ def ended(session: Session, actor: Actor, order: Order, end: Ended, now: datetim
     if all(one.settled_at is not None for one in follow_ups.of_order(session, order.id)):
         unwanted = {one.referral_id for one in made if one.withheld_for is Withheld.NOT_WANTED}
         closed(session, actor, order, now, but={one.referral_id for one in made} - unwanted)
+
+
+def corrected(
+    session: Session,
+    actor: Actor,
+    order: Order,
+    before: Recorded,
+    made: Recorded,
+    now: datetime,
+    *,
+    in_error: bool,
+) -> None:
+    """`made` is what holds from now on instead of `before`; `in_error` says that it never was.
+
+    Who has been told of it hears what is right (services/report_anew).
+    """
+    if isinstance(made, Ended):
+        news = News(occasion=Occasion.END_OF_COURSE, happened_at=made.ended_at)
+        report_anew(session, actor, order, news, made.stamp.version, now)
+    elif isinstance(made, SideEffect) and isinstance(before, SideEffect):
+        stands = made.serious and not in_error
+        news = News(occasion=Occasion.ADVERSE_EVENT, happened_at=made.noticed_at, about=made.id)
+        # Before the event is told: it may have been one earlier, and told of already.
+        report_anew(session, actor, order, news, made.stamp.version, now, stands=stands)
+        if stands and not before.serious:
+            serious_event(session, actor, order, made, now)
 
 
 def visit_settled(session: Session, actor: Actor, order: Order, now: datetime) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
@@ -65,18 +65,6 @@ def stamp(
         )
     version = before.version + 1 if before else 1
     return Stamp(version=version, recorded_by=actor.id, recorded_at=now, why=why, words_id=words_id)
-
-
-def words_of(session: Session, stamp: Stamp) -> str:
-    """What was written with a version, "" where nothing was."""
-    return documents.get(session, stamp.words_id).content.decode() if stamp.words_id else ""
-
-
-def words_of_each(session: Session, stamps: Iterable[Stamp]) -> list[str]:
-    """The same of several, with one statement."""
-    ids = [stamp.words_id or "" for stamp in stamps]
-    kept = documents.get_many(session, filter(None, ids))
-    return [kept[id].content.decode() if id else "" for id in ids]
 
 
 def require_version(newest: Stamp, shown: int | None) -> None:

@@ -56,11 +56,15 @@ class Stage(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ReportRow:
-    """A report that was written to whoever looks. `written_on` is a day of the clinic."""
+    """A report that was written to whoever looks. `written_on` is a day of the clinic.
+
+    `is_replaced`: another one here says what is right.
+    """
 
     id: str
     occasion: Occasion
     written_on: date
+    is_replaced: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +105,12 @@ def read_since(session: Session, actor: Actor, found: PortalSession, now: dateti
         planned=found_course.planned,
         next_on=coming[0].starts_at.astimezone(zone).date() if coming else None,
         reports=tuple(
-            ReportRow(one.report.id, one.report.occasion, one.report.queue_at.astimezone(zone).date())
+            ReportRow(
+                one.report.id,
+                one.report.occasion,
+                one.report.queue_at.astimezone(zone).date(),
+                any(other.report.corrects == one.report.id for other in written),
+            )
             for one in written
         ),
         stands=stands,

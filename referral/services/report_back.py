@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
@@ -62,39 +62,74 @@ def report_back(
     Called in the transaction that recorded the news, and harmless when repeated. What is not to be sent is
     kept as well, with why. The caller holds the order.
     """
-    policy, made = report_policy(session), []
+    made = []
     for answer in rules.recommenders(standings.of_orders(session, [order.id])):
         if answer.referral_id in but:
             continue
-        referral = referrals.get(session, answer.referral_id)
-        clinician = directory.get_clinician(session, referral.clinician_id)
-        planned = rules.plan(news.occasion, news.happened_at, policy, _calendars(session, clinician, news))
-        withheld = _withheld(session, answer, news.occasion, policy)
-        report = CourseReport(
-            id=str(uuid.uuid4()),
-            patient_id=order.patient_id,
-            order_id=order.id,
-            referral_id=referral.id,
-            occasion=news.occasion,
-            about=news.about,
-            treats=news.treats,
-            happened_at=news.happened_at,
-            queue_at=max(planned.queue_at, now),
-            due_at=planned.due_at,
-            state="planned" if withheld is None else "withheld",
-            withheld_for=withheld,
-            message_id=None,
-            bundle_id=None,
-            created_by=actor.id,
-            created_at=now,
-        )
+        report = _owed(session, actor, answer, news, news.happened_at, now)
         if course_reports.add(session, report):
             made.append(report)
             _note(session, actor, report, now)
     for report in made:
-        if report.state == "planned" and report.queue_at <= now:
-            _queue(session, report, now)
+        _queue_if_due(session, report, now)
     return tuple(made)
+
+
+def report_again(
+    session: Session,
+    actor: Actor,
+    referral_id: str,
+    news: News,
+    now: datetime,
+    *,
+    version: int,
+    corrects: str | None,
+) -> None:
+    """Owe another version of a report to one of them, in so many business days from now.
+
+    `corrects` is the id of the one that it replaces in their chart. Harmless when repeated. Nothing is owed
+    to whose recommendation has turned out to be nobody's. The caller holds order and request.
+    """
+    for answer in rules.recommenders(standings.of_referral(session, referral_id))[-1:]:
+        owed = _owed(session, actor, answer, news, now, now)
+        report = replace(owed, version=version, corrects=corrects)
+        if course_reports.add(session, report):
+            _note(session, actor, report, now)
+            _queue_if_due(session, report, now)
+
+
+def _owed(
+    session: Session, actor: Actor, answer: Standing, news: News, at: datetime, now: datetime
+) -> CourseReport:
+    """`at` is when its business days begin to count."""
+    policy = report_policy(session)
+    referral = referrals.get(session, answer.referral_id)
+    clinician = directory.get_clinician(session, referral.clinician_id)
+    planned = rules.plan(news.occasion, at, policy, _calendars(session, clinician, news))
+    withheld = _withheld(session, answer, news.occasion, policy)
+    return CourseReport(
+        id=str(uuid.uuid4()),
+        patient_id=referral.patient_id,
+        order_id=referral.order_id,
+        referral_id=referral.id,
+        occasion=news.occasion,
+        about=news.about,
+        treats=news.treats,
+        happened_at=news.happened_at,
+        queue_at=max(planned.queue_at, now),
+        due_at=planned.due_at,
+        state="planned" if withheld is None else "withheld",
+        withheld_for=withheld,
+        message_id=None,
+        bundle_id=None,
+        created_by=actor.id,
+        created_at=now,
+    )
+
+
+def _queue_if_due(session: Session, report: CourseReport, now: datetime) -> None:
+    if report.state == "planned" and report.queue_at <= now:
+        _queue(session, report, now)
 
 
 def report_policy(session: Session) -> ReportPolicy:
@@ -122,7 +157,7 @@ def go_another_way(session: Session, message: Message, now: datetime) -> None:
     The caller holds the request.
     """
     report = course_reports.of_message(session, message.id)
-    if report is None:
+    if report is None or _is_replaced(session, report):
         return
     referral = referrals.get(session, message.referral_id)
     clinician = directory.get_clinician(session, referral.clinician_id)
@@ -135,6 +170,15 @@ def go_another_way(session: Session, message: Message, now: datetime) -> None:
     ordinal = message.ordinal + SWITCHED
     if queue_message(session, referral, message.kind, contact, now, ordinal=ordinal):
         _carried(session, report, referral, ordinal)
+
+
+def _is_replaced(session: Session, report: CourseReport) -> bool:
+    """Another version of it goes its own way."""
+    return any(
+        one.is_replaced
+        for one in course_reports.of_referral(session, report.referral_id)
+        if one.report.id == report.id
+    )
 
 
 def _queue(session: Session, report: CourseReport, now: datetime) -> None:
@@ -215,6 +259,11 @@ def _note(session: Session, actor: Actor, report: CourseReport, now: datetime) -
         subtype=event,
         entity=f"ServiceRequest/{report.referral_id}",
         patient_id=report.patient_id,
-        detail={"occasion": report.occasion, "due": report.due_at.isoformat(), **why},
+        detail={
+            "occasion": report.occasion,
+            "due": report.due_at.isoformat(),
+            **why,
+            **({"corrects": report.corrects} if report.corrects else {}),
+        },
     )
     audit.record(session, actor, entry)

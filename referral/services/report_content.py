@@ -30,11 +30,10 @@ from referral.letters.report import (
     Series,
     Visiting,
 )
-from referral.services.course import course_of
-from referral.services.keep_course import words_of, words_of_each
+from referral.services.course import course_of, words_of, words_of_each
 from referral.services.letter_content import Asked, about_patient, indication_words
 from referral.services.publish import clinic_ref
-from referral.storage import follow_ups, resources, scales, standings
+from referral.storage import course_reports, follow_ups, resources, scales, standings
 from referral.storage.course_reports import CourseReport
 from referral.storage.db import Session
 from referral.translation import long_date, say
@@ -51,6 +50,8 @@ _SEVERITY: Final = {
     Severity.MODERATE: phrase("Moderate."),
     Severity.SEVERE: phrase("Severe."),
 }
+_NEVER_WAS: Final = phrase("What we told you of was recorded in error: there was no such event.")
+_NOT_SERIOUS: Final = phrase("We told you of this as a serious event; it was not serious.")
 # Of the clinic's own words: what a letter has room for.
 _LONGEST: Final = 1500
 _WITHIN: Final = {
@@ -90,6 +91,7 @@ def report_content(
         next_visit=_next_visit(session, asked, now.astimezone(zone).date()),
         end=_end(found, as_of, zone),
         treats=report.treats,
+        replaces=_replaces(session, report, zone),
         event=_event(session, report, found, asked.language, zone),
         summary=_words_of_end(session, found) if report.occasion is Occasion.END_OF_COURSE else "",
     )
@@ -116,7 +118,9 @@ def _event(session: Session, report: CourseReport, found: Course, language: Lang
         return ""
     event = next((one for one in found.effects if one.id == report.about), None)
     if event is None:
-        raise NotFound("This event was recorded in error.")
+        if report.corrects is None:
+            raise NotFound("This event was recorded in error.")
+        return say(language, _NEVER_WAS)
     noticed = event.noticed_at.astimezone(zone)
     when = f"{long_date(language, noticed.date())}, {noticed:%H:%M}"
     place = next((n for n, one in enumerate(found.sessions, 1) if one.id == event.session_id), None)
@@ -125,7 +129,18 @@ def _event(session: Session, report: CourseReport, found: Course, language: Lang
         said.append(say(language, "During infusion number %(number)s", number=place))
     else:
         said.append(say(language, "Between two infusions"))
+    if not event.serious:
+        said.append(say(language, _NOT_SERIOUS))
     return "\n".join([*said, words_of(session, event.stamp)]).strip()[:_LONGEST]
+
+
+def _replaces(session: Session, report: CourseReport, zone: ZoneInfo) -> date | None:
+    """The day on which its recipient got, or was told, what this report corrects."""
+    if report.corrects is None:
+        return None
+    every = course_reports.of_referral(session, report.referral_id)
+    old = next(one for one in every if one.report.id == report.corrects)
+    return (old.finished_at or old.report.told_at or old.report.queue_at).astimezone(zone).date()
 
 
 def _words_of_end(session: Session, found: Course) -> str:
@@ -217,6 +232,7 @@ def _bundle(
         first_on=letter.first_on,
         last_on=letter.last_on,
         order_id=asked.order.id,
+        corrects=report.corrects,
         patient=patient,
         clinic=dict(reference(clinic_ref(session))),
         ending=letter.end.ending if letter.end else None,

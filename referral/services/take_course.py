@@ -34,10 +34,11 @@ from referral.fhir.intervals import BEGINNING
 from referral.fhir.systems import DEFAULT, STATUS_REASON
 from referral.fhir.treatment import subject_of
 from referral.fhir.vital_signs import vital_from
+from referral.services import course_events
 from referral.services.calendars import clinic_calendar
 from referral.services.client_write import ClientWrite
-from referral.services.course import course_of
-from referral.services.keep_course import keep, stamp, tell, words_of
+from referral.services.course import course_of, words_of
+from referral.services.keep_course import keep, stamp, tell
 from referral.storage import course, orders, workflow_records
 from referral.storage.course import Recorded
 
@@ -68,10 +69,15 @@ def _keep(write: ClientWrite, order: Order, one: Recorded, *, in_error: bool = F
     keep(write.session, write.actor, order, [one], write.now, in_error=in_error, publish=False)
 
 
-def _mark_error(write: ClientWrite, order: Order, found: tuple[str, Recorded, bool] | None) -> None:
-    """What was kept, by course.newest(), is an error from now on, unless it is one already."""
-    if found is not None and not found[2]:
-        _keep(write, order, replace(found[1], stamp=_next(write, order, found[1])), in_error=True)
+def _mark_error(
+    write: ClientWrite, order: Order, found: tuple[str, Recorded, bool] | None
+) -> Recorded | None:
+    """What was kept, by course.newest(), is an error from now on; None where it is one already."""
+    if found is None or found[2]:
+        return None
+    wrong = replace(found[1], stamp=_next(write, order, found[1]))
+    _keep(write, order, wrong, in_error=True)
+    return wrong
 
 
 def _checked(write: ClientWrite, error: InvalidInput) -> InvalidInput:
@@ -354,13 +360,17 @@ def _note_effect(write: ClientWrite) -> None:
         raise TransitionRefused("An adverse event stays with its session.", "AdverseEvent.suspectEntity")
     made = mapping.effect_from(write.document, session_id, _next(write, order, before))
     if made is None or mapping.is_error(write.document):
-        _mark_error(write, order, found)
+        wrong = _mark_error(write, order, found)
+        if wrong is not None:
+            course_events.corrected(write.session, write.actor, order, wrong, wrong, write.now, in_error=True)
         return
     if before is not None and found is not None and not found[2] and _same(made, before):
         return
     _keep(write, order, made)
-    if made.serious and (before is None or not before.serious):
+    if before is None:
         tell(write.session, write.actor, order, made, write.now)
+    else:
+        course_events.corrected(write.session, write.actor, order, before, made, write.now, in_error=False)
 
 
 def _order_of_effect(write: ClientWrite, known: str | None) -> tuple[Order | None, str | None]:

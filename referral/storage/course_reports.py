@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import select, update
+from sqlalchemy import exists, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from referral.domain.codes import Channel
@@ -24,7 +24,9 @@ class CourseReport:
     """One row. `about` is the id of what can happen twice.
 
     The course is told as it stood at `queue_at`. `bundle_id` is the FHIR document, as soon as it is drawn.
-    `told_at`: somebody of the clinic has told the clinician instead, and says so.
+    `told_at`: somebody of the clinic has told the clinician instead, and says so. `version` counts those of
+    the same thing to the same clinician, the highest holds; `corrects` is the report that it replaces in
+    their chart, None where they had none.
     """
 
     id: str
@@ -45,6 +47,8 @@ class CourseReport:
     created_at: datetime
     told_at: datetime | None = None
     told_by: str | None = None
+    version: int = 1
+    corrects: str | None = None
 
     @property
     def may_be_told(self) -> bool:
@@ -54,13 +58,17 @@ class CourseReport:
 
 @dataclass(frozen=True, slots=True)
 class Followed:
-    """A report with what became of its message; `letter_id` is the sealed PDF as soon as it is drawn."""
+    """A report with what became of its message; `letter_id` is the sealed PDF as soon as it is drawn.
+
+    `is_replaced`: another version of it holds.
+    """
 
     report: CourseReport
     state: MessageState | None
     channel: Channel | None
     finished_at: datetime | None
     letter_id: str | None
+    is_replaced: bool
 
     @property
     def has_arrived(self) -> bool:
@@ -70,15 +78,28 @@ class Followed:
 
 _FIELDS: Final = tuple(CourseReport.__slots__)
 _COLUMNS: Final = tuple(_TABLE.c[name] for name in _FIELDS)
+_UNIQUE: Final = ("clinic_id", "referral_id", "occasion", "about", "version")
+_NEWER: Final = _TABLE.alias("newer")
+_IS_REPLACED: Final = exists().where(
+    *(_NEWER.c[name] == _TABLE.c[name] for name in _UNIQUE[:-1]),
+    _NEWER.c.version > _TABLE.c.version,
+)
 _FOLLOWED: Final = (
-    select(*_COLUMNS, _MESSAGE.c.state, _MESSAGE.c.channel, _MESSAGE.c.finished_at, _MESSAGE.c.letter_id)
+    select(
+        *_COLUMNS,
+        _MESSAGE.c.state,
+        _MESSAGE.c.channel,
+        _MESSAGE.c.finished_at,
+        _MESSAGE.c.letter_id,
+        _IS_REPLACED.label("is_replaced"),
+    )
     .select_from(
         _TABLE.outerjoin(
             _MESSAGE,
             (_MESSAGE.c.clinic_id == _TABLE.c.clinic_id) & (_MESSAGE.c.id == _TABLE.c.message_id),
         )
     )
-    .order_by(_TABLE.c.created_at, _TABLE.c.id)
+    .order_by(_TABLE.c.created_at, _TABLE.c.version, _TABLE.c.id)
 )
 
 
@@ -90,23 +111,24 @@ def _to_report(row: Any) -> CourseReport:
 
 
 def _to_followed(row: Any) -> Followed:
-    state, channel, finished_at, letter_id = row[len(_FIELDS) :]
+    state, channel, finished_at, letter_id, is_replaced = row[len(_FIELDS) :]
     return Followed(
         _to_report(row),
         MessageState(state) if state else None,
         Channel(channel) if channel else None,
         finished_at,
         letter_id,
+        is_replaced,
     )
 
 
 def add(session: Session, new: CourseReport) -> bool:
-    """False where the same (request, occasion, what it is about) is owed already: repeating is harmless."""
+    """False where the same (request, occasion, about, version) is owed already: repeating is harmless."""
     values = {name: getattr(new, name) for name in _FIELDS}
     made = session.connection.scalar(
         insert(_TABLE)
         .values(clinic_id=session.clinic, **values)
-        .on_conflict_do_nothing(index_elements=["clinic_id", "referral_id", "occasion", "about"])
+        .on_conflict_do_nothing(index_elements=_UNIQUE)
         .returning(_TABLE.c.id)
     )
     return made is not None
@@ -164,13 +186,15 @@ def of_referral(session: Session, referral_id: str) -> list[Followed]:
 def late(session: Session, since: datetime, now: datetime, limit: int) -> list[Followed]:
     """Reports due since `since` that have not arrived, the longest due first: somebody has to call.
 
-    Also those that no contact may carry, due or not; not what a person has cancelled, or told by voice.
+    Also those that no contact may carry, due or not; not what a person has cancelled, or told by voice, and
+    not what another version has replaced.
     """
     rows = session.connection.execute(
         _FOLLOWED.where(
             _TABLE.c.clinic_id == session.clinic,
             (_TABLE.c.state != "withheld") | (_TABLE.c.withheld_for == Withheld.NO_CONTACT),
             _TABLE.c.told_at.is_(None),
+            ~_IS_REPLACED,
             (_TABLE.c.due_at < now) | (_TABLE.c.withheld_for == Withheld.NO_CONTACT),
             _TABLE.c.due_at >= since,
             _MESSAGE.c.state.is_(None) | _MESSAGE.c.state.not_in([*REACHED, MessageState.CANCELLED]),

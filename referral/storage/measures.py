@@ -38,9 +38,9 @@ class Spread:
     high: float | None = None
 
 
-# One row for every recommender of a course that ended. What the patient has refused, also when it was on its
-# way, or the clinician has not wanted, is left out: nobody failed there. A report that no contact could carry
-# counts against us.
+# One row for every recommender of a course that ended: a corrected report counts instead of the one before.
+# What the patient has refused, also when it was on its way, or the clinician has not wanted, is left out:
+# nobody failed there. A report that no contact could carry counts against us.
 _REPORTED: Final = text("""
     SELECT count(*) FILTER (WHERE NOT ruled_out) AS denominator,
            count(*) FILTER (WHERE m.state IN ('accepted', 'delivered')) AS numerator,
@@ -54,7 +54,11 @@ _REPORTED: Final = text("""
                      AND d.scope = 'treatment-disclosure' AND d.decision = 'withdrawn'
                      AND d.at >= r.created_at) AS ruled_out) o
      WHERE r.clinic_id = :clinic AND r.occasion = 'end-of-course'
-       AND r.happened_at >= :since AND r.happened_at < :until""")
+       AND r.happened_at >= :since AND r.happened_at < :until
+       AND NOT EXISTS (
+             SELECT FROM course_report newer
+              WHERE newer.clinic_id = r.clinic_id AND newer.referral_id = r.referral_id
+                AND newer.occasion = r.occasion AND newer.about = r.about AND newer.version > r.version)""")
 
 
 def reported(session: Session, period: Period) -> Proportion:

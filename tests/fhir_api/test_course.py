@@ -8,15 +8,18 @@ from decimal import Decimal
 import pytest
 
 from referral.domain.course import Candidacy, Course, Ending, SessionState, StopReason, VitalKind
+from referral.domain.report_rules import Withheld
 from referral.fhir.elements import instant
 from referral.fhir.systems import BASE
-from referral.services.course import course_of
-from referral.services.keep_course import words_of
+from referral.services.course import course_of, words_of
 from referral.services.record_course import note_medication
+from referral.services.tell_report import tell_report
+from referral.storage import course_reports, referrals
 from tests.database import NOW
 from tests.fhir_api.client import FhirClient, Json
 from tests.fhir_api.people import INFUSION, Referred, condition, consultation, order, patient, transaction
 from tests.fhir_api.test_access import limited
+from tests.services import people
 
 LOINC, RXNORM, SCT = (
     "http://loinc.org",
@@ -258,6 +261,33 @@ def test_an_event_without_a_session_belongs_to_the_only_order_in_use(treated: Tr
     mark = own("entered-in-error", valueBoolean=True)
     assert treated.fhir.put(f"AdverseEvent/{made['id']}", {**made, "modifierExtension": [mark]}).status == 200
     assert treated.course().serious_events == ()
+
+
+def test_an_event_that_a_client_takes_back_is_taken_back_from_who_was_told(treated: Treated) -> None:
+    fhir, clinic = treated.fhir, treated.fhir.clinic
+    referred = Referred(fhir)
+    order_id, request_id = (one.partition("/")[2] for one in (referred.order, referred.request))
+    with clinic.transaction() as session:
+        people.respond_with(session, clinic, referrals.get(session, request_id))
+    serious = {**treated.event(seriousness="Serious"), "subject": {"reference": referred.patient}}
+    told, untold = (fhir.create(serious) for _ in range(2))
+    with clinic.transaction() as session:
+        first = next(
+            one.report
+            for one in course_reports.of_orders(session, [order_id])
+            if one.report.about == told["id"]
+        )
+        tell_report(session, clinic.actor, order_id, first.id, NOW)
+    mark = own("entered-in-error", valueBoolean=True)
+    for made in (told, untold):
+        path, wrong = f"AdverseEvent/{made['id']}", {**made, "modifierExtension": [mark]}
+        assert treated.fhir.put(path, wrong).status == 200
+        # The same again is no correction.
+        assert treated.fhir.put(path, {**wrong, "date": at()}).status == 200
+    with clinic.transaction() as session:
+        found = [one.report for one in course_reports.of_orders(session, [order_id])]
+    assert [one.corrects for one in found if one.about == told["id"]] == [None, first.id]
+    assert [one.withheld_for for one in found if one.about == untold["id"]] == [Withheld.IN_ERROR]
 
 
 def changed(treated: Treated, words: str = "sertraline 100 mg to 150 mg", **more: object) -> Json:

@@ -17,6 +17,7 @@ from sqlalchemy import (
 from referral.storage.tables.columns import (
     clinic_column,
     column_of,
+    count_column,
     metadata,
     text_column,
     time_column,
@@ -45,8 +46,10 @@ course_report = Table(
     time_column("created_at"),
     time_column("told_at", nullable=True),
     text_column("told_by", nullable=True),
+    count_column("version", 1),
+    text_column("corrects", nullable=True),
     PrimaryKeyConstraint("clinic_id", "id"),
-    UniqueConstraint("clinic_id", "referral_id", "occasion", "about"),
+    UniqueConstraint("clinic_id", "referral_id", "occasion", "about", "version"),
     to_order(),
     ForeignKeyConstraint(
         ["clinic_id", "patient_id", "referral_id"],
@@ -54,6 +57,7 @@ course_report = Table(
     ),
     ForeignKeyConstraint(["clinic_id", "message_id"], ["message.clinic_id", "message.id"]),
     ForeignKeyConstraint(["clinic_id", "bundle_id"], ["document.clinic_id", "document.id"]),
+    ForeignKeyConstraint(["clinic_id", "corrects"], ["course_report.clinic_id", "course_report.id"]),
     CheckConstraint(
         "occasion IN ('decision', 'mid-course', 'end-of-course', 'adverse-event', 'closure')",
         name="occasion",
@@ -61,7 +65,10 @@ course_report = Table(
     CheckConstraint("(told_at IS NULL) = (told_by IS NULL)", name="told"),
     CheckConstraint("state IN ('planned', 'queued', 'withheld')", name="state"),
     CheckConstraint("(state = 'withheld') = (withheld_for IS NOT NULL)", name="withheld"),
-    CheckConstraint("withheld_for IN ('consent', 'not-wanted', 'no-contact')", name="withheld_for"),
+    CheckConstraint(
+        "withheld_for IN ('consent', 'not-wanted', 'no-contact', 'in-error')", name="withheld_for"
+    ),
+    CheckConstraint("version > 0 AND (version > 1 OR corrects IS NULL)", name="version"),
     CheckConstraint("state <> 'queued' OR message_id IS NOT NULL", name="queued"),
     CheckConstraint("(occasion = 'decision') = (treats IS NOT NULL)", name="treats"),
     Index("ix_course_report_planned", "clinic_id", "queue_at", postgresql_where=text("state = 'planned'")),

@@ -21,9 +21,8 @@ from referral.domain.course import (
     StopReason,
 )
 from referral.domain.errors import NotFound, ReferralError
-from referral.services.course import course_of, read_course
+from referral.services.course import course_of, read_course, words_of, words_of_each
 from referral.services.find_orders import find_order
-from referral.services.keep_course import words_of, words_of_each
 from referral.services.record_course import (
     NewDecision,
     decide_candidacy,

@@ -25,8 +25,7 @@ from referral.domain.course import (
 from referral.domain.errors import NotFound, ReferralError
 from referral.domain.side_effects import BY_CODE, worded
 from referral.services.correct_course import correct
-from referral.services.course import read_course
-from referral.services.keep_course import words_of
+from referral.services.course import read_course, words_of
 from referral.storage import accounts, directory
 from referral.storage import course as courses
 from referral.web.dependencies import PostedDep, Visitor, staff

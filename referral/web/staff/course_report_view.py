@@ -43,7 +43,7 @@ def report_lines(visitor: Visitor, order_id: str, clock: Clock) -> tuple[ReportL
         lines.append(
             ReportLine(
                 id=one.report.id if may and waits_for_voice(one, clock.now) else "",
-                title=present.OCCASION[one.report.occasion].capitalize(),
+                title=_title(one),
                 to=present.titled(clinician),
                 when=clock.moment(one.report.happened_at),
                 badge=_badge(one, clock.now),
@@ -58,10 +58,15 @@ def report_lines(visitor: Visitor, order_id: str, clock: Clock) -> tuple[ReportL
     return tuple(lines)
 
 
+def _title(one: Followed) -> str:
+    title = present.OCCASION[one.report.occasion].capitalize()
+    return f"{title}, corrected" if one.report.corrects else title
+
+
 def waits_for_voice(one: Followed, now: datetime) -> bool:
     """Late, or without a contact that may carry it; the same as course_reports.late() finds."""
     report = one.report
-    if not report.may_be_told or report.told_at is not None or one.has_arrived:
+    if not report.may_be_told or report.told_at is not None or one.has_arrived or one.is_replaced:
         return False
     is_late = report.due_at < now or report.withheld_for is Withheld.NO_CONTACT
     return is_late and one.state is not MessageState.CANCELLED
@@ -70,6 +75,8 @@ def waits_for_voice(one: Followed, now: datetime) -> bool:
 def _badge(one: Followed, now: datetime) -> Badge:
     if one.report.told_at is not None:
         return Badge("open", "Told by voice", "phone")
+    if one.is_replaced:
+        return Badge("neutral", "Replaced")
     if waits_for_voice(one, now):
         return Badge("closed", "Overdue" if one.report.due_at < now else "To be told", "warning")
     if one.report.withheld_for is not None:

@@ -75,6 +75,7 @@ WITHHELD: Final = {
     Withheld.CONSENT: "the patient has not agreed",
     Withheld.NOT_WANTED: "the clinician has not asked for it",
     Withheld.NO_CONTACT: "nothing on file can carry it; please call",
+    Withheld.IN_ERROR: "it was recorded in error",
 }
 DECISION: Final = {
     Decision.RECOMMENDED: Badge("open", "Recommended"),
