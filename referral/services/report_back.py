@@ -253,17 +253,14 @@ def _calendars(session: Session, clinician: Clinician, news: News) -> list[Busin
 def _note(session: Session, actor: Actor, report: CourseReport, now: datetime) -> None:
     why = {"why": report.withheld_for} if report.withheld_for else {}
     event = "report-withheld" if report.withheld_for else "report-owed"
-    referrals.note(session, report.referral_id, event, actor.id, now, occasion=report.occasion, **why)
+    corrects = {"corrects": report.corrects} if report.corrects else {}
+    said = {"occasion": report.occasion, **why, **corrects}
+    referrals.note(session, report.referral_id, event, actor.id, now, **said)
     entry = AuditEntry(
         action=Action.CREATE,
         subtype=event,
         entity=f"ServiceRequest/{report.referral_id}",
         patient_id=report.patient_id,
-        detail={
-            "occasion": report.occasion,
-            "due": report.due_at.isoformat(),
-            **why,
-            **({"corrects": report.corrects} if report.corrects else {}),
-        },
+        detail={**said, "due": report.due_at.isoformat()},
     )
     audit.record(session, actor, entry)

@@ -10,13 +10,16 @@ from pathlib import Path
 import pytest
 
 from referral.domain.codes import Channel
+from referral.domain.course import ChangeReason, Severity, SideEffect
 from referral.domain.credential import Minted, expires_at, mint
 from referral.domain.life import Cause, Purpose
 from referral.domain.outgoing import MessageKind
 from referral.domain.report_rules import Occasion
 from referral.letters.render import Renderer
 from referral.services.account_disclosures import account_disclosures
+from referral.services.correct_course import correct
 from referral.services.deliver_messages import deliver_due
+from referral.services.record_session import NewEffect, notice
 from referral.services.report_back import News, report_back
 from referral.services.treat import record_consultation
 from referral.services.void_recommendation import void
@@ -54,10 +57,14 @@ def reported(case: Case) -> str:
         news = News(occasion=Occasion.DECISION, happened_at=case.clock.now, treats=True)
         order = orders.get(session, case.referral.order_id, lock=True)
         (report,) = report_back(session, case.clinic.actor, order, news, case.clock.now)
+    send(case)
+    return report.id
+
+
+def send(case: Case) -> None:
     with tempfile.TemporaryDirectory() as folder:
         renderer = Renderer(Path(folder))
         deliver_due(delivery(case.clinic, renderer, case.clock.now, email=Provider()), case.clinic.id)
-    return report.id
 
 
 def its_link(case: Case) -> Minted:
@@ -101,6 +108,47 @@ def test_the_link_of_a_report_leads_to_it_even_when_the_recommendation_has_ended
     assert [row.reference for row in told.rows if row.what == "portal-report"] == [
         f"DocumentReference/{kept.letter_id}"
     ]
+
+
+def test_a_report_that_was_corrected_stays_readable_and_says_that_another_one_holds(
+    case: Case, browser: Browser
+) -> None:
+    sign(browser)
+    seizure = NewEffect(
+        code="91175000",
+        severity=Severity.SEVERE,
+        serious=True,
+        noticed_at=case.clock.now - timedelta(hours=1),
+    )
+    with case.clinic.transaction() as session:
+        event = notice(session, case.clinic.actor, case.referral.order_id, seizure, case.clock.now)
+    send(case)
+    page = browser.get("/request/since")
+    assert page.text.count("Report of a serious adverse event") == 1
+    assert "replaced by a corrected report" not in page.text
+    with case.clinic.transaction() as session:
+        correct(
+            session,
+            case.clinic.actor,
+            SideEffect,
+            event.id,
+            ChangeReason.WRONG_PLACE,
+            case.clock.now,
+            in_error=True,
+        )
+    send(case)
+    page = browser.get("/request/since")
+    assert page.text.count("Report of a serious adverse event") == 2
+    assert page.text.count("replaced by a corrected report") == 1
+    with case.clinic.transaction() as session:
+        both = [
+            one.report.id
+            for one in course_reports.of_referral(session, case.referral.id)
+            if one.report.occasion is Occasion.ADVERSE_EVENT
+        ]
+    said = [pdf.text(browser.get(f"/request/reports/{id}.pdf").content) for id in both]
+    assert ["Seizure. Severe." in one for one in said] == [True, False]
+    assert ["there was no such event" in one for one in said] == [False, True]
 
 
 def test_a_report_is_nobody_elses_and_nothing_without_a_visit(case: Case, browser: Browser) -> None:

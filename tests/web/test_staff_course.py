@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from playwright.sync_api import Page, expect
 
 from referral.domain.codes import Role
 from referral.domain.course import Course, Ended, SessionState, Vital
 from referral.domain.records import Order
+from referral.letters.render import Renderer
 from referral.services.course import course_of
+from referral.services.deliver_messages import deliver_due
 from referral.storage import course
 from tests.browser import run_chromium
 from tests.database import ClinicFixture
 from tests.journeys.looking import look
 from tests.services.bookings import open_order
+from tests.services.sending import Provider, delivery
+from tests.services.test_report_back import recommended
 from tests.web.desk import Desk, OpenDesk
 
 START = {
@@ -179,6 +185,31 @@ def test_how_a_course_ended_is_corrected_and_both_versions_are_shown(
     robin = open_desk(clinic)
     robin.get(path)
     assert robin.status == 403
+
+
+def test_who_corrects_what_was_told_reads_who_gets_a_corrected_report(
+    clinic: ClinicFixture, open_desk: OpenDesk, tmp_path: Path
+) -> None:
+    referral, nurse = recommended(clinic), open_desk(clinic, Role.CLINICIAN)
+    course_page = f"/orders/{referral.order_id}/course"
+    nurse.get(course_page)
+    nurse.post(f"{course_page}/event", {"effect": "91175000", "severity": "severe"})
+    with clinic.transaction() as session:
+        (event,) = course_of(session, referral.order_id).serious_events
+    path = f"/records/effect/{event.id}"
+    nurse.get(path)
+    assert "A corrected one goes out by itself" not in nurse.text
+    deliver_due(delivery(clinic, Renderer(tmp_path), email=Provider()), clinic.id)
+    nurse.get(path)
+    assert "Chidi Okafor, MD has a report of this. A corrected one goes out by itself." in nurse.text
+    right = {"effect": event.code, "severity": "moderate", "serious": "yes", "why": "typing-error"}
+    nurse.post(f"{path}/correct", right)
+    assert nurse.status == 200, nurse.text
+    nurse.get(course_page)
+    assert "Serious adverse event, corrected" in nurse.text
+    assert "Replaced" in nurse.text
+    nurse.get(f"/requests/{referral.id}")
+    assert "serious adverse event, corrected" in nurse.text
 
 
 def test_a_nurses_session_on_a_tablet(clinic: ClinicFixture, open_desk: OpenDesk, order: Order) -> None:

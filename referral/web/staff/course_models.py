@@ -148,7 +148,10 @@ class Version:
 
 @dataclass(frozen=True, slots=True)
 class RecordPage:
-    """One thing of a course with its versions, and the form that makes the next one."""
+    """One thing of a course with its versions, and the form that makes the next one.
+
+    `told` are those who have a report of it, and get a corrected one.
+    """
 
     title: str
     back: Link
@@ -164,3 +167,4 @@ class RecordPage:
     severities: tuple[Choice, ...] = ()
     endings: tuple[Choice, ...] = ()
     stops: tuple[Choice, ...] = ()
+    told: tuple[str, ...] = ()

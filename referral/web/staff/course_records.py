@@ -23,6 +23,7 @@ from referral.domain.course import (
     Vital,
 )
 from referral.domain.errors import NotFound, ReferralError
+from referral.domain.report_rules import Occasion
 from referral.domain.side_effects import BY_CODE, worded
 from referral.services.correct_course import correct
 from referral.services.course import read_course, words_of
@@ -35,6 +36,7 @@ from referral.web.staff import course_view, present
 from referral.web.staff.clock import Clock
 from referral.web.staff.course_form import Reader
 from referral.web.staff.course_models import RecordPage
+from referral.web.staff.course_report_view import who_was_told
 from referral.web.staff.course_view import code_of
 from referral.web.staff.frame import clock_of, form_of, show, version_of
 from referral.web.staff.models import Link
@@ -124,8 +126,17 @@ def _record(request: Request, visitor: Visitor, ids: tuple[str, str], shown: Sho
         severities=course_view.choices(course_words.SEVERITY),
         endings=course_view.choices(course_words.ENDING),
         stops=course_view.choices(course_words.STOP_REASON),
+        told=_told(visitor, order_id, value),
     )
     return show(request, visitor, "staff/course_record.html.j2", "orders", page, shown.status)
+
+
+def _told(visitor: Visitor, order_id: str, value: Any) -> tuple[str, ...]:
+    if isinstance(value, Ended):
+        return who_was_told(visitor, order_id, Occasion.END_OF_COURSE)
+    if isinstance(value, SideEffect):
+        return who_was_told(visitor, order_id, Occasion.ADVERSE_EVENT, value.id)
+    return ()
 
 
 def _values(value: Any, clock: Clock) -> dict[str, str]:

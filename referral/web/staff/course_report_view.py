@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from referral.domain.outgoing import MessageState
-from referral.domain.report_rules import Withheld
+from referral.domain.report_rules import Occasion, Withheld
 from referral.services.tell_report import tell_report
 from referral.storage import course_reports, directory, referrals
 from referral.storage.course_reports import Followed
@@ -56,6 +56,19 @@ def report_lines(visitor: Visitor, order_id: str, clock: Clock) -> tuple[ReportL
             )
         )
     return tuple(lines)
+
+
+def who_was_told(visitor: Visitor, order_id: str, occasion: Occasion, about: str = "") -> tuple[str, ...]:
+    """Those who have a report of it, or have heard of it by voice."""
+    found = [
+        one.report.referral_id
+        for one in course_reports.of_orders(visitor.session, [order_id])
+        if (one.report.occasion, one.report.about) == (occasion, about)
+        and (one.has_arrived or one.report.told_at is not None)
+    ]
+    about_them = referrals.find_many(visitor.session, set(found)) if found else {}
+    people = directory.get_clinicians(visitor.session, {one.clinician_id for one in about_them.values()})
+    return tuple(sorted(present.titled(one) for one in people.values()))
 
 
 def _title(one: Followed) -> str:

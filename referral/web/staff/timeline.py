@@ -237,7 +237,9 @@ _DETAILS: Final[dict[str, Callable[[_Detail, RequestView, Clock], str]]] = {
     "undone": lambda detail, _view, _clock: _LOOKS[detail["undone"]][2],
     "replanned": lambda detail, _view, _clock: _WHY_MOVED.get(detail["why"], ""),
     "renewed": _on_day("until", "valid until"),
-    "report-owed": lambda detail, _view, _clock: present.OCCASION[Occasion(detail["occasion"])],
+    "report-owed": lambda detail, _view, _clock: (
+        present.OCCASION[Occasion(detail["occasion"])] + (", corrected" if "corrects" in detail else "")
+    ),
     "report-told": lambda detail, _view, _clock: present.OCCASION[Occasion(detail["occasion"])],
     "follow-up-outcome": lambda detail, _view, _clock: CHANGES[Outcome(detail["outcome"])].lower(),
     "report-withheld": lambda detail, _view, _clock: (
