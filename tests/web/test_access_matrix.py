@@ -394,8 +394,8 @@ def paths(route: RouteContext, place: Place) -> Iterator[str]:
 
 def _fhir_paths(template: str, place: Place) -> Iterator[str]:
     if "{id}" not in template:
-        for type in INTERACTIONS:
-            yield template.replace("{type}", type).replace("{rest:path}", f"{type}/1/2/3/4")
+        nothing = template.replace("{rest:path}", "Patient/1/2/3/4")
+        yield from dict.fromkeys(nothing.replace("{type}", type) for type in INTERACTIONS)
         return
     fixed = re.match(r"/fhir/([A-Z]\w+)/", template)
     for type, id in place.resources:
