@@ -100,7 +100,10 @@ def corrected(
     """
     if isinstance(made, Ended):
         news = News(occasion=Occasion.END_OF_COURSE, happened_at=made.ended_at)
-        report_anew(session, actor, order, news, made.stamp.version, now)
+        told = report_anew(session, actor, order, news, made.stamp.version, now)
+        # Who wants no report of the end has read in the closing one how it ended.
+        closing = News(occasion=Occasion.CLOSURE, happened_at=now)
+        report_anew(session, actor, order, closing, made.stamp.version, now, but=told)
     elif isinstance(made, SideEffect) and isinstance(before, SideEffect):
         stands = made.serious and not in_error
         news = News(occasion=Occasion.ADVERSE_EVENT, happened_at=made.noticed_at, about=made.id)

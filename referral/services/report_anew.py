@@ -6,6 +6,7 @@ replaces (docs/adr/0039).
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Final
 
@@ -34,23 +35,25 @@ def report_anew(
     now: datetime,
     *,
     stands: bool = True,
-) -> None:
-    """Owe another version of the report of this news to everybody who was owed one.
+    but: Collection[str] = (),
+) -> frozenset[str]:
+    """Owe another version of the report of this news to everybody who was owed one; returns their requests.
 
     `version` is that of what was corrected, so that repeating is harmless. What is still to be drawn is drawn
-    as it is now. What does not stand at all is told only to who has been told of it. The caller holds the
-    order.
+    as it is now. What does not stand at all is told only to who has been told of it. `but` are requests that
+    are left out. The caller holds the order.
     """
     newest = {
         one.report.referral_id: one.report
         for one in course_reports.of_orders(session, [order.id])
         if (one.report.occasion, one.report.about) == (news.occasion, news.about) and not one.is_replaced
     }
-    for referral_id in sorted(newest):
-        report = newest[referral_id]
-        if report.version < version and report.withheld_for not in _RULED_OUT:
+    owed = {id for id, report in newest.items() if report.withheld_for not in _RULED_OUT}.difference(but)
+    for referral_id in sorted(owed):
+        if newest[referral_id].version < version:
             referrals.get(session, referral_id, lock=True)
-            _replace(session, actor, report, news, version, now, stands=stands)
+            _replace(session, actor, newest[referral_id], news, version, now, stands=stands)
+    return frozenset(owed)
 
 
 def _replace(
@@ -70,7 +73,10 @@ def _replace(
     if stands or corrects is not None:
         report_again(session, actor, report.referral_id, news, now, version=version, corrects=corrects)
     else:
-        course_reports.change(session, report.id, state="withheld", withheld_for=Withheld.IN_ERROR)
+        why = Withheld.IN_ERROR
+        course_reports.change(session, report.id, state="withheld", withheld_for=why)
+        said = {"occasion": report.occasion, "why": why}
+        referrals.note(session, report.referral_id, "report-withheld", actor.id, now, **said)
 
 
 def _may_have_come(session: Session, report: CourseReport, now: datetime) -> bool:

@@ -174,6 +174,27 @@ def test_who_was_told_of_a_serious_event_hears_at_once_what_is_right(
     assert words in paragraphs(composition, "What happened")
 
 
+def test_who_wants_no_report_of_the_end_hears_the_correction_as_a_closing_report(
+    clinic: ClinicFixture, renderer: Renderer
+) -> None:
+    referral = recommended(clinic, reports="mid-course", continues_care="no")
+    stopped(clinic, referral)
+    (first,) = versions(clinic, referral, Occasion.CLOSURE)
+    # Whatever the time is now: two hours before the office closes.
+    mail = send(clinic, renderer, first.report.due_at - timedelta(hours=2))
+    fix_end(clinic, referral.order_id, first.report.due_at, reason=StopReason.PATIENT_WISH)
+    _, new = versions(clinic, referral, Occasion.CLOSURE)
+    send(clinic, renderer, new.report.due_at - timedelta(hours=2), mail)
+    assert len(mail.sent) == 2
+    _, new = versions(clinic, referral, Occasion.CLOSURE)
+    said, _ = read(clinic, new)
+    assert "Closing report" in said
+    assert "Corrected report" in said
+    assert "patient’s wish" in said
+    (unwanted,) = versions(clinic, referral, Occasion.END_OF_COURSE)
+    assert unwanted.report.withheld_for is Withheld.NOT_WANTED
+
+
 def test_an_event_that_never_was_is_told_to_nobody_who_has_not_heard_of_it(
     clinic: ClinicFixture, renderer: Renderer
 ) -> None:
