@@ -14,7 +14,7 @@ from referral.domain.fax import WAITING as WAITING_FAXES
 from referral.domain.fax import FaxState
 from referral.domain.gate import Recommendation, needs_call
 from referral.domain.life import ASK_AHEAD, find_conflicts
-from referral.domain.outgoing import ON_THEIR_WAY, MessageState
+from referral.domain.outgoing import MessageState
 from referral.domain.policy import Policy
 from referral.domain.reminders import Step
 from referral.services.attention import Attention, Reason
@@ -129,7 +129,7 @@ def find_today(session: Session, actor: Actor, today: date, now: datetime) -> To
         requests_open=referrals.count_open(session, at_most=COUNTED),
         blocked=sum(not state.decision.open for state in states),
         ready=sum(state.decision.open for state in states),
-        messages_waiting=outbox.count(session, ON_THEIR_WAY),
+        messages_waiting=outbox.count_on_their_way(session),
         emergencies=tuple(emergencies(session, actor, states, now)),
         signs=tuple(signs_waiting(session)),
     )

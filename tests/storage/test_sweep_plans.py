@@ -82,7 +82,7 @@ WORKS: dict[str, Callable[[Session], object]] = {
     "nothing is to be replanned": lambda session: replan_open(session, NOW),
     "a walk": _walk,
     "stuck letters": lambda session: outbox.stuck(session, TROUBLE),
-    "letters under way": lambda session: outbox.count(session, (MessageState.QUEUED, MessageState.READY)),
+    "letters under way": outbox.count_on_their_way,
     "the next orders": lambda session: orders.find(session, limit=300),
     "codes that nobody has classified": _codes,
     "open requests, counted": lambda session: referrals.count_open(session, at_most=1000),
@@ -108,6 +108,9 @@ def test_a_sweep_reads_no_growing_table_from_end_to_end(clinic: ClinicFixture, n
     [
         ("what is due", "ix_referral_next_step"),
         ("stuck letters", "ix_message_trouble"),
+        ("letters under way", "ix_message_to_draw"),
+        ("letters under way", "ix_message_to_send"),
+        ("letters under way", "ix_message_held"),
         ("the next orders", "ix_infusion_order_usable"),
         ("a walk", "uq_referral_open"),
         ("codes that nobody has classified", "ix_order_indication_clinic_id_system_code"),
