@@ -30,6 +30,7 @@ from referral.embedded import Engines
 from referral.services.demo import ensure_demo
 from referral.services.smart_clients import NewClient, register_client
 from referral.storage import migrate
+from referral.web.server import settle_memory
 
 CONNECTIONS = 16
 ROUNDS = 5
@@ -84,8 +85,10 @@ def free_port() -> int:
 
 
 def _serve(make: Callable[[Settings], FastAPI], settings: Settings, port: int) -> None:
+    app = make(settings)
+    settle_memory()
     uvicorn.run(
-        make(settings),
+        app,
         host="127.0.0.1",
         port=port,
         log_level="error",

@@ -85,7 +85,7 @@ def api(
 
         from referral.bootstrap import build_runtime
         from referral.web.app import create_app
-        from referral.web.server import Server
+        from referral.web.server import Server, settle_memory
 
         listener = _listen(settings) if listen_fd is None else socket.socket(fileno=listen_fd)
         runtime = build_runtime(settings, longest_statement=_LONGEST_STATEMENT)
@@ -99,6 +99,7 @@ def api(
             server_header=False,
             timeout_graceful_shutdown=10,
         )
+        settle_memory()
         Server(config).run(sockets=[listener])
 
 

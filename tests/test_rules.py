@@ -24,6 +24,7 @@ from referral.domain.outgoing import TO_PATIENT, WITH_LINK, MessageKind
 from referral.storage import migrate, tables
 from referral.translation import long_date
 from referral.web import errors as web_errors
+from referral.web.signposts import Signposts
 from referral.web.staff.message_view import _GSM as GSM
 from tests.database import ClinicFixture
 from tests.order import DIVIDED, SECONDS
@@ -42,7 +43,7 @@ def routes(app: FastAPI) -> list[RouteContext]:
     return [
         route
         for route in iter_route_contexts(app.routes)
-        if not isinstance(route.original_route, Mount) and route.path not in OWN
+        if not isinstance(route.original_route, Mount | Signposts) and route.path not in OWN
     ]
 
 

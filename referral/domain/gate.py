@@ -16,6 +16,7 @@ from typing import Final
 from referral.domain.codes import POSITIVE, ClinicianKind, Decision, Requirement, Strength, Verdict
 from referral.domain.npi import KIND_LABEL
 from referral.domain.policy import Indication, Policy
+from referral.domain.quick import quick
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +45,7 @@ class Override:
     used: bool = False
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateFacts:
     """All that the rule looks at for one order.
@@ -60,6 +62,7 @@ class GateFacts:
     restoring: bool = False
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class RequirementState:
     """`by` is the id of what satisfies it (an Encounter or a recommendation)."""
@@ -70,6 +73,7 @@ class RequirementState:
     valid_until: datetime | None = None
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateDecision:
     """Advice as of a time. `reasons` holds one sentence per requirement that is not met; empty when open.

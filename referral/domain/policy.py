@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Final
 
 from referral.domain.codes import ClinicianKind, Requirement, Strength
+from referral.domain.quick import quick
 
 ICD_10_CM: Final = "http://hl7.org/fhir/sid/icd-10-cm"
 SNOMED_CT: Final = "http://snomed.info/sct"
@@ -21,6 +22,7 @@ class IndicationClass(StrEnum):
     PAIN = "pain"
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Indication:
     """One coded reason for the infusions; `display` is the wording that people read."""

@@ -11,8 +11,10 @@ from referral.domain.calendar import Hours
 from referral.domain.codes import BusinessStatus, Channel, ClinicianKind, TaskStatus
 from referral.domain.language import Language
 from referral.domain.policy import Indication
+from referral.domain.quick import quick
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Patient:
     """`language` is a BCP 47 tag; `telephone` is E.164, with `;ext=` where there is an extension.
@@ -63,6 +65,7 @@ class Bar(StrEnum):
     WRONG_RECIPIENT = "wrong-recipient"
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contact:
     """One way to reach a clinician or a patient. The id is ours: contacts are telecom entries, no resources.
@@ -87,6 +90,7 @@ class Contact:
         return self.verified_at is not None
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Clinician:
     """An outside clinician in one role: `id` is the PractitionerRole. `time_zone` is an IANA name.
@@ -110,6 +114,7 @@ class Clinician:
     language: Language | None = None
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
     """An infusion order; `id` is its ServiceRequest. `status` is a RequestStatus code."""
@@ -123,6 +128,7 @@ class Order:
     created_at: datetime
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Referral:
     """A recommendation request to one clinician; `id` is its ServiceRequest, `number` is for people.

@@ -12,6 +12,7 @@ from referral.domain.calls import CallState
 from referral.domain.errors import NotFound
 from referral.domain.ids import is_uuid
 from referral.domain.listing import Page, View
+from referral.domain.quick import quick
 from referral.domain.records import Contact
 from referral.services.find_orders import OrderState, with_orders
 from referral.services.follow_requests import Followed
@@ -27,6 +28,7 @@ _MOST: Final = 300
 _ALL: Final = View()
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
     """One call with the request that it is about. `number` is the one to ring, None where none is on file.

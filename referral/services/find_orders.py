@@ -11,6 +11,7 @@ from referral.domain.gate import GateDecision, Recommendation
 from referral.domain.listing import Page, View
 from referral.domain.override import OverrideCase
 from referral.domain.policy import Indication, Policy
+from referral.domain.quick import quick
 from referral.domain.records import Clinician, Order, Patient
 from referral.services.classify_indication import CodeEffect, look_at_code
 from referral.services.find_life import Life, find_life
@@ -34,6 +35,7 @@ from referral.storage.lists import orders as listed_orders
 from referral.storage.orders import TreatmentStart
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderState:
     """An order, the advice of the gate, the answers it rests on, and its requests, newest first."""

@@ -122,7 +122,7 @@ def find_today(session: Session, actor: Actor, today: date, now: datetime) -> To
         for seat in released
     ]
     board = Today(
-        infusions=tuple(_coming(session, states, seats, today)[:_CHAIRS]),
+        infusions=_coming(session, states, seats, today),
         attention=tuple(sorted(attention, key=lambda item: item.since)),
         calls=tuple(call for call in calls if call.task.due_at <= now),
         waiting=waiting.read(session, now),
@@ -141,23 +141,21 @@ def find_today(session: Session, actor: Actor, today: date, now: datetime) -> To
     return board
 
 
-def _coming(session: Session, states: list[OrderState], seats: list[Seat], today: date) -> list[Coming]:
-    """Nearest first; an order with an open booking is shown by its bookings alone."""
+def _coming(session: Session, states: list[OrderState], seats: list[Seat], today: date) -> tuple[Coming, ...]:
+    """The next ones, nearest first; an order with an open booking is shown by its bookings alone."""
     calendar = clinic_calendar(session)
     booked = {seat.state.order.id for seat in seats}
-    found = [
-        (
-            (False, calendar.local_date(seat.booking.starts_at), seat.booking.starts_at),
-            Coming(seat.state, seat),
-        )
+    found: list[tuple[tuple[bool, date, datetime], OrderState, Seat | None]] = [
+        ((False, calendar.local_date(seat.booking.starts_at), seat.booking.starts_at), seat.state, seat)
         for seat in seats
     ]
     for state in states:
         day = state.order.first_infusion_on
         if state.order.id not in booked and (day is None or day >= today):
-            found.append(((day is None, day or date.max, _LAST), Coming(state)))
+            found.append(((day is None, day or date.max, _LAST), state, None))
     # Of one day, booked chairs come first; orders without a date keep their own order.
-    return [coming for _, coming in sorted(found, key=lambda item: item[0])]
+    found.sort(key=lambda item: item[0])
+    return tuple(Coming(state, seat) for _, state, seat in found[:_CHAIRS])
 
 
 _LAST: Final = datetime.max.replace(tzinfo=UTC)

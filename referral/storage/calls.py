@@ -13,6 +13,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, distinct_on, insert
 
 from referral.domain.calls import CallOutcome, CallReason, CallState
 from referral.domain.errors import StaleVersion
+from referral.domain.quick import quick
 from referral.storage import tables
 from referral.storage.db import Session, one_of
 from referral.storage.versioned import over
@@ -20,6 +21,7 @@ from referral.storage.versioned import over
 _TABLE: Final = tables.call_task
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallTask:
     """About a request, a contact of its clinician, or both. `tries` counts calls that reached nobody."""

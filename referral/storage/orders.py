@@ -30,6 +30,7 @@ from referral.domain.codes import ClinicianKind, Decision, Strength
 from referral.domain.errors import GateClosed, NotFound, TransitionRefused
 from referral.domain.gate import RESTORING, GateFacts, Override, Recommendation
 from referral.domain.policy import ICD_10_CM, Indication
+from referral.domain.quick import quick
 from referral.domain.records import Order
 from referral.storage import tables
 from referral.storage.db import GATE_CLOSED, Session, among, one_of, sql_state
@@ -261,6 +262,7 @@ def set_status(session: Session, id: str, status: str) -> bool:
 # ---- What the gate looks at
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class FactsOfOrder:
     patient_id: str

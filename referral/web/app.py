@@ -39,6 +39,7 @@ from referral.web.fhir_path import FhirPath
 from referral.web.live import Live
 from referral.web.middleware import Frame
 from referral.web.openapi import describe
+from referral.web.signposts import Signposts
 from referral.web.staff import routes as staff_routes
 from referral.web.together import Together
 
@@ -75,7 +76,6 @@ def create_app(runtime: Runtime) -> FastAPI:
     app.add_middleware(AccessLog)
     app.mount("/static", Assets(), name="static")
     errors.register(app)
-    # Routes are tried one after the other: systems, which call in bulk, come before people.
     for router in (
         fhir_api.frequent,
         fhir_metadata.router,
@@ -91,11 +91,13 @@ def create_app(runtime: Runtime) -> FastAPI:
         portal.router,
         patient_page.router,
         verify.router,
-        staff_routes.router,
         health.router,
         hooks_fax_in.router,
         hooks.router,
     ):
         app.include_router(router)
+    for router in staff_routes.ROUTERS:
+        app.include_router(router, include_in_schema=False, tags=["staff"])
+    app.router.routes.insert(0, Signposts(list(app.router.routes)))
     describe(app)
     return app

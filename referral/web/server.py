@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+import gc
 import socket
 
 import uvicorn
 from fastapi import FastAPI
+
+
+def settle_memory() -> None:
+    """Call it once everything is loaded: what is in memory now stays, and is left out of collections.
+
+    Requests leave hardly any cycles behind, and a page makes thousands of objects: collections come after
+    50,000 instead of after 700. They had taken a tenth of the time of the Today board.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
 
 
 class Server(uvicorn.Server):

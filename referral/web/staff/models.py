@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from referral.domain.quick import quick
 from referral.web.form import Form
 from referral.web.staff.classify_models import Classified, CodeChoices
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class When:
     """A time as people read it in the clinic's zone, and as machines do."""
@@ -20,6 +22,7 @@ class When:
     iso: str
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Link:
     label: str
@@ -35,6 +38,7 @@ class Badge:
     icon: str = ""
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Fact:
     """A label with its text; a link when `href` is set."""
@@ -44,6 +48,7 @@ class Fact:
     href: str = ""
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Choice:
     """One option of a select, or one radio or tick box."""

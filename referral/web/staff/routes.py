@@ -55,10 +55,9 @@ from referral.web.staff import (
     users,
 )
 
-router: Final = APIRouter(include_in_schema=False, tags=["staff"])
 # New before one: `/requests/new` is not the id of a request, an override is no step of an order, and an
 # answer by telephone has a page of its own.
-for module in (
+_MODULES: Final = (
     sign_in,
     second_step,
     set_up,
@@ -105,5 +104,5 @@ for module in (
     audit_list,
     reports,
     design,
-):
-    router.include_router(module.router)
+)
+ROUTERS: Final[tuple[APIRouter, ...]] = tuple(module.router for module in _MODULES)
