@@ -30,7 +30,6 @@ from referral.embedded import Engines
 from referral.services.demo import ensure_demo
 from referral.services.smart_clients import NewClient, register_client
 from referral.storage import migrate
-from referral.web.server import settle_memory
 
 CONNECTIONS = 16
 ROUNDS = 5
@@ -85,10 +84,8 @@ def free_port() -> int:
 
 
 def _serve(make: Callable[[Settings], FastAPI], settings: Settings, port: int) -> None:
-    app = make(settings)
-    settle_memory()
     uvicorn.run(
-        app,
+        make(settings),
         host="127.0.0.1",
         port=port,
         log_level="error",

@@ -30,6 +30,7 @@ from referral.services.request_recommendation import NewOrder, place_order
 from referral.services.smart_clients import NewClient, register_client
 from referral.storage import directory
 from referral.web.app import create_app
+from referral.web.server import settle_memory
 
 ORDERS = 300
 _BARE_TABLE = """
@@ -46,7 +47,9 @@ UNION ALL SELECT 'x' || i, 'p', 'open', 'r', now() FROM generate_series(1, 10000
 def ours(settings: Settings) -> FastAPI:
     """As in production: one line of JSON per request."""
     logs.configure("json", Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 - open as long as the process
-    return create_app(build_runtime(settings))
+    app = create_app(build_runtime(settings))
+    settle_memory()
+    return app
 
 
 def bare(settings: Settings) -> FastAPI:

@@ -42,6 +42,7 @@ def business_calendar(
     """Pure: the calendar that follows from these facts and the federal holidays."""
     ranges, days, weekdays = tuple(closed), frozenset(closed_days), hours.closed_weekdays
 
+    @cache
     def is_closed(day: date) -> bool:
         return (
             day.weekday() in weekdays

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import func, insert, select, text
+from sqlalchemy import bindparam, func, insert, select, text
 
 from referral.domain.audit import Action, Actor, AuditEntry
 from referral.storage.db import Session, flush
@@ -101,11 +101,13 @@ class Subject:
     names: str = ""
 
 
+_NEWEST: Final = select(func.max(audit_event.c.id)).where(audit_event.c.clinic_id == bindparam("clinic"))
+
+
 def newest(session: Session) -> int:
     """The id of the last row of this clinic, 0 without any; read once a transaction, as every form asks."""
     if ("audit", "newest") not in session.kept:
-        own = audit_event.c.clinic_id == session.clinic
-        last = session.connection.scalar(select(func.max(audit_event.c.id)).where(own))
+        last = session.connection.scalar(_NEWEST, {"clinic": session.clinic})
         session.kept["audit", "newest"] = int(last or 0)
     found: int = session.kept["audit", "newest"]
     return found

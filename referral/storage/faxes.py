@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import bindparam, delete, func, select, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import Text, any_, bindparam, delete, func, select, update
+from sqlalchemy.dialects.postgresql import ARRAY, insert
 
 from referral.domain.codes import Channel
 from referral.domain.errors import NotFound, StaleVersion
 from referral.domain.fax import DEALT_WITH, IN_INBOX, ON_THE_WAY, WAITING, FaxSource, FaxState, MatchedBy
-from referral.storage.db import Session, among, one_of
+from referral.storage.db import Session, one_of
 from referral.storage.tables import contact
 from referral.storage.tables import incoming_fax as _TABLE  # noqa: N812 - as in every module of storage
 from referral.storage.versioned import over
@@ -221,17 +221,21 @@ def meant_for(session: Session, referral_id: str) -> list[Fax]:
     return [to_fax(row) for row in rows]
 
 
+_WAITING_FOR: Final = (
+    select(*COLUMNS)
+    .where(
+        _TABLE.c.clinic_id == bindparam("clinic"),
+        one_of(_TABLE.c.state, WAITING),
+        _TABLE.c.referral_id == any_(bindparam("ids", type_=ARRAY(Text))),
+    )
+    .order_by(_TABLE.c.received_at.desc(), _TABLE.c.id)
+)
+
+
 def waiting_for(session: Session, referral_ids: Iterable[str]) -> dict[str, Fax]:
     """By request, the oldest fax that waits for a person; requests without any are missing."""
-    rows = session.connection.execute(
-        select(*COLUMNS)
-        .where(
-            _TABLE.c.clinic_id == session.clinic,
-            one_of(_TABLE.c.state, WAITING),
-            among(_TABLE.c.referral_id, referral_ids),
-        )
-        .order_by(_TABLE.c.received_at.desc(), _TABLE.c.id)
-    )
+    given = {"clinic": session.clinic, "ids": list(referral_ids)}
+    rows = session.connection.execute(_WAITING_FOR, given)
     return {str(fax.referral_id): fax for fax in map(to_fax, rows)}
 
 

@@ -120,6 +120,12 @@ def to_orders(session: Session, rows: Iterable[Any]) -> list[Order]:
     ]
 
 
+_ONE: Final = select(tables.infusion_order).where(
+    tables.infusion_order.c.clinic_id == bindparam("clinic"), tables.infusion_order.c.id == bindparam("id")
+)
+_HELD: Final = _ONE.with_for_update(key_share=True)
+
+
 def get(session: Session, id: str, *, lock: bool = False) -> Order:
     """Raises NotFound where there is none in this clinic. `lock` comes before any other, see referrals.get().
 
@@ -129,10 +135,8 @@ def get(session: Session, id: str, *, lock: bool = False) -> Order:
     kept: Order | None = session.kept.get(("infusion_order", id))
     if kept is not None:
         return kept
-    table = tables.infusion_order
-    query = select(table).where(table.c.clinic_id == session.clinic, table.c.id == id)
-    held = query.with_for_update(key_share=True)
-    row = session.connection.execute(held if lock else query).one_or_none()
+    given = {"clinic": session.clinic, "id": id}
+    row = session.connection.execute(_HELD if lock else _ONE, given).one_or_none()
     if row is None:
         raise NotFound(f"There is no infusion order with id {id}.")
     order = to_orders(session, [row])[0]

@@ -70,20 +70,23 @@ def to_referral(row: Any) -> Referral:
     return Referral(**values)
 
 
+_ONE: Final = _SELECT.where(_TABLE.c.clinic_id == bindparam("clinic"), _TABLE.c.id == bindparam("id"))
+
+
 def get(session: Session, id: str, *, lock: bool = False) -> Referral:
     """`lock` holds order and request until the transaction ends: take it before any decision about them.
 
     Everything locks in one order, so that nobody waits in a circle: infusion order, its requests, their links
     and messages, the gate.
     """
-    query = _SELECT.where(_TABLE.c.clinic_id == session.clinic, _TABLE.c.id == id)
+    query = _ONE
     if lock:
         of_order = _TABLE.c.order_id == _ORDER.c.id
         order = select(_ORDER.c.id).join(_TABLE, and_(_ORDER.c.clinic_id == _TABLE.c.clinic_id, of_order))
         mine = order.where(_TABLE.c.clinic_id == session.clinic, _TABLE.c.id == id)
         session.connection.execute(mine.with_for_update(of=_ORDER, key_share=True))
         query = query.with_for_update(key_share=True)
-    row = session.connection.execute(query).one_or_none()
+    row = session.connection.execute(query, {"clinic": session.clinic, "id": id}).one_or_none()
     if row is None:
         raise NotFound(f"There is no request with id {id}.")
     return to_referral(row)
@@ -156,11 +159,14 @@ def of_orders(session: Session, order_ids: Iterable[str]) -> list[Referral]:
     return [to_referral(row) for row in session.connection.execute(_OF_ORDERS, given).all()]
 
 
+_MANY: Final = _SELECT.where(
+    _TABLE.c.clinic_id == bindparam("clinic"), _TABLE.c.id == any_(bindparam("ids", type_=ARRAY(Text)))
+)
+
+
 def find_many(session: Session, ids: Iterable[str]) -> dict[str, Referral]:
     """By id; what does not exist is missing from the result."""
-    rows = session.connection.execute(
-        _SELECT.where(_TABLE.c.clinic_id == session.clinic, among(_TABLE.c.id, ids))
-    )
+    rows = session.connection.execute(_MANY, {"clinic": session.clinic, "ids": list(ids)})
     return {row.id: to_referral(row) for row in rows}
 
 
