@@ -2,7 +2,8 @@
 
 Two servers over databases of their own are asked the same pages in turns. The bare endpoint runs the
 statements that showings of the page have run, with their values, each showing in one transaction, fetches
-their rows and renders an empty template: what is between is what our code costs.
+their rows and renders an empty template, in a process as uvicorn starts it: what is between is what our code
+costs, and what `referral web` does for it.
 """
 
 from __future__ import annotations
