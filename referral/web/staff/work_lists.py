@@ -176,7 +176,7 @@ ON_CALL: Final = Shape(
     empty=Empty(
         title="Nobody on call was told of anything.",
         text="A sign of self-harm or a serious adverse event makes the first message at once.",
-        link=Link("Outbox", "/outbox"),
+        link=Link("Who is on call", "/settings/on-call"),
     ),
     no_match="Look for fewer letters, or for every state and channel.",
     actions=(Link("Outbox", "/outbox"),),
