@@ -28,7 +28,7 @@ PICKS: Final = (
     Pick("bladder-symptoms", "Bladder symptoms", "Bladder symptoms"),
     Pick("271594007", "Syncope", "Fainting"),
     Pick("29857009", "Chest pain", "Chest pain"),
-    Pick("80954004", "Respiratory depression", "Shallow or slow breathing"),
+    Pick("386616007", "Shallow breathing", "Shallow or slow breathing"),
     Pick("419076005", "Allergic reaction", "Allergic reaction"),
     Pick("91175000", "Seizure", "Seizure"),
     Pick("6471006", "Suicidal thoughts", "Suicidal thoughts"),
