@@ -154,10 +154,10 @@ def is_full(count: int) -> bool:
 def go_another_way(session: Session, message: Message, now: datetime) -> None:
     """Its contact has refused it: by another one at once. Where there is none, it is late on the Today board.
 
-    The caller holds the request.
+    What another version has replaced goes no other way. The caller holds the request.
     """
     report = course_reports.of_message(session, message.id)
-    if report is None or _is_replaced(session, report):
+    if report is None or course_reports.followed(session, report.id).is_replaced:
         return
     referral = referrals.get(session, message.referral_id)
     clinician = directory.get_clinician(session, referral.clinician_id)
@@ -170,15 +170,6 @@ def go_another_way(session: Session, message: Message, now: datetime) -> None:
     ordinal = message.ordinal + SWITCHED
     if queue_message(session, referral, message.kind, contact, now, ordinal=ordinal):
         _carried(session, report, referral, ordinal)
-
-
-def _is_replaced(session: Session, report: CourseReport) -> bool:
-    """Another version of it goes its own way."""
-    return any(
-        one.is_replaced
-        for one in course_reports.of_referral(session, report.referral_id)
-        if one.report.id == report.id
-    )
 
 
 def _queue(session: Session, report: CourseReport, now: datetime) -> None:

@@ -138,8 +138,7 @@ def _replaces(session: Session, report: CourseReport, zone: ZoneInfo) -> date | 
     """The day on which its recipient got, or was told, what this report corrects."""
     if report.corrects is None:
         return None
-    every = course_reports.of_referral(session, report.referral_id)
-    old = next(one for one in every if one.report.id == report.corrects)
+    old = course_reports.followed(session, report.corrects)
     return (old.finished_at or old.report.told_at or old.report.queue_at).astimezone(zone).date()
 
 

@@ -171,6 +171,12 @@ def of_message(session: Session, message_id: uuid.UUID) -> CourseReport | None:
     return _to_report(row) if row else None
 
 
+def followed(session: Session, id: str) -> Followed:
+    """One that exists, with what became of it."""
+    mine = (_TABLE.c.clinic_id == session.clinic, _TABLE.c.id == id)
+    return _to_followed(session.connection.execute(_FOLLOWED.where(*mine)).one())
+
+
 def of_orders(session: Session, order_ids: Iterable[str]) -> list[Followed]:
     """All reports of these orders, oldest first."""
     mine = (_TABLE.c.clinic_id == session.clinic, _TABLE.c.order_id.in_(list(order_ids)))

@@ -150,9 +150,8 @@ def find_by_id(session: Session, id: str) -> Order | None:
     kept: Order | None = session.kept.get(("infusion_order", id))
     if kept is not None:
         return kept
-    table = tables.infusion_order
-    query = select(table).where(table.c.clinic_id == session.clinic, table.c.id == id)
-    return next(iter(to_orders(session, session.connection.execute(query))), None)
+    rows = session.connection.execute(_ONE, {"clinic": session.clinic, "id": id})
+    return next(iter(to_orders(session, rows)), None)
 
 
 def find(

@@ -94,9 +94,7 @@ def get(session: Session, id: str, *, lock: bool = False) -> Referral:
 
 def find_by_id(session: Session, id: str) -> Referral | None:
     """As get(), but None where there is none."""
-    row = session.connection.execute(
-        _SELECT.where(_TABLE.c.clinic_id == session.clinic, _TABLE.c.id == id)
-    ).one_or_none()
+    row = session.connection.execute(_ONE, {"clinic": session.clinic, "id": id}).one_or_none()
     return to_referral(row) if row else None
 
 

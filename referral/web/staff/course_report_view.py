@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from referral.domain.outgoing import MessageState
+from referral.domain.records import Clinician
 from referral.domain.report_rules import Occasion, Withheld
 from referral.services.tell_report import tell_report
 from referral.storage import course_reports, directory, referrals
@@ -33,12 +34,11 @@ def report_lines(visitor: Visitor, order_id: str, clock: Clock) -> tuple[ReportL
     found = list(reversed(course_reports.of_orders(visitor.session, [order_id])))
     if not found:
         return ()
-    about = referrals.find_many(visitor.session, {one.report.referral_id for one in found})
-    people = directory.get_clinicians(visitor.session, {one.clinician_id for one in about.values()})
+    people = _recipients(visitor, found)
     may = visitor.may(Permission.START_TREATMENT)
     lines = []
     for one in found:
-        clinician = people[about[one.report.referral_id].clinician_id]
+        clinician = people[one.report.referral_id]
         phone = next((c.address for c in clinician.contacts if c.channel == "phone"), "")
         lines.append(
             ReportLine(
@@ -61,14 +61,20 @@ def report_lines(visitor: Visitor, order_id: str, clock: Clock) -> tuple[ReportL
 def who_was_told(visitor: Visitor, order_id: str, occasion: Occasion, about: str = "") -> tuple[str, ...]:
     """Those who have a report of it, or have heard of it by voice."""
     found = [
-        one.report.referral_id
+        one
         for one in course_reports.of_orders(visitor.session, [order_id])
         if (one.report.occasion, one.report.about) == (occasion, about)
         and (one.has_arrived or one.report.told_at is not None)
     ]
-    about_them = referrals.find_many(visitor.session, set(found)) if found else {}
-    people = directory.get_clinicians(visitor.session, {one.clinician_id for one in about_them.values()})
+    people = {one.id: one for one in _recipients(visitor, found).values()} if found else {}
     return tuple(sorted(present.titled(one) for one in people.values()))
+
+
+def _recipients(visitor: Visitor, found: list[Followed]) -> dict[str, Clinician]:
+    """By request."""
+    about = referrals.find_many(visitor.session, {one.report.referral_id for one in found})
+    people = directory.get_clinicians(visitor.session, {one.clinician_id for one in about.values()})
+    return {id: people[one.clinician_id] for id, one in about.items()}
 
 
 def _title(one: Followed) -> str:
