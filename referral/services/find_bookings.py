@@ -10,9 +10,9 @@ from referral.domain.audit import Action, Actor, AuditEntry
 from referral.domain.booking import Booking, Chair
 from referral.domain.listing import Page, View, day_asked
 from referral.services.calendars import clinic_calendar
-from referral.services.find_orders import OrderState, states_of
+from referral.services.find_orders import OrderState, States
 from referral.services.note_shown import note_shown
-from referral.storage import accounts, audit, bookings, orders
+from referral.storage import accounts, audit, bookings
 from referral.storage.db import Session
 from referral.storage.lists import bookings as listed_bookings
 
@@ -41,20 +41,15 @@ class DayPlan:
     is_business_day: bool
 
 
-def seats_of(
-    session: Session, rows: Iterable[Booking], now: datetime, known: Iterable[OrderState] = ()
-) -> list[Seat]:
-    """The same bookings in the same order; no audit row. What is `known` is not worked out again."""
+def seats_of(session: Session, rows: Iterable[Booking], states: States) -> list[Seat]:
+    """The same bookings in the same order; no audit row."""
     found = list(rows)
     if not found:
         return []
     chairs = {chair.id: chair for chair in bookings.chairs(session)}
-    states = {state.order.id: state for state in known}
-    missing = {row.order_id for row in found} - states.keys()
-    placed = orders.get_many(session, missing).values() if missing else ()
-    states |= {state.order.id: state for state in states_of(session, placed, now)}
+    placed = states.find(row.order_id for row in found)
     return [
-        Seat(booking=row, chair=chairs.get(row.chair_id or ""), state=states[row.order_id]) for row in found
+        Seat(booking=row, chair=chairs.get(row.chair_id or ""), state=placed[row.order_id]) for row in found
     ]
 
 
@@ -69,7 +64,7 @@ def find_day(session: Session, actor: Actor, day: date, now: datetime) -> DayPla
     """What holds a chair at some moment of this day of the clinic, and who did not come."""
     calendar = clinic_calendar(session)
     start, end = calendar.at(day, time(0)), calendar.at(day + timedelta(days=1), time(0))
-    seats = seats_of(session, bookings.between(session, start, end), now)
+    seats = seats_of(session, bookings.between(session, start, end), States(session, now))
     needed = {seat.booking.chair_id for seat in seats}
     chairs = [chair for chair in bookings.chairs(session) if chair.active or chair.id in needed]
     note_shown(session, actor, "list-bookings", (seat.booking.patient_id for seat in seats))
@@ -95,7 +90,7 @@ class BookingView:
 def find_booking(session: Session, actor: Actor, booking_id: str, now: datetime) -> BookingView:
     """Raises NotFound; the audit row names the patient."""
     row = bookings.get(session, booking_id)
-    (seat,) = seats_of(session, [row], now)
+    (seat,) = seats_of(session, [row], States(session, now))
     entry = AuditEntry(
         action=Action.READ, subtype="booking", entity=f"Appointment/{row.id}", patient_id=row.patient_id
     )
@@ -114,7 +109,7 @@ def list_bookings(session: Session, actor: Actor, view: View, now: datetime) -> 
         if (day := day_asked(view.wants(name))) is not None:
             filters[moment] = calendar.at(day + timedelta(days=days), time(0)).isoformat()
     page = listed_bookings.listed(session, replace(view, filters=filters), now)
-    seats = seats_of(session, page.rows, now)
+    seats = seats_of(session, page.rows, States(session, now))
     shown = (seat.booking.patient_id for seat in seats)
     note_shown(session, actor, view.noted("all-bookings"), shown, list="bookings")
     return page.of(seats)

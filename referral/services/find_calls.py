@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Final
@@ -14,7 +13,7 @@ from referral.domain.ids import is_uuid
 from referral.domain.listing import Page, View
 from referral.domain.quick import quick
 from referral.domain.records import Contact
-from referral.services.find_orders import OrderState, with_orders
+from referral.services.find_orders import OrderState, States
 from referral.services.follow_requests import Followed
 from referral.services.log_call import number_to_call
 from referral.services.note_shown import note_shown
@@ -43,22 +42,17 @@ class Call:
     contact: Contact | None = None
 
 
-def find_calls(session: Session, now: datetime, known: Iterable[OrderState] = ()) -> list[Call]:
-    """Open calls, by the date of the first infusion, then who waited longest. The caller notes the look.
-
-    What is `known` of orders already is not worked out again.
-    """
-    return sorted(_about(session, calls.find_open(session, _MOST), now, known), key=_urgency)
+def find_calls(session: Session, states: States) -> list[Call]:
+    """Open calls, by the date of the first infusion, then who waited longest. The caller notes the look."""
+    return sorted(_about(calls.find_open(session, _MOST), states), key=_urgency)
 
 
 def _urgency(call: Call) -> tuple[date, int, datetime]:
     return call.state.order.first_infusion_on or date.max, -call.followed.waited, call.task.due_at
 
 
-def _about(
-    session: Session, tasks: list[CallTask], now: datetime, known: Iterable[OrderState] = ()
-) -> list[Call]:
-    asked = with_orders(session, {task.referral_id for task in tasks if task.referral_id}, now, known)
+def _about(tasks: list[CallTask], states: States) -> list[Call]:
+    asked = states.about({task.referral_id for task in tasks if task.referral_id})
     return [_one(task, *asked[task.referral_id]) for task in tasks if task.referral_id in asked]
 
 
@@ -76,7 +70,7 @@ def _one(task: CallTask, followed: Followed, state: OrderState) -> Call:
 def list_calls(session: Session, actor: Actor, now: datetime, view: View = _ALL) -> Page[Call]:
     """Open calls, the nearest infusion first, then who has waited longest; with the audit rows of a look."""
     page = listed_calls.listed(session, view, now)
-    found = _about(session, list(page.rows), now)
+    found = _about(list(page.rows), States(session, now))
     shown = (call.state.order.patient_id for call in found)
     note_shown(session, actor, view.noted("calls"), shown, list="calls")
     return page.of(found)
@@ -85,7 +79,7 @@ def list_calls(session: Session, actor: Actor, now: datetime, view: View = _ALL)
 def open_call(session: Session, actor: Actor, call_id: str, now: datetime) -> Call:
     """Raises NotFound, for another clinic's call and for one that has been made as well."""
     task = calls.get(session, call_id) if is_uuid(call_id) else None
-    found = _about(session, [task], now) if task and task.state is CallState.OPEN else []
+    found = _about([task], States(session, now)) if task and task.state is CallState.OPEN else []
     if not found:
         raise NotFound("This call is not to be made any more. The page of its request says what came of it.")
     entry = AuditEntry(

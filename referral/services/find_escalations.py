@@ -11,8 +11,6 @@ from referral.domain.audit import Action, Actor, AuditEntry
 from referral.domain.errors import TransitionRefused
 from referral.domain.records import Referral
 from referral.domain.reminders import ASKING, Audience, Step
-from referral.services.find_orders import OrderState
-from referral.services.follow_requests import Followed
 from referral.storage import audit, referrals
 from referral.storage.db import Session
 from referral.storage.referrals import Told, newest
@@ -27,39 +25,34 @@ BROUGHT_UP: Final = (*(f"step-{step}" for step in _STEPS), _ATTENDED)
 class Escalation:
     """`to` is whose task it is, since when."""
 
-    followed: Followed
-    state: OrderState
+    referral_id: str
     step: Step
     to: Audience
     since: datetime
 
 
-def find_escalations(
-    session: Session, states: Iterable[OrderState], told: Told | None = None
-) -> list[Escalation]:
+def find_escalations(requests: Iterable[Referral], told: Told) -> list[Escalation]:
     """Of open requests: rungs that were climbed and nobody has seen to.
 
-    A second clinician who was asked since answers the suggestion. `told` is what their timelines say of
-    BROUGHT_UP, where it was read already.
+    `requests` holds all about the same orders: a second clinician who was asked since answers the suggestion.
+    `told` is what the timelines of the open ones say of BROUGHT_UP.
     """
-    places = {f.referral.id: (f, state) for state in states for f in state.requests if f.referral.is_open}
-    if told is None:
-        told = referrals.newest_of_each(session, places, BROUGHT_UP)
+    every = list(requests)
     found = []
     for step in _STEPS:
-        for id, (followed, state) in places.items():
-            event = newest(told.get(id, ()), (f"step-{step}", _ATTENDED))
-            if event is None or event.event == _ATTENDED:
+        for request in every:
+            event = newest(told.get(request.id, ()), (f"step-{step}", _ATTENDED))
+            if not request.is_open or event is None or event.event == _ATTENDED:
                 continue
-            if step is Step.SUGGEST_ANOTHER and _asked_since(state, event.at):
+            if step is Step.SUGGEST_ANOTHER and _asked_since(request, every, event.at):
                 continue
             to = Audience(event.detail.get("to") or ASKING[step])
-            found.append(Escalation(followed, state, step, to, event.at))
+            found.append(Escalation(request.id, step, to, event.at))
     return found
 
 
-def _asked_since(state: OrderState, moment: datetime) -> bool:
-    return any(other.referral.created_at >= moment for other in state.requests)
+def _asked_since(request: Referral, every: Iterable[Referral], moment: datetime) -> bool:
+    return any(one.order_id == request.order_id and one.created_at >= moment for one in every)
 
 
 def attend(session: Session, actor: Actor, referral_id: str, version: int, now: datetime) -> Referral:

@@ -17,7 +17,7 @@ from referral.domain.listing import Page, View
 from referral.domain.outgoing import ON_THEIR_WAY, TO_PATIENT, WITH_LINK, MessageState
 from referral.domain.records import Clinician, Contact, Patient, Referral
 from referral.letters.words import words_of
-from referral.services.find_today import NOT_DELIVERED
+from referral.services.find_attention import NOT_DELIVERED
 from referral.services.note_shown import note_shown
 from referral.storage import audit, contacts, directory, documents, outbox, provider_events, referrals
 from referral.storage.db import Session

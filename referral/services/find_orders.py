@@ -12,7 +12,7 @@ from referral.domain.listing import Page, View
 from referral.domain.override import OverrideCase
 from referral.domain.policy import Indication, Policy
 from referral.domain.quick import quick
-from referral.domain.records import Clinician, Order, Patient
+from referral.domain.records import Clinician, Order, Patient, Referral
 from referral.services.classify_indication import CodeEffect, look_at_code
 from referral.services.find_life import Life, find_life
 from referral.services.follow_requests import Followed, follow
@@ -37,8 +37,19 @@ from referral.storage.orders import TreatmentStart
 
 @quick
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Watched:
+    """An order, the advice of the gate, the answers it rests on, and the requests about it, newest first."""
+
+    order: Order
+    decision: GateDecision
+    answers: tuple[Recommendation, ...]
+    requests: tuple[Referral, ...]
+
+
+@quick
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OrderState:
-    """An order, the advice of the gate, the answers it rests on, and its requests, newest first."""
+    """As Watched, with the patient, and with where each request stands."""
 
     order: Order
     patient: Patient
@@ -46,47 +57,87 @@ class OrderState:
     answers: tuple[Recommendation, ...]
     requests: tuple[Followed, ...]
 
-    def basis(self) -> Recommendation | None:
-        """The answer that satisfies the rule, None where none does."""
-        ids = {state.by for state in self.decision.requirements if state.satisfied}
-        return next((answer for answer in self.answers if answer.id in ids), None)
+
+def basis_of(state: Watched | OrderState) -> Recommendation | None:
+    """The answer that satisfies the rule, None where none does."""
+    ids = {one.by for one in state.decision.requirements if one.satisfied}
+    return next((answer for answer in state.answers if answer.id in ids), None)
+
+
+class States:
+    """The orders that one page looks at: each is read, judged and followed once, whoever asks for it.
+
+    A board looks at many more than it shows. watch() reads what the gate says of an order and who was asked
+    about it; the patient, and what was sent, are read for those that find() is asked for.
+    """
+
+    def __init__(self, session: Session, now: datetime) -> None:
+        self._session, self._now = session, now
+        self._watched: dict[str, Watched] = {}
+        self._found: dict[str, OrderState] = {}
+        self._order_of: dict[str, str] = {}
+
+    def watch(self, found: Iterable[Order]) -> list[Watched]:
+        """The same orders in the same order."""
+        rows = list(found)
+        new = {order.id: order for order in rows if order.id not in self._watched}
+        if new:
+            facts = orders.facts_of_many(self._session, new)
+            requests: dict[str, list[Referral]] = {id: [] for id in new}
+            for referral in referrals.of_orders(self._session, new):
+                requests[referral.order_id].append(referral)
+                self._order_of[referral.id] = referral.order_id
+            for id, order in new.items():
+                self._watched[id] = Watched(
+                    order=order,
+                    decision=decision_of(self._session, facts[id], self._now),
+                    answers=facts[id].facts.recommendations,
+                    requests=tuple(requests[id]),
+                )
+        return [self._watched[order.id] for order in rows]
+
+    def find(self, order_ids: Iterable[str]) -> dict[str, OrderState]:
+        """By id; what does not exist is missing."""
+        wanted = dict.fromkeys(order_ids)
+        unread = wanted.keys() - self._watched.keys()
+        if unread:
+            self.watch(orders.get_many(self._session, unread).values())
+        new = [self._watched[id] for id in wanted if id in self._watched and id not in self._found]
+        if new:
+            patients = directory.get_patients(self._session, {one.order.patient_id for one in new})
+            asked = follow(self._session, (request for one in new for request in one.requests), self._now)
+            followed = {one.referral.id: one for one in asked}
+            for one in new:
+                self._found[one.order.id] = OrderState(
+                    order=one.order,
+                    patient=patients[one.order.patient_id],
+                    decision=one.decision,
+                    answers=one.answers,
+                    requests=tuple(followed[request.id] for request in one.requests),
+                )
+        return {id: self._found[id] for id in wanted if id in self._found}
+
+    def about(self, referral_ids: Iterable[str]) -> dict[str, tuple[Followed, OrderState]]:
+        """Requests with their orders, by the id of the request; what does not exist is missing."""
+        wanted = set(referral_ids)
+        unknown = wanted - self._order_of.keys()
+        if unknown:
+            self._order_of |= referrals.orders_of(self._session, unknown)
+        states = self.find(self._order_of[id] for id in wanted if id in self._order_of)
+        return {
+            followed.referral.id: (followed, state)
+            for state in states.values()
+            for followed in state.requests
+            if followed.referral.id in wanted
+        }
 
 
 def states_of(session: Session, found: Iterable[Order], now: datetime) -> list[OrderState]:
     """The same orders in the same order, with everything about them in a handful of queries."""
-    rows = list(found)
-    if not rows:
-        return []
-    facts = orders.facts_of_many(session, [order.id for order in rows])
-    patients = directory.get_patients(session, {order.patient_id for order in rows})
-    requests: dict[str, list[Followed]] = {order.id: [] for order in rows}
-    for followed in follow(session, referrals.of_orders(session, requests), now):
-        requests[followed.referral.order_id].append(followed)
-    return [
-        OrderState(
-            order=order,
-            patient=patients[order.patient_id],
-            decision=decision_of(session, facts[order.id], now),
-            answers=facts[order.id].facts.recommendations,
-            requests=tuple(requests[order.id]),
-        )
-        for order in rows
-    ]
-
-
-def with_orders(
-    session: Session, referral_ids: Iterable[str], now: datetime, known: Iterable[OrderState] = ()
-) -> dict[str, tuple[Followed, OrderState]]:
-    """These requests and the others of their orders, by id; what is `known` is not worked out again."""
-    found = {f.referral.id: (f, state) for state in known for f in state.requests}
-    unknown = set(referral_ids) - found.keys()
-    if not unknown:
-        return found
-    about = referrals.find_many(session, unknown)
-    placed = orders.get_many(session, {referral.order_id for referral in about.values()})
-    for state in states_of(session, placed.values(), now):
-        found |= {f.referral.id: (f, state) for f in state.requests}
-    return found
+    states = States(session, now)
+    ids = [watched.order.id for watched in states.watch(found)]
+    by_id = states.find(ids)
+    return [by_id[id] for id in ids]
 
 
 def list_orders(session: Session, actor: Actor, view: View, now: datetime) -> Page[OrderState]:

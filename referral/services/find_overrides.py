@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -13,9 +12,9 @@ from referral.domain.codes import Role
 from referral.domain.listing import Page, View
 from referral.domain.override import DECIDE_WITHIN, OverrideCase
 from referral.domain.records import Patient
-from referral.services.find_orders import OrderState, states_of
+from referral.services.find_orders import OrderState, States
 from referral.services.note_shown import note_shown
-from referral.storage import accounts, audit, directory, orders, overrides
+from referral.storage import accounts, audit, directory, overrides
 from referral.storage.db import Session
 from referral.storage.lists import overrides as listed_overrides
 from referral.storage.overrides import Counts
@@ -37,7 +36,7 @@ class OverrideView:
 def find_override(session: Session, actor: Actor, id: str, now: datetime) -> OverrideView:
     """Raises NotFound; the audit row names the patient."""
     case = overrides.get(session, id)
-    (state,) = states_of(session, [orders.get(session, case.order_id)], now)
+    state = States(session, now).find([case.order_id])[case.order_id]
     reason, note = overrides.words(session, id)
     entry = AuditEntry(
         action=Action.READ,
@@ -103,25 +102,17 @@ class Emergency:
     since: datetime
 
 
-def emergencies(
-    session: Session, actor: Actor, known: Iterable[OrderState], now: datetime
-) -> list[Emergency]:
-    """What concerns this person, newest first: a medical director decides and reviews, whoever asked follows.
-
-    `known` are orders that were read already.
-    """
+def emergencies(session: Session, actor: Actor, states: States, now: datetime) -> list[Emergency]:
+    """Newest first: a medical director decides and reviews, whoever asked follows."""
     found = [
         (concern, case)
         for case in overrides.current(session, now - DECIDE_WITHIN)
         if (concern := concern_of(case, actor, now)) is not None
     ]
-    states = {state.order.id: state for state in known}
-    missing = {case.order_id for _, case in found} - states.keys()
-    if missing:  # a review is due after the order has ended, too
-        orders_of = orders.get_many(session, missing).values()
-        states |= {state.order.id: state for state in states_of(session, orders_of, now)}
+    # A review is due after the order has ended, too.
+    about = states.find(case.order_id for _, case in found)
     return [
-        Emergency(concern, case, states[case.order_id], case.decided_at or case.requested_at)
+        Emergency(concern, case, about[case.order_id], case.decided_at or case.requested_at)
         for concern, case in found
     ]
 

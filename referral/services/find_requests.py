@@ -132,17 +132,17 @@ def find_request(
         answer=_answer(session, referral_id, state, policy, may_read_answers),
         late=tuple(late_answers.of_referral(session, referral_id)),
         said=read_conversation(session, referral_id, words=may_read_answers),
-        escalations=_escalations(session, state, followed, events),
+        escalations=_escalations(state, followed, events),
         kept_faxes=frozenset(faxes.still_kept(session, _faxes_of(events))),
         **(_plan(session, followed, events, now) if followed.referral.is_open else {}),
     )
 
 
 def _escalations(
-    session: Session, state: OrderState, followed: Followed, events: tuple[ReferralEvent, ...]
+    state: OrderState, followed: Followed, events: tuple[ReferralEvent, ...]
 ) -> tuple[Escalation, ...]:
-    found = find_escalations(session, [state], {followed.referral.id: events})
-    return tuple(one for one in found if one.followed is followed)
+    every = [one.referral for one in state.requests]
+    return tuple(find_escalations(every, {followed.referral.id: events}))
 
 
 def _plan(

@@ -14,9 +14,9 @@ from referral.domain.life import Conflict, Standing, find_conflicts
 from referral.domain.listing import Page, View
 from referral.domain.policy import Policy
 from referral.domain.records import Clinician
-from referral.services.find_orders import OrderState, states_of
+from referral.services.find_orders import OrderState, States
 from referral.services.note_shown import note_shown
-from referral.storage import clinics, directory, orders, standings
+from referral.storage import clinics, directory, standings
 from referral.storage.db import Session
 from referral.storage.lists import answers as listed_answers
 
@@ -54,8 +54,7 @@ def find_reviews(session: Session, actor: Actor, now: datetime, view: View = _AL
     page = listed_answers.to_look_at(session, view, policy.counts_at_once, now)
     answers = standings.of_orders(session, page.rows)
     conflicts = find_conflicts(answers, standings.kept_pairs(session, page.rows), now)
-    found = orders.get_many(session, page.rows)
-    states = {state.order.id: state for state in states_of(session, found.values(), now)}
+    states = States(session, now).find(page.rows)
     people = directory.get_clinicians(session, {answer.clinician_id for answer in answers})
     rows = [
         *_answers(answers, states, people, policy, now),

@@ -168,6 +168,17 @@ def find_many(session: Session, ids: Iterable[str]) -> dict[str, Referral]:
     return {row.id: to_referral(row) for row in rows}
 
 
+_ORDERS: Final = select(_TABLE.c.id, _TABLE.c.order_id).where(
+    _TABLE.c.clinic_id == bindparam("clinic"), _TABLE.c.id == any_(bindparam("ids", type_=ARRAY(Text)))
+)
+
+
+def orders_of(session: Session, ids: Iterable[str]) -> dict[str, str]:
+    """The ids of the orders that these requests are about, by the id of the request."""
+    rows = session.connection.execute(_ORDERS, {"clinic": session.clinic, "ids": list(ids)}).all()
+    return {row.id: row.order_id for row in rows}
+
+
 def exists(session: Session, id: str) -> bool:
     """In this clinic, open or closed."""
     query = select(_TABLE.c.id).where(_TABLE.c.clinic_id == session.clinic, _TABLE.c.id == id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -15,11 +16,13 @@ from referral.domain.outgoing import MessageKind, MessageState
 from referral.domain.records import Referral
 from referral.letters.render import Renderer
 from referral.services.ask_renewal import ask_renewal, ask_renewals
+from referral.services.attention import Reason
 from referral.services.change_facts import report_fact, void_after_gaps
 from referral.services.decide_conflict import conflicts_of, decide_conflict
 from referral.services.deliver_messages import deliver_due
 from referral.services.find_messages import open_message
 from referral.services.find_reviews import Waits, find_reviews
+from referral.services.find_today import find_today
 from referral.services.judge_recommendation import (
     confirm_by_phone,
     review_recommendation,
@@ -598,6 +601,50 @@ def test_a_recommendation_that_has_run_out_says_so(clinic: ClinicFixture) -> Non
         assert referrals.get(session, referral.id).business_status is BusinessStatus.LAPSED
     assert events(clinic, referral).count("validity-over") == 1
     assert document(clinic, "Flag", flag_id(referral.order_id))["status"] == "active"
+
+
+# ---- The board
+
+
+def _told(clinic: ClinicFixture, referral: Referral, days: int) -> list[Reason]:
+    """What the board says on that day, of this order alone."""
+    now = NOW + timedelta(days=days)
+    with clinic.transaction() as session:
+        board = find_today(session, clinic.actor, now.date(), now)
+    return [item.reason for item in board.attention if item.state.order.id == referral.order_id]
+
+
+def _refused(clinic: ClinicFixture, decision: str, **answer: str) -> Referral:
+    with clinic.transaction() as session:
+        referral = people.asked_once(session, clinic)
+    with clinic.transaction() as session:
+        people.respond_with(session, clinic, referral, people.answers(decision, **answer))
+    return referral
+
+
+def _voided(clinic: ClinicFixture) -> Referral:
+    referral = answered(clinic)
+    report(clinic, referral, Cause.PREGNANCY)
+    return referral
+
+
+@pytest.mark.parametrize(
+    ("happened", "days", "reason"),
+    [
+        (answered, 1, None),
+        (answered, 149, None),
+        (answered, 150, Reason.EXPIRING),
+        (answered, 180, Reason.EXPIRED_ANSWER),
+        (_voided, 1, Reason.VOIDED),
+        (lambda clinic: two_opinions(clinic)[0], 1, Reason.CONFLICT),
+        (lambda clinic: _refused(clinic, "not-recommended", **REFUSAL), 1, Reason.DECLINED),
+        (lambda clinic: _refused(clinic, "not-my-patient"), 1, Reason.GIVEN_BACK),
+    ],
+)
+def test_the_board_says_what_became_of_an_answer_and_nothing_while_all_is_well(
+    clinic: ClinicFixture, happened: Callable[[ClinicFixture], Referral], days: int, reason: Reason | None
+) -> None:
+    assert _told(clinic, happened(clinic), days) == ([reason] if reason else [])
 
 
 # ---- The database

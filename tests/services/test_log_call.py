@@ -16,6 +16,7 @@ from referral.services.ask_clinic import ask_clinic
 from referral.services.attention import Reason
 from referral.services.close_referral import cancel_referral
 from referral.services.find_calls import find_calls, list_calls, open_call
+from referral.services.find_orders import States
 from referral.services.find_today import find_today
 from referral.services.keep_directory import verify_contact
 from referral.services.log_call import log_call, log_own_call
@@ -80,12 +81,12 @@ def test_the_rung_of_the_ladder_puts_one_call_on_the_list(clinic: ClinicFixture,
     for _ in range(3):
         with clinic.transaction() as session:
             due = referrals.get(session, referral.id).next_step_at or NOW
-            assert find_calls(session, due) == []
+            assert find_calls(session, States(session, due)) == []
             send_reminders(session, due)
     with clinic.transaction() as session:
-        (call,) = find_calls(session, due)
+        (call,) = find_calls(session, States(session, due))
         send_reminders(session, due)
-        assert len(find_calls(session, due)) == 1
+        assert len(find_calls(session, States(session, due))) == 1
         assert (call.task.why, call.task.due_at) == (CallReason.LADDER, due)
         assert call.number is not None
         assert call.number.address.endswith("3035550177")
@@ -96,7 +97,7 @@ def test_a_call_that_an_outage_has_skipped_is_still_to_be_made(
 ) -> None:
     with clinic.transaction() as session:
         send_reminders(session, datetime(2026, 11, 16, 16, 0, tzinfo=UTC))  # business day 8
-        assert [call.task.why for call in find_calls(session, NOW)] == [CallReason.LADDER]
+        assert [call.task.why for call in find_calls(session, States(session, NOW))] == [CallReason.LADDER]
 
 
 def test_a_clinician_who_asks_for_a_call_is_on_the_list_and_not_among_the_questions(
@@ -136,7 +137,7 @@ def test_the_list_goes_by_infusion_date_then_by_days_waited(clinic: ClinicFixtur
             queue_call(session, referral, CallReason.LADDER, NOW)
             made.append(referral.id)
     with clinic.transaction() as session:
-        found = [call.followed.referral.id for call in find_calls(session, NOW)]
+        found = [call.followed.referral.id for call in find_calls(session, States(session, NOW))]
     assert found == [made[2], made[1], made[0]]
 
 
@@ -153,7 +154,7 @@ def test_will_answer_ends_the_call_and_leaves_the_ladder(
         entry = next(
             r for r in audit.find(session, patient_id=referral.patient_id) if r.subtype == "log-call"
         )
-        assert find_calls(session, NOW) == []
+        assert find_calls(session, States(session, NOW)) == []
     assert entry.detail["outcome"] == "will-answer"
 
 
@@ -272,7 +273,7 @@ def test_an_answer_on_the_telephone_keeps_the_call_until_it_is_written_down(
         closed = calls.get(session, task.id)
         assert closed is not None
         assert closed.state is CallState.CANCELLED
-        assert find_calls(session, NOW) == []
+        assert find_calls(session, States(session, NOW)) == []
 
 
 def test_a_number_is_confirmed_by_somebody_who_did_not_enter_it(clinic: ClinicFixture) -> None:
@@ -328,7 +329,7 @@ def test_calls_end_with_their_request(clinic: ClinicFixture, referral: Referral,
     with clinic.transaction() as session:
         cancel_referral(session, clinic.actor, referral.id, referral.version, "not-needed", NOW)
     with clinic.transaction() as session:
-        assert find_calls(session, NOW) == []
+        assert find_calls(session, States(session, NOW)) == []
         with pytest.raises(NotFound):
             open_call(session, clinic.actor, task.id, NOW)
 

@@ -10,6 +10,8 @@ from referral.domain.outgoing import MessageKind, MessageState
 from referral.domain.records import Patient
 from referral.domain.reminders import Step
 from referral.services.find_escalations import Escalation
+from referral.services.find_orders import OrderState
+from referral.services.follow_requests import Followed
 from referral.storage.outbox import Message
 from referral.web.staff import present
 from referral.web.staff.clock import Clock, days
@@ -25,31 +27,32 @@ TO_THE_PATIENT: Final = {
 }
 
 
-def sentence(item: Escalation) -> str:
-    """For a row of the Today board."""
-    who = present.titled(item.followed.clinician)
-    waited = days(item.followed.waited, none="less than a business day")
+def sentence(item: Escalation, followed: Followed) -> str:
+    """For a row of the Today board; `followed` is the request that it is about."""
+    who = present.titled(followed.clinician)
+    waited = days(followed.waited, none="less than a business day")
     to = AUDIENCE_WORDS[item.to]
     if item.step is Step.SUGGEST_ANOTHER:
         return f"{who} has not answered for {waited}. For {to}: ask a second clinician."
     return f"{who} has not answered for {waited}. For {to}: please look at it."
 
 
-def brought_up(items: Iterable[Escalation], messages: Iterable[Message], clock: Clock) -> BroughtUp | None:
-    """For the page of the request, whose newest message comes first; None where nothing is."""
+def brought_up(
+    items: Iterable[Escalation], followed: Followed, state: OrderState, clock: Clock
+) -> BroughtUp | None:
+    """For the page of the request; None where nothing is."""
     every = tuple(items)
     if not every:
         return None
     tells = any(item.step is Step.SUGGEST_ANOTHER for item in every)
-    patient = every[0].state.patient
-    language = "es" if (patient.language or "").lower().startswith("es") else "en"
+    language = "es" if (state.patient.language or "").lower().startswith("es") else "en"
     return BroughtUp(
-        sentences=tuple(sentence(item) for item in every),
+        sentences=tuple(sentence(item, followed) for item in every),
         words=TO_THE_PATIENT[language] if tells else "",
         language=language,
-        told=_told(messages, clock) if tells else "",
-        contacts=_contacts(patient) if tells else (),
-        ask=present.ask_href(every[0].state.order) if tells else "",
+        told=_told(followed.messages, clock) if tells else "",
+        contacts=_contacts(state.patient) if tells else (),
+        ask=present.ask_href(state.order) if tells else "",
     )
 
 

@@ -9,7 +9,7 @@ from referral.domain.codes import Requirement as Needed
 from referral.domain.codes import Verdict
 from referral.domain.gate import needs_sentence, who_may_recommend
 from referral.domain.policy import ICD_10_CM, Indication
-from referral.services.find_orders import OrderView
+from referral.services.find_orders import OrderView, basis_of
 from referral.storage.orders import TreatmentStart
 from referral.web.dependencies import Visitor
 from referral.web.form import Form
@@ -147,7 +147,7 @@ def _recommendation_step(visitor: Visitor, view: OrderView) -> Link | None:
 
 
 def _given(view: OrderView, clock: Clock) -> str:
-    answer = view.state.basis()
+    answer = basis_of(view.state)
     if answer is None:
         return f"By a {who_may_recommend(view.policy)}."
     by = view.signers.get(answer.id)

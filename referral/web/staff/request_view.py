@@ -67,7 +67,7 @@ def request_page(
         contact_sources=SOURCES,
         call=call_choices(CallReason.OWN, followed.clinician, form.values),
         reasons=tuple(Choice(code, words) for code, words in present.CANCEL_REASONS.items()),
-        brought_up=brought_up(view.escalations, followed.messages, clock),
+        brought_up=brought_up(view.escalations, followed, view.state, clock),
         plan=plan_card(view, clock, may_act=visitor.may(Permission.ASK)),
         answer=_answer(view.answer, followed, clock, may_read=receipts) if view.answer else None,
         failed=failed,

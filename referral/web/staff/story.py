@@ -8,7 +8,7 @@ from referral.domain.codes import Channel, Decision, Verdict
 from referral.domain.npi import KIND_LABEL
 from referral.domain.outgoing import MessageState
 from referral.domain.reminders import Audience, Rung, Step
-from referral.services.find_orders import OrderState
+from referral.services.find_orders import OrderState, basis_of
 from referral.services.follow_requests import Followed
 from referral.services.hold_ladder import HeldFor
 from referral.web.staff.clock import Clock, days
@@ -45,7 +45,7 @@ def _basis(state: OrderState, clock: Clock) -> str:
     if state.decision.override is not None:
         until = clock.soon(state.decision.override.expires_at)
         return f"One infusion may start without the recommendation; this ends {until}."
-    answer = state.basis()
+    answer = basis_of(state)
     if answer is None or state.decision.verdict is Verdict.NOT_REQUIRED:
         return f"No recommendation is needed for {indications(state.order)}."
     conditions = " with conditions" if answer.decision is Decision.RECOMMENDED_WITH_CONDITIONS else ""

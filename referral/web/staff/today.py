@@ -270,8 +270,8 @@ def _sentence(visitor: Visitor, item: Attention) -> str:
     if item.reason is Reason.NOT_DELIVERED and item.message is not None:
         kind = "The reminder" if item.message.kind is MessageKind.REMINDER else "The letter"
         return f"{kind} to {who} by {present.CHANNEL[item.message.channel]} did not arrive."
-    if item.escalation is not None:
-        return escalation_view.sentence(item.escalation)
+    if item.escalation is not None and item.followed is not None:
+        return escalation_view.sentence(item.escalation, item.followed)
     if item.code is not None:
         return _unclassified(visitor, item.code)
     if item.report is not None:
