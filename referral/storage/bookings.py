@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import and_, func, insert, or_, select, update
+from sqlalchemy import BindParameter, DateTime, Integer, and_, bindparam, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from referral.domain.booking import HOLDS_CHAIR, LONGEST, OPEN, RELEASED, Booking, BookingStatus, Chair
@@ -34,14 +34,16 @@ def add_chair(session: Session, chair: Chair, now: datetime) -> None:
     session.connection.execute(insert(tables.chair), {"clinic_id": session.clinic, "created_at": now, **row})
 
 
+_CHAIRS: Final = (
+    select(tables.chair.c.id, tables.chair.c.name, tables.chair.c.active)
+    .where(tables.chair.c.clinic_id == bindparam("clinic"))
+    .order_by(func.length(tables.chair.c.name), tables.chair.c.name, tables.chair.c.id)
+)
+
+
 def chairs(session: Session) -> list[Chair]:
     """Every chair, those that are out of use too, by name."""
-    table = tables.chair
-    rows = session.connection.execute(
-        select(table.c.id, table.c.name, table.c.active)
-        .where(table.c.clinic_id == session.clinic)
-        .order_by(func.length(table.c.name), table.c.name, table.c.id)
-    )
+    rows = session.connection.execute(_CHAIRS, {"clinic": session.clinic})
     return [Chair(id=row.id, name=row.name, active=row.active) for row in rows]
 
 
@@ -130,7 +132,7 @@ def _overlapping(session: Session, starts_at: datetime, ends_at: datetime) -> An
     )
 
 
-def _meets(start: datetime, end: datetime | None = None) -> tuple[Any, ...]:
+def _meets(start: datetime | BindParameter[datetime], end: datetime | None = None) -> tuple[Any, ...]:
     """Bookings that have some of this time; none is longer than LONGEST, so the index finds them."""
     begun = () if end is None else (_TABLE.c.starts_at < end,)
     return (_TABLE.c.starts_at > start - LONGEST, _TABLE.c.ends_at > start, *begun)
@@ -189,18 +191,21 @@ def between(session: Session, start: datetime, end: datetime) -> list[Booking]:
     return [to_booking(row) for row in rows]
 
 
+_COMING: Final = (
+    _SELECT.where(
+        _TABLE.c.clinic_id == bindparam("clinic"),
+        one_of(_TABLE.c.status, OPEN),
+        *_meets(bindparam("now", type_=DateTime(timezone=True))),
+    )
+    .order_by(_TABLE.c.starts_at, _TABLE.c.id)
+    .limit(bindparam("most", type_=Integer))
+)
+
+
 def coming(session: Session, now: datetime, limit: int) -> list[Booking]:
     """Open bookings that have not ended, nearest first."""
-    rows = session.connection.execute(
-        _SELECT.where(
-            _TABLE.c.clinic_id == session.clinic,
-            one_of(_TABLE.c.status, OPEN),
-            *_meets(now),
-        )
-        .order_by(_TABLE.c.starts_at, _TABLE.c.id)
-        .limit(limit)
-    )
-    return [to_booking(row) for row in rows]
+    given = {"clinic": session.clinic, "now": now, "most": limit}
+    return [to_booking(row) for row in session.connection.execute(_COMING, given)]
 
 
 def taken_chairs(session: Session, starts_at: datetime, ends_at: datetime) -> set[str]:
@@ -220,18 +225,21 @@ def is_chair_needed(session: Session, chair_id: str, now: datetime) -> bool:
     return session.connection.scalar(query.limit(1)) is not None
 
 
+_RELEASES: Final = (
+    _SELECT.where(
+        _TABLE.c.clinic_id == bindparam("clinic"),
+        one_of(_TABLE.c.reason, [RELEASED]),
+        _TABLE.c.noted_at.is_(None),
+        one_of(_TABLE.c.status, [BookingStatus.CANCELLED]),
+    )
+    .order_by(_TABLE.c.changed_at.desc(), _TABLE.c.id)
+    .limit(bindparam("most", type_=Integer))
+)
+
+
 def unnoted_releases(session: Session, limit: int) -> list[Booking]:
     """Bookings that were released and that nobody has taken note of, newest first."""
-    rows = session.connection.execute(
-        _SELECT.where(
-            _TABLE.c.clinic_id == session.clinic,
-            one_of(_TABLE.c.reason, [RELEASED]),
-            _TABLE.c.noted_at.is_(None),
-            one_of(_TABLE.c.status, [BookingStatus.CANCELLED]),
-        )
-        .order_by(_TABLE.c.changed_at.desc(), _TABLE.c.id)
-        .limit(limit)
-    )
+    rows = session.connection.execute(_RELEASES, {"clinic": session.clinic, "most": limit})
     return [to_booking(row) for row in rows]
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import exists, select, update
+from sqlalchemy import Integer, bindparam, exists, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from referral.domain.codes import Channel
@@ -189,24 +189,27 @@ def of_referral(session: Session, referral_id: str) -> list[Followed]:
     return [_to_followed(row) for row in session.connection.execute(_FOLLOWED.where(*mine))]
 
 
+_LATE: Final = (
+    _FOLLOWED.where(
+        _TABLE.c.clinic_id == bindparam("clinic"),
+        (_TABLE.c.state != "withheld") | (_TABLE.c.withheld_for == Withheld.NO_CONTACT),
+        _TABLE.c.told_at.is_(None),
+        ~_IS_REPLACED,
+        (_TABLE.c.due_at < bindparam("now")) | (_TABLE.c.withheld_for == Withheld.NO_CONTACT),
+        _TABLE.c.due_at >= bindparam("since"),
+        _MESSAGE.c.state.is_(None) | _MESSAGE.c.state.not_in([*REACHED, MessageState.CANCELLED]),
+    )
+    .order_by(None)
+    .order_by(_TABLE.c.due_at, _TABLE.c.id)
+    .limit(bindparam("most", type_=Integer))
+)
+
+
 def late(session: Session, since: datetime, now: datetime, limit: int) -> list[Followed]:
     """Reports due since `since` that have not arrived, the longest due first: somebody has to call.
 
     Also those that no contact may carry, due or not; not what a person has cancelled, or told by voice, and
     not what another version has replaced.
     """
-    rows = session.connection.execute(
-        _FOLLOWED.where(
-            _TABLE.c.clinic_id == session.clinic,
-            (_TABLE.c.state != "withheld") | (_TABLE.c.withheld_for == Withheld.NO_CONTACT),
-            _TABLE.c.told_at.is_(None),
-            ~_IS_REPLACED,
-            (_TABLE.c.due_at < now) | (_TABLE.c.withheld_for == Withheld.NO_CONTACT),
-            _TABLE.c.due_at >= since,
-            _MESSAGE.c.state.is_(None) | _MESSAGE.c.state.not_in([*REACHED, MessageState.CANCELLED]),
-        )
-        .order_by(None)
-        .order_by(_TABLE.c.due_at, _TABLE.c.id)
-        .limit(limit)
-    )
-    return [_to_followed(row) for row in rows]
+    given = {"clinic": session.clinic, "since": since, "now": now, "most": limit}
+    return [_to_followed(row) for row in session.connection.execute(_LATE, given)]

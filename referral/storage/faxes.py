@@ -7,9 +7,10 @@ import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import Text, any_, bindparam, delete, func, select, update
+from sqlalchemy import Integer, Select, Text, any_, bindparam, delete, func, select, update
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 
 from referral.domain.codes import Channel
@@ -190,14 +191,19 @@ def is_due(session: Session, now: datetime) -> bool:
     return session.connection.scalar(query.limit(1)) is not None
 
 
-def listed(session: Session, states: Iterable[FaxState], *, limit: int) -> list[Fax]:
-    """Newest first."""
-    rows = session.connection.execute(
+@cache
+def _listed(states: tuple[FaxState, ...]) -> Select[Any]:
+    return (
         select(*COLUMNS)
-        .where(_TABLE.c.clinic_id == session.clinic, one_of(_TABLE.c.state, states))
+        .where(_TABLE.c.clinic_id == bindparam("clinic"), one_of(_TABLE.c.state, states))
         .order_by(_TABLE.c.received_at.desc(), _TABLE.c.id)
-        .limit(limit)
+        .limit(bindparam("most", type_=Integer))
     )
+
+
+def listed(session: Session, states: tuple[FaxState, ...], *, limit: int) -> list[Fax]:
+    """Newest first."""
+    rows = session.connection.execute(_listed(states), {"clinic": session.clinic, "most": limit})
     return [to_fax(row) for row in rows]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 from typing import Any, Final
 
-from sqlalchemy import bindparam, exists, literal_column, select, text, update
+from sqlalchemy import Integer, bindparam, exists, literal_column, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
 from referral.domain.follow_up import WITHIN, FollowUp, Outcome
@@ -85,12 +85,13 @@ _OPEN: Final = _PROMISED.where(
     _TABLE.c.settled_at.is_(None),
     _TABLE.c.due_on <= bindparam("last"),
 ).order_by(_TABLE.c.due_on, _TABLE.c.id)
+_SOME_OPEN: Final = _OPEN.limit(bindparam("most", type_=Integer))
 
 
 def open_until(session: Session, last: date, limit: int) -> list[FollowUp]:
     """Those that go on and whose day is not after `last`, the oldest day first."""
-    given = {"clinic": session.clinic, "last": last}
-    return [_to_follow_up(row) for row in session.connection.execute(_OPEN.limit(limit), given)]
+    given = {"clinic": session.clinic, "last": last, "most": limit}
+    return [_to_follow_up(row) for row in session.connection.execute(_SOME_OPEN, given)]
 
 
 def unasked_until(session: Session, last: date) -> list[FollowUp]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import and_, select, text, update
+from sqlalchemy import and_, bindparam, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
 from referral.domain.codes import Channel
@@ -97,10 +97,16 @@ def contacts_by_id(session: Session, ids: Iterable[str]) -> dict[str, OnCallCont
     return {contact.id: contact for contact in map(_to_contact, rows)}
 
 
+_ANYBODY: Final = (
+    select(_CONTACT.c.id)
+    .where(_CONTACT.c.clinic_id == bindparam("clinic"), _CONTACT.c.ended_at.is_(None))
+    .limit(1)
+)
+
+
 def is_there_any(session: Session) -> bool:
     """Whether anybody at all is on call."""
-    found = select(_CONTACT.c.id).where(_CONTACT.c.clinic_id == session.clinic, _CONTACT.c.ended_at.is_(None))
-    return session.connection.scalar(found.limit(1)) is not None
+    return session.connection.scalar(_ANYBODY, {"clinic": session.clinic}) is not None
 
 
 def add_contact(session: Session, new: OnCallContact, now: datetime) -> bool:

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from sqlalchemy import (
     Date,
+    Integer,
     Text,
     any_,
     bindparam,
@@ -154,18 +155,28 @@ def find_by_id(session: Session, id: str) -> Order | None:
     return next(iter(to_orders(session, rows)), None)
 
 
+_IN_USE: Final = (
+    select(tables.infusion_order)
+    .where(
+        tables.infusion_order.c.clinic_id == bindparam("clinic"),
+        one_of(tables.infusion_order.c.status, USABLE),
+    )
+    .order_by(DAY, tables.infusion_order.c.created_at, tables.infusion_order.c.id)
+    .limit(bindparam("most", type_=Integer))
+)
+
+
 def find(
     session: Session, *, patient_id: str | None = None, from_day: date | None = None, limit: int = 50
 ) -> list[Order]:
     """Orders in use, those with the nearest planned infusion first, then those without a date."""
-    table = tables.infusion_order
-    query = select(table).where(table.c.clinic_id == session.clinic, one_of(table.c.status, USABLE))
+    table, query = tables.infusion_order, _IN_USE
     if patient_id is not None:
         query = query.where(table.c.patient_id == patient_id)
     if from_day is not None:
         query = query.where(table.c.first_infusion_on >= from_day)
-    ordered = query.order_by(DAY, table.c.created_at, table.c.id)
-    return to_orders(session, session.connection.execute(ordered.limit(limit)).all())
+    rows = session.connection.execute(query, {"clinic": session.clinic, "most": limit})
+    return to_orders(session, rows.all())
 
 
 def of_patients(session: Session, patient_ids: Iterable[str]) -> list[Order]:

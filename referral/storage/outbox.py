@@ -394,16 +394,24 @@ def stuck(session: Session, states: tuple[MessageState, ...]) -> list[Message]:
     return [to_message(row) for row in rows]
 
 
-def count_on_their_way(session: Session) -> int:
-    """Messages of the entered clinic that will leave by themselves."""
+def _count_on_their_way() -> Select[Any]:
     # Each has an index of its own; asked for together, they are looked for among all that have ever left.
+    clinic: BindParameter[Any] = bindparam("clinic")
     counts = [
         select(func.count())
-        .where(_TABLE.c.clinic_id == session.clinic, one_of(_TABLE.c.state, states))
+        .where(_TABLE.c.clinic_id == clinic, one_of(_TABLE.c.state, states))
         .scalar_subquery()
         for states in _INDEXED
     ]
-    return int(session.connection.scalar(select(sum(counts[1:], counts[0]))) or 0)
+    return select(sum(counts[1:], counts[0]))
+
+
+_COUNT_ON_THEIR_WAY: Final = _count_on_their_way()
+
+
+def count_on_their_way(session: Session) -> int:
+    """Messages of the entered clinic that will leave by themselves."""
+    return int(session.connection.scalar(_COUNT_ON_THEIR_WAY, {"clinic": session.clinic}) or 0)
 
 
 def depth(session: Session, now: datetime) -> tuple[int, float]:

@@ -361,12 +361,15 @@ def newest(events: Sequence[ReferralEvent], words: Container[str]) -> ReferralEv
     return next((event for event in reversed(events) if event.event in words), None)
 
 
+_COUNT_OPEN: Final = select(func.count()).select_from(
+    select(_TABLE.c.clinic_id)
+    .where(_TABLE.c.clinic_id == bindparam("clinic"), _TABLE.c.closed_at.is_(None))
+    .limit(bindparam("most", type_=Integer))
+    .subquery()
+)
+
+
 def count_open(session: Session, *, at_most: int | None = None) -> int:
     """Of the entered clinic; counting ends at `at_most`, which costs the same however many there are."""
-    found = (
-        select(_TABLE.c.clinic_id)
-        .where(_TABLE.c.clinic_id == session.clinic, _TABLE.c.closed_at.is_(None))
-        .limit(at_most)
-        .subquery()
-    )
-    return int(session.connection.scalar(select(func.count()).select_from(found)) or 0)
+    given = {"clinic": session.clinic, "most": at_most}
+    return int(session.connection.scalar(_COUNT_OPEN, given) or 0)

@@ -45,14 +45,16 @@ def add(session: Session, task: SafetyTask) -> bool:
     return added.one_or_none() is not None
 
 
+_WAITING: Final = (
+    select(*_COLUMNS)
+    .where(_TABLE.c.clinic_id == bindparam("clinic"), _TABLE.c.settled_at.is_(None))
+    .order_by(_TABLE.c.raised_at, _TABLE.c.id)
+)
+
+
 def waiting(session: Session) -> list[SafetyTask]:
     """Oldest first; all of them, however many there are."""
-    rows = session.connection.execute(
-        select(*_COLUMNS)
-        .where(_TABLE.c.clinic_id == session.clinic, _TABLE.c.settled_at.is_(None))
-        .order_by(_TABLE.c.raised_at, _TABLE.c.id)
-    )
-    return [_to_task(row) for row in rows]
+    return [_to_task(row) for row in session.connection.execute(_WAITING, {"clinic": session.clinic})]
 
 
 def waits_for(session: Session, patient_id: str) -> bool:
