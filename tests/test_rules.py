@@ -26,6 +26,7 @@ from referral.translation import long_date
 from referral.web import errors as web_errors
 from referral.web.signposts import Signposts
 from referral.web.staff.message_view import _GSM as GSM
+from referral.web.turn import TurnRoute, is_opened_in_turn, opened_parameters
 from tests.database import ClinicFixture
 from tests.order import DIVIDED, SECONDS
 from tests.web.client import application
@@ -47,23 +48,43 @@ def routes(app: FastAPI) -> list[RouteContext]:
     ]
 
 
-def policies(route: RouteContext) -> list[str]:
-    """Every access policy that the route's dependencies carry, at any depth."""
-    found: list[str] = []
+def dependants(route: RouteContext) -> list[Dependant]:
+    """Of what the route depends on, at any depth."""
+    found: list[Dependant] = []
     waiting: list[Dependant] = [route.dependant] if isinstance(route.original_route, APIRoute) else []
     while waiting:
         dependant = waiting.pop()
-        policy = getattr(dependant.call, "access_policy", None)
-        if policy:
-            found.append(policy)
-        waiting.extend(dependant.dependencies)
+        found += dependant.dependencies
+        waiting += dependant.dependencies
     return found
+
+
+def policies(route: RouteContext) -> list[str]:
+    """Every access policy that the route's dependencies carry, at any depth."""
+    found = (getattr(dependant.call, "access_policy", None) for dependant in dependants(route))
+    return [policy for policy in found if policy]
 
 
 def test_every_route_has_an_access_policy(clinic: ClinicFixture) -> None:
     every = routes(application(clinic))
     assert [route.path for route in every if not policies(route)] == []
     assert len(every) > 20
+
+
+def test_whoever_is_admitted_in_the_turn_of_a_route_is_admitted_there(clinic: ClinicFixture) -> None:
+    """A plain route would be given the unopened door, and would let everybody in who does not look at it."""
+    doors = 0
+    for route in routes(application(clinic)):
+        late = [one for one in dependants(route) if is_opened_in_turn(one.call)]
+        if not late:
+            continue
+        doors += 1
+        assert isinstance(route.original_route, TurnRoute), route.path
+        assert route.endpoint is not None
+        wrapped = inspect.unwrap(route.endpoint)
+        assert wrapped is not route.endpoint, route.path
+        assert [one.name for one in late] == opened_parameters(wrapped), route.path
+    assert doors > 150
 
 
 def test_public_routes_say_why_and_are_few(clinic: ClinicFixture) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Annotated, Any, Final
 
 from fastapi import Depends, Request
@@ -21,6 +23,7 @@ from referral.storage import accounts, kept_forms
 from referral.storage.accounts import StaffSession
 from referral.storage.db import Session
 from referral.web.policy import Permission, may
+from referral.web.turn import Opening, opens_in_turn
 
 STAFF_COOKIE: Final = "referral_staff"
 # How often a busy session's last use is written: often enough for the idle limit, seldom enough to be free.
@@ -66,17 +69,16 @@ def _is_text(part: object) -> bool:
 PostedDep = Annotated[FormData, Depends(posted)]
 
 
-def get_session(runtime: RuntimeDep, _: PostedDep) -> Iterator[Session]:
+@opens_in_turn
+async def get_session(runtime: RuntimeDep, _: PostedDep) -> Opening:
     """One transaction per request, committed before the response leaves; an exception rolls it back.
 
     The form has arrived before: whoever sends one slowly must not hold a connection of the pool meanwhile.
     """
-    with runtime.transaction() as session:
-        yield session
+    return runtime.transaction
 
 
-# scope="function": the default would commit after the response has been sent.
-SessionDep = Annotated[Session, Depends(get_session, scope="function")]
+SessionDep = Annotated[Session, Depends(get_session)]
 
 
 def cookie_name(runtime: Runtime, name: str) -> str:
@@ -126,12 +128,17 @@ def check_csrf(request: Request, form: FormData, expected: str) -> None:
 def staff(permission: Permission) -> Any:
     """A dependency that lets in staff who hold `permission`; a POST needs the CSRF token of its form.
 
-    The transaction is that of get_session(), begun here: each step of its own waits for a thread.
+    It gives a Visitor with the transaction of the request, which the route opens in its turn.
     """
 
-    def visitor(request: Request, runtime: RuntimeDep, form: PostedDep) -> Iterator[Visitor]:
+    @contextmanager
+    def admit(request: Request, runtime: Runtime, form: FormData) -> Iterator[Visitor]:
         with runtime.transaction() as session:
             yield _admitted(request, runtime, session, form, permission)
+
+    @opens_in_turn
+    async def visitor(request: Request, runtime: RuntimeDep, form: PostedDep) -> Opening:
+        return partial(admit, request, runtime, form)
 
     return _marked(visitor, f"staff:{permission}")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from starlette.responses import RedirectResponse, Response
 
 from referral.domain.errors import InvalidInput, NotFound
@@ -31,8 +31,9 @@ from referral.web.dependencies import PostedDep, Visitor
 from referral.web.staff.account_models import CodesPage
 from referral.web.staff.account_view import account_page, enrol_page, session_rows
 from referral.web.staff.frame import SignedIn, clock_of, done, errors_of, form_of, show, texts
+from referral.web.turn import Router
 
-router: Final = APIRouter()
+router: Final = Router()
 _NONE: Final[Mapping[str, str]] = {}
 _DIGEST: Final = 64
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Annotated, Final
 from urllib.parse import quote
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from starlette.responses import Response
 
 from referral.domain.listing import Page, View
@@ -22,8 +22,9 @@ from referral.web.staff.list_models import NEWEST_FIRST, Day, Empty, Filter, Row
 from referral.web.staff.lists import Cell, show_list
 from referral.web.staff.models import Badge, Link
 from referral.web.staff.present import ROLE
+from referral.web.turn import Router
 
-router: Final = APIRouter()
+router: Final = Router()
 _SeeAudit = Annotated[Visitor, staff(Permission.SEE_AUDIT)]
 _ACTION: Final = {"C": "Created", "R": "Read", "U": "Changed", "D": "Deleted", "E": "Done"}
 _KIND: Final = {

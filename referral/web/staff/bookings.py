@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from starlette.responses import Response
 
 from referral.domain.booking import REASONS, BookingStatus, Chair
@@ -47,8 +47,9 @@ from referral.web.staff.lists import show_list
 from referral.web.staff.models import Badge, Link
 from referral.web.staff.steps import Shown, Steps, Typed, guarded, take
 from referral.web.staff.work_lists import BOOKINGS, seat_cells, seat_row
+from referral.web.turn import Router
 
-router: Final = APIRouter()
+router: Final = Router()
 Book = Annotated[Visitor, staff(Permission.BOOK)]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 from typing import Final
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from starlette.responses import Response
 
 from referral.domain.calls import CallLog, CallOutcome
@@ -23,8 +23,9 @@ from referral.web.staff.frame import Ask, SeeWork, clock_of, done, form_of, show
 from referral.web.staff.lists import show_list
 from referral.web.staff.steps import Shown, Typed, refused
 from referral.web.staff.work_lists import CALLS, call_cells, calls_row
+from referral.web.turn import Router
 
-router: Final = APIRouter()
+router: Final = Router()
 
 
 @router.get("/calls")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from starlette.responses import RedirectResponse, Response
 
 from referral.domain.errors import NotFound, ReferralError
@@ -16,8 +16,9 @@ from referral.web.policy import Permission
 from referral.web.staff.classify_view import seen_field
 from referral.web.staff.frame import done, texts, version_of
 from referral.web.staff.today import show_board
+from referral.web.turn import Router
 
-router: Final = APIRouter()
+router: Final = Router()
 Change = Annotated[Visitor, staff(Permission.CHANGE_POLICY)]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from starlette.responses import Response
 
 from referral.domain.codes import Channel
@@ -25,8 +25,9 @@ from referral.web.staff import contact_view, present
 from referral.web.staff.frame import clock_of, done, errors_of, form_of, show, texts
 from referral.web.staff.models import Choice, ContactPage, Link
 from referral.web.staff.steps import Shown, Typed, guarded, take
+from referral.web.turn import Router
 
-router: Final = APIRouter()
+router: Final = Router()
 # What may be done to one contact; the detail of each names it.
 _DEEDS: Final = ("verify-contact", "wrong-recipient", "change-contact")
 Manage = Annotated[Visitor, staff(Permission.MANAGE_DIRECTORY)]

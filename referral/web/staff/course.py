@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from starlette.responses import Response
 
 from referral.domain.course import (
@@ -56,8 +56,9 @@ from referral.web.staff.frame import clock_of, done, form_of, key_id, new_key, s
 from referral.web.staff.order import note_refusal
 from referral.web.staff.second_start import is_known
 from referral.web.staff.steps import Shown, Steps, Typed, take
+from referral.web.turn import Router
 
-router: Final = APIRouter()
+router: Final = Router()
 SeeCourse = Annotated[Visitor, staff(Permission.SEE_ANSWER)]
 # What was typed in the fields of each step of a session; the rest stays on the page when a step is done.
 _FIELDS: Final[Mapping[str, frozenset[str]]] = {

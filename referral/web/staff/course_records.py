@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, time
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from starlette.responses import Response
 
 from referral.domain import course_words
@@ -41,8 +41,9 @@ from referral.web.staff.course_view import code_of
 from referral.web.staff.frame import clock_of, form_of, show, version_of
 from referral.web.staff.models import Link
 from referral.web.staff.steps import Shown, Steps, Typed, take
+from referral.web.turn import Router
 
-router: Final = APIRouter()
+router: Final = Router()
 SeeCourse = Annotated[Visitor, staff(Permission.SEE_ANSWER)]
 _KINDS: Final[dict[str, type[Any]]] = {
     "vital": Vital,

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Final
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from starlette.responses import Response
 
 from referral.web.staff.design_view import design_page
 from referral.web.staff.frame import SignedIn, clock_of, show
+from referral.web.turn import Router
 
-router: Final = APIRouter()
+router: Final = Router()
 
 
 @router.get("/design")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from starlette.responses import Response
 
 from referral.domain.life import Standing
@@ -21,8 +21,9 @@ from referral.web.staff.life_view import review_row
 from referral.web.staff.list_models import NEWEST_FIRST, Empty, Filter, Row, Shape
 from referral.web.staff.lists import Cell, show_list
 from referral.web.staff.models import Badge, Link
+from referral.web.turn import Router
 
-router: Final = APIRouter()
+router: Final = Router()
 
 REVIEWS: Final = Shape(
     path="/reviews",

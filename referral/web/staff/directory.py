@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Annotated, Final
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from starlette.responses import Response
 
 from referral.domain.errors import InvalidInput, StaleVersion
@@ -54,8 +54,9 @@ from referral.web.staff.models import (
 from referral.web.staff.new_clinician import new_clinician
 from referral.web.staff.new_request_choices import clinician_options, deactivated
 from referral.web.staff.rows import request_row
+from referral.web.turn import Router
 
-router: Final = APIRouter()
+router: Final = Router()
 Manage = Annotated[Visitor, staff(Permission.MANAGE_DIRECTORY)]
 
 

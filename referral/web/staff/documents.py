@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from starlette.responses import Response
 
 from referral.services.find_documents import read_document
 from referral.web.dependencies import Visitor, staff
 from referral.web.policy import Permission
+from referral.web.turn import Router
 
-router: Final = APIRouter()
+router: Final = Router()
 # The viewer of the browser draws the file with styles and an embedded object of its own.
 _POLICY: Final = (
     "default-src 'none'; object-src 'self'; style-src 'unsafe-inline'; img-src 'self' data: blob:;"

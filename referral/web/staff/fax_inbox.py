@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from starlette.responses import Response
 
 from referral.domain.errors import InvalidInput, ReferralError
@@ -44,8 +44,9 @@ from referral.web.staff.frame import (
 )
 from referral.web.staff.lists import show_list
 from referral.web.staff.steps import Shown, Steps, Typed, refused, take
+from referral.web.turn import Router
 
-router: Final = APIRouter()
+router: Final = Router()
 _See = Annotated[Visitor, staff(Permission.SEE_DOCUMENT)]
 
 

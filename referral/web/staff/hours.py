@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from starlette.responses import Response
 
 from referral.domain.errors import InvalidInput, StaleVersion
@@ -19,8 +19,9 @@ from referral.web.policy import Permission
 from referral.web.staff.conflict import CONFLICT, conflict_of, refuse_if_changed, refuse_if_others_changed
 from referral.web.staff.frame import SeeWork, clock_of, done, errors_of, form_of, show, texts
 from referral.web.staff.hours_view import hours_page, values_of
+from referral.web.turn import Router
 
-router: Final = APIRouter()
+router: Final = Router()
 See = Annotated[Visitor, staff(Permission.SEE_POLICY)]
 Change = Annotated[Visitor, staff(Permission.CHANGE_POLICY)]
 Manage = Annotated[Visitor, staff(Permission.MANAGE_DIRECTORY)]

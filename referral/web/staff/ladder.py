@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from starlette.responses import Response
 
 from referral.domain.errors import InvalidInput, Issue, StaleVersion
@@ -27,8 +27,9 @@ from referral.web.staff.ladder_view import (
     typed_ladder,
     values_of,
 )
+from referral.web.turn import Router
 
-router: Final = APIRouter()
+router: Final = Router()
 Change = Annotated[Visitor, staff(Permission.CHANGE_POLICY)]
 _Typed = Mapping[str, str]
 _NONE: Final[Mapping[str, str]] = {}

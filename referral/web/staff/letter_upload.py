@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import Depends, Request
 from starlette.responses import Response
 
 from referral.domain.errors import ReferralError
@@ -20,9 +20,10 @@ from referral.web.staff import present
 from referral.web.staff.frame import Ask, done, errors_of, form_of, show
 from referral.web.staff.models import Link
 from referral.web.staff.steps import Shown
+from referral.web.turn import Router
 from referral.web.upload import Uploaded
 
-router: Final = APIRouter()
+router: Final = Router()
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from starlette.datastructures import FormData, UploadFile
 from starlette.responses import Response
 
@@ -28,8 +28,9 @@ from referral.web.staff.letterhead_view import (
     letterhead_preview,
     values_of,
 )
+from referral.web.turn import Router
 
-router: Final = APIRouter()
+router: Final = Router()
 See = Annotated[Visitor, staff(Permission.SEE_POLICY)]
 Change = Annotated[Visitor, staff(Permission.CHANGE_LETTERHEAD)]
 _Typed = Mapping[str, str]

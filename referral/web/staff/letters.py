@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from starlette.responses import Response
 
 from referral.domain.errors import NotFound
@@ -19,8 +19,9 @@ from referral.web.policy import Permission
 from referral.web.staff.drawn import sample_response
 from referral.web.staff.frame import query_of, show
 from referral.web.staff.letters_view import LETTERS, STYLES, letters_page
+from referral.web.turn import Router
 
-router: Final = APIRouter()
+router: Final = Router()
 See = Annotated[Visitor, staff(Permission.SEE_POLICY)]
 
 

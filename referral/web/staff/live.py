@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
@@ -14,8 +14,9 @@ from referral.domain.errors import InvalidInput, Issue, NotFound
 from referral.web.dependencies import RuntimeDep, is_live, session_runs, staff_without_transaction
 from referral.web.live import Live, Stream
 from referral.web.policy import Permission
+from referral.web.turn import Router
 
-router: Final = APIRouter()
+router: Final = Router()
 _MOST: Final = 20
 _NAME: Final = re.compile(r"\*|[A-Za-z-]{1,40}(/[A-Za-z0-9.-]{1,64})?")
 _AGE: Final = re.compile(r"[0-9]{1,9}(\.[0-9]{1,6})?")

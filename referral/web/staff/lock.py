@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from referral.bootstrap import Runtime
@@ -29,8 +29,9 @@ from referral.web.pages import page as render
 from referral.web.staff.account_models import DoorPage
 from referral.web.staff.frame import SignedIn, query_of, set_cookie, texts
 from referral.web.staff.sign_in import local_path, with_next
+from referral.web.turn import Router
 
-router: Final = APIRouter()
+router: Final = Router()
 _LOCKED: Final = public("whoever is locked out gives the password here")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from starlette.responses import JSONResponse, Response
 
 from referral.services.find_indications import find_indications
@@ -14,8 +14,9 @@ from referral.web.staff.frame import Ask, query_of
 from referral.web.staff.models import Choice
 from referral.web.staff.new_request_choices import indication_choice, patient_choice
 from referral.web.staff.new_request_view import clinician_choices
+from referral.web.turn import Router
 
-router: Final = APIRouter(prefix="/lookups", include_in_schema=False)
+router: Final = Router(prefix="/lookups", include_in_schema=False)
 _LIMIT: Final = 10
 
 

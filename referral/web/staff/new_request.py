@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from starlette.datastructures import FormData, UploadFile
 from starlette.responses import Response
 
@@ -21,8 +21,9 @@ from referral.web.staff.kept_again import kept_form
 from referral.web.staff.new_request_choices import indication_value
 from referral.web.staff.new_request_form import Typed, draft_of, problems, read_form
 from referral.web.staff.new_request_view import new_request_page, search
+from referral.web.turn import Router
 
-router: Final = APIRouter()
+router: Final = Router()
 # Where a refusal of the services belongs on this page.
 _FIELDS: Final = {
     "ServiceRequest.performer": "clinician_query",

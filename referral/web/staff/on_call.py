@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from starlette.responses import Response
 
 from referral.domain.codes import Channel
@@ -24,8 +24,9 @@ from referral.web.staff import present
 from referral.web.staff.conflict import CONFLICT, conflict_of, refuse_if_others_changed
 from referral.web.staff.frame import clock_of, done, errors_of, form_of, show, texts
 from referral.web.staff.models import Choice
+from referral.web.turn import Router
 
-router: Final = APIRouter()
+router: Final = Router()
 See = Annotated[Visitor, staff(Permission.SEE_POLICY)]
 Change = Annotated[Visitor, staff(Permission.CHANGE_POLICY)]
 _HREF: Final = "/settings/on-call"

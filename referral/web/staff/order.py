@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import date, datetime, time
 from typing import Final
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from starlette.responses import Response
 
 from referral.domain.audit import Action, AuditEntry
@@ -41,8 +41,9 @@ from referral.web.staff.lists import show_list
 from referral.web.staff.order_view import order_page
 from referral.web.staff.second_start import is_known
 from referral.web.staff.steps import Shown, Steps, Typed, take
+from referral.web.turn import Router
 
-router: Final = APIRouter()
+router: Final = Router()
 
 
 @router.get("/orders")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from starlette.responses import Response
 
 from referral.domain.errors import ReferralError
@@ -38,8 +38,9 @@ from referral.web.staff.work_lists import (
     message_cells,
     message_line,
 )
+from referral.web.turn import Router
 
-router: Final = APIRouter()
+router: Final = Router()
 
 
 @router.get("/outbox")

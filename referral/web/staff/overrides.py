@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from starlette.responses import Response
 
 from referral.domain.errors import InvalidInput, ReferralError
@@ -32,8 +32,9 @@ from referral.web.staff.list_models import Row
 from referral.web.staff.lists import Cell, file_of, list_page, wants_file
 from referral.web.staff.override_view import ask_page, override_page, overrides_page, patient_of
 from referral.web.staff.steps import Shown, Steps, Typed, take
+from referral.web.turn import Router
 
-router: Final = APIRouter()
+router: Final = Router()
 AskOverride = Annotated[Visitor, staff(Permission.ASK_OVERRIDE)]
 # A case with the report that it stands in.
 _Told = tuple[OverrideCase, OverrideReport]

@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from starlette.responses import Response
 
 from referral.domain.audit import Actor
@@ -38,8 +38,9 @@ from referral.web.staff.lists import show_list
 from referral.web.staff.paper_view import batch_page, pile_page
 from referral.web.staff.plain_lists import BATCHES, batch_cells, batch_line
 from referral.web.staff.steps import Shown, Steps, Typed, take
+from referral.web.turn import Router
 
-router: Final = APIRouter()
+router: Final = Router()
 _Counted = tuple[Batch, dict[PaperFate, int]]
 Print = Annotated[Visitor, staff(Permission.PRINT)]
 

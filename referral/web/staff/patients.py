@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from starlette.responses import Response
 
 from referral.domain.codes import Channel
@@ -30,8 +30,9 @@ from referral.web.staff.frame import Ask, SeeWork, clock_of, done, errors_of, fo
 from referral.web.staff.lists import show_list
 from referral.web.staff.patient_view import accounting_page, mobile_of, patient_page
 from referral.web.staff.person_lists import patient_cells, patient_row
+from referral.web.turn import Router
 
-router: Final = APIRouter()
+router: Final = Router()
 _SeeDisclosures = Annotated[Visitor, staff(Permission.SEE_DISCLOSURES)]
 # What is overwritten when somebody records a consent, or another number.
 _CONSENTS: Final = ("consent-granted", "consent-withdrawn", "consent-undone")

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from starlette.responses import Response
 
 from referral.domain.errors import InvalidInput, Issue, StaleVersion
@@ -33,8 +33,9 @@ from referral.web.staff.frame import (
 )
 from referral.web.staff.policy_form import carried, draft_from, policy_form, values_of
 from referral.web.staff.policy_view import policy_page, preview_page
+from referral.web.turn import Router
 
-router: Final = APIRouter()
+router: Final = Router()
 See = Annotated[Visitor, staff(Permission.SEE_POLICY)]
 Change = Annotated[Visitor, staff(Permission.CHANGE_POLICY)]
 _Typed = Mapping[str, str]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from starlette.responses import Response
 
 from referral.domain.errors import InvalidInput, ReferralError
@@ -23,8 +23,9 @@ from referral.web.staff.fax_view import ANSWER_ITEMS, signature_on_file
 from referral.web.staff.frame import Ask, clock_of, done, errors_of, form_of, key_id, new_key, show, texts
 from referral.web.staff.models import Link
 from referral.web.staff.steps import Shown
+from referral.web.turn import Router
 
-router: Final = APIRouter()
+router: Final = Router()
 
 
 @dataclass(frozen=True, slots=True)

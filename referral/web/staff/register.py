@@ -6,7 +6,7 @@ from typing import Annotated, Final
 from urllib.parse import urlencode
 
 import structlog
-from fastapi import APIRouter, Request
+from fastapi import Request
 from starlette.responses import Response
 
 from referral.domain.audit import Actor
@@ -18,8 +18,9 @@ from referral.web.dependencies import PostedDep, RuntimeDep, Visitor, staff, sta
 from referral.web.policy import Permission
 from referral.web.staff.frame import SeeWork, announce, done, query_of, show, texts
 from referral.web.staff.register_view import register_page
+from referral.web.turn import Router
 
-router: Final = APIRouter(prefix="/directory/register")
+router: Final = Router(prefix="/directory/register")
 log = structlog.get_logger(__name__)
 Manage = Annotated[Visitor, staff(Permission.MANAGE_DIRECTORY)]
 ManageOutside = Annotated[Actor, staff_without_transaction(Permission.MANAGE_DIRECTORY)]

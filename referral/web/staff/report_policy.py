@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from starlette.responses import Response
 
 from referral.domain.errors import InvalidInput, StaleVersion
@@ -21,8 +21,9 @@ from referral.web.policy import Permission
 from referral.web.staff import present
 from referral.web.staff.conflict import CONFLICT, conflict_of, refuse_if_changed
 from referral.web.staff.frame import clock_of, done, errors_of, form_of, show, texts
+from referral.web.turn import Router
 
-router: Final = APIRouter()
+router: Final = Router()
 See = Annotated[Visitor, staff(Permission.SEE_POLICY)]
 Change = Annotated[Visitor, staff(Permission.CHANGE_POLICY)]
 _NONE: Final[Mapping[str, str]] = {}

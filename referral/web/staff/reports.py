@@ -7,7 +7,7 @@ from datetime import date, timedelta
 from typing import Final
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from starlette.responses import Response
 
 from referral.domain.listing import day_asked
@@ -19,8 +19,9 @@ from referral.web.staff.frame import SeeWork, clock_of, query_of, show
 from referral.web.staff.lists import csv_response, wants_file
 from referral.web.staff.models import Link
 from referral.web.staff.report_view import ReportsPage, all_reports
+from referral.web.turn import Router
 
-router: Final = APIRouter()
+router: Final = Router()
 _USUAL: Final = 90
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 from typing import Final
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from starlette.responses import Response
 
 from referral.domain.calls import CallOutcome
@@ -43,8 +43,9 @@ from referral.web.staff.frame import Ask, SeeWork, clock_of, form_of, show, text
 from referral.web.staff.present import CANCEL_REASONS
 from referral.web.staff.request_view import request_page
 from referral.web.staff.steps import Shown, Steps, Typed, take
+from referral.web.turn import Router
 
-router: Final = APIRouter()
+router: Final = Router()
 
 
 @router.get("/requests/{referral_id}")

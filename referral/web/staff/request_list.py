@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from starlette.responses import Response
 
 from referral.domain.codes import BusinessStatus, Channel
@@ -20,8 +20,9 @@ from referral.web.staff.list_models import Empty, Filter, Row, Shape
 from referral.web.staff.lists import Cell, show_list
 from referral.web.staff.models import Link
 from referral.web.staff.rows import request_row
+from referral.web.turn import Router
 
-router: Final = APIRouter()
+router: Final = Router()
 _SENT_BY: Final = (Channel.EMAIL, Channel.FAX, Channel.SMS, Channel.POST)
 SHAPE: Final = Shape(
     path="/requests",

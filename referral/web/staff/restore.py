@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from starlette.responses import Response
 
 from referral.services.accounts import check_password
@@ -15,8 +15,9 @@ from referral.web.dependencies import PostedDep, Visitor, staff
 from referral.web.policy import Permission
 from referral.web.staff.frame import SignedIn, clock_of, done, form_of, show, texts
 from referral.web.staff.models import RestorePage, RestoreStep
+from referral.web.turn import Router
 
-router: Final = APIRouter()
+router: Final = Router()
 Reopen = Annotated[Visitor, staff(Permission.REOPEN)]
 
 _WRONG: Final = "This is not your password, or the account is paused for 15 minutes after too many tries."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from starlette.responses import Response
 
 from referral.domain.listing import Page, View
@@ -15,8 +15,9 @@ from referral.web.policy import Permission
 from referral.web.staff.director_lists import REVIEWS, review_cells, review_line
 from referral.web.staff.frame import clock_of
 from referral.web.staff.lists import show_list
+from referral.web.turn import Router
 
-router: Final = APIRouter()
+router: Final = Router()
 _Review = Annotated[Visitor, staff(Permission.REVIEW)]
 
 

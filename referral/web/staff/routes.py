@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Final
 
-from fastapi import APIRouter
-
 from referral.web.staff import (
     account,
     audit_list,
@@ -54,6 +52,7 @@ from referral.web.staff import (
     today,
     users,
 )
+from referral.web.turn import Router
 
 # New before one: `/requests/new` is not the id of a request, an override is no step of an order, and an
 # answer by telephone has a page of its own.
@@ -105,4 +104,4 @@ _MODULES: Final = (
     reports,
     design,
 )
-ROUTERS: Final[tuple[APIRouter, ...]] = tuple(module.router for module in _MODULES)
+ROUTERS: Final[tuple[Router, ...]] = tuple(module.router for module in _MODULES)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from starlette.responses import Response
 
 from referral.domain.errors import NotFound, ReferralError
@@ -17,8 +17,9 @@ from referral.web.form import Form
 from referral.web.policy import Permission
 from referral.web.staff.frame import clock_of, done, errors_of, form_of, show, texts
 from referral.web.staff.scale_view import safety_page
+from referral.web.turn import Router
 
-router: Final = APIRouter()
+router: Final = Router()
 SeeAnswer = Annotated[Visitor, staff(Permission.SEE_ANSWER)]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from starlette.responses import Response
 
 from referral.domain.errors import NotFound, ReferralError
@@ -21,8 +21,9 @@ from referral.web.policy import Permission
 from referral.web.questions import typed_answers
 from referral.web.staff.frame import clock_of, done, errors_of, form_of, key_id, new_key, show, texts
 from referral.web.staff.scale_view import fill_page, scales_page
+from referral.web.turn import Router
 
-router: Final = APIRouter()
+router: Final = Router()
 SeeAnswer = Annotated[Visitor, staff(Permission.SEE_ANSWER)]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from starlette.responses import RedirectResponse, Response
 
 from referral.bootstrap import Runtime
@@ -33,8 +33,9 @@ from referral.web.staff.account_view import enrol_page
 from referral.web.staff.frame import errors_of, query_of, set_cookie, texts
 from referral.web.staff.present import ROLE
 from referral.web.staff.sign_in import STEP_COOKIE, came_from, local_path, with_next
+from referral.web.turn import Router
 
-router: Final = APIRouter()
+router: Final = Router()
 _HALF_IN: Final = public("whoever has given the password is not signed in yet")
 _LONGEST_CODE: Final = 40
 

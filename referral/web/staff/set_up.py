@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from starlette.responses import Response
 
 from referral.domain.errors import InvalidInput
@@ -23,8 +23,9 @@ from referral.web.form import Form
 from referral.web.pages import page as render
 from referral.web.staff.account_models import DoorPage
 from referral.web.staff.frame import errors_of, texts
+from referral.web.turn import Router
 
-router: Final = APIRouter()
+router: Final = Router()
 _BY_LINK: Final = public("whoever has the link has no password yet")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 from urllib.parse import quote
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from referral.bootstrap import Runtime
@@ -32,8 +32,9 @@ from referral.web.pages import page as render
 from referral.web.staff.frame import SignedIn, query_of, set_cookie, texts
 from referral.web.staff.models import DemoAccount, SignInPage
 from referral.web.staff.present import ROLE
+from referral.web.turn import Router
 
-router: Final = APIRouter()
+router: Final = Router()
 # Between the password and the second step.
 STEP_COOKIE: Final = "referral_step"
 _STEPS: Final = {"code": "/sign-in/code", "enrol": "/sign-in/enrol"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from starlette.responses import Response
 
 from referral.domain.errors import InvalidInput
@@ -16,8 +16,9 @@ from referral.web.form import Form
 from referral.web.staff.frame import SeeWork, SignedIn, clock_of, errors_of, show
 from referral.web.staff.models import Link
 from referral.web.staff.simulator_view import EVENTS, HAPPENINGS, recipients_clock, simulator_page
+from referral.web.turn import Router
 
-router: Final = APIRouter()
+router: Final = Router()
 _Values = Mapping[str, str]
 _NAMES: Final = (
     *("start", "at", "time_zone", "closed", "clock"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from starlette.responses import Response
 
 from referral.domain.codes import ClientKind
@@ -33,8 +33,9 @@ from referral.web.staff.frame import clock_of, done, errors_of, form_of, show, t
 from referral.web.staff.lists import show_list
 from referral.web.staff.plain_lists import SYSTEMS, system_cells, system_line
 from referral.web.staff.system_view import added_page, new_page, system_page
+from referral.web.turn import Router
 
-router: Final = APIRouter()
+router: Final = Router()
 Manage = Annotated[Visitor, staff(Permission.MANAGE_ACCOUNTS)]
 _Typed = Mapping[str, str]
 _NONE: Final[Mapping[str, str]] = {}

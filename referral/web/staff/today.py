@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from starlette.responses import Response
 
 from referral.domain.outgoing import MessageKind
@@ -45,8 +45,9 @@ from referral.web.staff.models import (
     TodayPage,
 )
 from referral.web.staff.order_list import order_step
+from referral.web.turn import Router
 
-router: Final = APIRouter()
+router: Final = Router()
 
 _BADGE: Final = {
     Reason.NOT_DELIVERED: Badge("closed", "Not delivered", "warning"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from starlette.responses import Response
 
 from referral.domain.codes import Role
@@ -38,8 +38,9 @@ from referral.web.staff.conflict import CONFLICT, others_faster
 from referral.web.staff.frame import clock_of, done, errors_of, form_of, show, texts
 from referral.web.staff.lists import show_list
 from referral.web.staff.user_list import USERS, user_cells, user_line
+from referral.web.turn import Router
 
-router: Final = APIRouter()
+router: Final = Router()
 Manage = Annotated[Visitor, staff(Permission.MANAGE_ACCOUNTS)]
 _Typed = Mapping[str, str]
 _NONE: Final[_Typed] = {}
