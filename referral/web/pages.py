@@ -13,6 +13,7 @@ from starlette.responses import HTMLResponse
 from referral.domain.language import Language, phrase
 from referral.translation import say, teach
 from referral.web.assets import static
+from referral.web.icons import icon
 from referral.web.staff.models import ErrorPage, Link
 
 TEMPLATES: Final = Path(__file__).resolve().parents[2] / "templates"
@@ -30,6 +31,7 @@ def environment(language: Language = Language.ENGLISH) -> Environment:
         auto_reload=False,
     )
     made.globals["static"] = static
+    made.filters["icon"] = icon
     made.globals["now"] = lambda: datetime.now(UTC)
     return teach(made, language)
 

@@ -10,6 +10,7 @@ from typing import Final
 from markupsafe import Markup
 
 from referral.web.form import Form
+from referral.web.icons import ICONS
 from referral.web.portal_questions import Option, Question
 from referral.web.staff.clock import Clock
 from referral.web.staff.list_models import Empty, ListPage, Row, Select, Tab
@@ -74,6 +75,7 @@ class DesignPage:
     when: When
     bars: Markup
     line: Markup
+    icons: tuple[str, ...]
 
 
 def design_page(clock: Clock) -> DesignPage:
@@ -81,6 +83,7 @@ def design_page(clock: Clock) -> DesignPage:
     now = clock.moment(clock.now)
     return DesignPage(
         list=_list(clock, rows=tuple(_rows(clock))),
+        icons=tuple(ICONS),
         nothing=_list(clock, rows=()),
         type=tuple(Size(name, pixels(tokens()[0][name]), use) for name, use in _TYPE.items()),
         space=tuple(
