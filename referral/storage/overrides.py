@@ -27,10 +27,11 @@ from referral.storage.tables import (
 
 def cases(session: Session) -> Select[Any]:
     """Every request of the clinic with what became of it, newest first."""
-    return _cases(literal(session.clinic, override_request.c.clinic_id.type))
+    return cases_of(literal(session.clinic, override_request.c.clinic_id.type))
 
 
-def _cases(clinic: ColumnElement[Any]) -> Select[Any]:
+def cases_of(clinic: ColumnElement[Any]) -> Select[Any]:
+    """The same of a clinic that a statement binds."""
     asked, said, found, used = override_request, override_decision, override_review, treatment_start
     return (
         select(
@@ -96,7 +97,7 @@ def _current() -> Select[Any]:
     undecided = said.c.outcome.is_(None) & (override_request.c.requested_at > since)
     declined = one_of(said.c.outcome, ["declined"]) & (said.c.decided_at > since)
     unreviewed = one_of(said.c.outcome, ["approved"]) & override_review.c.justified.is_(None)
-    return _cases(bindparam("clinic")).where(undecided | declined | unreviewed)
+    return cases_of(bindparam("clinic")).where(undecided | declined | unreviewed)
 
 
 _CURRENT: Final = _current()

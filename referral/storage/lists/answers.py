@@ -14,7 +14,7 @@ from referral.domain.listing import Page, View
 from referral.storage import orders, tables
 from referral.storage.db import Session
 from referral.storage.lists.conditions import every_word, one_of, people_named
-from referral.storage.lists.keyset import Asked, Listing, Sort, read
+from referral.storage.lists.keyset import CLINIC, Asked, Listing, Sort, read
 
 _TABLE: Final = tables.recommendation
 _ORDER: Final = tables.infusion_order
@@ -68,8 +68,8 @@ STATES: Final[dict[str, Any]] = {
 }
 
 
-def _rows(session: Session) -> Select[Any]:
-    return select(_TABLE.c.id, _TABLE.c.referral_id).where(_TABLE.c.clinic_id == session.clinic)
+def _rows() -> Select[Any]:
+    return select(_TABLE.c.id, _TABLE.c.referral_id).where(_TABLE.c.clinic_id == CLINIC)
 
 
 def _search(asked: Asked) -> ColumnElement[bool] | None:
@@ -83,7 +83,7 @@ def _search(asked: Asked) -> ColumnElement[bool] | None:
 
 
 _ANSWERS: Final[Listing[tuple[str, str]]] = Listing(
-    query=_rows,
+    query=_rows(),
     to_row=lambda row: (row.id, row.referral_id),
     sorts={
         "ends": Sort((_TABLE.c.valid_until, _TABLE.c.id)),
@@ -147,7 +147,7 @@ def to_look_at(session: Session, view: View, strong: Iterable[str], now: datetim
         .subquery()
     )
     listing: Listing[str] = Listing(
-        query=lambda _: select(since.c.id),
+        query=select(since.c.id),
         to_row=lambda row: str(row.id),
         sorts={
             "oldest": Sort((since.c.since, since.c.id)),

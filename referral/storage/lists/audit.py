@@ -11,7 +11,7 @@ from referral.domain.listing import Page, View
 from referral.storage.audit import COLUMNS, AuditRow
 from referral.storage.db import Session
 from referral.storage.lists.conditions import equals, one_of
-from referral.storage.lists.keyset import Asked, Listing, Sort, read
+from referral.storage.lists.keyset import CLINIC, Asked, Listing, Sort, read
 from referral.storage.tables import audit_event as _TABLE  # noqa: N812 - as in every module of storage
 
 _ACTIONS: Final[dict[str, Any]] = {action: _TABLE.c.action == action for action in ("C", "R", "U", "D", "E")}
@@ -25,8 +25,8 @@ def _without(asked: Asked) -> ColumnElement[bool]:
     return _TABLE.c.subtype != asked.value
 
 
-def _rows(session: Session) -> Select[Any]:
-    return select(*(_TABLE.c[name] for name in COLUMNS)).where(_TABLE.c.clinic_id == session.clinic)
+def _rows() -> Select[Any]:
+    return select(*(_TABLE.c[name] for name in COLUMNS)).where(_TABLE.c.clinic_id == CLINIC)
 
 
 def _since(asked: Asked) -> ColumnElement[bool]:
@@ -38,7 +38,7 @@ def _until(asked: Asked) -> ColumnElement[bool]:
 
 
 _TRAIL: Final[Listing[AuditRow]] = Listing(
-    query=_rows,
+    query=_rows(),
     to_row=lambda row: AuditRow(*row[: len(COLUMNS)]),
     sorts={
         "newest": Sort((_TABLE.c.id,), descending=True),

@@ -13,7 +13,7 @@ from referral.storage import tables
 from referral.storage.bookings import FIELDS, to_booking
 from referral.storage.db import Session
 from referral.storage.lists.conditions import equals, every_word, one_of, people_named
-from referral.storage.lists.keyset import Asked, Listing, Sort, read
+from referral.storage.lists.keyset import CLINIC, Asked, Listing, Sort, read
 
 _TABLE: Final = tables.booking
 _STATUS: Final = _TABLE.c.status
@@ -34,8 +34,8 @@ STATES: Final[dict[str, Any]] = {
 }
 
 
-def _rows(session: Session) -> Select[Any]:
-    return select(*(_TABLE.c[name] for name in FIELDS)).where(_TABLE.c.clinic_id == session.clinic)
+def _rows() -> Select[Any]:
+    return select(*(_TABLE.c[name] for name in FIELDS)).where(_TABLE.c.clinic_id == CLINIC)
 
 
 def _search(asked: Asked) -> ColumnElement[bool] | None:
@@ -54,7 +54,7 @@ def _until(asked: Asked) -> ColumnElement[bool]:
 
 _KEYS: Final = (_TABLE.c.starts_at, _TABLE.c.id)
 _BOOKINGS: Final[Listing[Booking]] = Listing(
-    query=_rows,
+    query=_rows(),
     to_row=lambda row: to_booking(row[: len(FIELDS)]),
     sorts={"nearest": Sort(_KEYS), "latest": Sort(_KEYS, descending=True)},
     filters={

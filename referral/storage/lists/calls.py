@@ -13,7 +13,7 @@ from referral.storage import tables
 from referral.storage.calls import COLUMNS, CallTask, to_task
 from referral.storage.db import Session
 from referral.storage.lists.conditions import every_word, numbers, one_of, people_named
-from referral.storage.lists.keyset import Asked, Listing, Sort, read
+from referral.storage.lists.keyset import CLINIC, Asked, Listing, Sort, read
 from referral.storage.lists.orders import DAY
 
 _TABLE: Final = tables.call_task
@@ -21,7 +21,7 @@ _REFERRAL: Final = tables.referral
 _ORDER: Final = tables.infusion_order
 
 
-def _rows(session: Session) -> Select[Any]:
+def _rows() -> Select[Any]:
     return (
         select(*COLUMNS)
         .join(
@@ -29,7 +29,7 @@ def _rows(session: Session) -> Select[Any]:
             and_(_REFERRAL.c.clinic_id == _TABLE.c.clinic_id, _REFERRAL.c.id == _TABLE.c.referral_id),
         )
         .join(_ORDER, and_(_ORDER.c.clinic_id == _REFERRAL.c.clinic_id, _ORDER.c.id == _REFERRAL.c.order_id))
-        .where(_TABLE.c.clinic_id == session.clinic, _TABLE.c.state == CallState.OPEN)
+        .where(_TABLE.c.clinic_id == CLINIC, _TABLE.c.state == CallState.OPEN)
     )
 
 
@@ -53,7 +53,7 @@ def _search(asked: Asked) -> ColumnElement[bool] | None:
 
 
 _CALLS: Final[Listing[CallTask]] = Listing(
-    query=_rows,
+    query=_rows(),
     to_row=lambda row: to_task(row[: len(COLUMNS)]),
     sorts={
         # The nearest infusion, then who has waited longest.

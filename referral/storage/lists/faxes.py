@@ -14,7 +14,7 @@ from referral.storage import tables
 from referral.storage.db import Session
 from referral.storage.faxes import COLUMNS, Fax, to_fax
 from referral.storage.lists.conditions import numbers, one_of
-from referral.storage.lists.keyset import Asked, Listing, Sort, read
+from referral.storage.lists.keyset import CLINIC, Asked, Listing, Sort, read
 
 _TABLE: Final = tables.incoming_fax
 _REFERRAL: Final = tables.referral
@@ -22,8 +22,8 @@ _REFERRAL: Final = tables.referral
 _LEAST: Final = 3
 
 
-def _rows(session: Session) -> Select[Any]:
-    return select(*COLUMNS).where(_TABLE.c.clinic_id == session.clinic)
+def _rows() -> Select[Any]:
+    return select(*COLUMNS).where(_TABLE.c.clinic_id == CLINIC)
 
 
 def _search(asked: Asked) -> ColumnElement[bool] | None:
@@ -47,7 +47,7 @@ def listed(
     """By state (the names of `states`), newest first; '' is what has to be placed."""
     chosen = {name: and_(_TABLE.c.state.in_(list(found))) for name, found in states.items()}
     listing: Listing[Fax] = Listing(
-        query=_rows,
+        query=_rows(),
         to_row=lambda row: to_fax(row[: len(COLUMNS)]),
         sorts={
             "newest": Sort((_TABLE.c.received_at, _TABLE.c.id), descending=True),

@@ -10,14 +10,15 @@ from __future__ import annotations
 import base64
 import binascii
 import uuid
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import date, datetime
+from functools import partial
 from typing import Any, Final, Generic, TypeVar
 
 import msgspec
 from cryptography.exceptions import InvalidTag
-from sqlalchemy import ColumnElement, Select, func, literal, select, tuple_
+from sqlalchemy import BindParameter, ColumnElement, Select, bindparam, func, literal, select, tuple_
 
 from referral.domain.listing import COUNTED, Page, View
 from referral.storage import clinics
@@ -28,6 +29,8 @@ _PURPOSE: Final = "place-in-a-list"
 _BIGGEST: Final = 2**63
 
 _Row = TypeVar("_Row")
+# The clinic whose rows a list has; read() binds it.
+CLINIC: Final[BindParameter[str]] = bindparam("clinic")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,17 +55,19 @@ class Sort:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listing(Generic[_Row]):
-    """`query` has the columns of a row and the condition of the clinic. The first of `sorts` is the usual.
+    """`query` has the columns of a row, of CLINIC alone. The first of `sorts` is the usual.
 
     A filter that returns None for a value lets everything through. `always` are filters that hold for no
     value, too: what a list shows before anybody has chosen.
     """
 
-    query: Callable[[Session], Select[Any]]
+    query: Select[Any]
     to_row: Callable[[Any], _Row]
     sorts: Mapping[str, Sort]
     filters: Mapping[str, Condition]
     always: frozenset[str] = frozenset()
+    # The statement of a first page without filters is built once: it is what most people look at.
+    first_pages: dict[tuple[str, int], Select[Any]] = field(default_factory=dict)
 
 
 def read(session: Session, listing: Listing[_Row], view: View, now: datetime) -> Page[_Row]:
@@ -70,59 +75,79 @@ def read(session: Session, listing: Listing[_Row], view: View, now: datetime) ->
     flush(session)
     name = view.sort if view.sort in listing.sorts else next(iter(listing.sorts))
     sort = listing.sorts[name]
-    query = listing.query(session)
-    for filter, condition in listing.filters.items():
-        value = view.wants(filter)
-        if value or filter in listing.always:
-            found = condition(Asked(session, value, now))
-            query = query if found is None else query.where(found)
+    conditions = tuple(_conditions(session, listing, view, now))
+    rows_from = partial(_rows, session, listing, conditions, name, limit=view.size + 1)
     place = _read_place(session, view.before or view.after, name, sort)
     backwards = place is not None and bool(view.before)
-    rows = _rows(session, query, sort, place, view.size + 1, backwards=backwards)
+    rows = rows_from(place, backwards=backwards)
     if not rows and place is not None and not view.export:
         # What stood there is gone: a page begins anew, a file has ended.
         place, backwards = None, False
-        rows = _rows(session, query, sort, place, view.size + 1, backwards=False)
+        rows = rows_from(None, backwards=False)
     more, shown = len(rows) > view.size, rows[: view.size]
     if backwards:
         shown.reverse()
+    everything = place is None and not more
     earlier, later = (more, True) if backwards else (place is not None, more)
     return Page(
         rows=tuple(listing.to_row(row) for row in shown),
         before=_place(session, name, sort, shown[0]) if shown and earlier else "",
         after=_place(session, name, sort, shown[-1]) if shown and later else "",
-        count=None if view.export else _count_of(session, query, shown, all_shown=place is None and not more),
+        count=None if view.export else len(shown) if everything else _count(session, listing, conditions),
     )
+
+
+def _conditions(
+    session: Session, listing: Listing[Any], view: View, now: datetime
+) -> Iterator[ColumnElement[bool]]:
+    for filter, condition in listing.filters.items():
+        value = view.wants(filter)
+        if value or filter in listing.always:
+            found = condition(Asked(session, value, now))
+            if found is not None:
+                yield found
 
 
 def _rows(
     session: Session,
-    query: Select[Any],
-    sort: Sort,
+    listing: Listing[Any],
+    conditions: tuple[ColumnElement[bool], ...],
+    name: str,
     place: tuple[Any, ...] | None,
-    limit: int,
     *,
+    limit: int,
     backwards: bool,
 ) -> list[Any]:
+    is_first = place is None and not conditions
+    statement = listing.first_pages.get((name, limit)) if is_first else None
+    if statement is None:
+        query = listing.query.where(*conditions)
+        statement = _statement(query, listing.sorts[name], place, limit, backwards=backwards)
+        if is_first:
+            listing.first_pages[name, limit] = statement
+    given = {CLINIC.key: session.clinic}
+    return list(session.connection.execute(statement, given, execution_options=PLANNED_ANEW))
+
+
+def _statement(
+    query: Select[Any], sort: Sort, place: tuple[Any, ...] | None, limit: int, *, backwards: bool
+) -> Select[Any]:
     down = sort.descending is not backwards
     if place is not None:
         here = tuple_(*sort.keys)
         there = tuple_(*(literal(value, key.type) for value, key in zip(place, sort.keys, strict=True)))
         query = query.where(here < there if down else here > there)
     query = query.add_columns(*(key.label(f"key_{number}") for number, key in enumerate(sort.keys)))
-    query = query.order_by(*(key.desc() if down else key.asc() for key in sort.keys)).limit(limit)
-    return list(session.connection.execute(query, execution_options=PLANNED_ANEW))
+    return query.order_by(*(key.desc() if down else key.asc() for key in sort.keys)).limit(limit)
 
 
-def _count_of(session: Session, query: Select[Any], shown: list[Any], *, all_shown: bool) -> int:
-    return len(shown) if all_shown else _count(session, query)
-
-
-def _count(session: Session, query: Select[Any]) -> int:
+def _count(session: Session, listing: Listing[Any], conditions: tuple[ColumnElement[bool], ...]) -> int:
     """At most COUNTED: counting further costs as much as there is."""
+    query = listing.query.where(*conditions)
     some = query.with_only_columns(literal(1)).order_by(None).limit(COUNTED).subquery()
     counted = select(func.count()).select_from(some)
-    return int(session.connection.scalar(counted, execution_options=PLANNED_ANEW) or 0)
+    given = {CLINIC.key: session.clinic}
+    return int(session.connection.scalar(counted, given, execution_options=PLANNED_ANEW) or 0)
 
 
 # ---- The place where a page ends

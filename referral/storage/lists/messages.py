@@ -14,15 +14,15 @@ from referral.domain.outgoing import MessageState
 from referral.storage import tables
 from referral.storage.db import Session
 from referral.storage.lists.conditions import every_word, numbers, one_of, people_named
-from referral.storage.lists.keyset import Asked, Condition, Listing, Sort, read
+from referral.storage.lists.keyset import CLINIC, Asked, Condition, Listing, Sort, read
 from referral.storage.outbox import FIELDS, Message, to_message
 
 _TABLE: Final = tables.message
 _REFERRAL: Final = tables.referral
 
 
-def _rows(session: Session) -> Select[Any]:
-    return select(*(_TABLE.c[name] for name in FIELDS)).where(_TABLE.c.clinic_id == session.clinic)
+def _rows() -> Select[Any]:
+    return select(*(_TABLE.c[name] for name in FIELDS)).where(_TABLE.c.clinic_id == CLINIC)
 
 
 def _search(asked: Asked) -> ColumnElement[bool] | None:
@@ -58,7 +58,7 @@ def listed(
 ) -> Page[Message]:
     """By state (the names of `states`), channel, and words; newest first."""
     listing: Listing[Message] = Listing(
-        query=_rows,
+        query=_rows(),
         to_row=lambda row: to_message(row[: len(FIELDS)]),
         sorts={
             "newest": Sort((_TABLE.c.created_at, _TABLE.c.id), descending=True),

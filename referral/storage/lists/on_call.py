@@ -14,16 +14,16 @@ from referral.domain.outgoing import MessageState
 from referral.storage import tables
 from referral.storage.db import Session
 from referral.storage.lists.conditions import one_of, words_of
-from referral.storage.lists.keyset import Asked, Listing, Sort, read
+from referral.storage.lists.keyset import CLINIC, Asked, Listing, Sort, read
 from referral.storage.on_call import CALL_COLUMNS, CalledContact, to_called
 
 _CALL: Final = tables.safety_call
 _CONTACT: Final = tables.on_call_contact
 
 
-def _rows(session: Session) -> Select[Any]:
+def _rows() -> Select[Any]:
     to_contact = and_(_CONTACT.c.clinic_id == _CALL.c.clinic_id, _CONTACT.c.id == _CALL.c.contact_id)
-    return select(*CALL_COLUMNS).join(_CONTACT, to_contact).where(_CALL.c.clinic_id == session.clinic)
+    return select(*CALL_COLUMNS).join(_CONTACT, to_contact).where(_CALL.c.clinic_id == CLINIC)
 
 
 def _search(asked: Asked) -> ColumnElement[bool] | None:
@@ -48,7 +48,7 @@ def listed(
     """By state (the names of `states`), channel, and words; newest first."""
     of_state = one_of({name: _CALL.c.state.in_(list(found)) for name, found in states.items() if name})
     listing: Listing[CalledContact] = Listing(
-        query=_rows,
+        query=_rows(),
         to_row=lambda row: to_called(row[: len(CALL_COLUMNS)]),
         sorts={
             "newest": Sort((_CALL.c.created_at, _CALL.c.id), descending=True),

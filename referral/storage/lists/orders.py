@@ -12,7 +12,7 @@ from referral.domain.records import Order
 from referral.storage import orders, tables
 from referral.storage.db import Session
 from referral.storage.lists.conditions import equals, every_word, one_of, people_named
-from referral.storage.lists.keyset import Asked, Listing, Sort, read
+from referral.storage.lists.keyset import CLINIC, Asked, Listing, Sort, read
 
 _TABLE: Final = tables.infusion_order
 _PATIENT: Final = tables.patient
@@ -40,9 +40,9 @@ STATES: Final[dict[str, Any]] = {
 }
 
 
-def _rows(session: Session) -> Select[Any]:
+def _rows() -> Select[Any]:
     person = and_(_PATIENT.c.clinic_id == _TABLE.c.clinic_id, _PATIENT.c.id == _TABLE.c.patient_id)
-    return select(_TABLE).join(_PATIENT, person).where(_TABLE.c.clinic_id == session.clinic)
+    return select(_TABLE).join(_PATIENT, person).where(_TABLE.c.clinic_id == CLINIC)
 
 
 def _search(asked: Asked) -> ColumnElement[bool] | None:
@@ -56,7 +56,7 @@ def _search(asked: Asked) -> ColumnElement[bool] | None:
 
 
 _ORDERS: Final[Listing[Any]] = Listing(
-    query=_rows,
+    query=_rows(),
     to_row=lambda row: row,
     sorts={
         "infusion": Sort((DAY, _TABLE.c.created_at, _TABLE.c.id)),

@@ -13,8 +13,8 @@ from referral.domain.override import REVIEW_WITHIN, OverrideCase
 from referral.storage import tables
 from referral.storage.db import Session
 from referral.storage.lists.conditions import one_of
-from referral.storage.lists.keyset import Listing, Sort, read
-from referral.storage.overrides import NAMES, cases, to_case
+from referral.storage.lists.keyset import CLINIC, Listing, Sort, read
+from referral.storage.overrides import NAMES, cases_of, to_case
 
 _ASKED: Final = tables.override_request
 _SAID: Final = tables.override_decision
@@ -31,13 +31,13 @@ STATES: Final[dict[str, Any]] = {
 REASONS: Final[dict[str, Any]] = {reason: _ASKED.c.reason_code == reason for reason in OverrideReason}
 
 
-def _rows(session: Session) -> Select[Any]:
-    return cases(session).order_by(None)
+def _rows() -> Select[Any]:
+    return cases_of(CLINIC).order_by(None)
 
 
 _KEYS: Final = (_ASKED.c.requested_at, _ASKED.c.id)
 _OVERRIDES: Final[Listing[OverrideCase]] = Listing(
-    query=_rows,
+    query=_rows(),
     to_row=lambda row: to_case({name: getattr(row, name) for name in NAMES}),
     sorts={"newest": Sort(_KEYS, descending=True), "oldest": Sort(_KEYS)},
     filters={"state": one_of(STATES), "reason": one_of(REASONS)},

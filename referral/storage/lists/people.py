@@ -13,15 +13,15 @@ from referral.domain.records import Clinician, Patient
 from referral.storage import directory, orders, tables
 from referral.storage.db import Session
 from referral.storage.lists.conditions import is_named, one_of
-from referral.storage.lists.keyset import Asked, Listing, Sort, read
+from referral.storage.lists.keyset import CLINIC, Asked, Listing, Sort, read
 
 _PATIENT: Final = tables.patient
 _CLINICIAN: Final = tables.clinician
 _CONTACT: Final = tables.contact
 
 
-def _patients(session: Session) -> Select[Any]:
-    return select(_PATIENT.c.id).where(_PATIENT.c.clinic_id == session.clinic, _PATIENT.c.active)
+def _patients() -> Select[Any]:
+    return select(_PATIENT.c.id).where(_PATIENT.c.clinic_id == CLINIC, _PATIENT.c.active)
 
 
 def _of_patient(table: Any, *more: ColumnElement[bool]) -> ColumnElement[bool]:
@@ -34,7 +34,7 @@ _REFERRAL: Final = tables.referral
 _IN_USE: Final = _of_patient(_ORDER, _ORDER.c.status.in_(orders.USABLE))
 _WAITING: Final = _of_patient(_REFERRAL, _REFERRAL.c.closed_at.is_(None))
 _PATIENTS: Final[Listing[str]] = Listing(
-    query=_patients,
+    query=_patients(),
     to_row=lambda row: str(row.id),
     sorts={
         "name": Sort((_PATIENT.c.search_name, _PATIENT.c.id)),
@@ -54,8 +54,8 @@ def patients(session: Session, view: View, now: datetime) -> Page[Patient]:
     return page.of(found[id] for id in page.rows)
 
 
-def _clinicians(session: Session) -> Select[Any]:
-    return select(_CLINICIAN.c.id).where(_CLINICIAN.c.clinic_id == session.clinic, _CLINICIAN.c.active)
+def _clinicians() -> Select[Any]:
+    return select(_CLINICIAN.c.id).where(_CLINICIAN.c.clinic_id == CLINIC, _CLINICIAN.c.active)
 
 
 def _kind(asked: Asked) -> ColumnElement[bool] | None:
@@ -76,7 +76,7 @@ _TROUBLE: Final = _has_contact(
     )
 )
 _DIRECTORY: Final[Listing[str]] = Listing(
-    query=_clinicians,
+    query=_clinicians(),
     to_row=lambda row: str(row.id),
     sorts={
         "name": Sort((_CLINICIAN.c.search_name, _CLINICIAN.c.id)),

@@ -12,20 +12,20 @@ from referral.storage import api_clients, print_batches, tables
 from referral.storage.api_clients import ApiClient
 from referral.storage.db import Session
 from referral.storage.lists.conditions import one_of, words_of
-from referral.storage.lists.keyset import Asked, Listing, Sort, read
+from referral.storage.lists.keyset import CLINIC, Asked, Listing, Sort, read
 from referral.storage.print_batches import Batch
 
 _BATCH: Final = tables.print_batch
 _CLIENT: Final = tables.api_client
 
 
-def _batches(session: Session) -> Select[Any]:
-    return select(*print_batches.BATCH_COLUMNS).where(_BATCH.c.clinic_id == session.clinic)
+def _batches() -> Select[Any]:
+    return select(*print_batches.BATCH_COLUMNS).where(_BATCH.c.clinic_id == CLINIC)
 
 
 _OPEN: Final = _BATCH.c.closed_at.is_(None)
 _BATCHES: Final[Listing[Batch]] = Listing(
-    query=_batches,
+    query=_batches(),
     to_row=lambda row: print_batches.to_batch(row[: len(print_batches.BATCH_COLUMNS)]),
     sorts={
         "newest": Sort((_BATCH.c.number,), descending=True),
@@ -40,8 +40,8 @@ def batches(session: Session, view: View, now: datetime) -> Page[Batch]:
     return read(session, _BATCHES, view, now)
 
 
-def _clients(session: Session) -> Select[Any]:
-    living = and_(_CLIENT.c.clinic_id == session.clinic, _CLIENT.c.revoked_at.is_(None))
+def _clients() -> Select[Any]:
+    living = and_(_CLIENT.c.clinic_id == CLINIC, _CLIENT.c.revoked_at.is_(None))
     return select(*api_clients.COLUMNS).where(living)
 
 
@@ -52,7 +52,7 @@ def _called(asked: Asked) -> Any:
 
 
 _SYSTEMS: Final[Listing[ApiClient]] = Listing(
-    query=_clients,
+    query=_clients(),
     to_row=lambda row: api_clients.to_client(row[: len(api_clients.COLUMNS)]),
     sorts={
         "name": Sort((_CLIENT.c.name, _CLIENT.c.id)),

@@ -14,7 +14,7 @@ from referral.domain.records import Referral
 from referral.storage import tables
 from referral.storage.db import Session
 from referral.storage.lists.conditions import equals, every_word, numbers, one_of, people_named
-from referral.storage.lists.keyset import Asked, Listing, Sort, read
+from referral.storage.lists.keyset import CLINIC, Asked, Listing, Sort, read
 from referral.storage.referrals import FIELDS, to_referral
 
 _TABLE: Final = tables.referral
@@ -25,14 +25,14 @@ _ENDED: Final = _TABLE.c.closed_at.is_not(None)
 _ANSWERED: Final = and_(_ENDED, _TABLE.c.status == TaskStatus.COMPLETED)
 
 
-def _rows(session: Session) -> Select[Any]:
+def _rows() -> Select[Any]:
     person = and_(_PATIENT.c.clinic_id == _TABLE.c.clinic_id, _PATIENT.c.id == _TABLE.c.patient_id)
     asked = and_(_CLINICIAN.c.clinic_id == _TABLE.c.clinic_id, _CLINICIAN.c.id == _TABLE.c.clinician_id)
     return (
         select(*(_TABLE.c[name] for name in FIELDS))
         .join(_PATIENT, person)
         .join(_CLINICIAN, asked)
-        .where(_TABLE.c.clinic_id == session.clinic)
+        .where(_TABLE.c.clinic_id == CLINIC)
     )
 
 
@@ -90,7 +90,7 @@ def _moment(column: ColumnElement[Any]) -> Any:
 
 
 _REQUESTS: Final[Listing[Referral]] = Listing(
-    query=_rows,
+    query=_rows(),
     to_row=lambda row: to_referral(row[: len(FIELDS)]),
     sorts={
         "due": Sort((_TABLE.c.due_at, _TABLE.c.id)),

@@ -13,15 +13,15 @@ from referral.storage import tables
 from referral.storage.accounts import USER_COLUMNS, StaffUser, to_user
 from referral.storage.db import Session
 from referral.storage.lists.conditions import one_of, words_of
-from referral.storage.lists.keyset import Asked, Listing, Sort, read
+from referral.storage.lists.keyset import CLINIC, Asked, Listing, Sort, read
 
 _USER: Final = tables.staff_user
 # Who never signed in comes last: a key that can be NULL is no place to go on from.
 _SEEN: Final = func.coalesce(_USER.c.last_sign_in_at, literal(datetime.fromisoformat("2000-01-01T00:00:00Z")))
 
 
-def _rows(session: Session) -> Select[Any]:
-    return select(*USER_COLUMNS).where(_USER.c.clinic_id == session.clinic)
+def _rows() -> Select[Any]:
+    return select(*USER_COLUMNS).where(_USER.c.clinic_id == CLINIC)
 
 
 def _called(asked: Asked) -> Any:
@@ -35,7 +35,7 @@ def _called(asked: Asked) -> Any:
 
 
 _USERS: Final[Listing[StaffUser]] = Listing(
-    query=_rows,
+    query=_rows(),
     to_row=lambda row: to_user(row[: len(USER_COLUMNS)]),
     sorts={
         "name": Sort((_USER.c.name, _USER.c.id)),
