@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import delete
+from sqlalchemy import delete, update
 
 from referral.domain.audit import Actor
 from referral.domain.codes import Role
@@ -84,6 +84,8 @@ def make_clinic(database: Database) -> ClinicFixture:
         clinic_id = set_up_clinic(session, new, NOW)
         # Providers belong to the installation: what one test has found out about one is not another's.
         session.connection.execute(delete(tables.provider))
+        # Refusals are counted by network address and hour, which all tests share.
+        session.connection.execute(update(tables.portal_throttle).values(misses=0))
     return ClinicFixture(database, clinic_id, Actor(clinic_id, "staff", "user-1", Role.FRONT_DESK))
 
 

@@ -187,8 +187,6 @@ def make_case(
 ) -> Case:
     """Recurrent depression, asked of one clinician with an e-mail address, a fax and a postal address."""
     with clinic.transaction() as session:
-        # Look-ups are counted by network address, which all tests share.
-        session.connection.exec_driver_sql("UPDATE portal_throttle SET misses = 0")
         patient = add_patient(
             session,
             clinic.actor,

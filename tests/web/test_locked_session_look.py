@@ -29,7 +29,6 @@ def clock() -> Clock:
 def sign_in(clinic: ClinicFixture, clock: Clock) -> Iterator[SignIn]:
     """An administrator called Ada, and a receptionist called Robin, each with a browser."""
     with clinic.transaction() as session:
-        session.connection.exec_driver_sql("UPDATE portal_throttle SET misses = 0")
         for name, role in (("ada", Role.ADMIN), ("robin", Role.FRONT_DESK)):
             email = f"{name}-{clinic.id}@clinic.example"
             new = NewUser(email=email, name=f"{name.title()} Example", role=role, password=PASSWORD)

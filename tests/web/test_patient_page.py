@@ -34,7 +34,6 @@ TOLD = re.compile(r"(?i)ketamin|depress|depresi|F33|psych|psiq|psiqui|infusi|rec
 @pytest.fixture(params=["es"])
 def case(clinic: ClinicFixture, request: pytest.FixtureRequest) -> Case:
     with clinic.transaction() as session:
-        session.connection.exec_driver_sql("UPDATE portal_throttle SET misses = 0")
         new = NewPatient(
             given="Maren",
             family="Quillfeather",

@@ -88,9 +88,6 @@ class Office:
 @pytest.fixture
 def office(clinic: ClinicFixture) -> Iterator[Office]:
     clock = Clock()
-    # Refusals are counted by address and hour, which all tests share.
-    with clinic.transaction() as session:
-        session.connection.exec_driver_sql("UPDATE portal_throttle SET misses = 0")
     with serve(application(clinic, clock)) as address, ExitStack() as stack:
         yield Office(clinic, clock, address, stack)
 
