@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from referral.domain.quick import quick
 from referral.web.staff.models import Badge, Choice, Fact, Link, When
 
 
@@ -70,6 +71,7 @@ class Shape:
     primary: Link | None = None
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
     """One line of a list; a card on a telephone. What is empty is left out.

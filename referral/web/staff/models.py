@@ -198,6 +198,7 @@ class AttentionRow:
     code: CodeChoices | None = None
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class CallRow:
     """`waiting` is in business days, in words; `why` is why to call. `phone` is empty without a number.
