@@ -19,10 +19,11 @@ from tests.processes import Running, children, eventually, running
 
 # A supervisor of programs given on its command line, in a process of its own because it takes the signals.
 SUPERVISOR = textwrap.dedent("""
-    import os, sys, time
+    import os, signal, sys, time
     from referral import logs
     from referral.supervisor import Patience, Program, Supervisor
     logs.configure("json")
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # whoever runs the tests under nohup has it ignored
     programs = [Program(f"p{n}", (sys.executable, "-c", text)) for n, text in enumerate(sys.argv[1:])]
     patience = Patience(first=0.05, most=0.4, settled=5, drain=1, cold=1)
     announce = lambda: print("ready", flush=True)
