@@ -91,17 +91,10 @@ def _of_orders(
     yield from _asked_before(session, near.values(), calling)
 
 
-def _all_asked_in_vain(about: Watched) -> bool:
-    """Nobody is asked any more, and no answer has come."""
-    newest = next(iter(about.requests), None)
-    return about.decision.verdict is Verdict.NOT_REQUESTED and newest is not None and not newest.is_open
-
-
 def _may_say(watched: Watched, troubled: Container[str], now: datetime) -> bool:
     """Nothing else is looked at more closely: whatever _of_orders() yields has to pass here."""
     return (
-        watched.decision.verdict in _OF_VERDICT
-        or _all_asked_in_vain(watched)
+        watched.decision.verdict in _TELLING
         or any(one.is_open and (one.held_at is not None or one.id in troubled) for one in watched.requests)
         or _contradicted(watched)
         or _expires_soon(watched, now)
@@ -213,6 +206,8 @@ _OF_VERDICT: Final = {
     Verdict.EXPIRED: Reason.EXPIRED_ANSWER,
     Verdict.VOIDED: Reason.VOIDED,
 }
+# Where nobody is asked, it may be that nobody is asked any more.
+_TELLING: Final = frozenset({*_OF_VERDICT, Verdict.NOT_REQUESTED})
 
 
 def _about_order(state: OrderState, policy: Policy) -> Attention | None:

@@ -238,7 +238,7 @@ def found_session(request: Request, runtime: Runtime, session: Session) -> Staff
 def _marked(dependency: Callable[..., Any], policy: str) -> Any:
     """Depends(dependency), with the policy written on it where the guard test reads it."""
     dependency.access_policy = policy  # type: ignore[attr-defined]
-    return Depends(dependency, scope="function")
+    return Depends(dependency)
 
 
 def public(reason: str) -> Any:

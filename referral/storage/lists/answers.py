@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Select, and_, func, not_, or_, select
+from sqlalchemy import ColumnElement, and_, func, not_, or_, select
 
 from referral.domain.codes import POSITIVE, Decision
 from referral.domain.life import ASK_AHEAD
@@ -68,8 +68,7 @@ STATES: Final[dict[str, Any]] = {
 }
 
 
-def _rows() -> Select[Any]:
-    return select(_TABLE.c.id, _TABLE.c.referral_id).where(_TABLE.c.clinic_id == CLINIC)
+_ROWS: Final = select(_TABLE.c.id, _TABLE.c.referral_id).where(_TABLE.c.clinic_id == CLINIC)
 
 
 def _search(asked: Asked) -> ColumnElement[bool] | None:
@@ -83,7 +82,7 @@ def _search(asked: Asked) -> ColumnElement[bool] | None:
 
 
 _ANSWERS: Final[Listing[tuple[str, str]]] = Listing(
-    query=_rows(),
+    query=_ROWS,
     to_row=lambda row: (row.id, row.referral_id),
     sorts={
         "ends": Sort((_TABLE.c.valid_until, _TABLE.c.id)),
@@ -142,7 +141,7 @@ def to_look_at(session: Session, view: View, strong: Iterable[str], now: datetim
     """Orders in use with answers that may wait for a person, oldest answer first; `strong` count at once."""
     since = (
         select(_TABLE.c.order_id.label("id"), func.min(_TABLE.c.answered_at).label("since"))
-        .where(_TABLE.c.clinic_id == session.clinic, _may_wait(strong, now), _OF_USED)
+        .where(_TABLE.c.clinic_id == CLINIC, _may_wait(strong, now), _OF_USED)
         .group_by(_TABLE.c.order_id)
         .subquery()
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Select, select
+from sqlalchemy import ColumnElement, select
 
 from referral.domain.listing import Page, View
 from referral.storage.audit import COLUMNS, AuditRow
@@ -25,8 +25,7 @@ def _without(asked: Asked) -> ColumnElement[bool]:
     return _TABLE.c.subtype != asked.value
 
 
-def _rows() -> Select[Any]:
-    return select(*(_TABLE.c[name] for name in COLUMNS)).where(_TABLE.c.clinic_id == CLINIC)
+_ROWS: Final = select(*(_TABLE.c[name] for name in COLUMNS)).where(_TABLE.c.clinic_id == CLINIC)
 
 
 def _since(asked: Asked) -> ColumnElement[bool]:
@@ -38,7 +37,7 @@ def _until(asked: Asked) -> ColumnElement[bool]:
 
 
 _TRAIL: Final[Listing[AuditRow]] = Listing(
-    query=_rows(),
+    query=_ROWS,
     to_row=lambda row: AuditRow(*row[: len(COLUMNS)]),
     sorts={
         "newest": Sort((_TABLE.c.id,), descending=True),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Select, and_, select
+from sqlalchemy import ColumnElement, and_, select
 
 from referral.domain.booking import OPEN, RELEASED, Booking, BookingStatus
 from referral.domain.listing import Page, View
@@ -34,8 +34,7 @@ STATES: Final[dict[str, Any]] = {
 }
 
 
-def _rows() -> Select[Any]:
-    return select(*(_TABLE.c[name] for name in FIELDS)).where(_TABLE.c.clinic_id == CLINIC)
+_ROWS: Final = select(*(_TABLE.c[name] for name in FIELDS)).where(_TABLE.c.clinic_id == CLINIC)
 
 
 def _search(asked: Asked) -> ColumnElement[bool] | None:
@@ -54,7 +53,7 @@ def _until(asked: Asked) -> ColumnElement[bool]:
 
 _KEYS: Final = (_TABLE.c.starts_at, _TABLE.c.id)
 _BOOKINGS: Final[Listing[Booking]] = Listing(
-    query=_rows(),
+    query=_ROWS,
     to_row=lambda row: to_booking(row[: len(FIELDS)]),
     sorts={"nearest": Sort(_KEYS), "latest": Sort(_KEYS, descending=True)},
     filters={

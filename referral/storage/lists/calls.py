@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Select, and_, select
+from sqlalchemy import ColumnElement, and_, select
 
 from referral.domain.calls import CallReason, CallState
 from referral.domain.listing import Page, View
@@ -21,16 +21,15 @@ _REFERRAL: Final = tables.referral
 _ORDER: Final = tables.infusion_order
 
 
-def _rows() -> Select[Any]:
-    return (
-        select(*COLUMNS)
-        .join(
-            _REFERRAL,
-            and_(_REFERRAL.c.clinic_id == _TABLE.c.clinic_id, _REFERRAL.c.id == _TABLE.c.referral_id),
-        )
-        .join(_ORDER, and_(_ORDER.c.clinic_id == _REFERRAL.c.clinic_id, _ORDER.c.id == _REFERRAL.c.order_id))
-        .where(_TABLE.c.clinic_id == CLINIC, _TABLE.c.state == CallState.OPEN)
+_ROWS: Final = (
+    select(*COLUMNS)
+    .join(
+        _REFERRAL,
+        and_(_REFERRAL.c.clinic_id == _TABLE.c.clinic_id, _REFERRAL.c.id == _TABLE.c.referral_id),
     )
+    .join(_ORDER, and_(_ORDER.c.clinic_id == _REFERRAL.c.clinic_id, _ORDER.c.id == _REFERRAL.c.order_id))
+    .where(_TABLE.c.clinic_id == CLINIC, _TABLE.c.state == CallState.OPEN)
+)
 
 
 STATES: Final[dict[str, Any]] = {
@@ -53,7 +52,7 @@ def _search(asked: Asked) -> ColumnElement[bool] | None:
 
 
 _CALLS: Final[Listing[CallTask]] = Listing(
-    query=_rows(),
+    query=_ROWS,
     to_row=lambda row: to_task(row[: len(COLUMNS)]),
     sorts={
         # The nearest infusion, then who has waited longest.

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
-from sqlalchemy import ColumnElement, Select, and_, select
+from sqlalchemy import ColumnElement, and_, select
 
 from referral.domain.fax import FaxState, digits_of
 from referral.domain.listing import Page, View
@@ -22,8 +22,7 @@ _REFERRAL: Final = tables.referral
 _LEAST: Final = 3
 
 
-def _rows() -> Select[Any]:
-    return select(*COLUMNS).where(_TABLE.c.clinic_id == CLINIC)
+_ROWS: Final = select(*COLUMNS).where(_TABLE.c.clinic_id == CLINIC)
 
 
 def _search(asked: Asked) -> ColumnElement[bool] | None:
@@ -47,7 +46,7 @@ def listed(
     """By state (the names of `states`), newest first; '' is what has to be placed."""
     chosen = {name: and_(_TABLE.c.state.in_(list(found))) for name, found in states.items()}
     listing: Listing[Fax] = Listing(
-        query=_rows(),
+        query=_ROWS,
         to_row=lambda row: to_fax(row[: len(COLUMNS)]),
         sorts={
             "newest": Sort((_TABLE.c.received_at, _TABLE.c.id), descending=True),

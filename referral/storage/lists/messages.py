@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
-from sqlalchemy import ColumnElement, Select, and_, select
+from sqlalchemy import ColumnElement, and_, select
 
 from referral.domain.codes import Channel
 from referral.domain.listing import Page, View
@@ -21,8 +21,7 @@ _TABLE: Final = tables.message
 _REFERRAL: Final = tables.referral
 
 
-def _rows() -> Select[Any]:
-    return select(*(_TABLE.c[name] for name in FIELDS)).where(_TABLE.c.clinic_id == CLINIC)
+_ROWS: Final = select(*(_TABLE.c[name] for name in FIELDS)).where(_TABLE.c.clinic_id == CLINIC)
 
 
 def _search(asked: Asked) -> ColumnElement[bool] | None:
@@ -58,7 +57,7 @@ def listed(
 ) -> Page[Message]:
     """By state (the names of `states`), channel, and words; newest first."""
     listing: Listing[Message] = Listing(
-        query=_rows(),
+        query=_ROWS,
         to_row=lambda row: to_message(row[: len(FIELDS)]),
         sorts={
             "newest": Sort((_TABLE.c.created_at, _TABLE.c.id), descending=True),

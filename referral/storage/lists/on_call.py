@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
-from sqlalchemy import ColumnElement, Select, and_, or_, select
+from sqlalchemy import ColumnElement, and_, or_, select
 
 from referral.domain.codes import Channel
 from referral.domain.listing import Page, View
@@ -21,9 +21,8 @@ _CALL: Final = tables.safety_call
 _CONTACT: Final = tables.on_call_contact
 
 
-def _rows() -> Select[Any]:
-    to_contact = and_(_CONTACT.c.clinic_id == _CALL.c.clinic_id, _CONTACT.c.id == _CALL.c.contact_id)
-    return select(*CALL_COLUMNS).join(_CONTACT, to_contact).where(_CALL.c.clinic_id == CLINIC)
+_TO_CONTACT: Final = and_(_CONTACT.c.clinic_id == _CALL.c.clinic_id, _CONTACT.c.id == _CALL.c.contact_id)
+_ROWS: Final = select(*CALL_COLUMNS).join(_CONTACT, _TO_CONTACT).where(_CALL.c.clinic_id == CLINIC)
 
 
 def _search(asked: Asked) -> ColumnElement[bool] | None:
@@ -48,7 +47,7 @@ def listed(
     """By state (the names of `states`), channel, and words; newest first."""
     of_state = one_of({name: _CALL.c.state.in_(list(found)) for name, found in states.items() if name})
     listing: Listing[CalledContact] = Listing(
-        query=_rows(),
+        query=_ROWS,
         to_row=lambda row: to_called(row[: len(CALL_COLUMNS)]),
         sorts={
             "newest": Sort((_CALL.c.created_at, _CALL.c.id), descending=True),

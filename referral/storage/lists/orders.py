@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Select, and_, select
+from sqlalchemy import ColumnElement, and_, select
 
 from referral.domain.listing import Page, View
 from referral.domain.records import Order
@@ -40,9 +40,8 @@ STATES: Final[dict[str, Any]] = {
 }
 
 
-def _rows() -> Select[Any]:
-    person = and_(_PATIENT.c.clinic_id == _TABLE.c.clinic_id, _PATIENT.c.id == _TABLE.c.patient_id)
-    return select(_TABLE).join(_PATIENT, person).where(_TABLE.c.clinic_id == CLINIC)
+_PERSON: Final = and_(_PATIENT.c.clinic_id == _TABLE.c.clinic_id, _PATIENT.c.id == _TABLE.c.patient_id)
+_ROWS: Final = select(_TABLE).join(_PATIENT, _PERSON).where(_TABLE.c.clinic_id == CLINIC)
 
 
 def _search(asked: Asked) -> ColumnElement[bool] | None:
@@ -56,7 +55,7 @@ def _search(asked: Asked) -> ColumnElement[bool] | None:
 
 
 _ORDERS: Final[Listing[Any]] = Listing(
-    query=_rows(),
+    query=_ROWS,
     to_row=lambda row: row,
     sorts={
         "infusion": Sort((DAY, _TABLE.c.created_at, _TABLE.c.id)),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Select, and_
+from sqlalchemy import and_
 
 from referral.domain.codes import OverrideReason
 from referral.domain.listing import Page, View
@@ -31,13 +31,12 @@ STATES: Final[dict[str, Any]] = {
 REASONS: Final[dict[str, Any]] = {reason: _ASKED.c.reason_code == reason for reason in OverrideReason}
 
 
-def _rows() -> Select[Any]:
-    return cases_of(CLINIC).order_by(None)
+_ROWS: Final = cases_of(CLINIC).order_by(None)
 
 
 _KEYS: Final = (_ASKED.c.requested_at, _ASKED.c.id)
 _OVERRIDES: Final[Listing[OverrideCase]] = Listing(
-    query=_rows(),
+    query=_ROWS,
     to_row=lambda row: to_case({name: getattr(row, name) for name in NAMES}),
     sorts={"newest": Sort(_KEYS, descending=True), "oldest": Sort(_KEYS)},
     filters={"state": one_of(STATES), "reason": one_of(REASONS)},

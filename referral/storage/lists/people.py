@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Select, and_, or_, select
+from sqlalchemy import ColumnElement, and_, or_, select
 
 from referral.domain.codes import ClinicianKind
 from referral.domain.listing import Page, View
@@ -20,8 +20,7 @@ _CLINICIAN: Final = tables.clinician
 _CONTACT: Final = tables.contact
 
 
-def _patients() -> Select[Any]:
-    return select(_PATIENT.c.id).where(_PATIENT.c.clinic_id == CLINIC, _PATIENT.c.active)
+_OUR_PATIENTS: Final = select(_PATIENT.c.id).where(_PATIENT.c.clinic_id == CLINIC, _PATIENT.c.active)
 
 
 def _of_patient(table: Any, *more: ColumnElement[bool]) -> ColumnElement[bool]:
@@ -34,7 +33,7 @@ _REFERRAL: Final = tables.referral
 _IN_USE: Final = _of_patient(_ORDER, _ORDER.c.status.in_(orders.USABLE))
 _WAITING: Final = _of_patient(_REFERRAL, _REFERRAL.c.closed_at.is_(None))
 _PATIENTS: Final[Listing[str]] = Listing(
-    query=_patients(),
+    query=_OUR_PATIENTS,
     to_row=lambda row: str(row.id),
     sorts={
         "name": Sort((_PATIENT.c.search_name, _PATIENT.c.id)),
@@ -54,8 +53,7 @@ def patients(session: Session, view: View, now: datetime) -> Page[Patient]:
     return page.of(found[id] for id in page.rows)
 
 
-def _clinicians() -> Select[Any]:
-    return select(_CLINICIAN.c.id).where(_CLINICIAN.c.clinic_id == CLINIC, _CLINICIAN.c.active)
+_OUR_CLINICIANS: Final = select(_CLINICIAN.c.id).where(_CLINICIAN.c.clinic_id == CLINIC, _CLINICIAN.c.active)
 
 
 def _kind(asked: Asked) -> ColumnElement[bool] | None:
@@ -76,7 +74,7 @@ _TROUBLE: Final = _has_contact(
     )
 )
 _DIRECTORY: Final[Listing[str]] = Listing(
-    query=_clinicians(),
+    query=_OUR_CLINICIANS,
     to_row=lambda row: str(row.id),
     sorts={
         "name": Sort((_CLINICIAN.c.search_name, _CLINICIAN.c.id)),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Select, and_, func, or_, select
+from sqlalchemy import and_, func, or_, select
 
 from referral.domain.listing import Page, View
 from referral.storage import api_clients, print_batches, tables
@@ -19,13 +19,12 @@ _BATCH: Final = tables.print_batch
 _CLIENT: Final = tables.api_client
 
 
-def _batches() -> Select[Any]:
-    return select(*print_batches.BATCH_COLUMNS).where(_BATCH.c.clinic_id == CLINIC)
+_OUR_BATCHES: Final = select(*print_batches.BATCH_COLUMNS).where(_BATCH.c.clinic_id == CLINIC)
 
 
 _OPEN: Final = _BATCH.c.closed_at.is_(None)
 _BATCHES: Final[Listing[Batch]] = Listing(
-    query=_batches(),
+    query=_OUR_BATCHES,
     to_row=lambda row: print_batches.to_batch(row[: len(print_batches.BATCH_COLUMNS)]),
     sorts={
         "newest": Sort((_BATCH.c.number,), descending=True),
@@ -40,9 +39,8 @@ def batches(session: Session, view: View, now: datetime) -> Page[Batch]:
     return read(session, _BATCHES, view, now)
 
 
-def _clients() -> Select[Any]:
-    living = and_(_CLIENT.c.clinic_id == CLINIC, _CLIENT.c.revoked_at.is_(None))
-    return select(*api_clients.COLUMNS).where(living)
+_LIVING: Final = and_(_CLIENT.c.clinic_id == CLINIC, _CLIENT.c.revoked_at.is_(None))
+_OUR_SYSTEMS: Final = select(*api_clients.COLUMNS).where(_LIVING)
 
 
 def _called(asked: Asked) -> Any:
@@ -52,7 +50,7 @@ def _called(asked: Asked) -> Any:
 
 
 _SYSTEMS: Final[Listing[ApiClient]] = Listing(
-    query=_clients(),
+    query=_OUR_SYSTEMS,
     to_row=lambda row: api_clients.to_client(row[: len(api_clients.COLUMNS)]),
     sorts={
         "name": Sort((_CLIENT.c.name, _CLIENT.c.id)),

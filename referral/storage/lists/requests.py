@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Select, and_, or_, select
+from sqlalchemy import ColumnElement, and_, or_, select
 
 from referral.domain.codes import BusinessStatus, Channel, TaskStatus
 from referral.domain.listing import Page, View
@@ -25,15 +25,14 @@ _ENDED: Final = _TABLE.c.closed_at.is_not(None)
 _ANSWERED: Final = and_(_ENDED, _TABLE.c.status == TaskStatus.COMPLETED)
 
 
-def _rows() -> Select[Any]:
-    person = and_(_PATIENT.c.clinic_id == _TABLE.c.clinic_id, _PATIENT.c.id == _TABLE.c.patient_id)
-    asked = and_(_CLINICIAN.c.clinic_id == _TABLE.c.clinic_id, _CLINICIAN.c.id == _TABLE.c.clinician_id)
-    return (
-        select(*(_TABLE.c[name] for name in FIELDS))
-        .join(_PATIENT, person)
-        .join(_CLINICIAN, asked)
-        .where(_TABLE.c.clinic_id == CLINIC)
-    )
+_PERSON: Final = and_(_PATIENT.c.clinic_id == _TABLE.c.clinic_id, _PATIENT.c.id == _TABLE.c.patient_id)
+_ASKED: Final = and_(_CLINICIAN.c.clinic_id == _TABLE.c.clinic_id, _CLINICIAN.c.id == _TABLE.c.clinician_id)
+_ROWS: Final = (
+    select(*(_TABLE.c[name] for name in FIELDS))
+    .join(_PATIENT, _PERSON)
+    .join(_CLINICIAN, _ASKED)
+    .where(_TABLE.c.clinic_id == CLINIC)
+)
 
 
 def _held(asked: Asked) -> ColumnElement[bool]:
@@ -90,7 +89,7 @@ def _moment(column: ColumnElement[Any]) -> Any:
 
 
 _REQUESTS: Final[Listing[Referral]] = Listing(
-    query=_rows(),
+    query=_ROWS,
     to_row=lambda row: to_referral(row[: len(FIELDS)]),
     sorts={
         "due": Sort((_TABLE.c.due_at, _TABLE.c.id)),

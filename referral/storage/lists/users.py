@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Select, and_, func, literal, or_, select
+from sqlalchemy import and_, func, literal, or_, select
 
 from referral.domain.codes import Role
 from referral.domain.listing import Page, View
@@ -20,8 +20,7 @@ _USER: Final = tables.staff_user
 _SEEN: Final = func.coalesce(_USER.c.last_sign_in_at, literal(datetime.fromisoformat("2000-01-01T00:00:00Z")))
 
 
-def _rows() -> Select[Any]:
-    return select(*USER_COLUMNS).where(_USER.c.clinic_id == CLINIC)
+_ROWS: Final = select(*USER_COLUMNS).where(_USER.c.clinic_id == CLINIC)
 
 
 def _called(asked: Asked) -> Any:
@@ -35,7 +34,7 @@ def _called(asked: Asked) -> Any:
 
 
 _USERS: Final[Listing[StaffUser]] = Listing(
-    query=_rows(),
+    query=_ROWS,
     to_row=lambda row: to_user(row[: len(USER_COLUMNS)]),
     sorts={
         "name": Sort((_USER.c.name, _USER.c.id)),
