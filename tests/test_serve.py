@@ -12,7 +12,6 @@ import smtplib
 import socket
 import subprocess
 import sys
-import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -158,9 +157,7 @@ def test_after_everything_was_killed_the_next_start_goes_on(data_dir: Path) -> N
         program.process.kill()
         program.process.wait()
         eventually(lambda: not any(is_alive(pid) for pid in everybody))
-    started = time.monotonic()
     with service(data_dir) as (program, address):
-        assert time.monotonic() - started < 20  # 2 to 4 seconds on a quiet machine
         assert status(f"{address}/fhir/Patient", token) == 200
         assert program.stop() == 0
 

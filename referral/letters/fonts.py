@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import io
 import os
 import tempfile
 from collections.abc import Iterable
@@ -97,15 +98,16 @@ class FontSet:
 
     @cached_property
     def _sans(self) -> TTFont:
-        return TTFont(
-            next(face for face in self._text_faces if face.stem == "SourceSansPro-Regular"), lazy=True
-        )
+        return self._face("SourceSansPro-Regular")
 
     @cached_property
     def _serif(self) -> TTFont:
-        return TTFont(
-            next(face for face in self._text_faces if face.stem == "SourceSerifPro-Semibold"), lazy=True
-        )
+        return self._face("SourceSerifPro-Semibold")
+
+    def _face(self, name: str) -> TTFont:
+        """Read from memory: by a path, it would hold the file open for as long as it lives."""
+        file = next(face for face in self._text_faces if face.stem == name)
+        return TTFont(io.BytesIO(file.read_bytes()), lazy=True)
 
     @cached_property
     def _text_characters(self) -> frozenset[int]:

@@ -21,6 +21,8 @@ from referral.storage.patient_links import PatientVisit
 _FRESH_LINKS: Final = 3
 _FRESH_WINDOW: Final = timedelta(days=1)
 _LAST_SAVE: Final = timedelta(hours=12)
+# A door clicked twice sends two forms, and the second is here before the first is answered: one visit.
+_ONE_VISIT: Final = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,15 +58,19 @@ def _enter(
     came_by: Literal["link", "code"],
     now: datetime,
 ) -> str | None:
+    # Held, so that what is sent twice is worked off in turn.
+    found = found and credentials.get(session, found.selector, lock=True)
     if found is None or not found.is_usable(now):
         return None
     actor, token = caller.actor(found), random_token()
+    has_just_come = credentials.opened_since(session, found.selector, now - _ONE_VISIT)
     credentials.open_session(
         session, token, selector=found.selector, csrf_token=random_token(), came_by=came_by, now=now
     )
-    referrals.note(
-        session, found.referral_id, "portal-opened", actor.id, now, channel=found.channel, by=came_by
-    )
+    if not has_just_come:
+        referrals.note(
+            session, found.referral_id, "portal-opened", actor.id, now, channel=found.channel, by=came_by
+        )
     entry = AuditEntry(
         action=Action.EXECUTE,
         subtype="portal-opened",

@@ -290,6 +290,16 @@ def open_session(
     )
 
 
+def opened_since(session: Session, selector: str, moment: datetime) -> bool:
+    """Whether a session came by this link after `moment`."""
+    query = select(portal_session.c.token_digest).where(
+        portal_session.c.clinic_id == session.clinic,
+        portal_session.c.selector == selector,
+        portal_session.c.created_at > moment,
+    )
+    return session.connection.execute(query.limit(1)).one_or_none() is not None
+
+
 _SELECT_SESSION: Final = select(*(portal_session.c[name] for name in _SESSION_FIELDS))
 _FIND_SESSION: Final = _SELECT_SESSION.where(portal_session.c.token_digest == bindparam("token"))
 

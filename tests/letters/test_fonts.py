@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 import subprocess
 import tempfile
@@ -69,3 +70,11 @@ def test_a_colour_must_be_a_colour_and_dark_enough(accent: str) -> None:
 def test_a_letterhead_has_room_for_three_lines() -> None:
     with pytest.raises(LetterProblem, match="3 lines"):
         replace(CLINIC, address_lines=("a", "b", "c", "d"))
+
+
+def test_measuring_a_line_holds_no_file_open(data_dir: Path) -> None:
+    found = fonts.install(data_dir / "fonts", host_folders=())
+    assert found.width("Ana", 10) > 0
+    assert found.initial_path("A") is not None
+    held = (os.path.realpath(file) for file in Path("/proc/self/fd").iterdir())
+    assert [file for file in held if "SourceS" in file] == []

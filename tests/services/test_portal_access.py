@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 import pytest
+from sqlalchemy import text
 
 from referral.domain.audit import Actor
 from referral.domain.codes import Channel, Strength, TaskStatus
@@ -122,6 +124,31 @@ def test_a_link_opens_again_and_again_until_it_expires(case: Case) -> None:
     assert opens(case, minted)
     case.clock.now += timedelta(days=3)
     assert not opens(case, minted)
+
+
+def test_a_link_clicked_many_times_at_once_is_noted_as_one_visit(case: Case) -> None:
+    # Given a browser that sends the form again and again before it has an answer
+    minted, before = case.link(Channel.FAX), case.events().count("portal-opened")
+    gate = threading.Barrier(8)
+
+    def click(_: int) -> bool:
+        gate.wait(30)
+        return opens(case, minted)
+
+    with ThreadPoolExecutor(8) as pool:
+        opened = list(pool.map(click, range(8)))
+    # Then each is let in and audited, and the request's story tells one visit
+    assert opened == [True] * 8
+    assert case.events().count("portal-opened") - before == 1
+    with case.clinic.transaction() as session:
+        audited = session.connection.execute(
+            text("SELECT count(*) FROM audit_event WHERE subtype = 'portal-opened'")
+        ).scalar_one()
+    assert audited == 8
+    # When they come again after a while, it is another one
+    case.clock.now += timedelta(minutes=1)
+    assert opens(case, minted)
+    assert case.events().count("portal-opened") - before == 2
 
 
 def test_a_wrong_secret_opens_nothing_and_neither_does_nonsense(case: Case) -> None:
