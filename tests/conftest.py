@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from argon2 import profiles
 from xdist.remote import Producer
 
 from referral import logs
@@ -61,6 +62,9 @@ def _refuse_the_outside(event: str, arguments: tuple[object, ...]) -> None:
 
 
 sys.addaudithook(_refuse_the_outside)
+# Hashing a password is meant to take its time; tests of what comes after it need not wait. Programs that
+# tests start hash as in production, and test_staff_sign_in.py looks at what they keep.
+profiles.RFC_9106_LOW_MEMORY = profiles.CHEAPEST
 # As in production: a traceback in a log has no local variables, which may be about people.
 logs.configure("json")
 

@@ -9,15 +9,14 @@ from __future__ import annotations
 import io
 import logging
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
 
 from asn1crypto import cms  # type: ignore[import-untyped]
 from asn1crypto import keys as asn1_keys
 from asn1crypto import x509 as asn1_x509
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives import serialization
 from cryptography.x509.oid import NameOID
 from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
 from pyhanko.pdf_utils.misc import PdfError
@@ -31,8 +30,8 @@ from pyhanko_certvalidator import ValidationContext
 from pyhanko_certvalidator.registry import SimpleCertificateStore
 
 from referral.letters.content import LetterProblem
+from referral.letters.seal_key import pem, read_seal_key
 
-VALID_FOR: Final = timedelta(days=3653)
 _FIELD: Final = "ServiceSeal"
 
 # It writes a traceback for every damaged file; the report says what there is to say.
@@ -62,35 +61,13 @@ class SealReport:
 _NOT_SEALED: Final = SealReport(False, False, False, False, "", "", None)
 
 
-def make_seal_key(common_name: str, now: datetime) -> bytes:
-    """A new seal as PEM: private key, certificate, root. Keep it secret; `Sealer.root` may be published.
-
-    The root's own key is thrown away, so nobody can issue a second seal under it. Valid for ten years from
-    `now`.
-    """
-    root_key, seal_key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
-    root_name = f"{common_name} root"
-    root = _certificate(root_name, root_key.public_key(), root_name, root_key, now, is_root=True)
-    leaf = _certificate(common_name, seal_key.public_key(), root_name, root_key, now, is_root=False)
-    private = seal_key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    return private + _pem(leaf) + _pem(root)
-
-
 class Sealer:
     """Seals with one key; `root` is the PEM certificate that `verify` needs."""
 
     def __init__(self, key: bytes) -> None:
         """Raises LetterProblem when `key` did not come from `make_seal_key`."""
-        try:
-            private = serialization.load_pem_private_key(key, password=None)
-            leaf, root = x509.load_pem_x509_certificates(key)
-        except (ValueError, TypeError) as error:
-            raise LetterProblem(
-                "The seal key cannot be read; it must be what `make_seal_key` wrote."
-            ) from error
-        self.root = _pem(root)
+        private, leaf, root = read_seal_key(key)
+        self.root = pem(root)
         store = SimpleCertificateStore()  # type: ignore[no-untyped-call]
         store.register(_for_pyhanko(root))
         der = private.private_bytes(
@@ -125,12 +102,6 @@ class Sealer:
         except (PdfError, SigningError) as error:
             raise LetterProblem("The document cannot be sealed; it is damaged or sealed already.") from error
         return bytes(sealed.getbuffer())
-
-
-def carries(pdf: bytes, root: bytes) -> bool:
-    """Whether a file has in it what `Sealer` writes for this PEM root, good or not: a copy of the root."""
-    der = x509.load_pem_x509_certificate(root).public_bytes(serialization.Encoding.DER)
-    return der.hex().upper().encode() in pdf
 
 
 def verify(pdf: bytes, root: bytes, now: datetime) -> SealReport:
@@ -206,47 +177,6 @@ class _DatedSigner(signers.PdfSigner):
         session = super().init_signing_session(*args, **kwargs)
         session.system_time = self.sealed_at
         return session
-
-
-def _certificate(
-    subject: str,
-    public_key: ec.EllipticCurvePublicKey,
-    issuer: str,
-    issuer_key: ec.EllipticCurvePrivateKey,
-    now: datetime,
-    *,
-    is_root: bool,
-) -> x509.Certificate:
-    usage = x509.KeyUsage(
-        digital_signature=not is_root,
-        content_commitment=not is_root,
-        key_encipherment=False,
-        data_encipherment=False,
-        key_agreement=False,
-        key_cert_sign=is_root,
-        crl_sign=is_root,
-        encipher_only=False,
-        decipher_only=False,
-    )
-    issued_by = x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key())
-    return (
-        x509.CertificateBuilder()
-        .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, subject)]))
-        .issuer_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, issuer)]))
-        .public_key(public_key)
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now)
-        .not_valid_after(now + VALID_FOR)
-        .add_extension(x509.BasicConstraints(is_root, None), critical=True)
-        .add_extension(usage, critical=True)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(public_key), critical=False)
-        .add_extension(issued_by, critical=False)
-        .sign(issuer_key, hashes.SHA256())
-    )
-
-
-def _pem(certificate: x509.Certificate) -> bytes:
-    return certificate.public_bytes(serialization.Encoding.PEM)
 
 
 def _for_pyhanko(certificate: x509.Certificate) -> asn1_x509.Certificate:

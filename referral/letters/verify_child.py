@@ -27,11 +27,13 @@ def limit() -> None:
 
 def check(pdf: bytes, roots: list[str], now: datetime) -> dict[str, Any]:
     """Under which root (its place or None) the file is sealed, whether it is unchanged, and since when."""
-    from referral.letters.seal import carries, verify
+    from referral.letters.seal_key import carries
 
     for place, root in enumerate(roots):
         if not carries(pdf, root.encode()):
             continue
+        from referral.letters.seal import verify
+
         report = verify(pdf, root.encode(), now)
         signed = report.signed_at.isoformat() if report.signed_at else None
         return {"root": place, "good": report.good, "signed_at": signed}

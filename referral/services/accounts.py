@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from functools import cache
 from typing import Final
 
-from argon2 import PasswordHasher
+from argon2 import PasswordHasher, profiles
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from referral.domain.audit import Action, Actor, AuditEntry
@@ -37,8 +37,8 @@ TOO_MANY: Final = "Too many tries from here. Please wait an hour, or sign in fro
 
 @cache
 def _hasher() -> PasswordHasher:
-    """argon2id with the library's defaults (RFC 9106, low memory)."""
-    return PasswordHasher()
+    """argon2id with the parameters of RFC 9106 for low memory, which are the library's defaults."""
+    return PasswordHasher.from_parameters(profiles.RFC_9106_LOW_MEMORY)
 
 
 @cache

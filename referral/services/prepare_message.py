@@ -33,7 +33,6 @@ from referral.domain.records import Clinician, Contact, Patient, Referral
 from referral.letters.content import Letter, ReceiptRecord, RequestLetter
 from referral.letters.notices import ConversationLetter
 from referral.letters.report import ReportLetter
-from referral.letters.seal import Sealer
 from referral.services.letter_content import (
     Asked,
     Told,
@@ -274,14 +273,21 @@ def _record(
         return Finished(renderer.letter(material.letter, style).pdf, kind, str(uuid.uuid4()))
     if material.receipt is not None:
         drawn = renderer.receipt(material.receipt).pdf
-        sealed = Sealer(seal_key).seal(drawn, "Record of an answered request", now)
+        sealed = _sealed(drawn, seal_key, "Record of an answered request", now)
         return Finished(sealed, "receipt", material.receipt_id)
     if material.report is not None:
         bundle = canonical(material.report.bundle)
         drawn = renderer.report(material.report.letter, bundle).pdf
-        sealed = Sealer(seal_key).seal(drawn, "Report of a course of treatment", now)
+        sealed = _sealed(drawn, seal_key, "Report of a course of treatment", now)
         return Finished(sealed, "course-report", str(uuid.uuid4()), bundle=bundle)
     return Finished()
+
+
+def _sealed(drawn: bytes, key: bytes, reason: str, now: datetime) -> bytes:
+    # Takes long to load; most processes that import this module seal nothing.
+    from referral.letters.seal import Sealer
+
+    return Sealer(key).seal(drawn, reason, now)
 
 
 def _on_paper(

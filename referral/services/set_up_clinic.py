@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from referral.domain.errors import InvalidInput, Issue
 from referral.domain.policy import Policy
 from referral.domain.reminders import Ladder
-from referral.letters.seal import make_seal_key
+from referral.letters.seal_key import make_seal_key
 from referral.storage import clinics
 from referral.storage.clinics import Clinic
 from referral.storage.db import Session

@@ -13,7 +13,7 @@ from typing import Final
 
 from referral.domain.errors import Unavailable
 from referral.letters.check_seal import check_seal
-from referral.letters.seal import Sealer
+from referral.letters.seal_key import root_of
 from referral.storage import clinics, seals
 from referral.storage.clinics import Clinic
 from referral.storage.db import Session
@@ -107,5 +107,5 @@ def _root(session: Session, clinic: Clinic) -> bytes:
     found = _ROOTS.get(clinic.id)
     if found is None:
         key = session.vault.open(clinic.wrapped_key, clinic.seal_key, "seal-key")
-        found = _ROOTS[clinic.id] = Sealer(key).root
+        found = _ROOTS[clinic.id] = root_of(key)
     return found

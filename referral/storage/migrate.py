@@ -6,27 +6,16 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-from alembic import command
-from alembic.autogenerate import compare_metadata
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.pool import NullPool
 
 from referral.storage.db import APPLICATION_ROLE
 from referral.storage.tables import metadata
 
+_MIGRATIONS: Final = Path(__file__).with_name("migrations")
 # Two processes may start at once; the second waits here and then finds nothing to do.
 _LOCK: Final = 0x7265666572
 OLDEST_SERVER: Final = 150000
-
-
-def _config(connection: Connection | None = None) -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).with_name("migrations")))
-    config.attributes["connection"] = connection
-    return config
 
 
 def upgrade(url: str, app_password: str | None = None) -> None:
@@ -43,9 +32,9 @@ def upgrade(url: str, app_password: str | None = None) -> None:
         connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": _LOCK})
         connection.commit()
         try:
-            if _current(connection) != newest():
+            if applied(connection) != newest():
                 connection.rollback()
-                command.upgrade(_config(connection), "head")
+                _run(connection)
             if app_password is not None:
                 _set_password(connection, app_password)
         finally:
@@ -61,14 +50,21 @@ def _set_password(connection: Connection, password: str) -> None:
     connection.commit()
 
 
-def _current(connection: Connection) -> str | None:
-    return MigrationContext.configure(connection).get_current_revision()
+def _run(connection: Connection) -> None:
+    # Loads a template engine and more; whoever only asks where a database stands starts without it.
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS))
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
 
 
 @cache
-def newest() -> str | None:
-    """The head of the migrations that this program carries; raises if there are two."""
-    return ScriptDirectory.from_config(_config()).get_current_head()
+def newest() -> str:
+    """The last of the migrations that this program carries: they are numbered."""
+    return max(file.name.partition("_")[0] for file in (_MIGRATIONS / "versions").glob("[0-9]*.py"))
 
 
 def applied(connection: Connection) -> str | None:
@@ -81,4 +77,7 @@ def applied(connection: Connection) -> str | None:
 
 def differences(connection: Connection) -> list[object]:
     """What the tables in code and in the database disagree on; empty when they agree."""
+    from alembic.autogenerate import compare_metadata
+    from alembic.runtime.migration import MigrationContext
+
     return list(compare_metadata(MigrationContext.configure(connection), metadata))

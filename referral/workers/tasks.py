@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,7 @@ def _warm_up(**_: Any) -> None:
     """Before the children are forked: the first letter of a process costs as much as five later ones."""
     refuse(leaks())
     _renderer().warm_up()
+    import_module("referral.letters.seal")
 
 
 @cache

@@ -11,7 +11,8 @@ import pytest
 
 from referral.letters.content import LetterProblem
 from referral.letters.render import Renderer
-from referral.letters.seal import VALID_FOR, Sealer, make_seal_key, verify
+from referral.letters.seal import Sealer, verify
+from referral.letters.seal_key import VALID_FOR, make_seal_key
 from tests.letters import pdf
 from tests.letters.samples import record
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import timedelta
 
+import argon2
 import httpx
 import pytest
 
@@ -12,6 +15,7 @@ from referral.domain.codes import Role
 from referral.services.accounts import NewUser, add_user, source_of
 from referral.storage import accounts, audit
 from tests.database import ClinicFixture, Clock
+from tests.processes import ROOT
 from tests.services import people
 from tests.web.client import application
 from tests.web.desk import OpenDesk
@@ -204,3 +208,14 @@ def test_another_clinic_finds_nothing(
         assert stranger.status == 404
     assert "Nguyễn" not in stranger.get("/")
     assert "Nguyễn" not in stranger.get("/patients?q=ngu")
+
+
+def test_the_service_hashes_passwords_with_the_parameters_of_rfc_9106() -> None:
+    """In a process of its own: these tests hash as cheaply as can be, to be quick."""
+    program = "from referral.services.accounts import hash_password as h; print(h('a quiet harbour at dawn'))"
+    kept = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    found = argon2.extract_parameters(kept.stdout.strip())
+    assert (found.type, found.time_cost, found.memory_cost) == (argon2.Type.ID, 3, 2**16)
+    assert (found.parallelism, found.salt_len, found.hash_len) == (4, 16, 32)

@@ -19,7 +19,8 @@ import pytest
 
 from referral.letters.check_seal import NOT_OURS, check_seal
 from referral.letters.render import Renderer
-from referral.letters.seal import Sealer, make_seal_key
+from referral.letters.seal import Sealer
+from referral.letters.seal_key import make_seal_key
 from referral.storage import clinics, documents
 from tests.database import NOW, ClinicFixture
 from tests.letters.samples import record
