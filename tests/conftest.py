@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from argon2 import profiles
+from hypothesis import HealthCheck, settings
 from xdist.remote import Producer
 
 from referral import logs
@@ -65,6 +66,9 @@ sys.addaudithook(_refuse_the_outside)
 # Hashing a password is meant to take its time; tests of what comes after it need not wait. Programs that
 # tests start hash as in production, and test_staff_sign_in.py looks at what they keep.
 profiles.RFC_9106_LOW_MEMORY = profiles.CHEAPEST
+# Nothing is judged by how long it took: this machine is shared.
+settings.register_profile("shared", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("shared")
 # As in production: a traceback in a log has no local variables, which may be about people.
 logs.configure("json")
 

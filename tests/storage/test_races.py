@@ -20,8 +20,10 @@ UNPROTECTED = 300
 @pytest.fixture(scope="module")
 def administrator(engines: Engines, database: Database) -> Iterator[Connection]:
     """Sees the rows of every clinic, to judge the races by the order of commits."""
-    # What earlier tests of this process left in the pool would take the places of the racers.
-    database.close()
+    # What earlier tests of this process left in the pools would take the places of the racers. They are
+    # emptied, not closed: a closed one would keep no connection for the tests that come later.
+    for engine in (database.engine, database._statements):
+        engine.dispose()
     engine = create_engine(engines.admin_url)
     with engine.connect() as connection:
         yield connection
