@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
 
 @contextmanager
@@ -18,5 +18,7 @@ def run_chromium() -> Iterator[Browser]:
         browser = playwright.chromium.launch(
             executable_path="/usr/bin/chromium-headless-shell", args=["--no-sandbox", "--disable-gpu"]
         )
+        # A machine that is shared may take its time for what a person sees at once.
+        expect.set_options(timeout=60_000)
         yield browser
         browser.close()

@@ -115,7 +115,7 @@ class _FreePort(Controller):
             self.loop.call_soon(self.loop.call_soon, done.set)
 
         self.loop.call_soon_threadsafe(close)
-        assert done.wait(10)
+        assert done.wait(60)
 
     def _trigger_server(self) -> None:
         assert isinstance(self.server, asyncio.Server)

@@ -160,7 +160,7 @@ def overheard(service: Service) -> Iterator[list[str]]:
         listener.start()
         yield said
         monitor.connection.disconnect()
-        listener.join(10)
+        listener.join(60)
 
 
 def sign_in(service: Service, planted: Planted, visit: Browser, who: str) -> None:

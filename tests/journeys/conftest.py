@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page
 
 from referral.storage.db import Database
 from tests.browser import run_chromium
@@ -32,7 +32,6 @@ def service() -> Iterator[Service]:
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """Ends with its module: Playwright leaves an event loop running in the thread that others use as well."""
-    expect.set_options(timeout=40_000)
     with run_chromium() as launched:
         yield launched
 

@@ -38,7 +38,6 @@ class Twelve:
     def __init__(self, service: Service, browser: Browser, opened: ExitStack) -> None:
         self.service, self.clock = service, service.clock
         self._browser, self._opened = browser, opened
-        expect.set_options(timeout=60_000)
         self.desk, self.tablet = self.page(), self.page(width=768, height=1024)
         self.plain = Sent(self.http("/", follow_redirects=True))
         headers = {"Authorization": f"Bearer {service.token}", "Content-Type": "application/fhir+json"}

@@ -201,7 +201,7 @@ def test_two_workers_at_once_send_one_message(
     text.at_once = 4
 
     def work(_: int) -> int:
-        together.wait(10)
+        together.wait(60)
         return send_safety_calls(delivery(clinic, renderer, NIGHT, sms=text), clinic.id)
 
     with ThreadPoolExecutor(4) as pool:

@@ -186,7 +186,7 @@ def test_a_no_waits_for_whoever_is_signing_and_neither_fails(clinic: ClinicFixtu
         desk.start()
         eventually(lambda: session.connection.scalar(_SOMEBODY_WAITS_FOR_US))
         people.respond_with(session, clinic, referrals.get(session, case.referral.id, lock=True))
-    desk.join(20)
+    desk.join(60)
     assert refused == []
     with clinic.transaction() as session:
         visit = credentials.find_session(session, token)

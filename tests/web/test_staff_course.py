@@ -220,7 +220,6 @@ def test_a_nurses_session_on_a_tablet(clinic: ClinicFixture, open_desk: OpenDesk
         token = nurse.client.cookies["referral_staff"]
         context.add_cookies([{"name": "referral_staff", "value": token, "url": base}])
         page = context.new_page()
-        expect.set_options(timeout=20_000)
         page.goto(f"/orders/{order.id}/course")
         look(page, "course")
         treat(page)

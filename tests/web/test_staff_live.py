@@ -191,7 +191,6 @@ def sit(browser: Browser, address: str, clinic: ClinicFixture) -> Page:
 
 
 def test_two_receptionists_see_what_the_other_does(clinic: ClinicFixture, browser: Browser) -> None:
-    expect.set_options(timeout=20_000)
     referral = asked(clinic)
     listener = socket.create_server(("127.0.0.1", 0))
     with ExitStack() as running:
