@@ -55,7 +55,7 @@ def test_the_time_is_for_all_of_it_however_slowly_bytes_arrive(slow: Receiver) -
     started = time.monotonic()
     with receiving(slow) as receiver, pytest.raises(NotReached, match=r"within 0\.3 seconds"):
         Outgoing(DEVELOPMENT).send("GET", receiver.url, timeout=0.3)
-    assert time.monotonic() - started < 20
+    assert time.monotonic() - started < 3
 
 
 def test_nobody_there_and_a_broken_connection_are_said() -> None:

@@ -297,7 +297,7 @@ def opened_since(session: Session, selector: str, moment: datetime) -> bool:
         portal_session.c.selector == selector,
         portal_session.c.created_at > moment,
     )
-    return session.connection.execute(query.limit(1)).one_or_none() is not None
+    return session.connection.scalar(query.limit(1)) is not None
 
 
 _SELECT_SESSION: Final = select(*(portal_session.c[name] for name in _SESSION_FIELDS))

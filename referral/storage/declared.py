@@ -11,11 +11,11 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
-from pathlib import Path
 from typing import Final
 
+from referral.storage.migrations import VERSIONS
+
 PUBLIC: Final = "public"
-_VERSIONS: Final = Path(__file__).parent / "migrations" / "versions"
 # Made in a loop by 0001_security.sql: rows that show themselves to whoever shows their key.
 _SHOWN_BY_KEY: Final = ("staff_user", "staff_session", "api_client", "portal_session", "portal_credential")
 # The first migration holds four scripts, in this order (0001_foundations.py).
@@ -53,8 +53,8 @@ class Declared:
 @cache
 def declared() -> Declared:
     """The end of all migrations; the same object each time."""
-    later = sorted(path.name for path in _VERSIONS.glob("*.sql") if not path.name.startswith("0001_"))
-    return read((_VERSIONS / name).read_text(encoding="utf-8") for name in (*_FIRST, *later))
+    later = sorted(path.name for path in VERSIONS.glob("*.sql") if not path.name.startswith("0001_"))
+    return read((VERSIONS / name).read_text(encoding="utf-8") for name in (*_FIRST, *later))
 
 
 def read(scripts: Iterable[str]) -> Declared:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from functools import cache
-from pathlib import Path
 from typing import Final
 
 from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.pool import NullPool
 
 from referral.storage.db import APPLICATION_ROLE
+from referral.storage.migrations import VERSIONS
 from referral.storage.tables import metadata
 
-_MIGRATIONS: Final = Path(__file__).with_name("migrations")
 # Two processes may start at once; the second waits here and then finds nothing to do.
 _LOCK: Final = 0x7265666572
 OLDEST_SERVER: Final = 150000
@@ -56,7 +55,7 @@ def _run(connection: Connection) -> None:
     from alembic.config import Config
 
     config = Config()
-    config.set_main_option("script_location", str(_MIGRATIONS))
+    config.set_main_option("script_location", str(VERSIONS.parent))
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
 
@@ -64,7 +63,7 @@ def _run(connection: Connection) -> None:
 @cache
 def newest() -> str:
     """The last of the migrations that this program carries: they are numbered."""
-    return max(file.name.partition("_")[0] for file in (_MIGRATIONS / "versions").glob("[0-9]*.py"))
+    return max(file.name.partition("_")[0] for file in VERSIONS.glob("[0-9]*.py"))
 
 
 def applied(connection: Connection) -> str | None:

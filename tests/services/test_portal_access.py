@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -34,6 +33,7 @@ from referral.storage import audit, credentials
 from referral.storage.credentials import PortalSession
 from referral.storage.db import Session
 from tests.database import ClinicFixture
+from tests.together import at_once
 from tests.web.portal_case import BORN, Case, make_case
 
 CALLER = Caller("192.0.2.7", "request-1")
@@ -129,14 +129,7 @@ def test_a_link_opens_again_and_again_until_it_expires(case: Case) -> None:
 def test_a_link_clicked_many_times_at_once_is_noted_as_one_visit(case: Case) -> None:
     # Given a browser that sends the form again and again before it has an answer
     minted, before = case.link(Channel.FAX), case.events().count("portal-opened")
-    gate = threading.Barrier(8)
-
-    def click(_: int) -> bool:
-        gate.wait(30)
-        return opens(case, minted)
-
-    with ThreadPoolExecutor(8) as pool:
-        opened = list(pool.map(click, range(8)))
+    opened = at_once(*[lambda: opens(case, minted)] * 8)
     # Then each is let in and audited, and the request's story tells one visit
     assert opened == [True] * 8
     assert case.events().count("portal-opened") - before == 1

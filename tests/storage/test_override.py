@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -14,7 +13,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from referral.domain.codes import OverrideReason, Role, Verdict
-from referral.domain.errors import Forbidden, GateClosed, NotFound, ReferralError, TransitionRefused
+from referral.domain.errors import Forbidden, GateClosed, NotFound, TransitionRefused
 from referral.domain.policy import ICD_10_CM, Indication
 from referral.domain.records import Order
 from referral.services.override_gate import decide_override
@@ -25,6 +24,7 @@ from tests.database import ClinicFixture
 from tests.storage import emergency
 from tests.storage.emergency import REASON, Person
 from tests.storage.gate_rows import add_order, add_patient, add_referral, recommendation, unique
+from tests.together import at_once
 
 
 def present() -> datetime:
@@ -529,25 +529,6 @@ def test_a_row_that_rests_on_an_override_without_using_it_is_refused(
 
 
 # ---- At the same moment
-
-
-def at_once(*works: Callable[[], Any]) -> list[Any]:
-    """What each returned, or the refusal that it met."""
-    barrier, results = threading.Barrier(len(works)), [None] * len(works)
-
-    def run(place: int, work: Callable[[], Any]) -> None:
-        barrier.wait()
-        try:
-            results[place] = work()
-        except (ReferralError, DBAPIError) as error:
-            results[place] = error  # type: ignore[call-overload]
-
-    threads = [threading.Thread(target=run, args=each) for each in enumerate(works)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return results
 
 
 @pytest.mark.parametrize("isolation", ["READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE"])
